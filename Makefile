@@ -1,0 +1,90 @@
+# Operator: every task of a developer. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+STAMP := $(VENV)/.setup-done
+MEMBERS := $(sort $(wildcard packages/*/pyproject.toml))
+PACKAGES := $(patsubst %/pyproject.toml,%,$(MEMBERS))
+PACKAGE_NAMES := $(notdir $(PACKAGES))
+# Type checked one by one, because mypy takes one module of a name.
+CONFTESTS := $(sort $(wildcard packages/*/tests/conftest.py))
+SETUP_INPUTS := requirements/uv.txt requirements/dev.txt $(MEMBERS)
+
+# Only this interpreter, never one that uv would fetch, and no progress bars in logs.
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+# Trust what the machine trusts, as pip does, where the machine says what that is.
+export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),true,false)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow check format lock clean
+# A recipe that fails must not leave a file that looks made.
+.DELETE_ON_ERROR:
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv with the pinned requirements and .venv/bin/operator
+	@echo "Ready: $(BIN)/operator"
+
+demo: $(STAMP) ## Watch Operator repair a simulated cluster (no key, no Docker)
+	@$(BIN)/operator demo
+
+test: check ## Everything a commit must pass: the checks, then the tests
+	@$(BIN)/python -m pytest
+
+test-slow: $(STAMP) ## The tests that are too slow for every commit
+	@$(BIN)/python -m pytest -m slow --timeout 600 || [ $$? -eq 5 ] # 5: there are none
+
+check: $(STAMP) ## Format, lint, types, import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@set -e; for file in $(CONFTESTS); do $(BIN)/mypy --no-error-summary $$file; done
+	@$(BIN)/lint-imports
+
+format: $(STAMP) ## Let ruff format and repair what it safely can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+# --- environment -----------------------------------------------------------------------
+
+# Debian ships python3 without the parts that make an environment.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Operator needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv; \
+		else \
+			echo "python3 cannot make environments here. Run: sudo apt-get install python3-venv" >&2; exit 1; \
+		fi; }
+	@$(PYTHON) -m venv $(VENV)
+
+# uv is quick, but reads no pip.conf: where only that knows the way, pip does the work.
+$(STAMP): $(SETUP_INPUTS) | $(BIN)/python
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/uv.txt
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt \
+		|| $(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(UV) pip install --quiet --python $(BIN)/python --offline \
+		--no-deps --no-build-isolation $(addprefix --editable ,$(PACKAGES))
+	@touch $@
+
+# --- pinned requirements ---------------------------------------------------------------
+
+# `make lock` keeps the pins that still fit; `make lock UPGRADE=1` takes the newest.
+COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --no-header \
+	--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	$(addprefix --no-emit-package ,$(PACKAGE_NAMES)) $(if $(UPGRADE),--upgrade)
+
+lock: $(BIN)/python ## Write requirements/*.txt anew from the pyproject files
+	@test -x $(UV) || $(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/uv.txt
+	$(COMPILE) --group build --group dev --all-extras pyproject.toml $(MEMBERS) --output-file requirements/dev.txt
+	$(COMPILE) --all-extras --constraint requirements/dev.txt $(MEMBERS) --output-file requirements/run.txt
+	$(COMPILE) --group build --constraint requirements/dev.txt pyproject.toml --output-file requirements/uv.txt
+
+clean: ## Remove the environment and every cache
+	rm -rf $(VENV) build dist .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find packages tests -name __pycache__ -type d -prune -exec rm -rf {} +

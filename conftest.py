@@ -1,0 +1,30 @@
+"""Time limits and settings for every test of the repository."""
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+UNIT_LIMIT_SECONDS = 2
+PROPERTY_LIMIT_SECONDS = 20
+"""A property runs its body a hundred times."""
+
+# The same examples on every machine: a red run is one that anybody can repeat.
+settings.register_profile(
+    "repeatable",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("repeatable")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give unit tests their limit, fixtures left out; others keep that of pyproject.toml."""
+    for item in items:
+        if not any(item.get_closest_marker(name) for name in ("real", "slow", "timeout")):
+            item.add_marker(pytest.mark.timeout(limit_seconds(item), func_only=True))
+
+
+def limit_seconds(item: pytest.Item) -> int:
+    """Return how long the call of a unit test may take."""
+    is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+    return PROPERTY_LIMIT_SECONDS if is_property else UNIT_LIMIT_SECONDS

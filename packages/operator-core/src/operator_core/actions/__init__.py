@@ -1,0 +1,69 @@
+"""The action engine: words at once, machines on first use.
+
+Machines are loaded lazily because they stand above `operator_core.db`, which itself needs the
+words of this package: loading them here would be a circular import.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from operator_core.actions.retry import RetryConfig
+from operator_core.actions.types import (
+    ActionDefinition,
+    ActionProposal,
+    ActionRecord,
+    ActionStatus,
+    ActionType,
+    AuditEvent,
+    Outcome,
+    ParamDef,
+    SafetyMode,
+    WorkflowProposal,
+    WorkflowStatus,
+)
+from operator_core.errors import ApprovalRequiredError, ObserveOnlyError, ValidationError
+
+if TYPE_CHECKING:
+    from operator_core.actions.audit import ActionAuditor
+    from operator_core.actions.executor import ActionExecutor
+    from operator_core.actions.registry import ActionRegistry
+    from operator_core.actions.safety import SafetyController
+    from operator_core.actions.validation import validate_action_params
+
+_LAZY = {
+    "ActionAuditor": "operator_core.actions.audit",
+    "ActionExecutor": "operator_core.actions.executor",
+    "ActionRegistry": "operator_core.actions.registry",
+    "SafetyController": "operator_core.actions.safety",
+    "validate_action_params": "operator_core.actions.validation",
+}
+
+__all__ = [
+    "ActionAuditor",
+    "ActionDefinition",
+    "ActionExecutor",
+    "ActionProposal",
+    "ActionRecord",
+    "ActionRegistry",
+    "ActionStatus",
+    "ActionType",
+    "ApprovalRequiredError",
+    "AuditEvent",
+    "ObserveOnlyError",
+    "Outcome",
+    "ParamDef",
+    "RetryConfig",
+    "SafetyController",
+    "SafetyMode",
+    "ValidationError",
+    "WorkflowProposal",
+    "WorkflowStatus",
+    "validate_action_params",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load a machine when it is first asked for."""
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,107 @@
+"""The gate: the one pure function that decides whether an effect may happen now.
+
+The claim calls it inside its transaction and refuses when it does; there is no other way from
+a proposal to an effect.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowStatus
+from operator_core.errors import (
+    ApprovalRequiredError,
+    ConflictError,
+    NotReadyError,
+    ObserveOnlyError,
+    OperatorError,
+    TransitionError,
+)
+from operator_core.types import RunMode
+
+_LIVE_WORKFLOW = (WorkflowStatus.PENDING, WorkflowStatus.IN_PROGRESS)
+
+
+@dataclass(frozen=True)
+class GateFacts:
+    """What the ledger says, read in the transaction of the claim.
+
+    Attributes:
+        mode: the run mode; observe where it was never set.
+        killed: whether the kill switch holds.
+        now: the present moment.
+        dependency: state of the proposal that this one depends on, if any.
+        workflow: state of the workflow that this one is a step of, if any.
+        workflow_approved: whether that workflow is approved.
+    """
+
+    mode: RunMode
+    killed: bool
+    now: datetime
+    dependency: ActionStatus | None = None
+    workflow: WorkflowStatus | None = None
+    workflow_approved: bool = False
+
+
+def refusal(
+    proposal: ActionProposal, facts: GateFacts, *, require_approval: bool
+) -> OperatorError | None:
+    """Return why the effect of a proposal may not happen now; None: it may.
+
+    Args:
+        proposal: the proposal as it stands in the ledger.
+        facts: what else the ledger says.
+        require_approval: whether a person or policy must have approved it.
+    """
+    if proposal.status is not ActionStatus.VALIDATED:
+        return TransitionError(
+            f"Proposal {proposal.id} is {proposal.status.value}, not validated: it cannot be "
+            "executed."
+        )
+    return (
+        _switch(facts)
+        or _workflow(proposal, facts)
+        or _approval(proposal, facts, require_approval=require_approval)
+        or _readiness(proposal, facts)
+    )
+
+
+def _switch(facts: GateFacts) -> OperatorError | None:
+    if facts.killed:
+        return ObserveOnlyError(
+            "The kill switch is on: nothing is executed. Run `operator mode execute` to lift it."
+        )
+    return None if facts.mode is RunMode.EXECUTE else ObserveOnlyError()
+
+
+def _workflow(proposal: ActionProposal, facts: GateFacts) -> OperatorError | None:
+    if facts.workflow is None or facts.workflow in _LIVE_WORKFLOW:
+        return None
+    return ConflictError(
+        f"Proposal {proposal.id} is a step of workflow {proposal.workflow_id}, which is "
+        f"{facts.workflow.value}."
+    )
+
+
+def _approval(
+    proposal: ActionProposal, facts: GateFacts, *, require_approval: bool
+) -> OperatorError | None:
+    if not require_approval or proposal.is_approved or facts.workflow_approved:
+        return None
+    return ApprovalRequiredError(
+        f"Proposal {proposal.id} waits for approval. Run `operator actions approve "
+        f"{proposal.id}`"
+        + (f" or `operator workflows approve {proposal.workflow_id}`." if facts.workflow else ".")
+    )
+
+
+def _readiness(proposal: ActionProposal, facts: GateFacts) -> OperatorError | None:
+    if facts.dependency is not None and facts.dependency is not ActionStatus.COMPLETED:
+        return NotReadyError(
+            f"Proposal {proposal.id} depends on proposal {proposal.depends_on_proposal_id}, "
+            f"which is {facts.dependency.value}, not completed."
+        )
+    if proposal.scheduled_at is not None and proposal.scheduled_at > facts.now:
+        return NotReadyError(
+            f"Proposal {proposal.id} is not due before {proposal.scheduled_at.isoformat()}."
+        )
+    return None

@@ -1,0 +1,121 @@
+"""What a diagnosis says: cause, claims bound to an observation, alternatives, recommendations."""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from operator_core.actions.types import Moment, Name
+from operator_core.types import JsonObject
+
+UNKNOWN_CAUSE = "unknown"
+"""The honest answer when no hypothesis is supported by what was seen."""
+
+
+class Predicate(StrEnum):
+    """How a claim compares what stands at its path with its value."""
+
+    EQ = "eq"
+    NE = "ne"
+    LT = "lt"
+    LE = "le"
+    GT = "gt"
+    GE = "ge"
+    CONTAINS = "contains"
+    EXISTS = "exists"
+    ABSENT = "absent"
+
+
+class Claim(BaseModel):
+    """One statement of fact that anybody can check again, offline, on the observation.
+
+    ``path`` goes from a part's name to a value, its segments parted by slashes:
+    ``stores/4/state_name``; a slash or tilde inside a segment is written as in a JSON
+    pointer (``~1``, ``~0``). List elements are named by their index.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    statement: str = Field(description="The claim in words, for people")
+    path: str
+    predicate: Predicate
+    value: JsonValue = None
+    observation_id: int | None = None
+    weight: float = Field(default=1.0, gt=0, description="How much it says for its cause")
+
+
+class ActionRecommendation(BaseModel):
+    """One action that a diagnosis recommends."""
+
+    action_name: Name
+    parameters: JsonObject = Field(default_factory=dict)
+    reason: str
+    urgency: str = "medium"
+    expected_outcome: str = ""
+    risks: list[str] = Field(default_factory=list)
+
+
+class WorkflowRecommendation(BaseModel):
+    """Actions that belong together, in order, under one approval."""
+
+    name: Name
+    description: str
+    actions: list[ActionRecommendation] = Field(min_length=1)
+
+
+class Assessment(BaseModel):
+    """What one hypothesis says of one problem, before anybody weighed it."""
+
+    cause: str = Field(description="The cause in words, for people")
+    supports: list[Claim] = Field(default_factory=list, description="True if this is the cause")
+    contradicts: list[Claim] = Field(
+        default_factory=list, description="Claims that rule this cause out when they hold"
+    )
+    components: list[str] = Field(default_factory=list)
+    actions: list[ActionRecommendation] = Field(default_factory=list)
+    workflows: list[WorkflowRecommendation] = Field(default_factory=list)
+    risks: list[str] = Field(default_factory=list)
+    escalate: bool = Field(default=False, description="A person must decide what to do")
+
+
+class Alternative(BaseModel):
+    """A cause that was considered and rejected, and why."""
+
+    cause: str
+    hypothesis: str
+    confidence: float = Field(ge=0, le=1)
+    rejected_because: str
+
+
+class TimelineEntry(BaseModel):
+    """One moment of the incident."""
+
+    at: Moment
+    what: str
+
+
+class Diagnosis(BaseModel):
+    """The structured answer to "what is wrong, how do we know, what should be done"."""
+
+    id: int | None = None
+    ticket_id: int | None = None
+    subject: str | None = None
+    observation_id: int | None = None
+    diagnoser: str = Field(default="rules", description="Who answered: rules, or a model's name")
+    hypothesis: str = UNKNOWN_CAUSE
+    cause: str
+    confidence: float = Field(ge=0, le=1)
+    evidence: list[Claim] = Field(default_factory=list)
+    alternatives: list[Alternative] = Field(default_factory=list)
+    timeline: list[TimelineEntry] = Field(default_factory=list)
+    components: list[str] = Field(default_factory=list)
+    actions: list[ActionRecommendation] = Field(default_factory=list)
+    workflows: list[WorkflowRecommendation] = Field(default_factory=list)
+    risks: list[str] = Field(default_factory=list)
+    escalate: bool = False
+    cost_usd: float = 0.0
+    created_at: Moment | None = None
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether no cause was found."""
+        return self.hypothesis == UNKNOWN_CAUSE

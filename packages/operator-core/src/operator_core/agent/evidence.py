@@ -1,0 +1,136 @@
+"""Evaluating claims on an observation: pure, offline, the same today and in a year."""
+
+import math
+import operator
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from operator_core.actions.validation import same_json
+from operator_core.agent.diagnosis import Claim, Predicate
+from operator_core.monitor.types import Observation
+
+_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
+
+
+class Resolved(NamedTuple):
+    """What stands at a path: whether there is anything, and what."""
+
+    found: bool
+    value: object = None
+
+
+_NOTHING = Resolved(found=False)
+
+
+def resolve(observation: Observation, path: str) -> Resolved:
+    """Return what stands at a path of an observation.
+
+    Args:
+        observation: where to look; an incomplete part can be looked into as well.
+        path: see `Claim`; the first segment is the part's name, alone it names all its data.
+    """
+    part = observation.parts.get(part_name(path))
+    if part is None:
+        return _NOTHING
+    here = Resolved(found=True, value=part.data)
+    for segment in path.split("/")[1:]:
+        here = _step(here.value, _unescaped(segment))
+        if not here.found:
+            break
+    return here
+
+
+def part_name(path: str) -> str:
+    """Return the name of the part that a path leads into."""
+    return _unescaped(path.partition("/")[0])
+
+
+def holds(claim: Claim, observation: Observation) -> bool:
+    """Return whether a claim holds; never raises.
+
+    Nothing holds of what is not there, except "absent", and that only where its part was
+    read whole. Order is defined between two numbers and between two texts. A bool is no
+    number.
+    """
+    found, value = resolve(observation, claim.path)
+    if claim.predicate is Predicate.ABSENT:
+        return not found and observation.sees([part_name(claim.path)])
+    if not found:
+        return False
+    return _COMPARE[claim.predicate](value, claim.value)
+
+
+def bind(claims: Iterable[Claim], observation_id: int | None) -> list[Claim]:
+    """Return the claims, each bound to the observation it is to be checked on."""
+    return [claim.model_copy(update={"observation_id": observation_id}) for claim in claims]
+
+
+def share_held(claims: Iterable[Claim], observation: Observation) -> float:
+    """Return the weight of the claims that hold as a share of all weight.
+
+    Without claims, or with weights that cannot be added up, it is 0.
+    """
+    weighed = [(claim.weight, holds(claim, observation)) for claim in claims]
+    total = sum(weight for weight, _ in weighed)
+    if not weighed or not math.isfinite(total):
+        return 0.0
+    return sum(weight for weight, held in weighed if held) / total
+
+
+def _unescaped(segment: str) -> str:
+    return segment.replace("~1", "/").replace("~0", "~")
+
+
+def _step(value: object, segment: str) -> Resolved:
+    if isinstance(value, dict):
+        return _entry(value, segment)
+    if isinstance(value, list) and _INDEX.fullmatch(segment) and int(segment) < len(value):
+        return Resolved(found=True, value=value[int(segment)])
+    return _NOTHING
+
+
+def _entry(value: dict[Any, object], segment: str) -> Resolved:
+    if segment in value:
+        return Resolved(found=True, value=value[segment])
+    # Numbers as keys become text in the ledger; a path must lead to the same before and after.
+    for key, entry in value.items():
+        if isinstance(key, int) and not isinstance(key, bool) and str(key) == segment:
+            return Resolved(found=True, value=entry)
+    return _NOTHING
+
+
+def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[object, object], bool]:
+    def holds_between(value: object, bound: object) -> bool:
+        both_text = isinstance(value, str) and isinstance(bound, str)
+        if both_text or (_is_number(value) and _is_number(bound)):
+            return compare(value, bound)
+        return False
+
+    return holds_between
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _contains(value: object, wanted: object) -> bool:
+    if isinstance(value, list):
+        return any(same_json(one, wanted) for one in value)
+    if isinstance(wanted, str) and isinstance(value, str):
+        return wanted in value
+    if isinstance(wanted, str) and isinstance(value, dict):
+        return _entry(value, wanted).found
+    return False
+
+
+_COMPARE: dict[Predicate, Callable[[object, object], bool]] = {
+    Predicate.EQ: same_json,
+    Predicate.NE: lambda value, other: not same_json(value, other),
+    Predicate.LT: _ordered(operator.lt),
+    Predicate.LE: _ordered(operator.le),
+    Predicate.GT: _ordered(operator.gt),
+    Predicate.GE: _ordered(operator.ge),
+    Predicate.CONTAINS: _contains,
+    Predicate.EXISTS: lambda _value, _other: True,
+}

@@ -1,0 +1,70 @@
+"""The audit's rows: written in the transaction of the change they tell of, chained by hash.
+
+Each row's hash covers the row and the hash before it in its writer's chain, so a row that is
+changed, added or taken away later breaks the chain from there on.
+"""
+
+import hashlib
+import json
+
+from operator_core.actions.types import AuditEvent
+from operator_core.clock import to_text
+from operator_core.db.engine import Row, Tx
+
+GENESIS = "0" * 64
+"""What stands where a chain has no row before."""
+
+_HASHED = (
+    "writer",
+    "seq",
+    "timestamp",
+    "event_type",
+    "actor",
+    "subject",
+    "ticket_id",
+    "workflow_id",
+    "proposal_id",
+    "event_data",
+    "prev_hash",
+)
+
+
+def append(tx: Tx, event: AuditEvent) -> None:
+    """Append one event to the transaction's chain."""
+    head = tx.one("audit.head", writer=tx.writer)
+    row: Row = {
+        "writer": tx.writer,
+        "seq": head["seq"] + 1 if head else 1,
+        "timestamp": to_text(event.timestamp),
+        "event_type": event.event_type,
+        "actor": event.actor,
+        "subject": event.subject,
+        "ticket_id": event.ticket_id,
+        "workflow_id": event.workflow_id,
+        "proposal_id": event.proposal_id,
+        "event_data": json.dumps(event.event_data, sort_keys=True, default=str),
+        "prev_hash": head["hash"] if head else GENESIS,
+    }
+    tx.run("audit.insert", hash=row_hash(row), **row)
+
+
+def row_hash(row: Row) -> str:
+    """Return the hash that a row must carry."""
+    text = json.dumps([row[name] for name in _HASHED], separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def first_broken(rows: list[Row], heads: dict[str, str]) -> Row | None:
+    """Return the first row that does not follow from the one before it.
+
+    Args:
+        rows: rows in order of id.
+        heads: the last hash seen of each writer; brought up to date on the way, so that a long
+            audit can be checked page by page.
+    """
+    for row in rows:
+        expected = heads.get(row["writer"], GENESIS)
+        if row["prev_hash"] != expected or row["hash"] != row_hash(row):
+            return row
+        heads[row["writer"]] = row["hash"]
+    return None

@@ -1,0 +1,96 @@
+"""Changes of rows: the one place where a transition and its audit row are written together.
+
+A transition's statement names the states it may leave, so the loser of a race finds no row
+and gets an error; the machine's table says which states those are (a test holds them equal).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NoReturn
+
+from operator_core.actions.types import AuditEvent
+from operator_core.clock import to_text
+from operator_core.db import audit
+from operator_core.db.engine import Row, Tx, Value
+from operator_core.errors import NotFoundError, TransitionError
+from operator_core.types import JsonObject
+
+Params = Mapping[str, Value]
+"""The parameters of a statement."""
+
+_KINDS = {"proposal": "Proposal", "workflow": "Workflow", "ticket": "Ticket"}
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Who changes something, and when."""
+
+    actor: str
+    now: datetime
+
+    @property
+    def text(self) -> str:
+        """The moment in the one text form."""
+        return to_text(self.now)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of a row: its statement, the audit's word for it, and what it carries."""
+
+    statement: str
+    event_type: str
+    data: JsonObject = field(default_factory=dict)
+    params: Params = field(default_factory=dict)
+
+
+def apply(tx: Tx, row_id: int, change: Change, stamp: Stamp) -> Row:
+    """Change one row and write the audit row of it.
+
+    Raises:
+        NotFoundError: there is no such row.
+        TransitionError: the row is not in a state that the change may leave.
+    """
+    row = tx.one(change.statement, id=row_id, now=stamp.text, **change.params)
+    if row is None:
+        _explain(tx, row_id, change)
+    tell(tx, change.statement.split(".", maxsplit=1)[0], row, change, stamp)
+    return row
+
+
+def tell(tx: Tx, kind: str, row: Row, change: Change, stamp: Stamp) -> None:
+    """Write the audit row of a change that was made to a row of a kind."""
+    event = AuditEvent(
+        event_type=change.event_type,
+        event_data=change.data,
+        actor=stamp.actor,
+        timestamp=stamp.now,
+        subject=row.get("subject"),
+        ticket_id=row["id"] if kind == "ticket" else row.get("ticket_id"),
+        workflow_id=row["id"] if kind == "workflow" else row.get("workflow_id"),
+        proposal_id=row["id"] if kind == "proposal" else row.get("proposal_id"),
+    )
+    audit.append(tx, event)
+
+
+def get(tx: Tx, kind: str, row_id: int) -> Row:
+    """Return a row.
+
+    Raises:
+        NotFoundError: there is no such row.
+    """
+    row = tx.one(f"{kind}.get", id=row_id)
+    if row is None:
+        raise NotFoundError(_KINDS.get(kind, kind.capitalize()), row_id)
+    return row
+
+
+def _explain(tx: Tx, row_id: int, change: Change) -> NoReturn:
+    kind, wanted = change.statement.split(".", maxsplit=1)
+    row = get(tx, kind, row_id)
+    state = row["status"] + (" and in doubt" if row.get("in_doubt") else "")
+    raise TransitionError(
+        f"{_KINDS[kind]} {row_id} is {state}: it cannot {wanted.replace('_', ' ')} now. "
+        "Somebody else may have been first; look at it again."
+    )

@@ -1,0 +1,249 @@
+"""What can be done to proposals and their workflows, as functions of a transaction."""
+
+from datetime import datetime
+
+from operator_core.actions.lifecycle import (
+    ACTION_MACHINE,
+    WORKFLOW_MACHINE,
+    ActionEvent,
+    WorkflowEvent,
+)
+from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowStatus
+from operator_core.actions.workflow import Step, roll_up
+from operator_core.clock import to_text
+from operator_core.db import changes, rows
+from operator_core.db.changes import Change, Params, Stamp
+from operator_core.db.engine import Row, Tx
+from operator_core.errors import ConstraintError, RequestError, TransitionError
+
+_DIRECT: dict[ActionStatus, tuple[ActionEvent, Params]] = {
+    ActionStatus.VALIDATED: (
+        ActionEvent.VALIDATE,
+        {"parameters": None, "disruptive": None, "approved_at": None, "approved_by": None},
+    ),
+    ActionStatus.COMPLETED: (ActionEvent.COMPLETE, {"fence": None}),
+    ActionStatus.FAILED: (ActionEvent.FAIL, {"fence": None}),
+    ActionStatus.CANCELLED: (ActionEvent.CANCEL, {}),
+}
+_WORKFLOW_EVENTS = {
+    WorkflowStatus.IN_PROGRESS: WorkflowEvent.START,
+    WorkflowStatus.COMPLETED: WorkflowEvent.COMPLETE,
+    WorkflowStatus.FAILED: WorkflowEvent.FAIL,
+    WorkflowStatus.CANCELLED: WorkflowEvent.CANCEL,
+}
+
+
+def create(tx: Tx, model: ActionProposal, stamp: Stamp) -> Row:
+    """Insert a proposal.
+
+    Raises:
+        RequestError: it is executing (only a claim makes that), or its parameters are no JSON.
+        NotFoundError: it names a ticket, workflow or proposal that does not exist.
+    """
+    if model.status is ActionStatus.EXECUTING:
+        raise RequestError("A proposal cannot be created executing; only a claim starts it.")
+    params = rows.proposal_params(model)
+    _require_links(tx, model)
+    row = tx.one("proposal.insert", now=stamp.text, **params)
+    if row is None:
+        raise ConstraintError("the proposal was not stored")
+    data = {"action_name": model.action_name, "status": model.status.value}
+    changes.tell(tx, "proposal", row, Change("", "proposal_created", data), stamp)
+    return row
+
+
+def _require_links(tx: Tx, model: ActionProposal) -> None:
+    links = {
+        "ticket": model.ticket_id,
+        "workflow": model.workflow_id,
+        "proposal": model.depends_on_proposal_id,
+    }
+    for kind, row_id in links.items():
+        if row_id is not None:
+            changes.get(tx, kind, row_id)
+
+
+def create_chain(tx: Tx, head: Params, steps: list[ActionProposal], stamp: Stamp) -> Row:
+    """Insert a workflow and its steps, each depending on the one before it.
+
+    Raises:
+        RequestError: there is no step.
+        NotFoundError: the ticket does not exist.
+    """
+    if not steps:
+        raise RequestError("Workflow must contain at least one action")
+    if head["ticket_id"] is not None:
+        changes.get(tx, "ticket", int(head["ticket_id"]))
+    workflow = tx.one("workflow.insert", now=stamp.text, **head)
+    if workflow is None:
+        raise ConstraintError("the workflow was not stored")
+    data = {"workflow_id": workflow["id"], "name": head["name"], "action_count": len(steps)}
+    changes.tell(tx, "workflow", workflow, Change("", "workflow_created", data), stamp)
+    before: int | None = None
+    for order, step in enumerate(steps):
+        links = {"workflow_id": workflow["id"], "execution_order": order}
+        own = {"subject": step.subject or head["subject"], "depends_on_proposal_id": before}
+        own["ticket_id"] = step.ticket_id or head["ticket_id"]
+        before = create(tx, step.model_copy(update=links | own), stamp)["id"]
+    return workflow
+
+
+def set_status(tx: Tx, proposal_id: int, status: ActionStatus, stamp: Stamp) -> Row:
+    """Move a proposal along its life cycle, but never into executing nor back for a retry.
+
+    Raises:
+        TransitionError: the life cycle has no such transition, or it is not for this function.
+    """
+    current = ActionStatus(changes.get(tx, "proposal", proposal_id)["status"])
+    if status not in _DIRECT:
+        raise TransitionError(
+            f"Proposal {proposal_id} is {current.value}: only a claim makes it executing, and "
+            "nothing makes it proposed again."
+        )
+    event, params = _DIRECT[status]
+    ACTION_MACHINE.after(current, event)
+    change = Change(f"proposal.{event.value}", f"proposal_{status.value}", {}, params)
+    row = changes.apply(tx, proposal_id, change, stamp)
+    settle_workflow(tx, row, stamp)
+    return row
+
+
+def validate(
+    tx: Tx, proposal_id: int, parameters: str, stamp: Stamp, *, disruptive: bool, auto: bool
+) -> Row:
+    """Mark a proposal valid; in autonomous mode the policy approves it in the same step."""
+    change = Change(
+        "proposal.validate",
+        "proposal_validated",
+        params={
+            "parameters": parameters,
+            "disruptive": int(disruptive),
+            "approved_at": stamp.text if auto else None,
+            "approved_by": "policy" if auto else None,
+        },
+    )
+    row = changes.apply(tx, proposal_id, change, stamp)
+    if auto and row["approved_by"] == "policy":
+        by_policy = Change("", "proposal_approved", {"approved_by": "policy"})
+        changes.tell(tx, "proposal", row, by_policy, stamp)
+    return row
+
+
+def approve(tx: Tx, proposal_id: int, stamp: Stamp) -> Row:
+    """Approve a proposal that has not started; a second approval is refused."""
+    data = {"approved_by": stamp.actor}
+    change = Change("proposal.approve", "proposal_approved", data, {"approved_by": stamp.actor})
+    return changes.apply(tx, proposal_id, change, stamp)
+
+
+def reject(tx: Tx, proposal_id: int, reason: str, stamp: Stamp) -> Row:
+    """Reject a proposal that has not started: it is cancelled, and its workflow with it."""
+    params = {"rejected_by": stamp.actor, "reason": reason}
+    change = Change("proposal.reject", "proposal_rejected", {**params}, {**params})
+    row = changes.apply(tx, proposal_id, change, stamp)
+    settle_workflow(tx, row, stamp)
+    return row
+
+
+def cancel(tx: Tx, proposal_id: int, reason: str, stamp: Stamp) -> Row:
+    """Cancel a proposal that has not started, and the steps that wait for it."""
+    change = Change("proposal.cancel", "proposal_cancelled", {"reason": reason})
+    row = changes.apply(tx, proposal_id, change, stamp)
+    settle_workflow(tx, row, stamp)
+    return row
+
+
+def schedule(tx: Tx, proposal_id: int, when: datetime | None, stamp: Stamp) -> Row:
+    """Set or clear the time before which a proposal does not run."""
+    text = to_text(when) if when else None
+    change = Change(
+        "proposal.schedule", "proposal_scheduled", {"scheduled_at": text}, {"scheduled_at": text}
+    )
+    return changes.apply(tx, proposal_id, change, stamp)
+
+
+# --- retries --------------------------------------------------------------------------
+
+
+def count_failure(tx: Tx, proposal_id: int, error: str | None, stamp: Stamp) -> Row:
+    """Count one failure and keep its error."""
+    change = Change("proposal.count_failure", "failure_counted", {"error": error}, {"error": error})
+    return changes.apply(tx, proposal_id, change, stamp)
+
+
+def set_next_retry(
+    tx: Tx, proposal_id: int, when: datetime | None, stamp: Stamp, *, counted: bool = False
+) -> Row:
+    """Set when a failed proposal is tried again; None: not any more."""
+    text = to_text(when) if when else None
+    row = changes.get(tx, "proposal", proposal_id)
+    event = "retry_scheduled" if text else "retry_cleared"
+    data = {"next_retry_at": text, "retry_count": row["retry_count"]}
+    params: Params = {"next_retry_at": text, "failure_counted": int(counted)}
+    change = Change("proposal.set_next_retry", event, data, params)
+    return changes.apply(tx, proposal_id, change, stamp)
+
+
+def reset_for_retry(tx: Tx, proposal_id: int, stamp: Stamp) -> Row:
+    """Take a failed proposal back to validated, if it has retries left."""
+    return changes.apply(tx, proposal_id, Change("proposal.retry", "retry_started"), stamp)
+
+
+# --- workflows ------------------------------------------------------------------------
+
+
+def approve_workflow(tx: Tx, workflow_id: int, stamp: Stamp) -> Row:
+    """Approve a workflow: exactly the steps it has."""
+    steps = [row["id"] for row in tx.all("proposal.list_of_workflow", workflow_id=workflow_id)]
+    data = {"approved_by": stamp.actor, "steps": steps}
+    change = Change("workflow.approve", "workflow_approved", data, {"approved_by": stamp.actor})
+    return changes.apply(tx, workflow_id, change, stamp)
+
+
+def cancel_workflow(tx: Tx, workflow_id: int, reason: str, stamp: Stamp) -> Row:
+    """Cancel a workflow and the steps that have not started."""
+    change = Change("workflow.cancel", "workflow_cancelled", {"reason": reason})
+    row = changes.apply(tx, workflow_id, change, stamp)
+    _cancel_rest(tx, workflow_id, f"workflow cancelled: {reason}", stamp)
+    return row
+
+
+def set_workflow_status(tx: Tx, workflow_id: int, status: WorkflowStatus, stamp: Stamp) -> Row:
+    """Move a workflow along its life cycle; an end other than completed cancels the rest."""
+    current = WorkflowStatus(changes.get(tx, "workflow", workflow_id)["status"])
+    event = _WORKFLOW_EVENTS.get(status)
+    if event is None:
+        raise TransitionError(f"Workflow {workflow_id} is {current.value}: it never goes back.")
+    WORKFLOW_MACHINE.after(current, event)
+    row = changes.apply(
+        tx, workflow_id, Change(f"workflow.{event.value}", f"workflow_{status.value}"), stamp
+    )
+    if status in (WorkflowStatus.FAILED, WorkflowStatus.CANCELLED):
+        _cancel_rest(tx, workflow_id, f"workflow {status.value}", stamp)
+    return row
+
+
+def settle_workflow(tx: Tx, step: Row, stamp: Stamp) -> None:
+    """Bring a workflow up to date after one of its steps has changed."""
+    if step["workflow_id"] is None:
+        return
+    workflow = changes.get(tx, "workflow", step["workflow_id"])
+    steps = tx.all("proposal.list_of_workflow", workflow_id=workflow["id"])
+    verdict = roll_up(WorkflowStatus(workflow["status"]), [_step(row) for row in steps])
+    if verdict.event is not None:
+        status = WORKFLOW_MACHINE.after(WorkflowStatus(workflow["status"]), verdict.event)
+        change = Change(f"workflow.{verdict.event.value}", f"workflow_{status.value}")
+        changes.apply(tx, workflow["id"], change, stamp)
+    if verdict.cancel_rest:
+        _cancel_rest(tx, workflow["id"], verdict.reason, stamp)
+
+
+def _step(row: Row) -> Step:
+    return Step(ActionStatus(row["status"]), retry_waits=row["next_retry_at"] is not None)
+
+
+def _cancel_rest(tx: Tx, workflow_id: int, reason: str, stamp: Stamp) -> None:
+    change = Change("proposal.cancel", "proposal_cancelled", {"reason": reason})
+    for row in tx.all("proposal.list_of_workflow", workflow_id=workflow_id):
+        if row["status"] in (ActionStatus.PROPOSED, ActionStatus.VALIDATED):
+            changes.apply(tx, row["id"], change, stamp)

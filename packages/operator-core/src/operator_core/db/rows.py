@@ -1,0 +1,192 @@
+"""Rows of the ledger as models, and models as rows.
+
+What the ledger holds was validated when it entered, so models are built without validating
+again.
+"""
+
+import json
+from datetime import datetime
+
+from operator_core.actions.types import (
+    ActionProposal,
+    ActionRecord,
+    ActionStatus,
+    ActionType,
+    AuditEvent,
+    Outcome,
+    WorkflowProposal,
+    WorkflowStatus,
+)
+from operator_core.agent.diagnosis import Diagnosis
+from operator_core.clock import from_text, to_text
+from operator_core.db.engine import Row, Value
+from operator_core.errors import RequestError
+from operator_core.monitor.types import (
+    Observation,
+    Sighting,
+    Ticket,
+    TicketPhase,
+    TicketStatus,
+    Violation,
+)
+from operator_core.types import JsonObject, Severity
+
+_PROPOSAL_TIMES = (
+    "validated_at",
+    "cancelled_at",
+    "approved_at",
+    "rejected_at",
+    "scheduled_at",
+    "next_retry_at",
+)
+
+
+def time_or_none(text: str | None) -> datetime | None:
+    """Parse a time that may be missing."""
+    return from_text(text) if text else None
+
+
+def text_or_none(moment: datetime | None) -> str | None:
+    """Return the text of a time that may be missing."""
+    return to_text(moment) if moment else None
+
+
+def to_json(value: object) -> str:
+    """Return JSON text.
+
+    Raises:
+        RequestError: the value is not JSON (such as NaN or a date).
+    """
+    try:
+        return json.dumps(value, allow_nan=False, sort_keys=True)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RequestError(f"Only JSON can be stored: {error}.") from error
+
+
+def proposal(row: Row) -> ActionProposal:
+    """Return a proposal."""
+    fields = {name: row[name] for name in ActionProposal.model_fields}
+    for name in (*_PROPOSAL_TIMES, "lease_expires_at"):
+        fields[name] = time_or_none(row[name])
+    fields |= {
+        "action_type": ActionType(row["action_type"]),
+        "status": ActionStatus(row["status"]),
+        "parameters": json.loads(row["parameters"]),
+        "proposed_at": from_text(row["proposed_at"]),
+        "disruptive": bool(row["disruptive"]),
+        "in_doubt": bool(row["in_doubt"]),
+    }
+    return ActionProposal.model_construct(**fields)
+
+
+def proposal_params(model: ActionProposal) -> dict[str, Value]:
+    """Return what the insert of a proposal takes."""
+    times = {name: text_or_none(getattr(model, name)) for name in _PROPOSAL_TIMES}
+    return {
+        "subject": model.subject,
+        "ticket_id": model.ticket_id,
+        "action_name": model.action_name,
+        "action_type": model.action_type.value,
+        "parameters": to_json(model.parameters),
+        "reason": model.reason,
+        "status": model.status.value,
+        "proposed_at": to_text(model.proposed_at),
+        "proposed_by": model.proposed_by,
+        "approved_by": model.approved_by,
+        "rejected_by": model.rejected_by,
+        "rejection_reason": model.rejection_reason,
+        "workflow_id": model.workflow_id,
+        "execution_order": model.execution_order,
+        "depends_on_proposal_id": model.depends_on_proposal_id,
+        "retry_count": model.retry_count,
+        "max_retries": model.max_retries,
+        "last_error": model.last_error,
+        "disruptive": int(model.disruptive),
+        **times,
+    }
+
+
+def record(row: Row) -> ActionRecord:
+    """Return a record of an attempt."""
+    return ActionRecord.model_construct(
+        id=row["id"],
+        proposal_id=row["proposal_id"],
+        started_at=time_or_none(row["started_at"]),
+        completed_at=time_or_none(row["completed_at"]),
+        success=None if row["success"] is None else bool(row["success"]),
+        error_message=row["error_message"],
+        result_data=json.loads(row["result_data"]) if row["result_data"] else None,
+        outcome=Outcome(row["outcome"]) if row["outcome"] else None,
+        idempotency_key=row["idempotency_key"],
+        owner=row["owner"],
+        fence=row["fence"],
+    )
+
+
+def workflow(row: Row) -> WorkflowProposal:
+    """Return a workflow."""
+    return WorkflowProposal.model_construct(
+        id=row["id"],
+        subject=row["subject"],
+        name=row["name"],
+        description=row["description"] or "",
+        ticket_id=row["ticket_id"],
+        status=WorkflowStatus(row["status"]),
+        created_at=from_text(row["created_at"]),
+        approved_at=time_or_none(row["approved_at"]),
+        approved_by=row["approved_by"],
+    )
+
+
+def audit_event(row: Row) -> AuditEvent:
+    """Return an event of the audit."""
+    return AuditEvent(
+        proposal_id=row["proposal_id"],
+        event_type=row["event_type"],
+        event_data=json.loads(row["event_data"]),
+        actor=row["actor"],
+        timestamp=from_text(row["timestamp"]),
+        workflow_id=row["workflow_id"],
+        ticket_id=row["ticket_id"],
+        subject=row["subject"],
+    )
+
+
+def ticket(row: Row) -> Ticket:
+    """Return a ticket."""
+    fields = {name: row[name] for name in Ticket.model_fields}
+    for name in ("acknowledged_at", "diagnosed_at", "resolved_at"):
+        fields[name] = time_or_none(row[name])
+    fields |= {
+        "severity": Severity(row["severity"]),
+        "status": TicketStatus(row["status"]),
+        "phase": TicketPhase(row["phase"]) if row["phase"] else None,
+        "held": bool(row["held"]),
+        "metric_snapshot": json.loads(row["metric_snapshot"]) if row["metric_snapshot"] else None,
+        "first_seen_at": from_text(row["first_seen_at"]),
+        "last_seen_at": from_text(row["last_seen_at"]),
+    }
+    return Ticket.model_construct(**fields)
+
+
+def sighting(row: Row) -> Sighting:
+    """Return what the monitor remembers of one problem."""
+    return Sighting(
+        violation=Violation.model_validate_json(row["violation"]),
+        first_seen_at=from_text(row["first_seen_at"]),
+        last_seen_at=from_text(row["last_seen_at"]),
+        clear_since=time_or_none(row["clear_since"]),
+    )
+
+
+def observation(row: Row) -> Observation:
+    """Return an observation with its id."""
+    content: JsonObject = json.loads(row["content"])
+    return Observation.model_validate({**content, "id": row["id"], "subject": row["subject"]})
+
+
+def diagnosis(row: Row) -> Diagnosis:
+    """Return a diagnosis with its id."""
+    content: JsonObject = json.loads(row["content"])
+    own = {"id": row["id"], "ticket_id": row["ticket_id"], "created_at": row["created_at"]}
+    return Diagnosis.model_validate({**content, **own})

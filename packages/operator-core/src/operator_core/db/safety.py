@@ -1,0 +1,135 @@
+"""The one switch: run mode and kill, as functions of a transaction."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from operator_core.actions.types import AuditEvent
+from operator_core.db import audit, changes, proposals, rows
+from operator_core.db.changes import Change, Stamp
+from operator_core.db.engine import Row, Tx
+from operator_core.errors import ConstraintError
+from operator_core.types import JsonObject, RunMode
+
+
+@dataclass(frozen=True)
+class SafetyState:
+    """How the switch stands.
+
+    Attributes:
+        mode: whether effects may happen.
+        ever_set: whether anybody ever set it; never set means observe.
+        killed_at: when the kill switch was pulled, if it still holds.
+        revision: grows with each change.
+    """
+
+    mode: RunMode = RunMode.OBSERVE
+    ever_set: bool = False
+    killed_at: datetime | None = None
+    killed_by: str | None = None
+    kill_reason: str | None = None
+    changed_by: str | None = None
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class KillReport:
+    """What the kill switch did, and what it could not do.
+
+    Attributes:
+        cancelled: proposals that were pending and are cancelled.
+        retries_dropped: failed proposals that will not be tried again.
+        workflows_cancelled: workflows that are cancelled.
+        running: proposals whose calls were running; their owners are asked to stop them.
+    """
+
+    cancelled: tuple[int, ...] = ()
+    retries_dropped: tuple[int, ...] = ()
+    workflows_cancelled: tuple[int, ...] = ()
+    running: tuple[int, ...] = ()
+
+
+def state(tx: Tx) -> SafetyState:
+    """Return how the switch stands."""
+    row = tx.one("safety.get")
+    return _state(row) if row else SafetyState()
+
+
+def _state(row: Row) -> SafetyState:
+    return SafetyState(
+        mode=RunMode(row["mode"]),
+        ever_set=True,
+        killed_at=rows.time_or_none(row["killed_at"]),
+        killed_by=row["killed_by"],
+        kill_reason=row["kill_reason"],
+        changed_by=row["changed_by"],
+        revision=row["revision"],
+    )
+
+
+def ensure(tx: Tx, mode: RunMode, stamp: Stamp) -> SafetyState:
+    """Set the mode where none was ever set; otherwise change nothing."""
+    present = state(tx)
+    if present.ever_set:
+        return present
+    return _first(tx, mode, stamp)
+
+
+def _first(tx: Tx, mode: RunMode, stamp: Stamp) -> SafetyState:
+    row = tx.one("safety.insert", mode=mode.value, actor=stamp.actor, now=stamp.text)
+    if row is None:
+        raise ConstraintError("the run mode was not stored")
+    _tell(tx, "mode_changed", {"from": None, "to": mode.value}, stamp)
+    return _state(row)
+
+
+def set_mode(tx: Tx, mode: RunMode, stamp: Stamp) -> SafetyState:
+    """Set the mode; setting execute lifts the kill switch, and nothing else does."""
+    present = state(tx)
+    if not present.ever_set:
+        return _first(tx, mode, stamp)
+    row = tx.one("safety.set_mode", mode=mode.value, actor=stamp.actor, now=stamp.text)
+    lifted = present.killed_at is not None and mode is RunMode.EXECUTE
+    data = {"from": present.mode.value, "to": mode.value, "kill_lifted": lifted}
+    _tell(tx, "mode_changed", data, stamp)
+    return _state(row) if row else present
+
+
+def kill(tx: Tx, reason: str, stamp: Stamp) -> KillReport:
+    """Stop new claims with this commit, cancel what waits, ask what runs to stop."""
+    ensure(tx, RunMode.OBSERVE, stamp)
+    tx.one("safety.kill", actor=stamp.actor, reason=reason, now=stamp.text)
+    report = cancel_pending(tx, f"kill switch: {reason}", stamp)
+    running = tuple(row["id"] for row in tx.all("proposal.executing") if not row["in_doubt"])
+    for proposal_id in running:
+        request_cancel(tx, proposal_id, stamp)
+    _tell(tx, "kill_switch", {"reason": reason, "running": list(running)}, stamp)
+    return KillReport(report.cancelled, report.retries_dropped, report.workflows_cancelled, running)
+
+
+def cancel_pending(tx: Tx, reason: str, stamp: Stamp) -> KillReport:
+    """Cancel all that waits: proposals, scheduled ones, workflows, and retries."""
+    workflows = tuple(row["id"] for row in tx.all("workflow.unfinished"))
+    pending = tuple(row["id"] for row in tx.all("proposal.pending"))
+    for workflow_id in workflows:
+        proposals.cancel_workflow(tx, workflow_id, reason, stamp)
+    change = Change("proposal.cancel", "proposal_cancelled", {"reason": reason})
+    for row in tx.all("proposal.pending"):
+        changes.apply(tx, row["id"], change, stamp)
+    retries = tuple(row["id"] for row in tx.all("proposal.waiting_retry"))
+    for proposal_id in retries:
+        proposals.set_next_retry(tx, proposal_id, None, stamp)
+    return KillReport(pending, retries, workflows)
+
+
+def request_cancel(tx: Tx, proposal_id: int, stamp: Stamp) -> Row:
+    """Ask the owner of a running attempt to stop it."""
+    return changes.apply(
+        tx, proposal_id, Change("proposal.request_cancel", "cancel_requested"), stamp
+    )
+
+
+def _tell(tx: Tx, event_type: str, data: JsonObject, stamp: Stamp) -> None:
+    event = AuditEvent(
+        event_type=event_type, event_data=data, actor=stamp.actor, timestamp=stamp.now
+    )
+    audit.append(tx, event)

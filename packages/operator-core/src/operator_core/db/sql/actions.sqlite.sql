@@ -1,0 +1,183 @@
+-- Acting: workflows, proposals, attempts, the switch, the audit.
+-- The states stand in operator_core/actions/lifecycle.py; a test holds the CHECKs equal to it.
+
+-- Workflows table for grouping related actions
+CREATE TABLE IF NOT EXISTS workflows (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    subject TEXT,
+    name TEXT NOT NULL,
+    description TEXT,
+    ticket_id INTEGER,
+    status TEXT NOT NULL DEFAULT 'pending'
+        CHECK (status IN ('pending', 'in_progress', 'completed', 'failed', 'cancelled')),
+    approved_at TEXT,
+    approved_by TEXT,
+    created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00'),
+    updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00'),
+    FOREIGN KEY (ticket_id) REFERENCES tickets(id)
+);
+
+CREATE INDEX IF NOT EXISTS idx_workflows_ticket
+ON workflows(ticket_id) WHERE ticket_id IS NOT NULL;
+
+CREATE INDEX IF NOT EXISTS idx_workflows_unfinished
+ON workflows(id) WHERE status IN ('pending', 'in_progress');
+
+CREATE TABLE IF NOT EXISTS action_proposals (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    subject TEXT,
+    ticket_id INTEGER,
+    action_name TEXT NOT NULL,
+    action_type TEXT NOT NULL DEFAULT 'subject'
+        CHECK (action_type IN ('subject', 'tool', 'workflow')),
+    parameters TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    status TEXT NOT NULL DEFAULT 'proposed' CHECK (status IN
+        ('proposed', 'validated', 'executing', 'completed', 'failed', 'cancelled')),
+    proposed_at TEXT NOT NULL,
+    proposed_by TEXT NOT NULL DEFAULT 'agent',
+    validated_at TEXT,
+    cancelled_at TEXT,
+    approved_at TEXT,
+    approved_by TEXT,
+    rejected_at TEXT,
+    rejected_by TEXT,
+    rejection_reason TEXT,
+    workflow_id INTEGER,
+    execution_order INTEGER NOT NULL DEFAULT 0,
+    depends_on_proposal_id INTEGER,
+    scheduled_at TEXT,
+    retry_count INTEGER NOT NULL DEFAULT 0,
+    max_retries INTEGER NOT NULL DEFAULT 3,
+    next_retry_at TEXT,
+    last_error TEXT,
+    failure_counted INTEGER NOT NULL DEFAULT 0 CHECK (failure_counted IN (0, 1)),
+    disruptive INTEGER NOT NULL DEFAULT 0 CHECK (disruptive IN (0, 1)),
+    owner TEXT,
+    lease_expires_at TEXT,
+    fence INTEGER NOT NULL DEFAULT 0,
+    effect INTEGER NOT NULL DEFAULT 1,
+    in_doubt INTEGER NOT NULL DEFAULT 0 CHECK (in_doubt IN (0, 1)),
+    cancel_requested_at TEXT,
+    created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00'),
+    updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00'),
+    FOREIGN KEY (ticket_id) REFERENCES tickets(id),
+    FOREIGN KEY (workflow_id) REFERENCES workflows(id),
+    FOREIGN KEY (depends_on_proposal_id) REFERENCES action_proposals(id)
+);
+
+CREATE INDEX IF NOT EXISTS idx_action_proposals_status ON action_proposals(status);
+
+CREATE INDEX IF NOT EXISTS idx_action_proposals_ticket ON action_proposals(ticket_id);
+
+-- Index for finding workflow actions
+CREATE INDEX IF NOT EXISTS idx_action_proposals_workflow
+ON action_proposals(workflow_id) WHERE workflow_id IS NOT NULL;
+
+-- Index for finding scheduled actions
+CREATE INDEX IF NOT EXISTS idx_action_proposals_scheduled
+ON action_proposals(scheduled_at) WHERE scheduled_at IS NOT NULL;
+
+-- Index for finding retry-eligible actions
+CREATE INDEX IF NOT EXISTS idx_action_proposals_retry
+ON action_proposals(next_retry_at) WHERE next_retry_at IS NOT NULL;
+
+-- What may be claimed, in the order it is due; history never enters it.
+CREATE INDEX IF NOT EXISTS idx_action_proposals_due
+ON action_proposals(COALESCE(scheduled_at, ''), id) WHERE status = 'validated';
+
+-- What runs, by the end of its lease.
+CREATE INDEX IF NOT EXISTS idx_action_proposals_leases
+ON action_proposals(lease_expires_at) WHERE status = 'executing';
+
+-- One disruptive action a subject at a time, as a fact and not a check.
+CREATE UNIQUE INDEX IF NOT EXISTS idx_action_proposals_exclusive
+ON action_proposals(COALESCE(subject, '')) WHERE status = 'executing' AND disruptive = 1;
+
+CREATE INDEX IF NOT EXISTS idx_action_proposals_depends
+ON action_proposals(depends_on_proposal_id) WHERE depends_on_proposal_id IS NOT NULL;
+
+CREATE TRIGGER IF NOT EXISTS action_proposals_updated_at
+AFTER UPDATE ON action_proposals WHEN NEW.updated_at = OLD.updated_at
+BEGIN
+    UPDATE action_proposals
+    SET updated_at = strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00'
+    WHERE id = NEW.id;
+END;
+
+CREATE TRIGGER IF NOT EXISTS workflows_updated_at
+AFTER UPDATE ON workflows WHEN NEW.updated_at = OLD.updated_at
+BEGIN
+    UPDATE workflows SET updated_at = strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00'
+    WHERE id = NEW.id;
+END;
+
+CREATE TABLE IF NOT EXISTS action_records (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    proposal_id INTEGER NOT NULL,
+    started_at TEXT,
+    completed_at TEXT,
+    success INTEGER CHECK (success IN (0, 1)),
+    error_message TEXT,
+    result_data TEXT,
+    outcome TEXT CHECK (outcome IN ('succeeded', 'failed', 'unknown')),
+    idempotency_key TEXT,
+    owner TEXT,
+    fence INTEGER,
+    created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00'),
+    FOREIGN KEY (proposal_id) REFERENCES action_proposals(id)
+);
+
+CREATE INDEX IF NOT EXISTS idx_action_records_proposal ON action_records(proposal_id);
+
+-- Records of older files whose proposal is gone: set aside, not lost.
+CREATE TABLE IF NOT EXISTS orphaned_records (
+    id INTEGER PRIMARY KEY,
+    content TEXT NOT NULL,
+    set_aside_at TEXT NOT NULL
+);
+
+-- The one switch that all processes share. No row: never set, so observe.
+CREATE TABLE IF NOT EXISTS safety (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    mode TEXT NOT NULL CHECK (mode IN ('observe', 'execute')),
+    killed_at TEXT,
+    killed_by TEXT,
+    kill_reason TEXT,
+    revision INTEGER NOT NULL DEFAULT 1,
+    changed_at TEXT NOT NULL,
+    changed_by TEXT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS ledger (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    ledger_id TEXT NOT NULL,
+    created_at TEXT NOT NULL
+);
+
+-- Each row's hash covers the one before it in its writer's chain.
+CREATE TABLE IF NOT EXISTS audit_log (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    writer TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    timestamp TEXT NOT NULL,
+    event_type TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    subject TEXT,
+    ticket_id INTEGER,
+    workflow_id INTEGER,
+    proposal_id INTEGER,
+    event_data TEXT NOT NULL,
+    prev_hash TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    UNIQUE (writer, seq)
+);
+
+CREATE INDEX IF NOT EXISTS idx_audit_log_proposal
+ON audit_log(proposal_id) WHERE proposal_id IS NOT NULL;
+
+CREATE INDEX IF NOT EXISTS idx_audit_log_ticket
+ON audit_log(ticket_id) WHERE ticket_id IS NOT NULL;
+
+CREATE INDEX IF NOT EXISTS idx_audit_log_workflow
+ON audit_log(workflow_id) WHERE workflow_id IS NOT NULL;

@@ -1,0 +1,490 @@
+-- Every statement the ledger runs, by name. Parameters are named; no SQL is built from input.
+-- A statement named <machine>.<event> is a transition: a test holds its states equal to the
+-- life-cycle tables.
+
+-- name: proposal.insert
+INSERT INTO action_proposals (
+    subject, ticket_id, action_name, action_type, parameters, reason, status, proposed_at,
+    proposed_by, validated_at, cancelled_at, approved_at, approved_by, rejected_at, rejected_by,
+    rejection_reason, workflow_id, execution_order, depends_on_proposal_id, scheduled_at,
+    retry_count, max_retries, next_retry_at, last_error, disruptive, created_at, updated_at)
+VALUES (
+    :subject, :ticket_id, :action_name, :action_type, :parameters, :reason, :status, :proposed_at,
+    :proposed_by, :validated_at, :cancelled_at, :approved_at, :approved_by, :rejected_at,
+    :rejected_by, :rejection_reason, :workflow_id, :execution_order, :depends_on_proposal_id,
+    :scheduled_at, :retry_count, :max_retries, :next_retry_at, :last_error, :disruptive, :now, :now)
+RETURNING *
+
+-- name: proposal.get
+SELECT * FROM action_proposals WHERE id = :id
+
+-- name: proposal.list
+SELECT * FROM action_proposals
+WHERE (:status IS NULL OR status = :status)
+  AND (:ticket_id IS NULL OR ticket_id = :ticket_id)
+  AND (:workflow_id IS NULL OR workflow_id = :workflow_id)
+  AND (:subject IS NULL OR subject = :subject)
+  AND id > :after_id
+ORDER BY id LIMIT :limit
+
+-- name: proposal.list_by_status
+SELECT * FROM action_proposals WHERE status = :status AND id > :after_id ORDER BY id LIMIT :limit
+
+-- name: proposal.list_of_workflow
+SELECT * FROM action_proposals WHERE workflow_id = :workflow_id ORDER BY execution_order, id
+
+-- name: proposal.validate
+UPDATE action_proposals
+SET status = 'validated', validated_at = :now, updated_at = :now,
+    parameters = COALESCE(:parameters, parameters), disruptive = COALESCE(:disruptive, disruptive),
+    approved_at = COALESCE(approved_at, :approved_at),
+    approved_by = COALESCE(approved_by, :approved_by)
+WHERE id = :id AND status IN ('proposed')
+RETURNING *
+
+-- name: proposal.claim
+UPDATE action_proposals
+SET status = 'executing', owner = :owner, lease_expires_at = :lease_expires_at,
+    fence = fence + 1, in_doubt = 0, cancel_requested_at = NULL, failure_counted = 0,
+    updated_at = :now
+WHERE id = :id AND status IN ('validated')
+RETURNING *
+
+-- name: proposal.complete
+UPDATE action_proposals
+SET status = 'completed', owner = NULL, lease_expires_at = NULL, in_doubt = 0,
+    last_error = NULL, updated_at = :now
+WHERE id = :id AND status IN ('executing') AND (:fence IS NULL OR fence = :fence)
+RETURNING *
+
+-- name: proposal.fail
+UPDATE action_proposals
+SET status = 'failed', owner = NULL, lease_expires_at = NULL, in_doubt = 0, updated_at = :now
+WHERE id = :id AND status IN ('executing') AND (:fence IS NULL OR fence = :fence)
+RETURNING *
+
+-- name: proposal.abort
+UPDATE action_proposals
+SET status = 'cancelled', owner = NULL, lease_expires_at = NULL, in_doubt = 0,
+    cancelled_at = :now, updated_at = :now
+WHERE id = :id AND status IN ('executing') AND (:fence IS NULL OR fence = :fence)
+RETURNING *
+
+-- name: proposal.release
+UPDATE action_proposals
+SET status = 'validated', owner = NULL, lease_expires_at = NULL, in_doubt = 0,
+    retry_count = retry_count + 1, last_error = :error, scheduled_at = :scheduled_at,
+    updated_at = :now
+WHERE id = :id AND status IN ('executing') AND (:fence IS NULL OR fence = :fence)
+RETURNING *
+
+-- name: proposal.cancel
+UPDATE action_proposals
+SET status = 'cancelled', cancelled_at = :now, updated_at = :now
+WHERE id = :id AND status IN ('proposed', 'validated')
+RETURNING *
+
+-- name: proposal.retry
+UPDATE action_proposals
+SET status = 'validated', next_retry_at = NULL, failure_counted = 0,
+    effect = effect + 1, updated_at = :now
+WHERE id = :id AND status IN ('failed') AND retry_count < max_retries
+RETURNING *
+
+-- name: proposal.mark_in_doubt
+UPDATE action_proposals
+SET in_doubt = 1, lease_expires_at = NULL, last_error = :error, updated_at = :now
+WHERE id = :id AND status = 'executing' AND (:fence IS NULL OR fence = :fence)
+RETURNING *
+
+-- name: proposal.renew_lease
+UPDATE action_proposals SET lease_expires_at = :lease_expires_at, updated_at = :now
+WHERE id = :id AND status = 'executing' AND fence = :fence AND owner = :owner AND in_doubt = 0
+
+-- name: proposal.take_over
+UPDATE action_proposals
+SET owner = :owner, lease_expires_at = :lease_expires_at, fence = fence + 1, updated_at = :now
+WHERE id = :id AND status = 'executing' AND fence = :fence
+RETURNING *
+
+-- name: proposal.request_cancel
+UPDATE action_proposals SET cancel_requested_at = :now, updated_at = :now
+WHERE id = :id AND status = 'executing'
+RETURNING *
+
+-- name: proposal.running
+SELECT p.fence, p.owner, p.cancel_requested_at, p.status, s.killed_at
+FROM action_proposals p LEFT JOIN safety s ON s.id = 1
+WHERE p.id = :id
+
+-- name: proposal.executing
+SELECT * FROM action_proposals WHERE status = 'executing' ORDER BY id
+
+-- name: proposal.expired
+SELECT * FROM action_proposals
+WHERE status = 'executing' AND in_doubt = 0
+  AND (lease_expires_at IS NULL OR lease_expires_at <= :now)
+ORDER BY lease_expires_at, id
+
+-- name: proposal.approve
+UPDATE action_proposals
+SET approved_at = :now, approved_by = :approved_by, updated_at = :now
+WHERE id = :id AND status IN ('proposed', 'validated')
+  AND approved_at IS NULL AND rejected_at IS NULL
+RETURNING *
+
+-- name: proposal.reject
+UPDATE action_proposals
+SET status = 'cancelled', cancelled_at = :now, updated_at = :now,
+    rejected_at = :now, rejected_by = :rejected_by, rejection_reason = :reason,
+    approved_at = NULL, approved_by = NULL
+WHERE id = :id AND status IN ('proposed', 'validated')
+RETURNING *
+
+-- name: proposal.schedule
+UPDATE action_proposals SET scheduled_at = :scheduled_at, updated_at = :now
+WHERE id = :id AND status IN ('proposed', 'validated')
+RETURNING *
+
+-- name: proposal.delay_followers
+UPDATE action_proposals SET scheduled_at = :scheduled_at, updated_at = :now
+WHERE depends_on_proposal_id = :id AND status IN ('proposed', 'validated')
+  AND (scheduled_at IS NULL OR scheduled_at < :scheduled_at)
+
+-- name: proposal.count_failure
+UPDATE action_proposals
+SET retry_count = retry_count + 1, last_error = :error, updated_at = :now
+WHERE id = :id AND status = 'failed'
+RETURNING *
+
+-- name: proposal.set_next_retry
+UPDATE action_proposals
+SET next_retry_at = :next_retry_at, failure_counted = :failure_counted, updated_at = :now
+WHERE id = :id AND status = 'failed'
+RETURNING *
+
+-- name: proposal.ready
+SELECT p.* FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
+WHERE p.status = 'validated' AND COALESCE(p.scheduled_at, '') <= :now
+  AND (p.approved_at IS NOT NULL
+       OR (w.approved_at IS NOT NULL AND w.status IN ('pending', 'in_progress')))
+  AND (p.depends_on_proposal_id IS NULL OR EXISTS (
+       SELECT 1 FROM action_proposals d
+       WHERE d.id = p.depends_on_proposal_id AND d.status = 'completed'))
+ORDER BY COALESCE(p.scheduled_at, ''), p.id LIMIT :limit
+
+-- name: proposal.ready_scheduled
+SELECT p.* FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
+WHERE p.status = 'validated'
+  AND COALESCE(p.scheduled_at, '') > '' AND COALESCE(p.scheduled_at, '') <= :now
+  AND (p.approved_at IS NOT NULL
+       OR (w.approved_at IS NOT NULL AND w.status IN ('pending', 'in_progress')))
+  AND (p.depends_on_proposal_id IS NULL OR EXISTS (
+       SELECT 1 FROM action_proposals d
+       WHERE d.id = p.depends_on_proposal_id AND d.status = 'completed'))
+ORDER BY COALESCE(p.scheduled_at, ''), p.id
+
+-- name: proposal.retry_eligible
+SELECT * FROM action_proposals
+WHERE status = 'failed' AND next_retry_at IS NOT NULL AND next_retry_at <= :now
+  AND retry_count < max_retries
+ORDER BY next_retry_at, id
+
+-- name: proposal.next_due
+SELECT MIN(due) AS due FROM (
+    SELECT MIN(COALESCE(scheduled_at, '')) AS due FROM action_proposals
+    WHERE status = 'validated' AND COALESCE(scheduled_at, '') > :now
+    UNION ALL
+    SELECT MIN(next_retry_at) FROM action_proposals
+    WHERE status = 'failed' AND next_retry_at IS NOT NULL AND next_retry_at > :now
+) AS times
+
+-- name: proposal.pending
+SELECT * FROM action_proposals WHERE status IN ('proposed', 'validated') ORDER BY id
+
+-- name: proposal.waiting_retry
+SELECT * FROM action_proposals
+WHERE status = 'failed' AND next_retry_at IS NOT NULL ORDER BY id
+
+-- name: proposal.not_started_of_ticket
+SELECT p.* FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
+WHERE p.ticket_id = :ticket_id AND p.status IN ('proposed', 'validated')
+  AND (w.id IS NULL OR w.status = 'pending')
+ORDER BY p.id
+
+-- name: proposal.unfinished_of_ticket
+SELECT COUNT(*) AS count FROM action_proposals
+WHERE ticket_id = :ticket_id
+  AND (status IN ('proposed', 'validated', 'executing')
+       OR (status = 'failed' AND next_retry_at IS NOT NULL))
+
+-- name: record.insert
+INSERT INTO action_records (
+    proposal_id, started_at, completed_at, success, error_message, result_data, outcome,
+    idempotency_key, owner, fence)
+VALUES (
+    :proposal_id, :started_at, :completed_at, :success, :error_message, :result_data, :outcome,
+    :idempotency_key, :owner, :fence)
+RETURNING *
+
+-- name: record.finish
+UPDATE action_records
+SET completed_at = :now, success = :success, outcome = :outcome,
+    error_message = :error_message, result_data = :result_data
+WHERE id = :id
+RETURNING *
+
+-- name: record.get
+SELECT * FROM action_records WHERE id = :id
+
+-- name: record.list
+SELECT * FROM action_records WHERE proposal_id = :proposal_id ORDER BY id
+
+-- name: record.latest
+SELECT * FROM action_records WHERE proposal_id = :proposal_id ORDER BY id DESC LIMIT 1
+
+-- name: workflow.insert
+INSERT INTO workflows (subject, name, description, ticket_id, status, created_at, updated_at)
+VALUES (:subject, :name, :description, :ticket_id, 'pending', :now, :now)
+RETURNING *
+
+-- name: workflow.get
+SELECT * FROM workflows WHERE id = :id
+
+-- name: workflow.list
+SELECT * FROM workflows
+WHERE (:status IS NULL OR status = :status)
+  AND (:ticket_id IS NULL OR ticket_id = :ticket_id)
+  AND id > :after_id
+ORDER BY id LIMIT :limit
+
+-- name: workflow.start
+UPDATE workflows SET status = 'in_progress', updated_at = :now
+WHERE id = :id AND status IN ('pending')
+RETURNING *
+
+-- name: workflow.complete
+UPDATE workflows SET status = 'completed', updated_at = :now
+WHERE id = :id AND status IN ('pending', 'in_progress')
+RETURNING *
+
+-- name: workflow.fail
+UPDATE workflows SET status = 'failed', updated_at = :now
+WHERE id = :id AND status IN ('pending', 'in_progress')
+RETURNING *
+
+-- name: workflow.cancel
+UPDATE workflows SET status = 'cancelled', updated_at = :now
+WHERE id = :id AND status IN ('pending', 'in_progress')
+RETURNING *
+
+-- name: workflow.approve
+UPDATE workflows SET approved_at = :now, approved_by = :approved_by, updated_at = :now
+WHERE id = :id AND status IN ('pending', 'in_progress') AND approved_at IS NULL
+RETURNING *
+
+-- name: workflow.unfinished
+SELECT * FROM workflows WHERE status IN ('pending', 'in_progress') ORDER BY id
+
+-- name: workflow.not_started_of_ticket
+SELECT * FROM workflows WHERE ticket_id = :ticket_id AND status = 'pending' ORDER BY id
+
+-- name: safety.get
+SELECT * FROM safety WHERE id = 1
+
+-- name: safety.insert
+INSERT INTO safety (id, mode, changed_at, changed_by) VALUES (1, :mode, :now, :actor)
+RETURNING *
+
+-- name: safety.set_mode
+UPDATE safety
+SET mode = :mode, changed_at = :now, changed_by = :actor, revision = revision + 1,
+    killed_at = CASE WHEN :mode = 'execute' THEN NULL ELSE killed_at END,
+    killed_by = CASE WHEN :mode = 'execute' THEN NULL ELSE killed_by END,
+    kill_reason = CASE WHEN :mode = 'execute' THEN NULL ELSE kill_reason END
+WHERE id = 1
+RETURNING *
+
+-- name: safety.kill
+UPDATE safety
+SET mode = 'observe', killed_at = :now, killed_by = :actor, kill_reason = :reason,
+    changed_at = :now, changed_by = :actor, revision = revision + 1
+WHERE id = 1
+RETURNING *
+
+-- name: ledger.get
+SELECT * FROM ledger WHERE id = 1
+
+-- name: ledger.insert
+INSERT INTO ledger (id, ledger_id, created_at) VALUES (1, :ledger_id, :now) RETURNING *
+
+-- name: audit.head
+SELECT seq, hash FROM audit_log WHERE writer = :writer ORDER BY seq DESC LIMIT 1
+
+-- name: audit.insert
+INSERT INTO audit_log (
+    writer, seq, timestamp, event_type, actor, subject, ticket_id, workflow_id, proposal_id,
+    event_data, prev_hash, hash)
+VALUES (
+    :writer, :seq, :timestamp, :event_type, :actor, :subject, :ticket_id, :workflow_id,
+    :proposal_id, :event_data, :prev_hash, :hash)
+
+-- name: audit.list
+SELECT * FROM audit_log
+WHERE (:proposal_id IS NULL OR proposal_id = :proposal_id)
+  AND (:ticket_id IS NULL OR ticket_id = :ticket_id)
+  AND (:workflow_id IS NULL OR workflow_id = :workflow_id)
+  AND (:event_type IS NULL OR event_type = :event_type)
+  AND id > :after_id
+ORDER BY id LIMIT :limit
+
+-- name: audit.chain
+SELECT * FROM audit_log WHERE id > :after_id ORDER BY id LIMIT :limit
+
+-- name: ticket.insert
+INSERT INTO tickets (
+    subject, violation_key, invariant_name, target, message, severity, metric_snapshot,
+    first_seen_at, last_seen_at, created_at, updated_at)
+VALUES (
+    :subject, :violation_key, :invariant_name, :target, :message, :severity, :metric_snapshot,
+    :first_seen_at, :now, :now, :now)
+RETURNING *
+
+-- name: ticket.get
+SELECT * FROM tickets WHERE id = :id
+
+-- name: ticket.list
+SELECT * FROM tickets
+WHERE (:status IS NULL OR status = :status)
+  AND (:subject IS NULL OR subject = :subject)
+  AND (:unresolved = 0 OR status <> 'resolved')
+  AND id > :after_id
+ORDER BY id LIMIT :limit
+
+-- name: ticket.open_for_key
+SELECT * FROM tickets
+WHERE violation_key = :violation_key AND status <> 'resolved'
+  AND COALESCE(subject, '') = COALESCE(:subject, '')
+
+-- name: ticket.resolved_since
+SELECT * FROM tickets
+WHERE violation_key = :violation_key AND status = 'resolved' AND resolved_at >= :since
+  AND COALESCE(subject, '') = COALESCE(:subject, '')
+ORDER BY resolved_at DESC LIMIT 1
+
+-- name: ticket.seen_again
+UPDATE tickets
+SET last_seen_at = :now, occurrence_count = occurrence_count + 1, message = :message,
+    severity = :severity, metric_snapshot = :metric_snapshot, updated_at = :now
+WHERE id = :id AND status <> 'resolved'
+RETURNING *
+
+-- name: ticket.acknowledge
+UPDATE tickets
+SET status = 'acknowledged', acknowledged_at = :now, acknowledged_by = :actor, updated_at = :now
+WHERE id = :id AND status IN ('open')
+RETURNING *
+
+-- name: ticket.diagnose
+UPDATE tickets
+SET status = 'diagnosed', diagnosed_at = :now, phase = :phase, updated_at = :now
+WHERE id = :id AND status IN ('open', 'acknowledged', 'diagnosed')
+RETURNING *
+
+-- name: ticket.resolve
+UPDATE tickets
+SET status = 'resolved', resolved_at = :now, resolved_by = :actor, resolution = :resolution,
+    phase = NULL, updated_at = :now
+WHERE id = :id AND status IN ('open', 'acknowledged', 'diagnosed')
+RETURNING *
+
+-- name: ticket.reopen
+UPDATE tickets
+SET status = 'open', resolved_at = NULL, resolved_by = NULL, resolution = NULL, phase = NULL,
+    diagnosed_at = NULL, flap_count = flap_count + 1, occurrence_count = occurrence_count + 1,
+    last_seen_at = :now, message = :message, severity = :severity,
+    metric_snapshot = :metric_snapshot, updated_at = :now
+WHERE id = :id AND status IN ('resolved')
+RETURNING *
+
+-- name: ticket.hold
+UPDATE tickets
+SET held = :held, held_by = :actor, hold_reason = :reason, updated_at = :now
+WHERE id = :id AND status <> 'resolved' AND held <> :held
+RETURNING *
+
+-- name: ticket.set_phase
+UPDATE tickets SET phase = :phase, updated_at = :now
+WHERE id = :id AND status <> 'resolved'
+RETURNING *
+
+-- name: ticket.undiagnosed
+SELECT * FROM tickets
+WHERE status IN ('open', 'acknowledged') AND held = 0
+  AND (:subject IS NULL OR subject = :subject)
+ORDER BY id
+
+-- name: ticket.of_phase
+SELECT * FROM tickets
+WHERE status <> 'resolved' AND phase = :phase AND (:subject IS NULL OR subject = :subject)
+ORDER BY id
+
+-- name: comment.insert
+INSERT INTO ticket_comments (ticket_id, author, body, created_at)
+VALUES (:ticket_id, :author, :body, :now)
+RETURNING *
+
+-- name: comment.list
+SELECT * FROM ticket_comments WHERE ticket_id = :ticket_id ORDER BY id
+
+-- name: sighting.list
+SELECT * FROM sightings WHERE subject = :subject
+
+-- name: sighting.put
+INSERT INTO sightings (subject, violation_key, violation, first_seen_at, last_seen_at, clear_since)
+VALUES (:subject, :violation_key, :violation, :first_seen_at, :last_seen_at, :clear_since)
+ON CONFLICT (subject, violation_key) DO UPDATE SET
+    violation = excluded.violation, first_seen_at = excluded.first_seen_at,
+    last_seen_at = excluded.last_seen_at, clear_since = excluded.clear_since
+
+-- name: sighting.delete
+DELETE FROM sightings WHERE subject = :subject AND violation_key = :violation_key
+
+-- name: observation.insert
+INSERT INTO observations (subject, observed_at, complete, digest, content, ticket_id, created_at)
+VALUES (:subject, :observed_at, :complete, :digest, :content, :ticket_id, :now)
+RETURNING *
+
+-- name: observation.get
+SELECT * FROM observations WHERE id = :id
+
+-- name: observation.latest
+SELECT * FROM observations WHERE subject = :subject ORDER BY id DESC LIMIT 1
+
+-- name: observation.trim
+DELETE FROM observations
+WHERE subject = :subject AND ticket_id IS NULL
+  AND id NOT IN (SELECT observation_id FROM diagnoses WHERE observation_id IS NOT NULL)
+  AND id <= (SELECT MAX(id) FROM observations WHERE subject = :subject) - :keep
+
+-- name: diagnosis.insert
+INSERT INTO diagnoses (
+    subject, ticket_id, observation_id, diagnoser, hypothesis, confidence, content, created_at)
+VALUES (
+    :subject, :ticket_id, :observation_id, :diagnoser, :hypothesis, :confidence, :content, :now)
+RETURNING *
+
+-- name: diagnosis.list
+SELECT * FROM diagnoses WHERE ticket_id = :ticket_id ORDER BY id
+
+-- name: subject.put
+INSERT INTO subjects (name, plugin, settings, connected_at, connected_by)
+VALUES (:name, :plugin, :settings, :now, :actor)
+ON CONFLICT (name) DO UPDATE SET plugin = excluded.plugin, settings = excluded.settings,
+    connected_at = excluded.connected_at, connected_by = excluded.connected_by
+
+-- name: subject.list
+SELECT * FROM subjects ORDER BY name
+
+-- name: subject.get
+SELECT * FROM subjects WHERE name = :name

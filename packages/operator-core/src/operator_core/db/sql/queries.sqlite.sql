@@ -1,0 +1,4 @@
+-- What only SQLite needs, or needs in other words.
+
+-- name: sqlite.data_version
+PRAGMA data_version

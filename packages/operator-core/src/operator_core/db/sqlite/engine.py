@@ -1,0 +1,179 @@
+"""The embedded engine: one SQLite file, one writer thread, group commit.
+
+All work that waits shares one transaction with ``synchronous=FULL``; each piece of it has a
+savepoint of its own, so one that raises takes nobody with it.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from operator_core.db.engine import Tx
+from operator_core.db.sqlite.connection import connect
+from operator_core.db.sqlite.tx import SqliteTx, begin, translate
+from operator_core.db.sqlite.upgrade import WRITER
+from operator_core.errors import LedgerUnavailableError
+
+T = TypeVar("T")
+
+_MAX_GROUP = 256
+
+
+class _Job:
+    """One piece of work and the place where its result goes."""
+
+    def __init__(self, work: Callable[[Tx], object] | None, *, writes: bool) -> None:
+        self.work = work
+        self.writes = writes
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.result: object = None
+        self.error: BaseException | None = None
+
+    def run(self, tx: Tx) -> None:
+        try:
+            self.result = self.work(tx) if self.work else None
+        except Exception as error:  # noqa: BLE001 - handed to the caller, who asked for the work
+            self.error = error
+
+
+class SqliteEngine:
+    """One ledger file, owned by one event loop."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the path; `open` opens it."""
+        self._path = path
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._thread: threading.Thread | None = None
+
+    @classmethod
+    async def open(cls, path: Path, now: str) -> "SqliteEngine":
+        """Open the file, bring its schema up to date, and start the writer.
+
+        Raises:
+            LedgerError: the file cannot be used; nothing of this engine is left running.
+        """
+        engine = cls(path)
+        ready = engine._loop.create_future()
+        engine._thread = threading.Thread(
+            target=engine._serve, args=(ready, now), name=f"ledger {path.name}", daemon=True
+        )
+        engine._thread.start()
+        await asyncio.shield(ready)
+        return engine
+
+    async def write(self, work: Callable[[Tx], T]) -> T:
+        """Run work in a transaction; its effects are durable on return."""
+        return cast("T", await self._submit(_Job(work, writes=True)))
+
+    async def read(self, work: Callable[[Tx], T]) -> T:
+        """Run work that only reads, on a committed state."""
+        return cast("T", await self._submit(_Job(work, writes=False)))
+
+    async def changes(self) -> int:
+        """Return a number that differs after another process has committed."""
+        return await self.read(_data_version)
+
+    async def close(self) -> None:
+        """End the writer after the work that waits."""
+        if self._thread is None:
+            return
+        self._jobs.put(_Job(None, writes=False))
+        thread, self._thread = self._thread, None
+        await asyncio.to_thread(thread.join)
+
+    async def _submit(self, job: _Job) -> object:
+        if self._thread is None:
+            raise LedgerUnavailableError(f"The ledger {self._path} is closed.")
+        self._jobs.put(job)
+        result: object = await job.future
+        return result
+
+    # --- the writer thread ------------------------------------------------------------
+
+    def _serve(self, ready: "asyncio.Future[None]", now: str) -> None:
+        try:
+            connection = connect(self._path, now)
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits in `open`
+            self._post(partial(_settle, ready, None, error))
+            return
+        self._post(partial(_settle, ready, None, None))
+        tx = SqliteTx(connection, WRITER)
+        while self._serve_group(connection, tx, self._next_group()):
+            pass
+        connection.close()
+
+    def _next_group(self) -> list[_Job]:
+        group = [self._jobs.get()]
+        while len(group) < _MAX_GROUP:
+            try:
+                group.append(self._jobs.get_nowait())
+            except queue.Empty:
+                break
+        return group
+
+    def _serve_group(self, connection: sqlite3.Connection, tx: Tx, group: list[_Job]) -> bool:
+        """Run one group; writes first and together, then reads on what is committed."""
+        writes = [job for job in group if job.writes]
+        if writes:
+            self._commit(connection, tx, writes)
+        for job in group:
+            if not job.writes and job.work is not None:
+                self._read(job, tx)
+        self._post(partial(_settle_all, group))
+        return all(job.work is not None for job in group)
+
+    def _read(self, job: _Job, tx: Tx) -> None:
+        job.run(tx)
+        if isinstance(job.error, sqlite3.Error):
+            job.error = translate(job.error, self._path)
+
+    def _commit(self, connection: sqlite3.Connection, tx: Tx, jobs: list[_Job]) -> None:
+        try:
+            begin(connection)
+            for job in jobs:
+                self._run_apart(connection, tx, job)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            failure = translate(error, self._path)
+            for job in jobs:
+                job.error = job.error or failure
+
+    def _run_apart(self, connection: sqlite3.Connection, tx: Tx, job: _Job) -> None:
+        connection.execute("SAVEPOINT job")
+        job.run(tx)
+        if isinstance(job.error, sqlite3.Error):
+            job.error = translate(job.error, self._path)
+        if job.error is not None:
+            connection.execute("ROLLBACK TO job")
+        connection.execute("RELEASE job")
+
+    def _post(self, callback: Callable[[], object]) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback)
+
+
+def _settle_all(group: list[_Job]) -> None:
+    for job in group:
+        _settle(job.future, job.result, job.error)
+
+
+def _settle(future: "asyncio.Future[Any]", result: object, error: BaseException | None) -> None:
+    if future.cancelled():
+        return  # the caller went away; the work is done all the same
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+def _data_version(tx: Tx) -> int:
+    row = tx.one("sqlite.data_version")
+    return int(row["data_version"]) if row else 0

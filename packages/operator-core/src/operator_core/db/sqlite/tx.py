@@ -1,0 +1,98 @@
+"""Named statements on a connection, and SQLite's errors in Operator's words."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from operator_core.db.engine import Row, Value
+from operator_core.db.statements import statements
+from operator_core.errors import (
+    ConstraintError,
+    LedgerBusyError,
+    LedgerCorruptError,
+    LedgerError,
+    LedgerFullError,
+    LedgerReadOnlyError,
+    LedgerUnavailableError,
+)
+
+NAME = "sqlite"
+BUSY_SECONDS = 5.0
+"""How long a writer waits for another process before it says that the ledger is busy."""
+
+_NOT_A_LEDGER = ("not a database", "malformed", "disk image")
+
+
+def translate(error: sqlite3.Error, path: Path) -> LedgerError:
+    """Return Operator's error for one of SQLite's, saying what to do next."""
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return LedgerBusyError(
+            f"The ledger {path} is locked by another process. Try again; if it stays locked, "
+            "find the process that holds it."
+        )
+    if "readonly" in text or "read-only" in text:
+        return LedgerReadOnlyError(
+            f"The ledger {path} cannot be written. Check the permissions of the file and its "
+            "folder, or name another ledger with --db."
+        )
+    if "is full" in text:
+        return LedgerFullError(f"The disk under the ledger {path} is full. Free some space.")
+    if any(sign in text for sign in _NOT_A_LEDGER):
+        return LedgerCorruptError(
+            f"{path} is not a ledger or is damaged ({text}). Restore a backup, or name another "
+            "ledger with --db."
+        )
+    return LedgerUnavailableError(f"The ledger {path} cannot be used: {text}.")
+
+
+class SqliteTx:
+    """Named statements on one connection."""
+
+    def __init__(self, connection: sqlite3.Connection, writer: str) -> None:
+        """Take the connection and the name of its audit chain."""
+        self.writer = writer
+        self._connection = connection
+        self._sql = statements(NAME)
+
+    def one(self, name: str, /, **params: Value) -> Row | None:
+        """Run a named statement and return its first row, if any."""
+        rows = self.all(name, **params)
+        return rows[0] if rows else None
+
+    def all(self, name: str, /, **params: Value) -> list[Row]:
+        """Run a named statement and return all its rows."""
+        try:
+            return self._connection.execute(self._sql[name], params).fetchall()
+        except sqlite3.IntegrityError as error:
+            raise ConstraintError(str(error)) from error
+
+    def run(self, name: str, /, **params: Value) -> int:
+        """Run a named statement and return how many rows it changed."""
+        try:
+            return self._connection.execute(self._sql[name], params).rowcount
+        except sqlite3.IntegrityError as error:
+            raise ConstraintError(str(error)) from error
+
+
+def begin(connection: sqlite3.Connection) -> None:
+    """Begin a write transaction, waiting for other processes for a while."""
+    patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+
+
+def patiently(call: Callable[[], object]) -> None:
+    """Call again while another process holds the file, for at most `BUSY_SECONDS`."""
+    for attempt in Retrying(
+        retry=retry_if_exception(_is_busy),
+        stop=stop_after_delay(BUSY_SECONDS),
+        wait=wait_random_exponential(multiplier=0.01, max=0.25),
+        reraise=True,
+    ):
+        with attempt:
+            call()
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)

@@ -1,0 +1,35 @@
+"""The named SQL statements, read once from the files."""
+
+import re
+from functools import cache
+from importlib.resources import files
+
+_NAME = re.compile(r"^-- name: (\S+)$", re.MULTILINE)
+
+
+@cache
+def statements(engine: str) -> dict[str, str]:
+    """Return the text of each named statement as one engine needs it.
+
+    Args:
+        engine: the engine's name; its own file, where there is one, overrides the common one.
+    """
+    folder = files("operator_core.db") / "sql"
+    found = parse((folder / "queries.sql").read_text(encoding="utf-8"))
+    own = folder / f"queries.{engine}.sql"
+    if own.is_file():
+        found |= parse(own.read_text(encoding="utf-8"))
+    return found
+
+
+def parse(text: str) -> dict[str, str]:
+    """Split a file of statements at its name lines.
+
+    Raises:
+        ValueError: a name stands twice.
+    """
+    pieces = _NAME.split(text)
+    names, bodies = pieces[1::2], pieces[2::2]
+    if len(set(names)) != len(names):
+        raise ValueError("a statement's name stands twice in one file")
+    return {name: body.strip() for name, body in zip(names, bodies, strict=True)}

@@ -1,0 +1,57 @@
+"""What the typed stores share: opening the ledger, its clock, and who acts."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TypeVar
+
+from operator_core.clock import SYSTEM_CLOCK, Clock
+from operator_core.db.changes import Stamp
+from operator_core.db.engine import Tx
+from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
+
+T = TypeVar("T")
+
+SYSTEM_ACTOR = "system"
+ALL_ROWS = 2**62
+"""The limit of a list that nobody pages."""
+
+
+class Store:
+    """A typed view of a ledger, open between ``async with`` and its end."""
+
+    def __init__(self, db_path: LedgerAddress | Ledger, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        """Take a path or an open ledger.
+
+        Args:
+            db_path: where the ledger lies, or one that somebody else opened and will close.
+            clock: the source of time, where a path is given.
+        """
+        self._use = LedgerUse(db_path, clock)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The open ledger."""
+        return self._use.ledger
+
+    async def __aenter__(self) -> Self:
+        """Open the ledger."""
+        await self._use.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the ledger, if nobody else uses it."""
+        await self._use.__aexit__(kind, error, trace)
+
+    def _stamp(self, actor: str) -> Stamp:
+        return Stamp(actor, self.ledger.clock.now())
+
+    async def _write(self, work: Callable[[Tx], T]) -> T:
+        return await self.ledger.write(work)
+
+    async def _read(self, work: Callable[[Tx], T]) -> T:
+        return await self.ledger.read(work)

@@ -1,0 +1,1 @@
+"""Watching a cluster: invariants, violations, tickets."""

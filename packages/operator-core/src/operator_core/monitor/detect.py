@@ -1,0 +1,165 @@
+"""Detection: from one look at a cluster to its problems, with grace and hysteresis.
+
+Pure: what the monitor remembers between two looks comes in and goes out as sightings, so a
+restart in between changes nothing. What was not seen is neither broken nor healed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from operator_core.monitor.judge import (
+    INVARIANT_FAILED,
+    OBSERVE_PART,
+    SOURCE_GRACE_SECONDS,
+    SOURCE_UNREADABLE,
+    Judgement,
+    failed_observation,
+    judge,
+)
+from operator_core.monitor.types import Invariant, Observation, Sighting, Violation
+from operator_core.types import Severity
+
+__all__ = [
+    "INVARIANT_FAILED",
+    "OBSERVE_PART",
+    "SOURCE_GRACE_SECONDS",
+    "SOURCE_UNREADABLE",
+    "Detection",
+    "detect",
+    "failed_observation",
+]
+
+_RANK = {Severity.INFO: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What one look tells.
+
+    Attributes:
+        sightings: the new memory, by violation key; to be stored with the tickets.
+        present: problems whose grace has passed; their ticket must be open and is refreshed.
+        pending: problems still in grace.
+        cleared: keys that were seen to be gone for long enough; their tickets resolve.
+    """
+
+    sightings: dict[str, Sighting]
+    present: tuple[Violation, ...]
+    pending: tuple[Violation, ...]
+    cleared: frozenset[str]
+
+
+def detect(
+    invariants: Sequence[Invariant],
+    observation: Observation,
+    sightings: Mapping[str, Sighting],
+    now: datetime,
+    *,
+    open_keys: frozenset[str] = frozenset(),
+) -> Detection:
+    """Judge an observation; changes none of its arguments.
+
+    A rule is judged when all its ``needs`` were read whole. One without ``needs`` may always
+    open a ticket, but resolves one only by an observation that is whole. A failed observation
+    is judged by no rule but `SOURCE_UNREADABLE`. Rules of one name are judged as one, with
+    the shortest grace and the longest clear time.
+
+    Args:
+        invariants: the rules.
+        observation: one look at the cluster.
+        sightings: what the last detection returned (or what was stored of it).
+        now: the present moment, aware.
+        open_keys: keys of open tickets. One without a sighting (the memory was lost) counts
+            as sighted until now; one whose rule is unknown is left alone.
+    """
+    names = {SOURCE_UNREADABLE, INVARIANT_FAILED, *(rule.name for rule in invariants)}
+    memory = _Memory(sightings, open_keys, now)
+    for judgement in judge(invariants, observation):
+        memory.take(judgement, names)
+    return memory.detection()
+
+
+class _Memory:
+    """The sightings while one observation is taken in."""
+
+    def __init__(
+        self, sightings: Mapping[str, Sighting], open_keys: frozenset[str], now: datetime
+    ) -> None:
+        self._sightings = dict(sightings)
+        self._open_keys = open_keys
+        self._now = now
+        self._present: list[Violation] = []
+        self._pending: list[Violation] = []
+        self._cleared: set[str] = set()
+
+    def take(self, judgement: Judgement, names: set[str]) -> None:
+        """Take in what one rule says; ``names`` are those of all rules."""
+        violated = _worst_of_each_key(judgement.violations)
+        for key, violation in violated.items():
+            self._seen(key, violation, judgement)
+        for key, sighting in self._remembered(judgement, names).items():
+            if key not in violated and judgement.clears(sighting.violation.target):
+                self._not_seen(key, sighting, judgement)
+
+    def detection(self) -> Detection:
+        """Return the result."""
+        present, pending = tuple(self._present), tuple(self._pending)
+        return Detection(self._sightings, present, pending, frozenset(self._cleared))
+
+    def _seen(self, key: str, violation: Violation, judgement: Judgement) -> None:
+        known = self._sightings.get(key)
+        first = known.first_seen_at if known else self._now
+        if key in self._open_keys:
+            # Its ticket is open, so its grace has passed, whatever was forgotten since.
+            first = min(first, self._now - judgement.grace)
+        self._sightings[key] = Sighting(violation, first, self._now)
+        in_grace = self._now - first < judgement.grace
+        (self._pending if in_grace else self._present).append(violation)
+
+    def _remembered(self, judgement: Judgement, names: set[str]) -> dict[str, Sighting]:
+        """Return what this rule found before, by memory or else by open tickets."""
+        remembered = {
+            key: sighting
+            for key, sighting in self._sightings.items()
+            if sighting.violation.invariant == judgement.name
+        }
+        for key in sorted(self._open_keys - self._sightings.keys()):
+            if _rule_of(key, names) == judgement.name:
+                remembered[key] = self._from_ticket(key, judgement)
+        return remembered
+
+    def _from_ticket(self, key: str, judgement: Judgement) -> Sighting:
+        violation = Violation(
+            invariant=judgement.name,
+            target=key.removeprefix(f"{judgement.name}:"),
+            message="Known from its open ticket",
+        )
+        return Sighting(violation, self._now - judgement.grace, self._now)
+
+    def _not_seen(self, key: str, sighting: Sighting, judgement: Judgement) -> None:
+        in_grace = sighting.last_seen_at - sighting.first_seen_at < judgement.grace
+        if in_grace and key not in self._open_keys:
+            del self._sightings[key]
+            return
+        since = sighting.clear_since or self._now
+        if self._now - since >= judgement.clear:
+            self._sightings.pop(key, None)
+            self._cleared.add(key)
+        else:
+            self._sightings[key] = replace(sighting, clear_since=since)
+
+
+def _rule_of(key: str, names: set[str]) -> str | None:
+    """Return which rule a key is of: the longest name, as names may hold colons too."""
+    fitting = [name for name in names if key.startswith(f"{name}:")]
+    return max(fitting, key=len, default=None)
+
+
+def _worst_of_each_key(violations: Iterable[Violation]) -> dict[str, Violation]:
+    worst: dict[str, Violation] = {}
+    for violation in violations:
+        known = worst.setdefault(violation.key, violation)
+        if _RANK[violation.severity] > _RANK[known.severity]:
+            worst[violation.key] = violation
+    return worst

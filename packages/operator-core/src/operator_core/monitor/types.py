@@ -1,0 +1,143 @@
+"""The words of watching: observations, invariants, violations, tickets."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from operator_core.actions.types import Moment, Name
+from operator_core.clock import utc_now
+from operator_core.types import JsonObject, Severity
+
+
+class Part(BaseModel):
+    """What one source said, when, and whether it could say all of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    source: str = Field(description="Where it was read, such as a URL")
+    observed_at: Moment
+    complete: bool = True
+    error: str | None = Field(default=None, description="Why it is not complete")
+    data: JsonObject = Field(default_factory=dict)
+
+
+class Observation(BaseModel):
+    """One look at a cluster: named parts, each with its source, time and completeness."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: int | None = None
+    subject: str | None = None
+    observed_at: Moment = Field(default_factory=utc_now)
+    parts: dict[str, Part] = Field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every part could be read whole."""
+        return bool(self.parts) and all(part.complete for part in self.parts.values())
+
+    def sees(self, names: Iterable[str]) -> bool:
+        """Return whether all the named parts were read whole."""
+        return all(name in self.parts and self.parts[name].complete for name in names)
+
+    def data(self, name: str) -> JsonObject:
+        """Return what a part says; nothing where the part is missing."""
+        part = self.parts.get(name)
+        return part.data if part else {}
+
+
+class Violation(BaseModel):
+    """A broken invariant at one target."""
+
+    model_config = ConfigDict(frozen=True)
+
+    invariant: Name
+    target: str = Field(default="", description="What it is broken at, such as store-4")
+    message: str
+    severity: Severity = Severity.WARNING
+    metrics: JsonObject = Field(default_factory=dict, description="The readings behind it")
+
+    @property
+    def key(self) -> str:
+        """The problem's identity: one open ticket a key."""
+        return f"{self.invariant}:{self.target}"
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """A rule that holds on a healthy cluster, as a pure function of an observation.
+
+    Attributes:
+        name: the name that tickets carry.
+        description: what it means when it is broken, for people.
+        check: returns the violations an observation shows; reads only its argument.
+        needs: parts of the observation without which the rule cannot be judged. While one of
+            them is missing or incomplete, nothing is opened or resolved by this rule.
+        grace_seconds: how long a violation must last before a ticket opens.
+        clear_seconds: how long it must be gone before the ticket resolves.
+    """
+
+    name: str
+    description: str
+    check: Callable[[Observation], Iterable[Violation]]
+    needs: tuple[str, ...] = ()
+    grace_seconds: float = 0.0
+    clear_seconds: float = 0.0
+
+
+class TicketStatus(StrEnum):
+    """The states of a ticket."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    DIAGNOSED = "diagnosed"
+    RESOLVED = "resolved"
+
+
+class TicketPhase(StrEnum):
+    """What is being done about a ticket that is not resolved."""
+
+    ACTING = "acting"
+    VERIFYING = "verifying"
+    ESCALATED = "escalated"
+
+
+class Ticket(BaseModel):
+    """One problem of one cluster, from its first sighting to its proven end."""
+
+    id: int | None = None
+    subject: str | None = None
+    violation_key: Name
+    invariant_name: Name
+    target: str = ""
+    message: str
+    severity: Severity = Severity.WARNING
+    status: TicketStatus = TicketStatus.OPEN
+    phase: TicketPhase | None = None
+    held: bool = False
+    held_by: str | None = None
+    hold_reason: str | None = None
+    occurrence_count: int = 1
+    flap_count: int = 0
+    metric_snapshot: JsonObject | None = None
+    first_seen_at: Moment = Field(default_factory=utc_now)
+    last_seen_at: Moment = Field(default_factory=utc_now)
+    acknowledged_at: Moment | None = None
+    acknowledged_by: str | None = None
+    diagnosed_at: Moment | None = None
+    resolved_at: Moment | None = None
+    resolved_by: str | None = None
+    resolution: str | None = None
+
+
+@dataclass
+class Sighting:
+    """What the monitor remembers of one problem between two looks (kept in the ledger)."""
+
+    violation: Violation
+    first_seen_at: datetime
+    last_seen_at: datetime
+    clear_since: datetime | None = field(default=None)

@@ -1,0 +1,169 @@
+"""The port a cluster adapter implements.
+
+A subject needs only ``observe``, ``get_action_definitions`` and one coroutine method an
+action, named like the action and called by keyword. What a deeper subject knows besides
+(invariants, probes, hypotheses) it says by overriding the defaults of `SubjectDefaults`.
+
+What an action method raises tells the engine what became of the effect:
+
+* `ActionFailedError`: surely not done, trying again may help;
+* `ActionRefusedError`: surely not done, trying again cannot help;
+* `OutcomeUnknownError`, or any time-out: it was sent and nobody knows;
+* any other exception: the method failed before its effect, as its author promises.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+from operator_core.actions.types import ActionDefinition
+from operator_core.agent.diagnosis import Assessment
+from operator_core.errors import UnknownActionError
+from operator_core.monitor.types import Invariant, Observation, Violation
+from operator_core.types import JsonObject
+
+
+@dataclass(frozen=True)
+class ActionCall:
+    """One call of an action as the subject receives it."""
+
+    action_name: str
+    parameters: JsonObject
+    idempotency_key: str
+    time_limit_seconds: float = 60.0
+
+
+class ProbeAnswer(StrEnum):
+    """The answer to "did the effect happen?"."""
+
+    HAPPENED = "happened"
+    NOT_HAPPENED = "not_happened"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One possible cause from a subject's catalogue.
+
+    Attributes:
+        name: short name, stable over releases.
+        explains: names of the invariants whose violation it can explain.
+        assess: what the cause would look like for this violation in this observation; pure.
+            None where the cause makes no sense for this violation.
+    """
+
+    name: str
+    explains: frozenset[str]
+    assess: Callable[[Violation, Observation], Assessment | None]
+    prior: float = field(default=0.5)
+
+
+@runtime_checkable
+class Subject(Protocol):
+    """The least a cluster adapter must offer, besides its action methods."""
+
+    async def observe(self) -> Observation:
+        """Look at the cluster once; never changes it."""
+        ...
+
+    def get_action_definitions(self) -> list[ActionDefinition]:
+        """Return the actions that this subject can do."""
+        ...
+
+
+class SubjectDefaults:
+    """What a subject does where its author says nothing; deeper subjects override it."""
+
+    name: str = "subject"
+
+    def invariants(self) -> Sequence[Invariant]:
+        """Return the rules that hold on a healthy cluster."""
+        return ()
+
+    def hypotheses(self) -> Sequence[Hypothesis]:
+        """Return the causes that this subject knows."""
+        return ()
+
+    async def perform(self, call: ActionCall) -> object:
+        """Call the method that is named like the action, with the parameters by keyword.
+
+        The engine asks for registered actions only. A method that has a parameter named
+        ``idempotency_key`` gets the call's key.
+        """
+        return await call_method(self, call)
+
+    async def probe(self, call: ActionCall) -> ProbeAnswer:
+        """Say whether an effect that was sent has happened; changes nothing."""
+        del call
+        return ProbeAnswer.UNKNOWN
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+async def call_method(target: object, call: ActionCall) -> object:
+    """Call the coroutine method named like the action.
+
+    Raises:
+        UnknownActionError: there is no such coroutine method.
+    """
+    method = getattr(target, call.action_name, None)
+    if call.action_name.startswith("_") or not inspect.iscoroutinefunction(method):
+        raise UnknownActionError(call.action_name, [])
+    arguments = dict(call.parameters)
+    if "idempotency_key" in inspect.signature(method).parameters:
+        arguments["idempotency_key"] = call.idempotency_key
+    result: object = await method(**arguments)
+    return result
+
+
+class _Completed(SubjectDefaults):
+    """A plain subject with the defaults filled in."""
+
+    def __init__(self, plain: Subject) -> None:
+        self.plain = plain
+        self.name = getattr(plain, "name", type(plain).__name__)
+
+    async def observe(self) -> Observation:
+        return await self.plain.observe()
+
+    def get_action_definitions(self) -> list[ActionDefinition]:
+        return self.plain.get_action_definitions()
+
+    async def perform(self, call: ActionCall) -> object:
+        return await call_method(self.plain, call)
+
+
+class FullSubject(Subject, Protocol):
+    """A subject as the engine uses it: the least, with the defaults filled in."""
+
+    name: str
+
+    def invariants(self) -> Sequence[Invariant]:
+        """Return the rules that hold on a healthy cluster."""
+        ...
+
+    def hypotheses(self) -> Sequence[Hypothesis]:
+        """Return the causes that this subject knows."""
+        ...
+
+    async def perform(self, call: ActionCall) -> object:
+        """Carry out one registered action."""
+        ...
+
+    async def probe(self, call: ActionCall) -> ProbeAnswer:
+        """Say whether an effect that was sent has happened."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+def complete(subject: Subject) -> FullSubject:
+    """Return the subject with the defaults filled in where it says nothing itself."""
+    if isinstance(subject, SubjectDefaults):
+        return subject  # type: ignore[return-value]  # a Subject with the defaults is full
+    return _Completed(subject)

@@ -1,0 +1,34 @@
+"""Ground words shared by every layer: JSON values, severities, risk and subject names."""
+
+from enum import StrEnum
+from typing import Any
+
+JsonObject = dict[str, Any]
+"""A JSON object as Python sees it. Its values are checked where they enter the program."""
+
+DEFAULT_PAGE_SIZE = 100
+"""How many rows a list shows when nobody asks for another number."""
+
+
+class Severity(StrEnum):
+    """How bad a broken invariant is, from the point of view of the person on call."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class RiskLevel(StrEnum):
+    """How much harm an action can do when it is used at the wrong moment."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class RunMode(StrEnum):
+    """Whether effects may happen: the ledger's one switch, shared by all processes."""
+
+    OBSERVE = "observe"
+    EXECUTE = "execute"

@@ -1,0 +1,1 @@
+"""The TiKV subject and its deterministic simulator."""
