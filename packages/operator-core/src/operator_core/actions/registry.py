@@ -54,6 +54,12 @@ class ActionRegistry:
         every = [*offered, *TOOL_DEFINITIONS]
         self._definitions = {one.name: one for one in sorted(every, key=lambda one: one.name)}
 
+    @property
+    def subject_name(self) -> str | None:
+        """The name of the subject whose actions these are, where it has one."""
+        name = getattr(self._subject, "name", None)
+        return name if isinstance(name, str) else None
+
     def get_definition(self, name: str) -> ActionDefinition | None:
         """Return the definition of an action, None where no such action is registered."""
         return self._definitions.get(name)

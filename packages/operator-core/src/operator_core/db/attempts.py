@@ -19,7 +19,13 @@ from operator_core.clock import to_text
 from operator_core.db import changes, proposals, rows, safety
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx
-from operator_core.errors import ConstraintError, LimitError, LostLeaseError, TransitionError
+from operator_core.errors import (
+    ConflictError,
+    ConstraintError,
+    LimitError,
+    LostLeaseError,
+    TransitionError,
+)
 from operator_core.types import JsonObject
 
 
@@ -180,9 +186,7 @@ def _fail(tx: Tx, attempt: Attempt, ending: Ending, stamp: Stamp) -> Row:
     changes.apply(tx, attempt.proposal_id, change, stamp)
     row = proposals.count_failure(tx, attempt.proposal_id, ending.message, stamp)
     if ending.next_retry_at is None:
-        exhausted = {"retry_count": row["retry_count"], "max_retries": row["max_retries"]}
-        event = Change("", "retry_exhausted", {**exhausted, "last_error": ending.message})
-        changes.tell(tx, "proposal", row, event, stamp)
+        proposals.tell_exhausted(tx, row, ending.message, stamp)
         return row
     return proposals.set_next_retry(tx, row["id"], ending.next_retry_at, stamp, counted=True)
 
@@ -214,6 +218,21 @@ def _end_record(tx: Tx, attempt: Attempt, ending: Ending, stamp: Stamp) -> Actio
     if row is None:
         raise ConstraintError("the record of the attempt is gone")
     return rows.record(row)
+
+
+def settle_in_doubt(tx: Tx, proposal_id: int, ending: Ending, stamp: Stamp) -> ActionRecord:
+    """End an attempt in doubt by a person's word; a sure failure is not retried by itself.
+
+    Raises:
+        ConflictError: the proposal is not in doubt.
+    """
+    row = changes.get(tx, "proposal", proposal_id)
+    latest = tx.one("record.latest", proposal_id=proposal_id)
+    if not row["in_doubt"]:
+        raise ConflictError(f"Proposal {proposal_id} is {row['status']}, not in doubt.")
+    terms = ClaimTerms(stamp.actor, "", 0.0, require_approval=False)
+    record = rows.record(latest) if latest else _begin_record(tx, row, terms, stamp)
+    return finish(tx, Attempt(rows.proposal(row), record), ending, stamp)
 
 
 # --- leases ---------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What can be done to proposals and their workflows, as functions of a transaction."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from operator_core.actions.lifecycle import (
@@ -31,6 +32,9 @@ _WORKFLOW_EVENTS = {
     WorkflowStatus.FAILED: WorkflowEvent.FAIL,
     WorkflowStatus.CANCELLED: WorkflowEvent.CANCEL,
 }
+
+RetryRule = Callable[[int, int], datetime | None]
+"""Says for (failures so far, limit) when to try again; None: not any more."""
 
 
 def create(tx: Tx, model: ActionProposal, stamp: Stamp) -> Row:
@@ -187,6 +191,41 @@ def set_next_retry(
 def reset_for_retry(tx: Tx, proposal_id: int, stamp: Stamp) -> Row:
     """Take a failed proposal back to validated, if it has retries left."""
     return changes.apply(tx, proposal_id, Change("proposal.retry", "retry_started"), stamp)
+
+
+def schedule_retry(
+    tx: Tx, proposal_id: int, error: str | None, retry_at: RetryRule, stamp: Stamp
+) -> datetime | None:
+    """Count a failure that was not counted yet, and set when the next try is due.
+
+    Args:
+        tx: the transaction.
+        proposal_id: a failed proposal.
+        error: what went wrong.
+        retry_at: says for (failures, limit) when to try again; None: not any more.
+        stamp: who and when.
+    """
+    row = changes.get(tx, "proposal", proposal_id)
+    if row["failure_counted"]:
+        tx.one("proposal.failure_known", id=proposal_id, now=stamp.text)
+        return rows.time_or_none(row["next_retry_at"])
+    row = count_failure(tx, proposal_id, error, stamp)
+    due = retry_at(row["retry_count"], row["max_retries"])
+    if due is not None:
+        set_next_retry(tx, proposal_id, due, stamp)
+        return due
+    if row["next_retry_at"] is not None:
+        set_next_retry(tx, proposal_id, None, stamp)
+    tell_exhausted(tx, row, error, stamp)
+    settle_workflow(tx, changes.get(tx, "proposal", proposal_id), stamp)
+    return None
+
+
+def tell_exhausted(tx: Tx, row: Row, error: str | None, stamp: Stamp) -> None:
+    """Write into the audit that a failed proposal will not be tried again."""
+    counts = {"retry_count": row["retry_count"], "max_retries": row["max_retries"]}
+    change = Change("", "retry_exhausted", {**counts, "last_error": error})
+    changes.tell(tx, "proposal", row, change, stamp)
 
 
 # --- workflows ------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from operator_core.actions import outcomes
-from operator_core.actions.readable import clean_text, readable
+from operator_core.actions.readable import clean_text, cut, readable
 from operator_core.clock import to_text
 from operator_core.monitor.types import Invariant, Observation, Part, Violation
 from operator_core.types import Severity
@@ -52,8 +52,9 @@ class Judgement:
 def failed_observation(subject_name: str, error_text: str, now: datetime) -> Observation:
     """Return the observation of a cluster that could not be observed at all."""
     reason = clean_text(error_text) or "no reason given"
-    part = Part(source=subject_name, observed_at=now, complete=False, error=reason)
-    return Observation(subject=subject_name, observed_at=now, parts={OBSERVE_PART: part})
+    name = clean_text(subject_name)
+    part = Part(source=name, observed_at=now, complete=False, error=reason)
+    return Observation(subject=name, observed_at=now, parts={OBSERVE_PART: part})
 
 
 def judge(invariants: Sequence[Invariant], observation: Observation) -> list[Judgement]:
@@ -106,7 +107,7 @@ def _judge_rule(rule: Invariant, observation: Observation) -> Judgement | Violat
 
 
 def _own_violation(rule: Invariant, found: object) -> Violation:
-    """Return what a check found, with readings that can be stored.
+    """Return what a check found, with texts and readings that can be stored.
 
     Raises:
         TypeError: it is no violation.
@@ -116,7 +117,12 @@ def _own_violation(rule: Invariant, found: object) -> Violation:
         raise TypeError(f"the check returned {type(found).__name__}, not Violation")
     if found.invariant != rule.name:
         raise ValueError(f"the check returned a violation of {found.invariant!r}")
-    return found.model_copy(update={"metrics": readable(found.metrics)})
+    storable = {
+        "target": clean_text(found.target),
+        "message": cut(clean_text(found.message), outcomes.MAX_MESSAGE_CHARS),
+        "metrics": readable(found.metrics),
+    }
+    return found.model_copy(update=storable)
 
 
 def _judge_failures(failures: Iterable[Violation], evaluated: frozenset[str]) -> Judgement:
@@ -130,10 +136,11 @@ def _judge_failures(failures: Iterable[Violation], evaluated: frozenset[str]) ->
 
 
 def _judge_sources(observation: Observation) -> Judgement:
-    whole = {name for name, part in observation.parts.items() if part.complete}
+    parts = {clean_text(name): part for name, part in observation.parts.items()}
+    whole = {name for name, part in parts.items() if part.complete}
     if _was_observed(observation):
         whole.add(OBSERVE_PART)
-    broken = [(name, part) for name, part in observation.parts.items() if not part.complete]
+    broken = [(name, part) for name, part in parts.items() if not part.complete]
     return Judgement(
         SOURCE_UNREADABLE,
         grace=timedelta(seconds=SOURCE_GRACE_SECONDS),
@@ -145,17 +152,16 @@ def _judge_sources(observation: Observation) -> Judgement:
 
 
 def _unreadable(name: str, part: Part) -> Violation:
-    reason = part.error or "no reason given"
+    reason = clean_text(part.error or "no reason given")
+    source = clean_text(part.source)
     return Violation(
         invariant=SOURCE_UNREADABLE,
         target=name,
-        message=f"{part.source} cannot be read whole: {reason}",
+        message=cut(f"{source} cannot be read whole: {reason}", outcomes.MAX_MESSAGE_CHARS),
         severity=Severity.CRITICAL if name == OBSERVE_PART else Severity.WARNING,
-        metrics={
-            "error": reason,
-            "source": part.source,
-            "observed_at": to_text(part.observed_at),
-        },
+        metrics=readable(
+            {"error": reason, "source": source, "observed_at": to_text(part.observed_at)}
+        ),
     )
 
 

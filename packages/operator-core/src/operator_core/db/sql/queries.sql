@@ -163,6 +163,11 @@ SET next_retry_at = :next_retry_at, failure_counted = :failure_counted, updated_
 WHERE id = :id AND status = 'failed'
 RETURNING *
 
+-- name: proposal.failure_known
+UPDATE action_proposals SET failure_counted = 0, updated_at = :now
+WHERE id = :id AND status = 'failed'
+RETURNING *
+
 -- name: proposal.ready
 SELECT p.* FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
 WHERE p.status = 'validated' AND COALESCE(p.scheduled_at, '') <= :now

@@ -1,0 +1,292 @@
+"""One claimed attempt, from its claim to what the ledger says of its end.
+
+The call runs as a task of its own. Beside it a watch renews the lease and looks whether the
+kill switch was pulled, somebody asked to cancel, the time limit passed, or another process
+took the work over. Whatever happens, the attempt ends settled or in doubt.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from operator_core.actions.outcomes import Failure, classify
+from operator_core.actions.readable import readable
+from operator_core.actions.registry import ActionRegistry
+from operator_core.actions.tools import run_tool
+from operator_core.actions.types import (
+    ActionDefinition,
+    ActionProposal,
+    ActionRecord,
+    ActionType,
+    Outcome,
+)
+from operator_core.actions.validation import validate_action_params
+from operator_core.clock import Clock
+from operator_core.db.attempts import Attempt, ClaimTerms, Ending
+from operator_core.db.executions import ExecutionDB
+from operator_core.errors import LostLeaseError, OperatorError, RequestError
+from operator_core.subject import ActionCall, FullSubject, ProbeAnswer, Subject, complete
+
+log = structlog.get_logger(__name__)
+
+WATCH_SECONDS = 0.25
+"""How often a running call is checked on: a kill reaches it well within a second."""
+
+PROBE_LIMIT_SECONDS = 10.0
+_RENEWALS_A_LEASE = 3
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On what terms an executor runs attempts.
+
+    Attributes:
+        claim: owner, ledger, lease and whether approval is required.
+        retry_at: says for (failures, limit, now) when to try again; None: not any more.
+        clock: the source of time.
+    """
+
+    claim: ClaimTerms
+    retry_at: Callable[[int, int, datetime], datetime | None]
+    clock: Clock
+
+
+@dataclass
+class _Stop:
+    """Why a running call was stopped, if it was."""
+
+    reason: str = ""
+    requested: bool = False
+    lost: bool = False
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What belongs to one attempt while it runs."""
+
+    db: ExecutionDB
+    attempt: Attempt
+    subject: FullSubject
+    definition: ActionDefinition
+    call: ActionCall
+    terms: Terms
+    stop: _Stop = field(default_factory=_Stop)
+
+    @property
+    def proposal(self) -> ActionProposal:
+        return self.attempt.proposal
+
+
+async def carry_out(
+    db: ExecutionDB,
+    attempt: Attempt,
+    subject: Subject | None,
+    registry: ActionRegistry,
+    terms: Terms,
+) -> ActionRecord:
+    """Carry out a claimed attempt and return its record.
+
+    Raises:
+        RequestError: the action is not registered, or its parameters do not fit any more; the
+            attempt is recorded as failed for good.
+        LostLeaseError: another process took the work over.
+    """
+    try:
+        definition, call = _checked(attempt, registry)
+        if definition.action_type is ActionType.TOOL:
+            return await _use_tool(db, attempt, call)
+        run = _Run(db, attempt, _present(subject, definition), definition, call, terms)
+    except RequestError as error:
+        await db.finish(attempt, Ending(Outcome.FAILED, str(error)))
+        raise
+    return await _call_subject(run)
+
+
+async def settle_abandoned(
+    db: ExecutionDB, attempt: Attempt, subject: Subject, registry: ActionRegistry, terms: Terms
+) -> ActionRecord | None:
+    """Settle an attempt whose owner is gone; None: it was released and will be sent again.
+
+    It is probed; where the probe cannot tell, an idempotent action is sent again, and any
+    other one stays in doubt for a person.
+    """
+    reason = "its owner went away while it ran"
+    try:
+        definition, call = _checked(attempt, registry)
+        if definition.action_type is ActionType.TOOL:
+            return await _use_tool(db, attempt, call)  # a tool has no effect outside the ledger
+    except RequestError as error:
+        return await db.finish(attempt, Ending(Outcome.UNKNOWN, f"{reason}; {error}"))
+    run = _Run(db, attempt, complete(subject), definition, call, terms)
+    return await _settle_unknown(run, Failure(Outcome.UNKNOWN, permanent=False, message=reason))
+
+
+def _checked(attempt: Attempt, registry: ActionRegistry) -> tuple[ActionDefinition, ActionCall]:
+    """Check again, right before the effect, what was checked when it was proposed."""
+    definition = registry.require(attempt.proposal.action_name)
+    call = ActionCall(
+        action_name=definition.name,
+        parameters=validate_action_params(definition, attempt.proposal.parameters),
+        idempotency_key=str(attempt.record.idempotency_key),
+        time_limit_seconds=definition.time_limit_seconds,
+    )
+    return definition, call
+
+
+def _present(subject: Subject | None, definition: ActionDefinition) -> FullSubject:
+    if subject is None:
+        raise RequestError(f"Action {definition.name!r} needs a subject to act on.")
+    return complete(subject)
+
+
+async def _use_tool(db: ExecutionDB, attempt: Attempt, call: ActionCall) -> ActionRecord:
+    done = run_tool(call.action_name, call.parameters)
+    if done.log is not None:
+        log.info("log_message", proposal_id=attempt.proposal_id, text=done.log.message)
+    ending = Ending(
+        Outcome.SUCCEEDED,
+        result=done.result,
+        follower_delay_seconds=done.delay_followers_seconds,
+    )
+    return await db.finish(attempt, ending)
+
+
+# --- the call -------------------------------------------------------------------------
+
+
+async def _call_subject(run: _Run) -> ActionRecord:
+    task = asyncio.create_task(_perform(run))
+    try:
+        await _watch(run, task)
+    except asyncio.CancelledError:
+        await asyncio.shield(_abandon(run, task))
+        raise
+    if run.stop.lost:
+        raise LostLeaseError(f"Proposal {run.proposal.id} was taken over while it ran.")
+    try:
+        result = task.result()
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - classified and stored
+        return await _settle_failure(run, _explained(run, error))
+    return await run.db.finish(run.attempt, Ending(Outcome.SUCCEEDED, result=readable(result)))
+
+
+async def _perform(run: _Run) -> object:
+    return await run.subject.perform(run.call)
+
+
+async def _watch(run: _Run, task: "asyncio.Task[object]") -> None:
+    """Return when the call has ended, whether by itself or because it was stopped."""
+    clock = run.terms.clock
+    started = renewed = clock.now()
+    lease_seconds = run.terms.claim.lease_seconds
+    while not await _ends_within(task, clock, WATCH_SECONDS):
+        now = clock.now()
+        hold = await run.db.look(run.attempt)
+        if not hold.owned:
+            run.stop.lost = True
+            return await _halt(run, task, "another process took it over")
+        if hold.killed or hold.cancel_requested:
+            run.stop.requested = True
+            return await _halt(run, task, "kill switch" if hold.killed else "cancel requested")
+        if now - started >= timedelta(seconds=run.call.time_limit_seconds):
+            limit = f"it took longer than its limit of {run.call.time_limit_seconds:g} s"
+            return await _halt(run, task, limit)
+        if now - renewed >= timedelta(seconds=lease_seconds / _RENEWALS_A_LEASE):
+            await run.db.renew(run.attempt, lease_seconds)
+            renewed = now
+    return None
+
+
+async def _ends_within(task: "asyncio.Task[object]", clock: Clock, seconds: float) -> bool:
+    pause = asyncio.create_task(_pause(clock, seconds))
+    try:
+        await asyncio.wait({task, pause}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        pause.cancel()
+    return task.done()
+
+
+async def _pause(clock: Clock, seconds: float) -> None:
+    await clock.sleep(seconds)
+
+
+async def _halt(run: _Run, task: "asyncio.Task[object]", reason: str) -> None:
+    run.stop.reason = reason
+    task.cancel()
+    await asyncio.wait({task}, timeout=PROBE_LIMIT_SECONDS)
+    if not task.done():
+        log.error("call_not_stopped", proposal_id=run.proposal.id, action=run.definition.name)
+
+
+async def _abandon(run: _Run, task: "asyncio.Task[object]") -> None:
+    """Leave a call because this process stops; somebody settles what is left unclear."""
+    await _halt(run, task, "this process was asked to stop")
+    failed = task.cancelled() or not task.done() or task.exception() is not None
+    if not failed:
+        await run.db.finish(run.attempt, Ending(Outcome.SUCCEEDED, result=readable(task.result())))
+        return
+    failure = Failure(Outcome.UNKNOWN, permanent=False, message=run.stop.reason)
+    await _settle_unknown(run, failure)
+
+
+def _explained(run: _Run, error: BaseException) -> Failure:
+    failure = classify(error)
+    if not run.stop.reason:
+        return failure
+    return Failure(failure.outcome, failure.permanent, f"Stopped: {run.stop.reason}.")
+
+
+# --- what became of the effect --------------------------------------------------------
+
+
+async def _settle_failure(run: _Run, failure: Failure) -> ActionRecord:
+    if failure.outcome is Outcome.UNKNOWN:
+        record = await _settle_unknown(run, failure)
+        return record or run.attempt.record.model_copy(
+            update={"outcome": Outcome.UNKNOWN, "error_message": failure.message}
+        )
+    return await _fail(run, failure)
+
+
+async def _fail(run: _Run, failure: Failure) -> ActionRecord:
+    """Record that the effect surely did not happen, and when it is tried again."""
+    if run.stop.requested:
+        return await run.db.finish(
+            run.attempt, Ending(Outcome.FAILED, failure.message, stopped=True)
+        )
+    retry_at = None if failure.permanent else _retry_at(run)
+    return await run.db.finish(
+        run.attempt, Ending(Outcome.FAILED, failure.message, next_retry_at=retry_at)
+    )
+
+
+def _retry_at(run: _Run) -> datetime | None:
+    failures = run.proposal.retry_count + 1
+    return run.terms.retry_at(failures, run.proposal.max_retries, run.terms.clock.now())
+
+
+async def _settle_unknown(run: _Run, failure: Failure) -> ActionRecord | None:
+    """Ask the subject; send an idempotent action again; otherwise leave it in doubt."""
+    answer = await _probe(run)
+    if answer is ProbeAnswer.HAPPENED:
+        found = {"confirmed_by": "probe", "after": failure.message}
+        return await run.db.finish(run.attempt, Ending(Outcome.SUCCEEDED, result=found))
+    if answer is ProbeAnswer.NOT_HAPPENED:
+        return await _fail(run, failure)
+    due = _retry_at(run) if run.definition.idempotent and not run.stop.requested else None
+    if due is not None:
+        await run.db.release(run.attempt, failure.message, due)
+        return None
+    return await run.db.finish(run.attempt, Ending(Outcome.UNKNOWN, failure.message))
+
+
+async def _probe(run: _Run) -> ProbeAnswer:
+    try:
+        async with asyncio.timeout(PROBE_LIMIT_SECONDS):
+            return ProbeAnswer(await run.subject.probe(run.call))
+    except (OperatorError, TimeoutError, OSError, ValueError) as error:
+        log.warning("probe_failed", proposal_id=run.proposal.id, error=str(error))
+        return ProbeAnswer.UNKNOWN

@@ -1,0 +1,297 @@
+"""`ActionExecutor`: proposes, validates, executes and cancels, through the ledger and the gate."""
+
+import os
+import socket
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+
+from operator_core.actions.audit import ActionAuditor
+from operator_core.actions.execution import Terms, carry_out, settle_abandoned
+from operator_core.actions.registry import ActionRegistry
+from operator_core.actions.retry import RetryConfig
+from operator_core.actions.safety import SafetyController
+from operator_core.actions.types import (
+    ActionProposal,
+    ActionRecord,
+    ActionStatus,
+)
+from operator_core.actions.validation import validate_action_params
+from operator_core.agent.diagnosis import ActionRecommendation
+from operator_core.clock import SYSTEM_CLOCK, Clock
+from operator_core.config import approval_mode as approval_mode_of_environment
+from operator_core.db.actions import ActionDB
+from operator_core.db.attempts import ClaimTerms
+from operator_core.db.executions import ExecutionDB
+from operator_core.db.ledger import Ledger, LedgerAddress
+from operator_core.errors import ConflictError, NotFoundError
+from operator_core.subject import Subject
+
+DEFAULT_LEASE_SECONDS = 30.0
+CANCEL_WAIT_SECONDS = 2.0
+_CANCEL_LOOK_SECONDS = 0.1
+
+
+def new_owner() -> str:
+    """Return a name for this process as an owner of leases: host, pid and a random part."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+class ActionExecutor:
+    """The one way from a recommendation to an effect."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the seeds' signature
+        self,
+        db_path: LedgerAddress | Ledger,
+        registry: ActionRegistry,
+        safety: SafetyController,
+        auditor: ActionAuditor,
+        approval_mode: bool | None = None,  # noqa: FBT001 - the seeds' signature
+        retry_config: RetryConfig | None = None,
+        *,
+        owner: str | None = None,
+        lease_seconds: float = DEFAULT_LEASE_SECONDS,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """Wire an executor.
+
+        Args:
+            db_path: a ledger's path, or an open ledger.
+            registry: the actions that may be called.
+            safety: the switch.
+            auditor: for events that are no change of state.
+            approval_mode: whether a person must approve; None: as ``OPERATOR_APPROVAL_MODE``
+                says, which is no if it is not set.
+            retry_config: backoff and ceiling of retries.
+            owner: name of this executor in leases.
+            lease_seconds: how long a claim holds without being renewed.
+            clock: the source of time.
+
+        Raises:
+            ConfigurationError: ``OPERATOR_APPROVAL_MODE`` has an unknown value.
+        """
+        self.db_path = db_path
+        self._registry = registry
+        self._safety = safety
+        self._auditor = auditor
+        self._approval_mode = (
+            approval_mode_of_environment() if approval_mode is None else approval_mode
+        )
+        self._retry_config = retry_config or RetryConfig()
+        self._owner = owner or new_owner()
+        self._lease_seconds = lease_seconds
+        self._clock = clock
+
+    @property
+    def approval_mode(self) -> bool:
+        """Whether a person must approve before anything is executed."""
+        return self._approval_mode
+
+    @property
+    def retry_config(self) -> RetryConfig:
+        """Backoff and ceiling of retries."""
+        return self._retry_config
+
+    @property
+    def owner(self) -> str:
+        """The name of this executor in leases."""
+        return self._owner
+
+    # --- propose ----------------------------------------------------------------------
+
+    async def propose_action(
+        self,
+        recommendation: ActionRecommendation,
+        ticket_id: int | None = None,
+        *,
+        proposed_by: str = "agent",
+    ) -> ActionProposal:
+        """Store a recommendation as a proposal.
+
+        Raises:
+            ObserveOnlyError: Operator may not act.
+            UnknownActionError: the action is not registered (a ValueError).
+            ValidationError: the parameters do not fit; names every fault.
+        """
+        await self._safety.check_can_execute()
+        proposal = self._proposal(recommendation, ticket_id, proposed_by)
+        async with ActionDB(self.db_path, clock=self._clock) as db:
+            return await db.create_proposal(proposal)
+
+    async def propose_workflow(
+        self,
+        name: str,
+        description: str,
+        action_recommendations: Sequence[ActionRecommendation],
+        ticket_id: int | None = None,
+        *,
+        proposed_by: str = "agent",
+    ) -> int:
+        """Store recommendations as one workflow and return its id.
+
+        All actions are checked before anything is stored, and all is stored in one
+        transaction.
+
+        Raises:
+            ObserveOnlyError: Operator may not act.
+            RequestError: there is no action (a ValueError).
+            UnknownActionError: an action is not registered (a ValueError).
+            ValidationError: parameters do not fit.
+        """
+        await self._safety.check_can_execute()
+        steps = [self._proposal(rec, ticket_id, proposed_by) for rec in action_recommendations]
+        async with ActionDB(self.db_path, clock=self._clock) as db:
+            return await db.create_workflow(
+                name, description, steps, ticket_id, subject=self._registry.subject_name
+            )
+
+    def _proposal(
+        self, recommendation: ActionRecommendation, ticket_id: int | None, proposed_by: str
+    ) -> ActionProposal:
+        definition = self._registry.require(recommendation.action_name)
+        return ActionProposal(
+            subject=self._registry.subject_name,
+            ticket_id=ticket_id,
+            action_name=definition.name,
+            action_type=definition.action_type,
+            parameters=validate_action_params(definition, recommendation.parameters),
+            reason=recommendation.reason,
+            proposed_at=self._clock.now(),
+            proposed_by=proposed_by,
+            max_retries=self._retry_config.max_attempts,
+            disruptive=definition.disruptive,
+        )
+
+    # --- validate ---------------------------------------------------------------------
+
+    async def validate_proposal(self, proposal_id: int) -> ActionProposal:
+        """Check a proposal against the registry and mark it validated.
+
+        Where no approval is required the policy approves it in the same step.
+
+        Raises:
+            NotFoundError: there is no such proposal.
+            UnknownActionError: its action is not registered.
+            ValidationError: its parameters do not fit.
+            TransitionError: it is not proposed any more.
+        """
+        async with ActionDB(self.db_path, clock=self._clock) as db:
+            proposal = await _require(db, proposal_id)
+            definition = self._registry.require(proposal.action_name)
+            return await db.validate_proposal(
+                proposal_id,
+                validate_action_params(definition, proposal.parameters),
+                disruptive=definition.disruptive,
+                auto_approve=not self._approval_mode,
+            )
+
+    # --- execute ----------------------------------------------------------------------
+
+    async def execute_proposal(
+        self, proposal_id: int, subject: Subject | None = None
+    ) -> ActionRecord:
+        """Execute a validated proposal once and return the record of the attempt.
+
+        An attempt that fails is a record that says so, not an exception.
+
+        Raises:
+            NotFoundError: there is no such proposal.
+            RefusedError: the gate is closed (observe, kill switch, approval, not due, limit);
+                nothing was tried and no retry is burnt.
+            ConflictError: it is not validated, or somebody else took it.
+            RequestError: its action or parameters are not valid any more; it has failed.
+        """
+        await self._safety.state()
+        async with ExecutionDB(self.db_path, clock=self._clock) as db:
+            terms = self._terms(db)
+            attempt = await db.claim(proposal_id, terms.claim)
+            return await carry_out(db, attempt, subject, self._registry, terms)
+
+    async def settle_expired(self, subject: Subject) -> list[int]:
+        """Settle the attempts on this subject whose owner went away; return their proposals."""
+        name = self._registry.subject_name
+        settled = []
+        async with ExecutionDB(self.db_path, clock=self._clock) as db:
+            terms = self._terms(db)
+            for proposal in await db.list_expired():
+                if proposal.subject not in (name, None):
+                    continue
+                try:
+                    attempt = await db.take_over(proposal, terms.claim)
+                except ConflictError:
+                    continue  # another process was first, and settles it
+                await settle_abandoned(db, attempt, subject, self._registry, terms)
+                settled.append(attempt.proposal_id)
+        return settled
+
+    def _terms(self, db: ExecutionDB) -> Terms:
+        claim = ClaimTerms(
+            owner=self._owner,
+            ledger_id=db.ledger.ledger_id,
+            lease_seconds=self._lease_seconds,
+            require_approval=self._approval_mode,
+        )
+        return Terms(claim, self._retry_at, self._clock)
+
+    # --- cancel -----------------------------------------------------------------------
+
+    async def cancel_proposal(
+        self, proposal_id: int, *, cancelled_by: str = "user", reason: str = ""
+    ) -> ActionProposal:
+        """Cancel a proposal; a running one is asked to stop, and its end is waited for.
+
+        Raises:
+            NotFoundError: there is no such proposal.
+            ConflictError: it has ended, or its running call could not be stopped in time.
+        """
+        async with ActionDB(self.db_path, clock=self._clock) as db:
+            proposal = await _require(db, proposal_id)
+            if proposal.status is not ActionStatus.EXECUTING:
+                return await db.cancel_proposal(
+                    proposal_id, cancelled_by=cancelled_by, reason=reason
+                )
+            await db.request_cancel(proposal_id, cancelled_by=cancelled_by)
+            return await self._stopped(db, proposal_id)
+
+    async def _stopped(self, db: ActionDB, proposal_id: int) -> ActionProposal:
+        for _ in range(int(CANCEL_WAIT_SECONDS / _CANCEL_LOOK_SECONDS)):
+            proposal = await _require(db, proposal_id)
+            if proposal.status is not ActionStatus.EXECUTING or proposal.in_doubt:
+                return proposal
+            await self._clock.sleep(_CANCEL_LOOK_SECONDS)
+        raise ConflictError(
+            f"Proposal {proposal_id} still runs: its owner was asked to stop it and has not "
+            f"answered within {CANCEL_WAIT_SECONDS:g} s. Look at it again."
+        )
+
+    # --- retry ------------------------------------------------------------------------
+
+    async def schedule_next_retry(self, proposal_id: int, error_message: str) -> datetime | None:
+        """Count a failure and set when a failed proposal is tried again.
+
+        Returns:
+            When the next try is due; None: its tries are used up.
+
+        Raises:
+            NotFoundError: there is no such proposal (a ValueError).
+            TransitionError: it has not failed.
+        """
+        async with ExecutionDB(self.db_path, clock=self._clock) as db:
+            now = self._clock.now()
+            return await db.schedule_retry(
+                proposal_id,
+                error_message,
+                lambda failures, limit: self._retry_at(failures, limit, now),
+            )
+
+    def _retry_at(self, failures: int, limit: int, now: datetime) -> datetime | None:
+        if not self._retry_config.should_retry(failures, limit):
+            return None
+        return self._retry_config.calculate_next_retry(failures - 1, now)
+
+
+async def _require(db: ActionDB, proposal_id: int) -> ActionProposal:
+    proposal = await db.get_proposal(proposal_id)
+    if proposal is None:
+        raise NotFoundError("Proposal", proposal_id)
+    return proposal

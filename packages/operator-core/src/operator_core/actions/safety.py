@@ -1,0 +1,71 @@
+"""`SafetyController`: the run mode and the kill switch, as all processes see them."""
+
+from operator_core.actions.audit import ActionAuditor
+from operator_core.actions.types import SafetyMode
+from operator_core.clock import SYSTEM_CLOCK, Clock
+from operator_core.db.control import ControlDB
+from operator_core.db.ledger import Ledger, LedgerAddress
+from operator_core.db.safety import KillReport, SafetyState
+from operator_core.errors import ObserveOnlyError
+
+__all__ = ["KillReport", "ObserveOnlyError", "SafetyController", "SafetyMode", "SafetyState"]
+
+
+class SafetyController:
+    """The switch in the ledger. Nothing about it is kept in this object.
+
+    The mode given here is set only where none was ever set, and never lifts a kill.
+    """
+
+    def __init__(
+        self,
+        db_path: LedgerAddress | Ledger,
+        auditor: ActionAuditor | None = None,
+        mode: SafetyMode = SafetyMode.OBSERVE,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """Take a path or an open ledger, and the mode for a ledger that has none.
+
+        Args:
+            db_path: where the switch lies.
+            auditor: unused by the switch itself, which writes its audit rows in the
+                transaction of each change; kept as the seeds give it.
+            mode: the first mode, observe if nobody says otherwise.
+            clock: the source of time.
+        """
+        self._where = db_path
+        self._auditor = auditor
+        self._first_mode = SafetyMode(mode)
+        self._clock = clock
+
+    async def state(self) -> SafetyState:
+        """Return how the switch stands, setting the first mode where none was ever set."""
+        async with ControlDB(self._where, clock=self._clock) as db:
+            return await db.ensure_mode(self._first_mode, actor="system")
+
+    async def check_can_execute(self) -> None:
+        """Return only when Operator may act.
+
+        Raises:
+            ObserveOnlyError: it is in observe mode, or the kill switch is on.
+        """
+        state = await self.state()
+        if state.killed_at is not None:
+            raise ObserveOnlyError("The kill switch is on. Run `operator mode execute` to lift it.")
+        if state.mode is not SafetyMode.EXECUTE:
+            raise ObserveOnlyError
+
+    async def set_mode(self, mode: SafetyMode, *, actor: str = "user") -> SafetyState:
+        """Set the mode; execute lifts the kill switch, and nothing else does."""
+        async with ControlDB(self._where, clock=self._clock) as db:
+            return await db.set_mode(SafetyMode(mode), actor=actor)
+
+    async def kill(self, *, actor: str = "user", reason: str = "") -> KillReport:
+        """Stop everything.
+
+        No new claim is possible after this commits, waiting work is cancelled, and the owners
+        of running calls are asked to stop them.
+        """
+        async with ControlDB(self._where, clock=self._clock) as db:
+            return await db.kill(actor=actor, reason=reason)

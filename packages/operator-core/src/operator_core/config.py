@@ -1,0 +1,41 @@
+"""The only reader of the environment."""
+
+import getpass
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from operator_core.errors import ConfigurationError
+
+APPROVAL_MODE_VARIABLE = "OPERATOR_APPROVAL_MODE"
+LEDGER_VARIABLE = "OPERATOR_DB"
+DEFAULT_LEDGER = Path("~/.operator/operator.db")
+
+_YES, _NO = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off", ""})
+
+
+def approval_mode(environment: Mapping[str, str] = os.environ) -> bool:
+    """Return whether actions need a person's approval; not set means they do not.
+
+    Raises:
+        ConfigurationError: the value is none of the known ones.
+    """
+    text = environment.get(APPROVAL_MODE_VARIABLE, "").strip().lower()
+    if text in _YES:
+        return True
+    if text in _NO:
+        return False
+    raise ConfigurationError(f"{APPROVAL_MODE_VARIABLE} is {text!r}. Set it to true or false.")
+
+
+def ledger_path(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return where the ledger lies when nobody names one."""
+    return Path(environment.get(LEDGER_VARIABLE) or DEFAULT_LEDGER).expanduser()
+
+
+def person() -> str:
+    """Return the name of the person at the terminal: the user of the operating system."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid-{os.getuid()}"

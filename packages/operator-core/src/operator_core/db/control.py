@@ -1,0 +1,112 @@
+"""`ControlDB`: the switch, the audit and the connected clusters in the ledger."""
+
+import json
+from functools import partial
+
+from operator_core.actions.types import AuditEvent
+from operator_core.db import audit, incidents, rows, safety
+from operator_core.db.engine import Row, Tx
+from operator_core.db.safety import KillReport, SafetyState
+from operator_core.db.store import ALL_ROWS, Store
+from operator_core.errors import NotFoundError
+from operator_core.types import JsonObject, RunMode
+
+_PAGE = 1000
+
+
+class ControlDB(Store):
+    """The switch, the audit and the connections; each method is one durable transaction."""
+
+    # --- switch -----------------------------------------------------------------------
+
+    async def safety_state(self) -> SafetyState:
+        """Return how the switch stands."""
+        return await self._read(safety.state)
+
+    async def ensure_mode(self, mode: RunMode, *, actor: str) -> SafetyState:
+        """Set the mode where none was ever set."""
+        present = await self.safety_state()
+        if present.ever_set:
+            return present
+        stamp = self._stamp(actor)
+        return await self._write(lambda tx: safety.ensure(tx, mode, stamp))
+
+    async def set_mode(self, mode: RunMode, *, actor: str) -> SafetyState:
+        """Set the mode; execute lifts the kill switch."""
+        stamp = self._stamp(actor)
+        return await self._write(lambda tx: safety.set_mode(tx, mode, stamp))
+
+    async def kill(self, *, actor: str, reason: str) -> KillReport:
+        """Pull the kill switch."""
+        stamp = self._stamp(actor)
+        return await self._write(lambda tx: safety.kill(tx, reason, stamp))
+
+    # --- audit ------------------------------------------------------------------------
+
+    async def append_event(self, event: AuditEvent) -> None:
+        """Append one event to the audit."""
+        await self._write(lambda tx: audit.append(tx, event))
+
+    async def list_events(
+        self,
+        *,
+        proposal_id: int | None = None,
+        ticket_id: int | None = None,
+        workflow_id: int | None = None,
+        event_type: str | None = None,
+        after_id: int = 0,
+        limit: int = ALL_ROWS,
+    ) -> list[AuditEvent]:
+        """Return events in the order they were written; each filter narrows the list."""
+        found = await self._read(
+            lambda tx: tx.all(
+                "audit.list",
+                proposal_id=proposal_id,
+                ticket_id=ticket_id,
+                workflow_id=workflow_id,
+                event_type=event_type,
+                after_id=after_id,
+                limit=limit,
+            )
+        )
+        return [rows.audit_event(row) for row in found]
+
+    async def first_broken_audit_row(self) -> JsonObject | None:
+        """Return the first row of the audit that was tampered with, or None."""
+        heads: dict[str, str] = {}
+        after_id = 0
+        while page := await self._read(partial(_audit_page, after_id)):
+            broken = audit.first_broken(page, heads)
+            if broken is not None:
+                return broken
+            after_id = page[-1]["id"]
+        return None
+
+    # --- connected clusters -----------------------------------------------------------
+
+    async def connect_subject(
+        self, name: str, plugin: str, settings: JsonObject, *, actor: str
+    ) -> None:
+        """Remember a cluster, or change how it is reached."""
+        stamp, text = self._stamp(actor), rows.to_json(settings)
+        await self._write(lambda tx: incidents.connect_subject(tx, name, plugin, text, stamp))
+
+    async def list_subjects(self) -> list[JsonObject]:
+        """Return the connected clusters: name, plugin and settings."""
+        found = await self._read(lambda tx: tx.all("subject.list"))
+        return [{**row, "settings": json.loads(row["settings"])} for row in found]
+
+    async def get_subject(self, name: str) -> JsonObject:
+        """Return one connected cluster.
+
+        Raises:
+            NotFoundError: none of this name is connected.
+        """
+        row = await self._read(lambda tx: tx.one("subject.get", name=name))
+        if row is None:
+            raise NotFoundError("Subject", name)
+        return {**row, "settings": json.loads(row["settings"])}
+
+
+def _audit_page(after_id: int, tx: Tx) -> list[Row]:
+    return tx.all("audit.chain", after_id=after_id, limit=_PAGE)

@@ -1,0 +1,95 @@
+"""`ExecutionDB`: what an executor writes: claims, leases, endings, recovery."""
+
+from datetime import datetime
+
+from operator_core.actions.types import ActionProposal, ActionRecord, Outcome
+from operator_core.db import attempts, proposals, rows
+from operator_core.db.attempts import Attempt, ClaimTerms, Ending, Hold
+from operator_core.db.proposals import RetryRule
+from operator_core.db.store import Store
+
+
+class ExecutionDB(Store):
+    """Claims, leases and endings of attempts; each method is one durable transaction."""
+
+    async def claim(self, proposal_id: int, terms: ClaimTerms) -> Attempt:
+        """Take a proposal for execution, if the gate lets it through right now.
+
+        Raises:
+            NotFoundError: there is no such proposal.
+            RefusedError: the gate is closed.
+            ConflictError: it is not validated, or its workflow has ended.
+        """
+        stamp = self._stamp(terms.owner)
+        return await self._write(lambda tx: attempts.claim(tx, proposal_id, terms, stamp))
+
+    async def finish(self, attempt: Attempt, ending: Ending) -> ActionRecord:
+        """Write how an attempt ended, and what follows from it.
+
+        Raises:
+            LostLeaseError: somebody else has taken the work over.
+        """
+        stamp = self._stamp(attempt.proposal.owner or "system")
+        return await self._write(lambda tx: attempts.finish(tx, attempt, ending, stamp))
+
+    async def look(self, attempt: Attempt) -> Hold:
+        """Return whether an attempt is still its owner's, and whether it is asked to stop."""
+        return await self._read(lambda tx: attempts.look(tx, attempt))
+
+    async def renew(self, attempt: Attempt, lease_seconds: float) -> bool:
+        """Renew the lease of an attempt; False: it belongs to somebody else now."""
+        stamp = self._stamp(attempt.proposal.owner or "system")
+        return await self._write(lambda tx: attempts.renew(tx, attempt, lease_seconds, stamp))
+
+    async def list_expired(self) -> list[ActionProposal]:
+        """Return executing proposals whose owner's lease has ended."""
+        now = self.ledger.now_text()
+        found = await self._read(lambda tx: tx.all("proposal.expired", now=now))
+        return [rows.proposal(row) for row in found]
+
+    async def take_over(self, proposal: ActionProposal, terms: ClaimTerms) -> Attempt:
+        """Take over the work of an owner whose lease has ended.
+
+        Raises:
+            TransitionError: somebody else was first.
+        """
+        stamp = self._stamp(terms.owner)
+        return await self._write(lambda tx: attempts.take_over(tx, proposal, terms, stamp))
+
+    async def release(self, attempt: Attempt, error: str, due: datetime) -> None:
+        """Let an idempotent action be sent again under the same key, not before ``due``."""
+        stamp = self._stamp(attempt.proposal.owner or "system")
+        await self._write(lambda tx: attempts.release(tx, attempt, error, due, stamp))
+
+    async def schedule_retry(
+        self, proposal_id: int, error: str, retry_at: RetryRule
+    ) -> datetime | None:
+        """Count a failure that nobody has counted yet and set when the next try is due.
+
+        An executor counts the failure it causes itself, so the first call after that finds
+        its time and counts nothing twice.
+
+        Raises:
+            NotFoundError: there is no such proposal.
+            TransitionError: it has not failed.
+        """
+        stamp = self._stamp("system")
+        return await self._write(
+            lambda tx: proposals.schedule_retry(tx, proposal_id, error, retry_at, stamp)
+        )
+
+    async def settle_by_person(
+        self, proposal_id: int, *, happened: bool, person: str
+    ) -> ActionRecord:
+        """Settle an attempt in doubt: a person says whether its effect happened.
+
+        Raises:
+            NotFoundError: there is no such proposal.
+            ConflictError: it is not in doubt.
+        """
+        stamp = self._stamp(person)
+        outcome = Outcome.SUCCEEDED if happened else Outcome.FAILED
+        ending = Ending(outcome, f"settled by {person}: {'done' if happened else 'not done'}")
+        return await self._write(
+            lambda tx: attempts.settle_in_doubt(tx, proposal_id, ending, stamp)
+        )
