@@ -138,11 +138,12 @@ def test_a_pydantic_model_becomes_an_object_and_keeps_its_secret() -> None:
 
 
 def test_keys_become_text_and_none_is_lost() -> None:
-    value = {1: "a", "1": "b", None: "c", True: "d", State.UP: "e", (1, 2): "f"}
+    value = {1: "a", "1": "b", None: "c", False: "d", State.UP: "e", (1, 2): "f"}
     assert readable(OrderedDict(value)) == {
-        "1": "d",
+        "1": "a",
         "1 (2)": "b",
         "null": "c",
+        "false": "d",
         "up": "e",
         "[1, 2]": "f",
     }

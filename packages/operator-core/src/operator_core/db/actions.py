@@ -15,7 +15,7 @@ from operator_core.db import changes, proposals, rows, safety
 from operator_core.db.engine import Tx
 from operator_core.db.store import ALL_ROWS, SYSTEM_ACTOR, Store
 from operator_core.errors import NotFoundError
-from operator_core.types import JsonObject
+from operator_core.types import DEFAULT_PAGE_SIZE, JsonObject
 
 DEFAULT_PERSON = "user"
 """Who approves where nobody says who."""
@@ -312,10 +312,14 @@ class ActionDB(Store):
         found = await self._read(lambda tx: tx.all("proposal.ready_scheduled", now=now))
         return [rows.proposal(row) for row in found]
 
-    async def list_ready(self, limit: int = 100) -> list[ActionProposal]:
-        """Return proposals that can be claimed now, scheduled or not, in the order they are due."""
+    async def list_ready(
+        self, *, subject: str | None = None, limit: int = DEFAULT_PAGE_SIZE
+    ) -> list[ActionProposal]:
+        """Return what can be claimed now, in the order it is due; a subject's and nobody's."""
         now = self.ledger.now_text()
-        found = await self._read(lambda tx: tx.all("proposal.ready", now=now, limit=limit))
+        found = await self._read(
+            lambda tx: tx.all("proposal.ready", now=now, subject=subject, limit=limit)
+        )
         return [rows.proposal(row) for row in found]
 
     async def update_scheduled_at(self, proposal_id: int, scheduled_at: datetime | None) -> None:

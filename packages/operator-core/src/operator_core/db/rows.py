@@ -66,7 +66,7 @@ def to_json(value: object) -> str:
 def proposal(row: Row) -> ActionProposal:
     """Return a proposal."""
     fields = {name: row[name] for name in ActionProposal.model_fields}
-    for name in (*_PROPOSAL_TIMES, "lease_expires_at"):
+    for name in (*_PROPOSAL_TIMES, "lease_expires_at", "updated_at"):
         fields[name] = time_or_none(row[name])
     fields |= {
         "action_type": ActionType(row["action_type"]),

@@ -132,6 +132,17 @@ class Ticket(BaseModel):
     resolved_by: str | None = None
     resolution: str | None = None
 
+    @property
+    def violation(self) -> Violation:
+        """The violation it tells of, as it was last seen."""
+        return Violation(
+            invariant=self.invariant_name,
+            target=self.target,
+            message=self.message,
+            severity=self.severity,
+            metrics=self.metric_snapshot or {},
+        )
+
 
 @dataclass
 class Sighting:

@@ -171,6 +171,7 @@ RETURNING *
 -- name: proposal.ready
 SELECT p.* FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
 WHERE p.status = 'validated' AND COALESCE(p.scheduled_at, '') <= :now
+  AND (:subject IS NULL OR p.subject IS NULL OR p.subject = :subject)
   AND (p.approved_at IS NOT NULL
        OR (w.approved_at IS NOT NULL AND w.status IN ('pending', 'in_progress')))
   AND (p.depends_on_proposal_id IS NULL OR EXISTS (

@@ -15,9 +15,9 @@ from typing import Any, TypeVar, cast
 
 from operator_core.db.engine import Tx
 from operator_core.db.sqlite.connection import connect
-from operator_core.db.sqlite.tx import SqliteTx, begin, translate
+from operator_core.db.sqlite.tx import SqliteTx, begin, roll_back, translate
 from operator_core.db.sqlite.upgrade import WRITER
-from operator_core.errors import LedgerUnavailableError
+from operator_core.errors import LedgerError, LedgerUnavailableError
 
 T = TypeVar("T")
 
@@ -64,7 +64,12 @@ class SqliteEngine:
             target=engine._serve, args=(ready, now), name=f"ledger {path.name}", daemon=True
         )
         engine._thread.start()
-        await asyncio.shield(ready)
+        try:
+            await asyncio.shield(ready)
+        except asyncio.CancelledError:
+            ready.add_done_callback(_hear)
+            engine._jobs.put(_Job(None, writes=False))  # nobody else would end the thread
+            raise
         return engine
 
     async def write(self, work: Callable[[Tx], T]) -> T:
@@ -139,10 +144,9 @@ class SqliteEngine:
             for job in jobs:
                 self._run_apart(connection, tx, job)
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            failure = translate(error, self._path)
+        except (sqlite3.Error, LedgerError) as error:
+            roll_back(connection)
+            failure = translate(error, self._path) if isinstance(error, sqlite3.Error) else error
             for job in jobs:
                 job.error = job.error or failure
 
@@ -152,6 +156,8 @@ class SqliteEngine:
         if isinstance(job.error, sqlite3.Error):
             job.error = translate(job.error, self._path)
         if job.error is not None:
+            if not connection.in_transaction and isinstance(job.error, LedgerError):
+                raise job.error  # SQLite gave up the whole group, as on a full disk
             connection.execute("ROLLBACK TO job")
         connection.execute("RELEASE job")
 
@@ -172,6 +178,12 @@ def _settle(future: "asyncio.Future[Any]", result: object, error: BaseException 
         future.set_exception(error)
     else:
         future.set_result(result)
+
+
+def _hear(future: "asyncio.Future[None]") -> None:
+    """Take note of an error that nobody waits for any more."""
+    if not future.cancelled():
+        future.exception()
 
 
 def _data_version(tx: Tx) -> int:

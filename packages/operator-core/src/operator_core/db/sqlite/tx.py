@@ -16,13 +16,14 @@ from operator_core.errors import (
     LedgerFullError,
     LedgerReadOnlyError,
     LedgerUnavailableError,
+    RequestError,
 )
 
 NAME = "sqlite"
 BUSY_SECONDS = 5.0
 """How long a writer waits for another process before it says that the ledger is busy."""
 
-_NOT_A_LEDGER = ("not a database", "malformed", "disk image")
+_NOT_A_LEDGER = ("not a database", "malformed", "disk image", "no such table", "no such column")
 
 
 def translate(error: sqlite3.Error, path: Path) -> LedgerError:
@@ -64,22 +65,30 @@ class SqliteTx:
 
     def all(self, name: str, /, **params: Value) -> list[Row]:
         """Run a named statement and return all its rows."""
-        try:
-            return self._connection.execute(self._sql[name], params).fetchall()
-        except sqlite3.IntegrityError as error:
-            raise ConstraintError(str(error)) from error
+        return self._execute(name, params).fetchall()
 
     def run(self, name: str, /, **params: Value) -> int:
         """Run a named statement and return how many rows it changed."""
+        return self._execute(name, params).rowcount
+
+    def _execute(self, name: str, params: dict[str, Value]) -> sqlite3.Cursor:
         try:
-            return self._connection.execute(self._sql[name], params).rowcount
+            return self._connection.execute(self._sql[name], params)
         except sqlite3.IntegrityError as error:
             raise ConstraintError(str(error)) from error
+        except (OverflowError, UnicodeEncodeError) as error:
+            raise RequestError(f"A value cannot be stored: {error}.") from error
 
 
 def begin(connection: sqlite3.Connection) -> None:
     """Begin a write transaction, waiting for other processes for a while."""
     patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """Undo the transaction, unless SQLite has done so itself, as on a full disk."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 def patiently(call: Callable[[], object]) -> None:

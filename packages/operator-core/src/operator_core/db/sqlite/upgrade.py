@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from operator_core.db.schema import Migration, migrations
 from operator_core.db.sqlite import adopt
-from operator_core.db.sqlite.tx import NAME, SqliteTx, begin
+from operator_core.db.sqlite.tx import NAME, SqliteTx, begin, roll_back
 from operator_core.errors import LedgerCorruptError, LedgerVersionError
 
 WRITER = "ledger"
@@ -39,7 +39,7 @@ def upgrade(connection: sqlite3.Connection, now: str) -> None:
         _upgrade(connection, steps, now)
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        roll_back(connection)
         raise
 
 

@@ -1,0 +1,86 @@
+"""The stage from a ticket to its diagnosis, on the evidence that lies in the ledger."""
+
+import structlog
+
+from operator_core.actions.registry import ActionRegistry
+from operator_core.agent import rules
+from operator_core.agent.diagnosis import Diagnosis, TimelineEntry
+from operator_core.agent.recommend import checked
+from operator_core.clock import SYSTEM_CLOCK, Clock
+from operator_core.db.control import ControlDB
+from operator_core.db.ledger import Ledger
+from operator_core.db.tickets import TicketDB
+from operator_core.errors import TransitionError
+from operator_core.monitor.types import Observation, Ticket
+from operator_core.subject import FullSubject
+
+log = structlog.get_logger(__name__)
+
+_TOLD = {
+    "ticket_opened": "ticket opened",
+    "ticket_reopened": "the problem came back",
+    "ticket_acknowledged": "a person has seen it",
+}
+
+
+class InvestigateStage:
+    """Diagnoses the open tickets of one cluster."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        subject: FullSubject,
+        registry: ActionRegistry,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """Take an open ledger, the cluster's catalogue and the actions that may be named."""
+        self._db = TicketDB(ledger)
+        self._audit = ControlDB(ledger)
+        self._subject = subject
+        self._registry = registry
+        self._clock = clock
+
+    async def step(self) -> list[Diagnosis]:
+        """Diagnose each ticket that waits for it and is not held."""
+        made = []
+        for ticket in await self._db.list_undiagnosed(self._subject.name):
+            diagnosis = await self.diagnose(ticket)
+            if diagnosis is not None:
+                made.append(diagnosis)
+        return made
+
+    async def diagnose(self, ticket: Ticket) -> Diagnosis | None:
+        """Diagnose one ticket and store the answer; None: nothing was seen, or it is resolved."""
+        observation = await self._db.latest_observation(self._subject.name)
+        if observation is None:
+            return None
+        answer = await self._answer(ticket, observation)
+        result = checked(answer, self._registry.require)
+        for reason in result.dropped:
+            log.warning("recommendation_dropped", ticket_id=ticket.id, reason=reason)
+        try:
+            return await self._db.add_diagnosis(
+                result.diagnosis.model_copy(update={"ticket_id": ticket.id})
+            )
+        except TransitionError:
+            return None  # it was resolved while we thought
+
+    async def _answer(self, ticket: Ticket, observation: Observation) -> Diagnosis:
+        return rules.diagnose(
+            ticket.violation,
+            observation,
+            self._subject.hypotheses(),
+            timeline=await self._timeline(ticket),
+            now=self._clock.now(),
+        )
+
+    async def _timeline(self, ticket: Ticket) -> list[TimelineEntry]:
+        first = TimelineEntry(at=ticket.first_seen_at, what=f"first seen: {ticket.message}")
+        events = await self._audit.list_events(ticket_id=ticket.id)
+        told = [
+            TimelineEntry(at=event.timestamp, what=_TOLD[event.event_type])
+            for event in events
+            if event.event_type in _TOLD
+        ]
+        return [first, *told]

@@ -1,0 +1,191 @@
+"""The stages from a diagnosis to its proven remedy: propose, validate, execute, follow.
+
+Each stage reads rows that an earlier one committed and commits rows for the next; none calls
+another. So the runner can be killed anywhere, and started again here or elsewhere.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from operator_core.actions.executor import ActionExecutor
+from operator_core.actions.safety import SafetyController
+from operator_core.actions.types import ActionProposal, ActionStatus, SafetyMode
+from operator_core.agent.diagnosis import Diagnosis, WorkflowRecommendation
+from operator_core.agent.follow import DEFAULT_VERIFY_SECONDS, Next, Step, next_step
+from operator_core.clock import SYSTEM_CLOCK, Clock
+from operator_core.db.actions import ActionDB
+from operator_core.db.ledger import Ledger
+from operator_core.db.tickets import TicketDB
+from operator_core.errors import ConflictError, OperatorError, RefusedError, RequestError
+from operator_core.monitor.types import Ticket, TicketPhase, TicketStatus
+from operator_core.subject import FullSubject
+
+log = structlog.get_logger(__name__)
+
+AGENT = "agent"
+MAX_RUNNING = 16
+
+
+class AgentRunner:
+    """Acts on the diagnosed tickets and the due proposals of one cluster."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        subject: FullSubject,
+        executor: ActionExecutor,
+        safety: SafetyController,
+        *,
+        verify_seconds: float = DEFAULT_VERIFY_SECONDS,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """Take an open ledger, a cluster, and the one way to act on it.
+
+        Args:
+            ledger: an open ledger.
+            subject: the cluster.
+            executor: what proposes and executes.
+            safety: the switch.
+            verify_seconds: how long a problem may outlast its remedy before a person is called.
+            clock: the source of time.
+        """
+        self._actions = ActionDB(ledger)
+        self._tickets = TicketDB(ledger)
+        self._subject = subject
+        self._executor = executor
+        self._safety = safety
+        self._verify_seconds = verify_seconds
+        self._clock = clock
+        self._running: dict[int, asyncio.Task[None]] = {}
+
+    # --- propose and follow -----------------------------------------------------------
+
+    async def follow(self) -> None:
+        """Take each diagnosed ticket one step on: propose, watch it act, verify, escalate."""
+        found = await self._tickets.list_tickets(TicketStatus.DIAGNOSED, subject=self._subject.name)
+        for ticket in found:
+            diagnoses = await self._tickets.list_diagnoses(int(ticket.id or 0))
+            if diagnoses:
+                await self._follow(ticket, diagnoses[-1])
+
+    async def _follow(self, ticket: Ticket, diagnosis: Diagnosis) -> None:
+        proposals = await self._proposals_since(ticket)
+        step = next_step(ticket, diagnosis, proposals, self._clock.now(), self._verify_seconds)
+        try:
+            await self._take(step, ticket, diagnosis)
+        except RefusedError as error:
+            log.debug("not_proposed", ticket_id=ticket.id, reason=str(error))
+        except ConflictError as error:
+            log.info("ticket_moved_on", ticket_id=ticket.id, reason=str(error))
+
+    async def _take(self, step: Step, ticket: Ticket, diagnosis: Diagnosis) -> None:
+        ticket_id = int(ticket.id or 0)
+        if step.what is Next.PROPOSE:
+            await self._propose(ticket_id, diagnosis)
+        elif step.what is Next.ACT and ticket.phase is not TicketPhase.ACTING:
+            await self._tickets.set_phase(ticket_id, TicketPhase.ACTING, actor=AGENT)
+        elif step.what is Next.VERIFY:
+            await self._tickets.set_phase(ticket_id, TicketPhase.VERIFYING, actor=AGENT)
+        elif step.what is Next.ESCALATE:
+            await self._tickets.set_phase(ticket_id, TicketPhase.ESCALATED, actor=AGENT)
+            body = f"A person is needed: {step.reason}."
+            await self._tickets.comment(ticket_id, author=AGENT, body=body)
+
+    async def _propose(self, ticket_id: int, diagnosis: Diagnosis) -> None:
+        """Propose the whole remedy in one transaction, so that a crash leaves all or nothing."""
+        if not diagnosis.workflows and len(diagnosis.actions) == 1:
+            await self._executor.propose_action(diagnosis.actions[0], ticket_id)
+            return
+        remedy = diagnosis.workflows[0] if diagnosis.workflows else _as_workflow(diagnosis)
+        await self._executor.propose_workflow(
+            remedy.name, remedy.description, remedy.actions, ticket_id
+        )
+
+    async def _proposals_since(self, ticket: Ticket) -> list[ActionProposal]:
+        """Return what was proposed for a ticket since its present diagnosis."""
+        every = await self._actions.list_proposals(ticket_id=ticket.id)
+        since = ticket.diagnosed_at
+        return [proposal for proposal in every if since is None or proposal.proposed_at >= since]
+
+    # --- validate ---------------------------------------------------------------------
+
+    async def validate(self) -> None:
+        """Check what was proposed; what can never run is cancelled and says why."""
+        for proposal in self._mine(await self._actions.list_proposals(ActionStatus.PROPOSED)):
+            proposal_id = int(proposal.id or 0)
+            try:
+                await self._executor.validate_proposal(proposal_id)
+            except RequestError as error:
+                await self._cancel(proposal_id, str(error))
+            except ConflictError:
+                continue  # somebody else validated or cancelled it
+
+    async def _cancel(self, proposal_id: int, reason: str) -> None:
+        try:
+            await self._actions.cancel_proposal(proposal_id, cancelled_by=AGENT, reason=reason)
+        except ConflictError:
+            log.info("not_cancelled", proposal_id=proposal_id)
+
+    # --- execute ----------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        """Settle what an owner that went away left behind."""
+        for proposal_id in await self._executor.settle_expired(self._subject):
+            log.warning("recovered", proposal_id=proposal_id)
+
+    async def execute(self) -> None:
+        """Start what is approved and due, and what is to be tried again."""
+        state = await self._safety.state()
+        if state.mode is not SafetyMode.EXECUTE:
+            return  # a reset for retry must not burn anything while nothing may run
+        for proposal in self._mine(await self._actions.list_retry_eligible()):
+            await self._reset(int(proposal.id or 0))
+        for proposal in await self._actions.list_ready(subject=self._subject.name):
+            self._start(int(proposal.id or 0))
+
+    async def _reset(self, proposal_id: int) -> None:
+        try:
+            await self._actions.reset_for_retry(proposal_id)
+        except ConflictError:
+            log.debug("retry_taken_by_another", proposal_id=proposal_id)
+
+    def _start(self, proposal_id: int) -> None:
+        """Execute beside the loop, so that one stuck action never blocks the others."""
+        if proposal_id in self._running or len(self._running) >= MAX_RUNNING:
+            return
+        task = asyncio.create_task(self._execute(proposal_id))
+        self._running[proposal_id] = task
+        task.add_done_callback(lambda _: self._running.pop(proposal_id, None))
+
+    async def _execute(self, proposal_id: int) -> None:
+        try:
+            await self._executor.execute_proposal(proposal_id, self._subject)
+        except (RefusedError, ConflictError) as error:
+            log.info("not_executed", proposal_id=proposal_id, reason=str(error))
+        except OperatorError as error:
+            log.warning("execution_error", proposal_id=proposal_id, reason=str(error))
+
+    @property
+    def running(self) -> Sequence[asyncio.Task[None]]:
+        """The executions that run now."""
+        return list(self._running.values())
+
+    async def drain(self, limit_seconds: float) -> None:
+        """Wait for what runs; what takes longer is stopped and settled as far as it can be."""
+        if not self._running:
+            return
+        _, late = await asyncio.wait(self.running, timeout=limit_seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    def _mine(self, proposals: list[ActionProposal]) -> list[ActionProposal]:
+        return [one for one in proposals if one.subject in (self._subject.name, None)]
+
+
+def _as_workflow(diagnosis: Diagnosis) -> WorkflowRecommendation:
+    return WorkflowRecommendation(
+        name="remedy", description=diagnosis.cause, actions=diagnosis.actions
+    )

@@ -1,0 +1,122 @@
+"""The stage from a look at the cluster to its tickets: observe, detect, open, resolve."""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from operator_core.clock import SYSTEM_CLOCK, Clock
+from operator_core.db.ledger import Ledger
+from operator_core.db.tickets import MONITOR, TicketDB
+from operator_core.errors import TransitionError
+from operator_core.monitor.detect import Detection, detect, failed_observation
+from operator_core.monitor.types import Observation, Ticket, TicketPhase, Violation
+from operator_core.subject import FullSubject
+
+log = structlog.get_logger(__name__)
+
+DEFAULT_OBSERVE_LIMIT_SECONDS = 30.0
+DEFAULT_KEPT_LOOKS = 500
+
+
+@dataclass(frozen=True)
+class MonitorConfig:
+    """How a cluster is watched.
+
+    Attributes:
+        observe_limit_seconds: a look that takes longer has failed.
+        flap_window_seconds: a problem that comes back sooner reopens its ticket.
+        kept_looks: how many looks without a ticket are kept.
+    """
+
+    observe_limit_seconds: float = DEFAULT_OBSERVE_LIMIT_SECONDS
+    flap_window_seconds: float = 600.0
+    kept_looks: int = DEFAULT_KEPT_LOOKS
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one step of the monitor did."""
+
+    observation_id: int
+    complete: bool
+    tickets: tuple[Ticket, ...] = ()
+    resolved: tuple[Ticket, ...] = ()
+
+
+class MonitorStage:
+    """Watches one cluster. Each `step` is one look; what it remembers lies in the ledger."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        subject: FullSubject,
+        config: MonitorConfig | None = None,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """Take an open ledger and the cluster to watch."""
+        self._db = TicketDB(ledger)
+        self._subject = subject
+        self._config = config or MonitorConfig()
+        self._clock = clock
+
+    async def step(self) -> Look:
+        """Look once: store what was seen, open and refresh tickets, resolve what is gone."""
+        name = self._subject.name
+        observation = await self._observe()
+        open_tickets = await self._db.list_tickets(subject=name, unresolved=True)
+        found = detect(
+            self._subject.invariants(),
+            observation,
+            await self._db.load_sightings(name),
+            self._clock.now(),
+            open_keys=frozenset(ticket.violation_key for ticket in open_tickets),
+        )
+        observation_id = await self._db.record_look(
+            observation, found.sightings, subject=name, keep=self._config.kept_looks
+        )
+        reported = [await self._report(violation, found) for violation in found.present]
+        gone = [ticket for ticket in open_tickets if ticket.violation_key in found.cleared]
+        resolved = [await self._resolve(ticket, observation_id) for ticket in gone]
+        return Look(
+            observation_id,
+            observation.complete,
+            tuple(reported),
+            tuple(ticket for ticket in resolved if ticket is not None),
+        )
+
+    async def _observe(self) -> Observation:
+        """Look at the cluster; a look that fails is itself an observation, of an unread source."""
+        name, limit_seconds = self._subject.name, self._config.observe_limit_seconds
+        try:
+            async with asyncio.timeout(limit_seconds):
+                seen = await self._subject.observe()
+        except TimeoutError:
+            reason = f"no answer within {limit_seconds:g} s"
+        except Exception as error:  # noqa: BLE001 - whatever a subject raises, the watch goes on
+            reason = f"{type(error).__name__}: {error}"
+        else:
+            return seen.model_copy(update={"subject": name})
+        log.warning("observation_failed", subject=name, reason=reason)
+        return failed_observation(name, reason, self._clock.now())
+
+    async def _report(self, violation: Violation, found: Detection) -> Ticket:
+        sighting = found.sightings.get(violation.key)
+        return await self._db.report(
+            violation,
+            subject=self._subject.name,
+            first_seen_at=sighting.first_seen_at if sighting else None,
+            flap_window_seconds=self._config.flap_window_seconds,
+        )
+
+    async def _resolve(self, ticket: Ticket, observation_id: int) -> Ticket | None:
+        """Resolve a ticket whose problem is gone, unless a person or a remedy holds it."""
+        if ticket.held or ticket.phase is TicketPhase.ACTING:
+            return None
+        how = "verified after the remedy" if ticket.phase is TicketPhase.VERIFYING else "gone"
+        resolution = f"{how}: no longer seen in observation {observation_id}"
+        try:
+            return await self._db.resolve(int(ticket.id or 0), actor=MONITOR, resolution=resolution)
+        except TransitionError:
+            return None  # a person was first

@@ -1,0 +1,49 @@
+"""Finding the packages of subjects that are installed, by entry point."""
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import cast
+
+from operator_core.errors import ConfigurationError
+from operator_core.plugin import ENTRY_POINT_GROUP, SubjectPlugin
+from operator_core.subject import FullSubject, complete
+from operator_core.types import JsonObject
+
+
+def plugin_names() -> list[str]:
+    """Return the names of the installed plugins, without loading them."""
+    return sorted(_entry_points())
+
+
+def load_plugin(name: str) -> SubjectPlugin:
+    """Return a plugin.
+
+    Raises:
+        ConfigurationError: it is not installed, or cannot be loaded.
+    """
+    found = _entry_points().get(name)
+    if found is None:
+        known = ", ".join(plugin_names()) or "none"
+        raise ConfigurationError(f"No plugin {name!r} is installed. Installed: {known}.")
+    try:
+        return cast("SubjectPlugin", found.load())
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(f"Plugin {name!r} cannot be loaded: {error}.") from error
+
+
+async def connect(record: JsonObject) -> FullSubject:
+    """Return the subject of a connection that the ledger remembers.
+
+    Args:
+        record: name, plugin and settings, as `ControlDB.list_subjects` gives them.
+
+    Raises:
+        ConfigurationError: the plugin is not there, or its settings mean nothing to it.
+    """
+    plugin = load_plugin(record["plugin"])
+    subject = complete(await plugin.connect(record["settings"]))
+    subject.name = record["name"]
+    return subject
+
+
+def _entry_points() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}

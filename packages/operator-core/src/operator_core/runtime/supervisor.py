@@ -1,0 +1,229 @@
+"""The loop of one process: watches and acts until it is asked to stop, then drains.
+
+Nothing is polled that can be waited for: a write in this process wakes the loop at once, one
+by another process is seen through the ledger's change number, and the next due time sets the
+timer.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import structlog
+
+from operator_core.clock import SYSTEM_CLOCK, Clock, from_text, monotonic_seconds
+from operator_core.db.actions import ActionDB
+from operator_core.db.control import ControlDB
+from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
+from operator_core.errors import ConfigurationError, LedgerError
+from operator_core.runtime.plugins import connect
+from operator_core.runtime.wiring import Wired, WiringOptions, wire
+
+log = structlog.get_logger(__name__)
+
+OTHER_PROCESS_LOOK_SECONDS = 0.1
+"""How soon a write by another process on the same file is noticed."""
+
+LONGEST_WAIT_SECONDS = 1.0
+"""The loop looks at least this often: leases of dead owners end without a write."""
+
+TROUBLE_PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What one process does.
+
+    Attributes:
+        monitor: whether it watches.
+        agent: whether it diagnoses, proposes and executes.
+        interval_seconds: pause between two looks at a cluster.
+        require_approval: whether a person approves; None: as the environment says.
+        subjects: names of the clusters; empty: all that are connected.
+        lifetime_seconds: end after this long; None: never.
+        drain_seconds: how long running actions may take after a request to stop.
+        on_event: told in a line what happens.
+    """
+
+    monitor: bool = True
+    agent: bool = True
+    interval_seconds: float = 5.0
+    require_approval: bool | None = None
+    subjects: tuple[str, ...] = ()
+    lifetime_seconds: float | None = None
+    drain_seconds: float = 20.0
+    on_event: Callable[[str], None] | None = None
+    wiring: WiringOptions = field(default_factory=WiringOptions)
+
+
+async def run(db_path: LedgerAddress, options: RunOptions, clock: Clock = SYSTEM_CLOCK) -> None:
+    """Run until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        ConfigurationError: no cluster is connected, or one cannot be reached by its settings.
+        LedgerError: the ledger cannot be opened.
+    """
+    stop = asyncio.Event()
+    async with LedgerUse(db_path, clock) as ledger, _signals(stop):
+        wired = [
+            await _wired(ledger, record, options) for record in await _records(ledger, options)
+        ]
+        names = ", ".join(one.subject.name for one in wired)
+        _tell(options, f"watching {names} every {options.interval_seconds:g} s")
+        try:
+            await _until_stopped(ledger, wired, options, stop)
+        finally:
+            _tell(options, "stopping: no new work, waiting for what runs")
+            for one in wired:
+                await one.agent.drain(options.drain_seconds)
+                await one.subject.close()
+
+
+async def _records(ledger: Ledger, options: RunOptions) -> list[dict[str, object]]:
+    control = ControlDB(ledger)
+    if options.subjects:
+        return [await control.get_subject(name) for name in options.subjects]
+    found = await control.list_subjects()
+    if not found:
+        raise ConfigurationError(
+            "No cluster is connected to this ledger. Connect one first, such as "
+            "`operator connect etcd --endpoints http://127.0.0.1:2379`, or try `operator demo`."
+        )
+    return found
+
+
+async def _wired(ledger: Ledger, record: dict[str, object], options: RunOptions) -> Wired:
+    subject = await connect(record)
+    wiring = WiringOptions(
+        require_approval=options.require_approval,
+        lease_seconds=options.wiring.lease_seconds,
+        verify_seconds=options.wiring.verify_seconds,
+        monitor=options.wiring.monitor,
+        retry=options.wiring.retry,
+        clock=options.wiring.clock,
+    )
+    return wire(ledger, subject, wiring)
+
+
+async def _until_stopped(
+    ledger: Ledger, wired: list[Wired], options: RunOptions, stop: asyncio.Event
+) -> None:
+    loops: list[Coroutine[object, object, None]] = []
+    for one in wired:
+        if options.monitor:
+            loops.append(_monitor(one, options, stop))
+        if options.agent:
+            loops.append(_agent(ledger, one, stop))
+    if options.lifetime_seconds is not None:
+        loops.append(_end_after(options.lifetime_seconds, stop))
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    waiting = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def _end_after(seconds: float, stop: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+
+
+async def _monitor(one: Wired, options: RunOptions, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        async with _enduring("monitor", one.subject.name, stop):
+            look = await one.monitor.step()
+            for ticket in look.resolved:
+                _tell(options, f"ticket {ticket.id} resolved: {ticket.resolution}")
+        await _wait(stop, options.interval_seconds)
+
+
+async def _agent(ledger: Ledger, one: Wired, stop: asyncio.Event) -> None:
+    wake = ledger.subscribe()
+    try:
+        while not stop.is_set():
+            wake.clear()
+            async with _enduring("agent", one.subject.name, stop):
+                await agent_round(one)
+            await _until_something_happens(ledger, wake, stop)
+    finally:
+        ledger.unsubscribe(wake)
+
+
+async def agent_round(one: Wired) -> None:
+    """Let each stage of the agent take one step."""
+    await one.investigate.step()
+    await one.agent.follow()
+    await one.agent.validate()
+    await one.agent.recover()
+    await one.agent.execute()
+
+
+async def _until_something_happens(
+    ledger: Ledger, wake: asyncio.Event, stop: asyncio.Event
+) -> None:
+    """Return after a write here, a write by another process, or when something is due."""
+    seconds = min(LONGEST_WAIT_SECONDS, await _seconds_to_next_due(ledger))
+    end = monotonic_seconds() + seconds
+    version = await _version(ledger)
+    while not wake.is_set() and not stop.is_set() and monotonic_seconds() < end:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(OTHER_PROCESS_LOOK_SECONDS):
+                await wake.wait()
+        if await _version(ledger) != version:
+            return
+
+
+async def _seconds_to_next_due(ledger: Ledger) -> float:
+    try:
+        due = await ActionDB(ledger).next_due_at()
+    except LedgerError:
+        return LONGEST_WAIT_SECONDS
+    if due is None:
+        return LONGEST_WAIT_SECONDS
+    return max(0.0, (from_text(due) - ledger.clock.now()).total_seconds())
+
+
+async def _version(ledger: Ledger) -> int:
+    try:
+        return await ledger.engine.changes()
+    except LedgerError:
+        return -1
+
+
+@asynccontextmanager
+async def _enduring(stage: str, subject: str, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Let a round fail without ending the loop: what it left undone is done by the next."""
+    try:
+        yield
+    except Exception as error:
+        log.exception("round_failed", stage=stage, subject=subject, reason=str(error))
+        await _wait(stop, TROUBLE_PAUSE_SECONDS)
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+
+
+@asynccontextmanager
+async def _signals(stop: asyncio.Event) -> AsyncIterator[None]:
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    try:
+        yield
+    finally:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(name)
+
+
+def _tell(options: RunOptions, line: str) -> None:
+    if options.on_event is not None:
+        options.on_event(line)

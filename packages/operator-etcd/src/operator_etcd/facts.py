@@ -1,0 +1,109 @@
+"""Facts that follow from what was read; pure, so that a claim on them can be checked again."""
+
+from collections.abc import Mapping, Sequence
+
+from operator_core.types import JsonObject
+from operator_etcd.shapes import Alarm, MemberStatus
+from operator_etcd.survey import Survey
+
+Metrics = Mapping[str, Mapping[str, float]]
+
+
+def status_facts(seen: Survey, member_id: str) -> JsonObject:
+    """Return one answering member's status as the observation keeps it."""
+    status = seen.statuses[member_id]
+    return {
+        "reachable": True,
+        "endpoint": seen.endpoints[member_id],
+        "version": status.version,
+        "db_size_bytes": status.db_size_bytes,
+        "db_in_use_bytes": status.db_in_use_bytes,
+        "in_use_share": _share(status.db_in_use_bytes, status.db_size_bytes),
+        "leader_id": status.leader_id,
+        "is_leader": status.leader_id == member_id,
+        "raft_term": status.raft_term,
+        "raft_index": status.raft_index,
+        "errors": status.errors,
+        "latency_seconds": status.latency_seconds,
+    }
+
+
+def newest(seen: Survey) -> str:
+    """Return the id of the answering member that has seen the most."""
+    return max(seen.statuses, key=lambda key: seen.statuses[key].header.revision)
+
+
+def keyspace_facts(seen: Survey, metrics: Metrics, keys: int | None) -> JsonObject:
+    """Return how many revisions are kept and how many of them nobody needs.
+
+    A revision is superseded when its key was written again. At most one kept revision a key
+    is live, so the superseded ones are at least the history less the keys.
+    """
+    member_id = newest(seen)
+    reading = metrics.get(member_id, {})
+    current = int(reading.get("current_revision", 0))
+    revision = max(seen.statuses[member_id].header.revision, current)
+    compacted = max(int(reading.get("compact_revision", 0)), 0)
+    history = max(revision - max(compacted, 1), 0)
+    facts: JsonObject = {
+        "revision": revision,
+        "compact_revision": compacted,
+        "history_revisions": history,
+    }
+    if keys is not None:
+        superseded = max(history - keys, 0)
+        facts |= {
+            "keys": keys,
+            "superseded_revisions": superseded,
+            "superseded_share": _share(superseded, max(history, keys)),
+        }
+    return facts
+
+
+def cluster_facts(
+    seen: Survey, alarms: Sequence[Alarm], metrics: Metrics, keyspace: JsonObject
+) -> JsonObject:
+    """Return what holds for the cluster as a whole."""
+    healthy = seen.healthy_voters
+    return {
+        "leader_id": seen.leader_id,
+        "has_leader": seen.leader_id is not None,
+        "member_count": len(seen.members),
+        "voter_count": len(seen.voters),
+        "reachable_count": len(seen.statuses),
+        "unreachable": sorted(seen.failures),
+        "quorum_size": seen.quorum_size,
+        "healthy_voters": len(healthy),
+        "spare": len(healthy) - seen.quorum_size,
+        "revision": keyspace.get("revision", 0),
+        "versions": sorted({one.version for one in seen.statuses.values()}),
+        "minor_versions": sorted({_minor(one.version) for one in seen.statuses.values()}),
+        "nospace_members": sorted(one.member_id for one in alarms if one.alarm == "NOSPACE"),
+        "corrupt_members": sorted(one.member_id for one in alarms if one.alarm == "CORRUPT"),
+    } | _space(seen.statuses, metrics)
+
+
+def _space(statuses: Mapping[str, MemberStatus], metrics: Metrics) -> JsonObject:
+    """Return the shares of the space: of the fullest member, and of the most fragmented."""
+    full, used = [], []
+    for key, status in statuses.items():
+        quota = metrics.get(key, {}).get("quota_backend_bytes", 0.0)
+        if quota > 0:
+            full.append(_share(status.db_size_bytes, quota))
+            used.append(_share(status.db_in_use_bytes, quota))
+    sizes = [(one.db_in_use_bytes, one.db_size_bytes) for one in statuses.values()]
+    facts: JsonObject = {
+        "max_db_size_bytes": max((size for _, size in sizes), default=0),
+        "min_in_use_share": min((_share(part, size) for part, size in sizes), default=1.0),
+    }
+    if full:
+        facts |= {"max_quota_share": max(full), "max_in_use_quota_share": max(used)}
+    return facts
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def _share(part: float, whole: float) -> float:
+    return round(part / whole, 4) if whole > 0 else 0.0

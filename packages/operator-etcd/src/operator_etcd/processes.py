@@ -1,0 +1,138 @@
+"""Local server processes that outlive whoever started them, found again by their pid file.
+
+A process is started through a shell that goes away at once, so that nobody has to wait for
+it; it writes its own pid before it becomes the server, so that no crash of ours loses it.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from operator_core.clock import monotonic_seconds
+from operator_core.errors import ActionFailedError
+
+POLL_SECONDS = 0.02
+
+_START = 'log=$1; shift; "$@" </dev/null >>"$log" 2>&1 &'
+_WRITE_PID = 'echo $$ > "$1.new" && mv "$1.new" "$1" && shift && exec "$@"'
+_PID_FILE_SECONDS = 5.0
+
+
+class ProcessState(StrEnum):
+    """What the operating system says of a process."""
+
+    RUNNING = "running"
+    FROZEN = "frozen"
+    STOPPED = "stopped"
+
+
+class ProcessSpec(BaseModel):
+    """How to start one server, and where its traces are."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    argv: list[str]
+    marker: str
+    """A word of the command line that no other process has: its data folder."""
+    pid_file: Path
+    log_file: Path
+
+
+async def start(spec: ProcessSpec, max_lifetime_seconds: int) -> None:
+    """Start the server in a session of its own; it ends by itself after the lifetime.
+
+    Raises:
+        ActionFailedError: the shell could not start it.
+    """
+    spec.pid_file.unlink(missing_ok=True)
+    server = ["sh", "-c", _WRITE_PID, "sh", str(spec.pid_file), *spec.argv]
+    command = ["sh", "-c", _START, "sh", str(spec.log_file), *_limited(max_lifetime_seconds)]
+    shell = await asyncio.create_subprocess_exec(*command, *server, start_new_session=True)
+    end = monotonic_seconds() + _PID_FILE_SECONDS
+    if await shell.wait() == 0:
+        while monotonic_seconds() < end:
+            if spec.pid_file.exists():
+                return
+            await asyncio.sleep(POLL_SECONDS)
+    raise ActionFailedError(f"{spec.name} could not be started: see {spec.log_file}.")
+
+
+def _limited(max_lifetime_seconds: int) -> list[str]:
+    """Return the command prefix that ends an orphan; empty where there is no `timeout`."""
+    timeout = shutil.which("timeout")
+    return [timeout, "-k", "5", str(max_lifetime_seconds)] if timeout else []
+
+
+def pid_of(spec: ProcessSpec) -> int | None:
+    """Return the pid of the server, None where it does not run."""
+    try:
+        pid = int(spec.pid_file.read_text("ascii"))
+    except (OSError, ValueError):
+        return None
+    # Pids are given out again: it must still be our server.
+    return pid if spec.marker in _look(pid)[1] else None
+
+
+def state_of(spec: ProcessSpec) -> ProcessState:
+    """Return what the operating system says of the server."""
+    pid = pid_of(spec)
+    letter = _look(pid)[0] if pid else "Z"
+    states = {"T": ProcessState.FROZEN, "t": ProcessState.FROZEN}
+    return ProcessState.STOPPED if letter in "ZX" else states.get(letter, ProcessState.RUNNING)
+
+
+def _look(pid: int) -> tuple[str, str]:
+    """Return the letter of a process's state and its command line; Z where there is none."""
+    if not Path("/proc/self").exists():
+        return _look_with_ps(pid)
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+        command = Path(f"/proc/{pid}/cmdline").read_text("utf-8", "replace")
+    except OSError:
+        return "Z", ""
+    return stat.rpartition(")")[2].split()[0], command
+
+
+def _look_with_ps(pid: int) -> tuple[str, str]:
+    """Do the same where there is no /proc, as on macOS."""
+    asked = ["ps", "-o", "state=,command=", "-p", str(pid)]
+    answer = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
+    return (answer.stdout.strip()[:1] or "Z"), answer.stdout
+
+
+def send(spec: ProcessSpec, number: signal.Signals) -> None:
+    """Send a signal to the server's whole process group; nothing where it does not run."""
+    pid = pid_of(spec)
+    if pid is None:
+        return
+    try:
+        os.killpg(os.getpgid(pid), number)
+    except ProcessLookupError:
+        return
+
+
+async def wait_gone(spec: ProcessSpec, seconds: float) -> bool:
+    """Wait until the server has ended; False where it still runs after the time."""
+    end = monotonic_seconds() + seconds
+    while state_of(spec) is not ProcessState.STOPPED:
+        if monotonic_seconds() > end:
+            return False
+        await asyncio.sleep(POLL_SECONDS)
+    return True
+
+
+async def stop(spec: ProcessSpec, grace_seconds: float = 3.0) -> None:
+    """End the server: politely, then by force."""
+    send(spec, signal.SIGCONT)
+    send(spec, signal.SIGTERM)
+    if not await wait_gone(spec, grace_seconds):
+        send(spec, signal.SIGKILL)
+        await wait_gone(spec, grace_seconds)
+    spec.pid_file.unlink(missing_ok=True)

@@ -1,0 +1,173 @@
+"""HTTP to one etcd endpoint: bounded in time and size, every failure told apart."""
+
+import json
+import socket
+import ssl
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import httpx
+
+from operator_core.types import JsonObject
+from operator_etcd.failures import (
+    EtcdFailure,
+    FailureKind,
+    GarbageError,
+    NoAnswerError,
+    NotSentError,
+    failure_from_answer,
+)
+
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+"""No answer that Operator asks for is nearly as long; what is longer does not come from etcd."""
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long to wait for etcd, in seconds."""
+
+    connect_seconds: float = 1.0
+    read_seconds: float = 2.0
+    effect_seconds: float = 15.0
+    """A small change. etcd itself gives up after about 7 s, and its answer says more."""
+    maintenance_seconds: float = 600.0
+    """Compaction and defragmentation of a large database."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, with any HTTP status."""
+
+    status: int
+    text: str
+
+
+class Transport:
+    """One connection pool for all endpoints of a cluster."""
+
+    def __init__(self, timeouts: Timeouts, tls: ssl.SSLContext | None = None) -> None:
+        """Take the time limits and, for https endpoints, the TLS context."""
+        self.timeouts = timeouts
+        # The environment's proxies are for the internet, not for the cluster next door.
+        self._http = httpx.AsyncClient(trust_env=False, verify=tls or True)
+
+    async def post(
+        self, endpoint: str, path: str, body: JsonObject, *, read_seconds: float | None = None
+    ) -> JsonObject:
+        """Call the JSON gateway and return the object it answers.
+
+        Raises:
+            EtcdFailure: in one of its forms, by what it says of the effect.
+        """
+        answer = await self._send("POST", endpoint, path, body, read_seconds)
+        parsed = _parse(endpoint, answer)
+        if answer.status == HTTPStatus.OK:
+            return parsed
+        raise _failure(endpoint, answer, parsed)
+
+    async def get(self, endpoint: str, path: str) -> Answer:
+        """Get a plain page such as ``/health``, whatever its HTTP status.
+
+        Raises:
+            EtcdFailure: there was no answer.
+        """
+        return await self._send("GET", endpoint, path, None, None)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def _send(
+        self,
+        method: str,
+        endpoint: str,
+        path: str,
+        body: JsonObject | None,
+        read_seconds: float | None,
+    ) -> Answer:
+        limits = self.timeouts
+        timeout = httpx.Timeout(read_seconds or limits.read_seconds, connect=limits.connect_seconds)
+        try:
+            async with self._http.stream(
+                method, endpoint + path, json=body, timeout=timeout
+            ) as response:
+                content = await _read_bounded(endpoint, response)
+                return Answer(response.status_code, content.decode("utf-8", "replace"))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _failure_from_error(endpoint, error) from error
+
+
+async def _read_bounded(endpoint: str, response: httpx.Response) -> bytes:
+    content = bytearray()
+    async for chunk in response.aiter_bytes():
+        content += chunk
+        if len(content) > MAX_ANSWER_BYTES:
+            reason = f"the answer is longer than {MAX_ANSWER_BYTES} bytes"
+            raise GarbageError(endpoint, FailureKind.GARBAGE, reason)
+    return bytes(content)
+
+
+def _parse(endpoint: str, answer: Answer) -> JsonObject:
+    try:
+        parsed = json.loads(answer.text)
+    except (ValueError, RecursionError):
+        parsed = None
+    if isinstance(parsed, dict):
+        return parsed
+    if answer.status != HTTPStatus.OK:
+        return {}
+    start = " ".join(answer.text[:80].split())
+    raise GarbageError(endpoint, FailureKind.GARBAGE, f"not a JSON object: {start!r}")
+
+
+def _failure(endpoint: str, answer: Answer, parsed: JsonObject) -> EtcdFailure:
+    code = parsed.get("code")
+    reason = parsed.get("message") or parsed.get("error") or answer.text
+    if not parsed and answer.status == HTTPStatus.NOT_FOUND:
+        reason = "no etcd v3 gateway at this address (HTTP status 404)"
+    return failure_from_answer(
+        endpoint, answer.status, code if isinstance(code, int) else None, str(reason)
+    )
+
+
+def _failure_from_error(endpoint: str, error: Exception) -> EtcdFailure:
+    """Tell apart what was surely not sent from what may have arrived."""
+    match error:
+        case httpx.ConnectTimeout() | httpx.PoolTimeout():
+            return NotSentError(endpoint, FailureKind.UNREACHABLE, "no connection in time")
+        case httpx.ConnectError():
+            return _connect_failure(endpoint, error)
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
+            return NotSentError(endpoint, FailureKind.NO_NAME, f"not a usable address: {error}")
+        case httpx.TimeoutException():
+            return NoAnswerError(endpoint, FailureKind.TIMEOUT, "connected, but no answer in time")
+    # httpx knows a server that hangs up only by the words of its error.
+    if isinstance(error, httpx.NetworkError) or "disconnected" in str(error):
+        return NoAnswerError(endpoint, FailureKind.RESET, "the connection was cut")
+    return GarbageError(endpoint, FailureKind.GARBAGE, f"not an answer in HTTP: {error}")
+
+
+def _connect_failure(endpoint: str, error: Exception) -> NotSentError:
+    for cause in _causes(error):
+        if isinstance(cause, ConnectionRefusedError):
+            return NotSentError(endpoint, FailureKind.REFUSED, "connection refused")
+        if isinstance(cause, socket.gaierror):
+            return NotSentError(endpoint, FailureKind.NO_NAME, "the host name is not known")
+        if isinstance(cause, ssl.SSLError):
+            return NotSentError(endpoint, FailureKind.TLS, f"TLS failed: {cause.reason or cause}")
+    return NotSentError(endpoint, FailureKind.UNREACHABLE, f"no connection: {error}")
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the error and all that caused it, groups opened."""
+    found: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or one in found:
+            continue
+        found.append(one)
+        waiting += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions
+    return found

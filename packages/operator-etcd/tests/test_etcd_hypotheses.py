@@ -1,0 +1,196 @@
+"""What the offline diagnoser makes of the catalogue on literal observations."""
+
+from dataclasses import replace
+
+import pytest
+
+from etcd_samples import (
+    CORRUPT,
+    IDS,
+    MIB,
+    NOSPACE,
+    NOW,
+    QUOTA,
+    failure,
+    look,
+    member,
+    observed,
+    readings,
+    status,
+    supervised,
+    survey_of,
+    violations,
+)
+from operator_core.agent.diagnosis import Diagnosis
+from operator_core.agent.rules import diagnose
+from operator_core.monitor.types import Observation
+from operator_etcd.failures import FailureKind
+from operator_etcd.hypotheses import HYPOTHESES
+from operator_etcd.invariants import INVARIANTS
+from operator_etcd.survey import Survey
+
+
+def answer(observation: Observation, invariant: str) -> Diagnosis:
+    (violation, *_) = [one for one in violations(observation) if one.invariant == invariant]
+    return diagnose(violation, observation, HYPOTHESES, now=NOW)
+
+
+def full(*, in_use: int = QUOTA, size: int = QUOTA + MIB) -> Survey:
+    return survey_of(*(status(one, size=size, in_use=in_use, leader="22") for one in IDS))
+
+
+def test_every_invariant_has_a_cause_that_explains_it() -> None:
+    explained = {name for one in HYPOTHESES for name in one.explains}
+    assert explained == {one.name for one in INVARIANTS}
+
+
+def test_a_history_of_overwritten_keys_is_reclaimed_in_one_workflow() -> None:
+    found = answer(look(full(), NOSPACE, keys=6), "alarm_nospace")
+    assert found.hypothesis == "history_not_compacted"
+    assert found.confidence > 0.9
+    assert not found.escalate
+    assert {one.hypothesis for one in found.alternatives} == {
+        "space_not_returned",
+        "alarm_left_over",
+        "too_much_live_data",
+    }
+    assert all(one.rejected_because for one in found.alternatives)
+    (workflow,) = found.workflows
+    steps = [(one.action_name, one.parameters.get("member_id")) for one in workflow.actions]
+    assert steps == [
+        ("compact", None),
+        ("defragment", "11"),
+        ("defragment", "33"),
+        ("defragment", "22"),
+        ("disarm_alarm", "11"),
+        ("disarm_alarm", "22"),
+        ("disarm_alarm", "33"),
+    ], "followers first, the leader last, then every member's own alarm"
+    assert workflow.actions[0].parameters == {"revision": 91}, "a tenth of the history stays"
+
+
+def test_live_data_that_fill_the_quota_are_for_a_person() -> None:
+    found = answer(look(full(), NOSPACE, keys=99), "alarm_nospace")
+    assert found.hypothesis == "too_much_live_data"
+    assert found.escalate
+    assert not found.workflows
+    assert not found.actions
+
+
+def test_free_pages_are_given_back_without_compaction() -> None:
+    found = answer(look(full(in_use=MIB), NOSPACE, keys=90), "alarm_nospace")
+    assert found.hypothesis == "space_not_returned"
+    assert [one.action_name for one in found.workflows[0].actions] == [
+        *["defragment"] * 3,
+        *["disarm_alarm"] * 3,
+    ]
+
+
+def test_an_alarm_that_was_left_over_is_only_disarmed() -> None:
+    found = answer(look(full(size=MIB, in_use=MIB), NOSPACE), "alarm_nospace")
+    assert found.hypothesis == "alarm_left_over"
+    assert {one.action_name for one in found.workflows[0].actions} == {"disarm_alarm"}
+
+
+def test_no_member_pauses_while_another_is_missing() -> None:
+    two = [status(one, size=QUOTA + MIB) for one in ("11", "22")]
+    seen = survey_of(*two, failures={"33": failure("33")})
+    found = answer(look(seen, NOSPACE, keys=6), "alarm_nospace")
+    assert found.hypothesis == "history_not_compacted"
+    assert found.escalate
+    assert not found.workflows
+
+
+def test_near_quota_is_reclaimed_without_disarming_anything() -> None:
+    found = answer(look(full(size=QUOTA - MIB, in_use=QUOTA - MIB), keys=6), "database_near_quota")
+    assert [one.action_name for one in found.workflows[0].actions] == [
+        "compact",
+        *["defragment"] * 3,
+    ]
+
+
+def test_fragmentation_is_defragmented() -> None:
+    read = readings(full(size=100 * MIB, in_use=MIB), quota=1000 * MIB)
+    found = answer(observed(read), "fragmentation")
+    assert found.hypothesis == "space_not_returned"
+    assert [one.action_name for one in found.workflows[0].actions] == ["defragment"] * 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "expected", "acts"),
+    [
+        (FailureKind.REFUSED, "stopped", "process_stopped", True),
+        (FailureKind.REFUSED, None, "process_stopped", False),
+        (FailureKind.TIMEOUT, "frozen", "member_frozen", True),
+        (FailureKind.TIMEOUT, None, "member_frozen", False),
+        (FailureKind.TIMEOUT, "running", "member_overloaded", False),
+        (FailureKind.UNREACHABLE, None, "network_cut", False),
+        (FailureKind.UNREACHABLE, "running", "network_cut", False),
+        (FailureKind.GARBAGE, None, "unknown", False),
+    ],
+)
+def test_why_a_member_is_down(
+    kind: FailureKind, state: str | None, expected: str, *, acts: bool
+) -> None:
+    seen = survey_of(status("11"), status("22"), failures={"33": failure("33", kind)})
+    read = readings(seen)
+    observation = observed(supervised(read, {"33": state}) if state else read)
+    found = answer(observation, "member_down")
+    assert found.hypothesis == expected
+    assert found.escalate is not acts
+    assert [one.parameters for one in found.actions] == (
+        [{"member_name": "n3", "only_if_down": True}] if acts else []
+    )
+
+
+def test_a_member_that_was_never_started_is_told() -> None:
+    seen = survey_of(status("11"), status("22"), status("44"), failures={"33": failure("33")})
+    nameless = replace(seen, members=dict(seen.members) | {"33": member("33", name="")})
+    assert answer(look(nameless), "member_down").hypothesis == "never_started"
+
+
+def test_a_lost_quorum_is_restored_by_restarting_what_is_gone() -> None:
+    lost = {one: failure(one) for one in ("33", "22")}
+    read = readings(survey_of(status("11", leader="0"), failures=lost))
+    observation = observed(supervised(read, {"11": "running", "22": "stopped", "33": "frozen"}))
+    for invariant, expected in [("no_leader", "quorum_lost"), ("quorum_at_risk", "voters_lost")]:
+        found = answer(observation, invariant)
+        assert found.hypothesis == expected
+        (workflow,) = found.workflows
+        assert [one.parameters["member_name"] for one in workflow.actions] == ["n2", "n3"]
+
+
+def test_without_a_supervisor_a_lost_quorum_is_for_a_person() -> None:
+    lost = {one: failure(one) for one in ("33", "22")}
+    found = answer(look(survey_of(status("11", leader="0"), failures=lost)), "no_leader")
+    assert found.hypothesis == "quorum_lost"
+    assert found.escalate
+    assert not found.workflows
+
+
+def test_voters_that_answer_without_a_leader_are_for_a_person() -> None:
+    found = answer(look(survey_of(*(status(one, leader="0") for one in IDS))), "no_leader")
+    assert (found.hypothesis, found.escalate) == ("voters_cannot_agree", True)
+    cut = survey_of(status("11"), status("22"), status("33", leader="0"))
+    found = answer(look(cut), "quorum_at_risk")
+    assert (found.hypothesis, found.escalate) == ("voters_left_behind", True)
+
+
+def test_corruption_is_never_acted_on() -> None:
+    found = answer(look(survey_of(*(status(one) for one in IDS)), CORRUPT), "alarm_corrupt")
+    assert found.hypothesis == "data_differ"
+    assert found.escalate
+    assert not found.actions
+    assert not found.workflows
+
+
+def test_version_skew_is_told_as_an_upgrade() -> None:
+    seen = survey_of(status("11"), status("22", version="3.4.23"), status("33"))
+    assert answer(look(seen), "version_skew").hypothesis == "rolling_upgrade"
+
+
+def test_unread_parts_break_no_hypothesis() -> None:
+    bare = replace(readings(full(), NOSPACE, keys=None), metrics={}, metrics_error="none")
+    found = answer(observed(bare), "alarm_nospace")
+    assert found.hypothesis == "unknown"
+    assert all("could not be judged" not in one.rejected_because for one in found.alternatives)

@@ -1,0 +1,1 @@
+"""The catalogue of causes, by what they are about."""

@@ -1,0 +1,1 @@
+"""The client of PD's HTTP API: what PD says, in types, and what its errors mean."""

@@ -1,0 +1,175 @@
+"""An asynchronous client of PD's HTTP API v1.
+
+Any member forwards to the leader, so the client goes on to the next member when one cannot
+be reached or turns the request away unread. A read tells why it failed; an effect tells
+what is known of it: never sent, refused, or sent without an answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import httpx
+from pydantic import JsonValue
+
+from operator_core.errors import (
+    ActionFailedError,
+    OutcomeUnknownError,
+    SubjectError,
+    SubjectUnreachableError,
+)
+from operator_tikv.pd.errors import PdRefusalError, effect_error, is_never_served
+from operator_tikv.pd.parse import decode_json, moment_of_http_date, reason_of, shorten
+
+API: Final = "/pd/api/v1"
+DEFAULT_TIMEOUT_SECONDS: Final = 5.0
+_OK: Final = 200
+_NOT_FOUND: Final = 404
+
+Params = Mapping[str, str | int]
+
+
+@dataclass(frozen=True)
+class PdAnswer:
+    """One answer of PD.
+
+    Attributes:
+        value: the decoded body.
+        url: where it came from.
+        date: what the clock of the answering PD showed, if it said so.
+    """
+
+    value: JsonValue
+    url: str
+    date: datetime | None
+
+
+class PdClient:
+    """Talks to the members of one PD cluster.
+
+    Args:
+        urls: client URLs of the members, at least one.
+        transport: an own transport, for tests.
+        timeout_seconds: how long one member may take to answer.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    ) -> None:
+        self.urls = tuple(url.rstrip("/") for url in urls)
+        self._preferred = 0
+        # PD stands in the cluster's own network: proxies of the environment are not for it.
+        self._http = httpx.AsyncClient(
+            transport=transport, timeout=timeout_seconds, trust_env=False
+        )
+
+    @property
+    def url(self) -> str:
+        """The member that answered last."""
+        return self.urls[self._preferred]
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def get(self, path: str, params: Params | None = None) -> PdAnswer:
+        """Read one path below the API's prefix.
+
+        Raises:
+            SubjectUnreachableError: no member could be reached.
+            PdRefusalError: PD answered with an error of its own.
+            PdAnswerError: the answer is none of PD's.
+        """
+        request = f"GET {path}"
+        failures: list[str] = []
+        refusal: PdRefusalError | None = None
+        for index, url in self._members():
+            try:
+                response = await self._http.get(url + API + path, params=params)
+            except httpx.HTTPError as error:
+                failures.append(f"{url}: {_words(error)}")
+                continue
+            if response.status_code == _OK:
+                self._preferred = index
+                date = moment_of_http_date(response.headers.get("date"))
+                return PdAnswer(decode_json(response.content), url, date)
+            reason = reason_of(response.content)
+            refusal = PdRefusalError(response.status_code, reason, request)
+            if not is_never_served(response.status_code, reason):
+                self._preferred = index
+                break
+        if refusal is not None:
+            raise refusal
+        raise SubjectUnreachableError(
+            f"No PD member could be reached for {request} ({'; '.join(failures)}). "
+            "Check that PD runs and that its client URLs are right."
+        )
+
+    async def send(
+        self, method: str, path: str, body: JsonValue = None, *, done_when: Sequence[str] = ()
+    ) -> JsonValue:
+        """Ask for an effect; 200 means that PD accepted it, not that it is done.
+
+        A member that surely did not take the request is followed by the next one. Nothing is
+        ever sent again once a member may have taken it.
+
+        Args:
+            method: HTTP method.
+            path: path below the API's prefix.
+            body: JSON body.
+            done_when: reasons of a 404 which say that there is nothing left to do.
+
+        Raises:
+            ActionFailedError: it was never sent, or PD cannot do it now.
+            ActionRefusedError: PD refuses for good.
+            OutcomeUnknownError: it was sent and no clear answer came.
+        """
+        request = f"{method} {path}"
+        failures: list[str] = []
+        for index, url in self._members():
+            try:
+                response = await self._http.request(method, url + API + path, json=body)
+            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+                failures.append(f"{url}: {_words(error)}")
+                continue
+            except httpx.HTTPError as error:
+                raise OutcomeUnknownError(
+                    f"{request} was sent to {url} and no answer came: {_words(error)}"
+                ) from error
+            if response.status_code == _OK:
+                self._preferred = index
+                return _accepted(response, request)
+            reason = reason_of(response.content)
+            if response.status_code == _NOT_FOUND and _says_any(reason, done_when):
+                return None
+            if not is_never_served(response.status_code, reason):
+                raise effect_error(response.status_code, reason, request)
+            failures.append(f"{url}: {reason}")
+        raise ActionFailedError(f"No PD member took {request}: {'; '.join(failures)}")
+
+    def _members(self) -> list[tuple[int, str]]:
+        count = len(self.urls)
+        order = [(self._preferred + step) % count for step in range(count)]
+        return [(index, self.urls[index]) for index in order]
+
+
+def _accepted(response: httpx.Response, request: str) -> JsonValue:
+    try:
+        return decode_json(response.content)
+    except SubjectError as error:
+        raise OutcomeUnknownError(
+            f"{request} was answered with 200, but not by PD's words: {error}"
+        ) from error
+
+
+def _says_any(reason: str, marks: Sequence[str]) -> bool:
+    return any(mark in reason for mark in marks)
+
+
+def _words(error: httpx.HTTPError) -> str:
+    return shorten(str(error)) or type(error).__name__

@@ -1,0 +1,110 @@
+"""What this package offers Operator: settings, a connection, and a demo."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from operator_core.actions.types import ParamDef
+from operator_core.errors import ConfigurationError
+from operator_core.plugin import DemoCluster, SubjectPlugin
+from operator_core.types import JsonObject
+from operator_tikv.demo import TikvDemo
+from operator_tikv.pd.client import PdClient
+from operator_tikv.subject import TikvSubject
+
+_LARGEST_TIME_SCALE: Final = 1000.0
+
+
+class TikvPlugin:
+    """The plugin at the entry point ``operator.subjects``."""
+
+    name = "tikv"
+    summary = "TiKV clusters, through the HTTP API of PD"
+    settings: Mapping[str, ParamDef] = {
+        "pd": ParamDef(
+            type="str",
+            description="Client URLs of PD, parted by commas, such as http://10.0.0.1:2379",
+        ),
+        "name": ParamDef(
+            type="str",
+            description="What tickets call the cluster",
+            required=False,
+            default="tikv",
+            pattern=r"\S",
+        ),
+        "time_scale": ParamDef(
+            type="float",
+            description="How many times faster than real time the cluster lives (simulators)",
+            required=False,
+            default=1.0,
+            minimum=1.0,
+            maximum=_LARGEST_TIME_SCALE,
+        ),
+    }
+
+    async def connect(self, settings: JsonObject) -> TikvSubject:
+        """Return the subject of a cluster; does not reach for it yet.
+
+        Args:
+            settings: ``pd`` as a list of URLs or as text parted by commas; ``name``;
+                ``time_scale``.
+
+        Raises:
+            ConfigurationError: the settings cannot mean a cluster.
+        """
+        return TikvSubject(
+            PdClient(pd_urls(settings.get("pd"))),
+            name=str(settings.get("name") or self.name),
+            time_scale=_time_scale(settings.get("time_scale")),
+        )
+
+    def demo(self, folder: Path) -> DemoCluster:
+        """Return a simulated cluster that keeps its files in a folder."""
+        return TikvDemo(folder)
+
+
+def pd_urls(value: object) -> list[str]:
+    """Return the URLs of PD's members.
+
+    Args:
+        value: a list of URLs, or text parted by commas; ``http://`` may be left out.
+
+    Raises:
+        ConfigurationError: there is none, or one that is no URL.
+    """
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list):
+        raise ConfigurationError("The setting pd must name PD's client URLs, parted by commas.")
+    urls = [_url(str(part).strip()) for part in parts if str(part).strip()]
+    if not urls:
+        raise ConfigurationError("The setting pd is empty; name PD's client URLs.")
+    return urls
+
+
+def _url(text: str) -> str:
+    whole = text if "://" in text else f"http://{text}"
+    try:
+        url = httpx.URL(whole)
+    except httpx.InvalidURL as error:
+        raise ConfigurationError(f"{text!r} is no URL of PD: {error}.") from error
+    if url.scheme not in {"http", "https"} or not url.host or url.path not in {"", "/"}:
+        raise ConfigurationError(
+            f"{text!r} is no client URL of PD; it should look like http://10.0.0.1:2379."
+        )
+    return whole.rstrip("/")
+
+
+def _time_scale(value: object) -> float:
+    if value is None:
+        return 1.0
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 1.0 <= float(str(value)) <= _LARGEST_TIME_SCALE:
+        raise ConfigurationError(
+            f"The setting time_scale must be from 1 to {_LARGEST_TIME_SCALE:.0f}, not {value!r}."
+        )
+    return float(str(value))
+
+
+plugin: SubjectPlugin = TikvPlugin()

@@ -1,0 +1,116 @@
+"""`/hotspot/*`, as far as the flow of the model goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from operator_tikv.simulator.api import http
+from operator_tikv.simulator.load import BYTES_PER_KEY, INTERVAL_SECONDS, region_flow
+from operator_tikv.simulator.model import Role
+from operator_tikv.simulator.units import rfc3339_nano
+
+if TYPE_CHECKING:
+    from operator_tikv.simulator.api.http import Answer, Call, Handler
+    from operator_tikv.simulator.model import Peer, Region
+    from operator_tikv.simulator.world import World
+
+HOT_FACTOR: Final = 3.0
+HOT_DEGREE: Final = 40
+
+
+def hot_writes(world: World, call: Call) -> Answer:
+    """The regions written most, by the stores of all their peers and of their leaders."""
+    return http.ok(_hot(world, call, "write"))
+
+
+def hot_reads(world: World, call: Call) -> Answer:
+    """The regions read most, by the stores of their leaders."""
+    return http.ok(_hot(world, call, "read"))
+
+
+def _hot(world: World, call: Call, kind: str) -> dict[str, object]:
+    wanted = set(call.values("store_id"))
+    stores = [s for s in world.stores if not wanted or str(s) in wanted]
+    hot = [region for region in world.pd.regions if _is_hot(world, region)]
+    as_leader = {str(store_id): _store_info(world, hot, store_id, kind) for store_id in stores}
+    peers = hot if kind == "write" else []
+    as_peer = {
+        str(store_id): _store_info(world, peers, store_id, kind, every_peer=True)
+        for store_id in stores
+    }
+    return {"as_peer": as_peer, "as_leader": as_leader}
+
+
+def _is_hot(world: World, region: Region) -> bool:
+    average = world.load.total_weight / max(1, len(world.raft))
+    return region.leader is not None and region.weight > HOT_FACTOR * average
+
+
+def _store_info(
+    world: World, hot: list[Region], store_id: int, kind: str, *, every_peer: bool = False
+) -> dict[str, object]:
+    here = [
+        (region, peer)
+        for region in hot
+        if (peer := region.peer_on(store_id)) is not None
+        and (every_peer or peer.peer_id == region.leader_peer_id)
+    ]
+    total_bytes = sum(_bytes_per_second(world, region, kind) for region, _peer in here)
+    total_keys = total_bytes / BYTES_PER_KEY
+    return {
+        "store_bytes": total_bytes,
+        "store_keys": total_keys,
+        "store_query": total_keys,
+        "store_cpu": 0,
+        "total_flow_bytes": total_bytes,
+        "total_flow_keys": total_keys,
+        "total_flow_query": total_keys,
+        "total_flow_cpu": 0,
+        "regions_count": len(here),
+        "statistics": [_peer_info(world, region, peer, kind) for region, peer in here],
+    }
+
+
+def _peer_info(world: World, region: Region, peer: Peer, kind: str) -> dict[str, object]:
+    flow_bytes = _bytes_per_second(world, region, kind)
+    return {
+        "store_id": peer.store_id,
+        "stores": [other.store_id for other in region.peers],
+        "is_leader": peer.peer_id == region.leader_peer_id,
+        "is_learner": peer.role is Role.LEARNER,
+        "region_id": region.region_id,
+        "hot_degree": HOT_DEGREE,
+        "flow_bytes": flow_bytes,
+        "flow_keys": flow_bytes / BYTES_PER_KEY,
+        "flow_query": flow_bytes / BYTES_PER_KEY,
+        "flow_cpu": 0,
+        "anti_count": 2,
+        "last_update_time": rfc3339_nano(int(world.unix_seconds(world.now_seconds))),
+    }
+
+
+def _bytes_per_second(world: World, region: Region, kind: str) -> float:
+    flow = region_flow(world, region, world.now_seconds)
+    total = flow.written_bytes if kind == "write" else flow.read_bytes
+    return total / INTERVAL_SECONDS
+
+
+def stores(world: World, _call: Call) -> Answer:
+    """Bytes a second, by store."""
+    written = dict.fromkeys(map(str, world.stores), 0.0)
+    read = dict(written)
+    for region in world.pd.regions:
+        flow = region_flow(world, region, world.now_seconds)
+        for peer in region.peers:
+            if str(peer.store_id) in written:
+                written[str(peer.store_id)] += flow.written_bytes / INTERVAL_SECONDS
+        if region.leader is not None and str(region.leader_store_id) in read:
+            read[str(region.leader_store_id)] += flow.read_bytes / INTERVAL_SECONDS
+    return http.ok({"bytes-write-rate": written, "bytes-read-rate": read})
+
+
+ROUTES: Final[list[tuple[str, str, Handler]]] = [
+    ("GET", "/hotspot/regions/write", hot_writes),
+    ("GET", "/hotspot/regions/read", hot_reads),
+    ("GET", "/hotspot/stores", stores),
+]

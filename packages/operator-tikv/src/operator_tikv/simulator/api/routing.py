@@ -1,0 +1,94 @@
+"""The table of routes and the layers in front of them, as in PD."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from operator_tikv.simulator.api import (
+    config,
+    hotspot,
+    http,
+    members,
+    operators,
+    region_checks,
+    regions,
+    scheduler_config,
+    schedulers,
+    stores,
+)
+
+if TYPE_CHECKING:
+    from operator_tikv.simulator.api.http import Answer, Call, Handler
+    from operator_tikv.simulator.world import World
+
+PREFIX: Final = "/pd/api/v1"
+LOCAL_PATHS: Final = frozenset({"/config", "/status", "/health", "/ping", "/version"})
+READING: Final = frozenset({"GET", "HEAD"})
+NO_LEADER: Final = "[PD:apiutil:ErrRedirectNoLeader]redirect finds no leader"
+
+
+class Route:
+    """One method and path with names in braces."""
+
+    def __init__(self, method: str, template: str, handler: Handler) -> None:
+        """Compile the template."""
+        self.method = method
+        self.handler = handler
+        named = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template)
+        self._pattern = re.compile(f"{named}/?")
+
+    def match(self, path: str) -> dict[str, str] | None:
+        """The named parts of a path that fits, else None."""
+        found = self._pattern.fullmatch(path)
+        return found.groupdict() if found else None
+
+
+ROUTES: Final = [
+    Route(method, template, handler)
+    for module in (
+        stores,
+        region_checks,
+        regions,
+        operators,
+        schedulers,
+        scheduler_config,
+        config,
+        members,
+        hotspot,
+    )
+    for method, template, handler in module.ROUTES
+]
+
+
+def answer(world: World, call: Call) -> Answer:
+    """Answer one call under PD's prefix.
+
+    Args:
+        world: the simulation.
+        call: the request; its path begins after `/pd/api/v1`.
+    """
+    matches = [(route, found) for route in ROUTES if (found := route.match(call.path)) is not None]
+    if not matches:
+        return http.text(HTTPStatus.NOT_FOUND, "404 page not found")
+    for route, params in matches:
+        if route.method == call.method:
+            return _dispatch(world, route, call, params)
+    return http.Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"", http.TEXT_TYPE)
+
+
+def _dispatch(world: World, route: Route, call: Call, params: dict[str, str]) -> Answer:
+    local = call.path in LOCAL_PATHS and call.method in READING
+    if not world.pd.has_leader and not local:
+        return http.text(HTTPStatus.SERVICE_UNAVAILABLE, NO_LEADER)
+    if call.method not in READING:
+        body = call.body.decode(errors="replace")
+        world.record("call", f"{call.method} {call.path} {call.query} {body}")
+    bound = http.Call(call.method, call.path, call.query, call.body, params)
+    try:
+        return route.handler(world, bound)
+    except http.BadInputError as error:
+        return http.bad_input(str(error))
+    except http.PdError as error:
+        return http.indented(error.status, error.text)

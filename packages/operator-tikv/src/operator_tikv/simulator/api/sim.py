@@ -1,0 +1,111 @@
+"""`/sim/*`: the controls of the simulation, which no PD has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from operator_tikv.simulator import faults, invariants, raft
+from operator_tikv.simulator.api import http
+from operator_tikv.simulator.fault_call import FaultError, make_call
+from operator_tikv.simulator.heartbeats import state_name
+
+if TYPE_CHECKING:
+    from operator_tikv.simulator.api.http import Answer, Call
+    from operator_tikv.simulator.cluster import SimulatedCluster
+    from operator_tikv.simulator.model import Store
+    from operator_tikv.simulator.world import World
+
+PREFIX: Final = "/sim"
+MAX_ADVANCE_SECONDS: Final = 30 * 86_400.0
+HISTORY_DEFAULT: Final = 100
+
+
+def answer(cluster: SimulatedCluster, call: Call) -> Answer:
+    """Answer one call under `/sim`.
+
+    Args:
+        cluster: the cluster; its time may move.
+        call: the request; its path begins after `/sim`.
+    """
+    handler = _ROUTES.get((call.method, call.path))
+    if handler is None:
+        return http.indented(404, f"no {call.method} {PREFIX}{call.path}")
+    try:
+        return http.ok(handler(cluster, call))
+    except (http.BadInputError, FaultError) as error:
+        return http.indented(400, str(error))
+
+
+def state(cluster: SimulatedCluster, _call: Call) -> dict[str, object]:
+    """The clock, the digest, and the truth that PD may not know."""
+    world = cluster.world
+    return {
+        "virtual_seconds": world.now_seconds,
+        "unix_seconds": world.unix_seconds(world.now_seconds),
+        "seed": world.seed,
+        "digest": cluster.digest,
+        "history_count": world.history.count,
+        "pd_leader": world.pd.leader_name,
+        "regions": len(world.raft),
+        "regions_without_leader": sum(not raft.is_led(world, region) for region in world.raft),
+        "operators_running": len(world.pd.operators),
+        "load_factor": world.load.factor,
+        "broken_invariants": invariants.broken(world),
+        "stores": [_store(world, store) for store in world.stores.values()],
+    }
+
+
+def _store(world: World, store: Store) -> dict[str, object]:
+    process = store.process
+    return {
+        "id": store.store_id,
+        "state_name": state_name(world, store),
+        "running": process.running,
+        "frozen": process.frozen,
+        "pd_reachable": process.pd_reachable,
+        "peers_reachable": process.peers_reachable,
+        "slow_disk": store.disk.slow,
+        "leaders": world.raft.leader_count(store.store_id),
+        "peers": world.raft.region_count(store.store_id),
+    }
+
+
+def apply_fault(cluster: SimulatedCluster, call: Call) -> dict[str, object]:
+    """Apply a fault by its name."""
+    body = http.body_object(call)
+    name = body.pop("name", None)
+    if not isinstance(name, str):
+        raise FaultError("name must be the text of a fault")
+    done = faults.apply(cluster.world, make_call(name, body))
+    return {"done": done, "virtual_seconds": cluster.now_seconds}
+
+
+def list_faults(_cluster: SimulatedCluster, _call: Call) -> list[str]:
+    """The names of all faults and of what undoes them."""
+    return sorted(faults.FAULTS)
+
+
+def advance(cluster: SimulatedCluster, call: Call) -> dict[str, object]:
+    """Let virtual time pass at once."""
+    seconds = http.number(http.body_object(call).get("seconds"))
+    if seconds is None or not 0 <= seconds <= MAX_ADVANCE_SECONDS:
+        raise FaultError(f"seconds must be a number from 0 to {MAX_ADVANCE_SECONDS:.0f}")
+    cluster.advance(seconds)
+    return {"virtual_seconds": cluster.now_seconds}
+
+
+def history(cluster: SimulatedCluster, call: Call) -> list[dict[str, object]]:
+    """The last lines of the history."""
+    raw = call.value("limit") or str(HISTORY_DEFAULT)
+    limit = int(raw) if raw.isascii() and raw.isdigit() else HISTORY_DEFAULT
+    entries = list(cluster.world.history.entries)[-limit:] if limit else []
+    return [entry._asdict() for entry in entries]
+
+
+_ROUTES: Final = {
+    ("GET", "/state"): state,
+    ("GET", "/faults"): list_faults,
+    ("GET", "/history"): history,
+    ("POST", "/fault"): apply_fault,
+    ("POST", "/advance"): advance,
+}

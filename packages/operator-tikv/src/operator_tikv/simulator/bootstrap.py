@@ -1,0 +1,165 @@
+"""The cluster as it is at virtual time zero."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from operator_tikv.simulator.heartbeats import STORE_HEARTBEAT_SECONDS, read_stats
+from operator_tikv.simulator.model import Disk, Peer, Region, Store
+from operator_tikv.simulator.schedulers import DEFAULT_NAMES, MIN_INTERVAL_SECONDS
+from operator_tikv.simulator.units import GIB, memcomparable_hex
+from operator_tikv.simulator.world import PD_ID_BASE, Member, Pd, Scheduler, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PD_MEMBERS: Final = 3
+RUNNING_FOR_SECONDS: Final = 86_400.0
+HOT_REGIONS_SHARE: Final = 0.05
+HOT_WEIGHT: Final = 6.0
+SMALLEST_MIB: Final = 60
+LARGEST_MIB: Final = 140
+_KEYS_PER_MIB: Final = 8_000
+_TABLE_ID_SIGN: Final = 1 << 63
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSpec:
+    """What a simulated cluster starts as.
+
+    `epoch_unix_seconds` is the Unix time at virtual time zero.
+    """
+
+    seed: int = 7
+    stores: int = 4
+    regions: int = 60
+    replicas: int = 3
+    tiflash_stores: int = 0
+    capacity_gib: int = 200
+    pd_members: int = PD_MEMBERS
+    epoch_unix_seconds: float = 1_750_000_000.0
+
+
+def make_world(spec: ClusterSpec) -> World:
+    """Build a healthy cluster.
+
+    Args:
+        spec: its size, its seed and its epoch.
+
+    Raises:
+        ValueError: there are fewer stores than replicas, or nothing to build.
+    """
+    if spec.stores < spec.replicas or spec.regions < 1 or spec.pd_members < 1:
+        message = (
+            f"cannot build {spec.regions} regions with {spec.replicas} replicas "
+            f"on {spec.stores} stores with {spec.pd_members} PD members"
+        )
+        raise ValueError(message)
+    rng = random.Random(spec.seed)
+    world = _empty_world(spec, rng)
+    kv_ids = _add_stores(world, spec)
+    for index in range(spec.regions):
+        _add_region(world, spec, kv_ids, index)
+    world.load.total_weight = sum(region.weight for region in world.raft)
+    _first_reports(world)
+    _first_events(world)
+    return world
+
+
+def _empty_world(spec: ClusterSpec, rng: random.Random) -> World:
+    members = tuple(
+        Member(f"pd-{index}", PD_ID_BASE + rng.getrandbits(62) | 1)
+        for index in range(spec.pd_members)
+    )
+    pd = Pd(members=members, leader_name=members[0].name)
+    pd.config.replication["max-replicas"] = spec.replicas
+    pd.schedulers = {name: Scheduler(name) for name in DEFAULT_NAMES}
+    return World(
+        seed=spec.seed,
+        rng=rng,
+        epoch_unix_seconds=spec.epoch_unix_seconds,
+        pd=pd,
+        cluster_id=PD_ID_BASE + rng.getrandbits(60),
+        last_id=0,
+    )
+
+
+def _add_stores(world: World, spec: ClusterSpec) -> list[int]:
+    for index in range(spec.stores):
+        _add_store(world, spec, index, engine="tikv")
+    kv_ids = list(world.stores)
+    for index in range(spec.tiflash_stores):
+        _add_store(world, spec, index, engine="tiflash")
+    return kv_ids
+
+
+def _add_store(world: World, spec: ClusterSpec, index: int, engine: str) -> None:
+    store_id = world.next_id()
+    host = f"{engine}-{index}.{engine}-peer"
+    labels = {"host": f"{engine}-{index}", "zone": f"z{index % 3 + 1}"}
+    if engine == "tiflash":
+        labels["engine"] = "tiflash"
+    world.stores[store_id] = Store(
+        store_id=store_id,
+        address=f"{host}:20160",
+        status_address=f"{host}:20180",
+        start_seconds=-RUNNING_FOR_SECONDS - index,
+        disk=Disk(capacity_bytes=spec.capacity_gib * GIB),
+        labels=labels,
+        version="8.5.7" if engine == "tikv" else "v8.5.7",
+    )
+
+
+def _add_region(world: World, spec: ClusterSpec, kv_ids: list[int], index: int) -> None:
+    region_id = world.next_id()
+    first = index % len(kv_ids)
+    turned = kv_ids[first:] + kv_ids[:first]
+    size_mib = world.rng.randint(SMALLEST_MIB, LARGEST_MIB)
+    mixed = world.rng.sample(turned[1:], len(turned) - 1)
+    others = sorted(mixed, key=world.raft.region_size_mib)[: spec.replicas - 1]
+    peers = tuple(Peer(world.next_id(), store_id) for store_id in sorted([turned[0], *others]))
+    leader = next(peer for peer in peers if peer.store_id == turned[0])
+    world.raft.put(
+        Region(
+            region_id=region_id,
+            start_key="" if index == 0 else _table_key(index),
+            end_key="" if index == spec.regions - 1 else _table_key(index + 1),
+            peers=peers,
+            leader_peer_id=leader.peer_id,
+            conf_ver=5,
+            version=20 + index,
+            led_since_seconds=-RUNNING_FOR_SECONDS,
+            size_mib=size_mib,
+            keys=size_mib * _KEYS_PER_MIB,
+            weight=HOT_WEIGHT if world.rng.random() < HOT_REGIONS_SHARE else 1.0,
+        )
+    )
+
+
+def _table_key(table_id: int) -> str:
+    return memcomparable_hex(b"t" + (table_id + 100 | _TABLE_ID_SIGN).to_bytes(8, "big"))
+
+
+def _first_reports(world: World) -> None:
+    for region in list(world.raft):
+        world.pd.regions.put(region)
+    for store in world.stores.values():
+        age_seconds = world.rng.uniform(0.0, STORE_HEARTBEAT_SECONDS)
+        store.last_heartbeat_seconds = -age_seconds
+        store.persisted_heartbeat_seconds = -age_seconds
+        store.stats = read_stats(world, store)
+
+
+def _first_events(world: World) -> None:
+    world.pd.loaded_at_seconds = -RUNNING_FOR_SECONDS
+    for store in world.stores.values():
+        delay_seconds = STORE_HEARTBEAT_SECONDS + store.last_heartbeat_seconds
+        world.schedule(delay_seconds, "store.heartbeat", store.store_id)
+    for kind in _PERIODIC:
+        world.schedule(world.rng.random(), kind)
+    world.schedule(MIN_INTERVAL_SECONDS, "schedulers.tick", world.pd.tick_number)
+
+
+_PERIODIC: Final[Iterable[str]] = ("pd.state_check", "checker.patrol")

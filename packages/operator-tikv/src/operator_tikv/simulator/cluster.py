@@ -1,0 +1,105 @@
+"""The simulated cluster as one object: time, calls of its API, faults, and its digest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from operator_tikv.simulator import (
+    failover,
+    faults,
+    heartbeats,
+    lifecycle,
+    operators,
+    raft,
+    repair,
+    schedulers,
+)
+from operator_tikv.simulator.bootstrap import ClusterSpec, make_world
+from operator_tikv.simulator.fault_call import make_call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from operator_tikv.simulator.world import World
+
+HANDLERS: Final[dict[str, Callable[[World, tuple[int, ...]], None]]] = {
+    "store.heartbeat": heartbeats.on_store_heartbeat,
+    "store.reconnect": lifecycle.on_reconnect,
+    "raft.election": raft.on_election,
+    "raft.down_check": raft.on_down_check,
+    "raft.catch_up": raft.on_catch_up,
+    "raft.snapshot_end": raft.on_snapshot_end,
+    "operator.poke": operators.on_poke,
+    "operator.resend": operators.on_resend,
+    "operator.execute": operators.on_execute,
+    "operator.timeout": operators.on_timeout,
+    "schedulers.tick": schedulers.on_tick,
+    "checker.patrol": repair.on_patrol,
+    "pd.state_check": lifecycle.on_state_check,
+    "pd.elected": failover.on_elected,
+    "pd.handed_over": failover.on_handed_over,
+    "pd.region_heartbeats": heartbeats.on_region_heartbeats,
+}
+
+
+class SimulatedCluster:
+    """A TiKV cluster under PD, alive only in virtual time.
+
+    The same seed with the same calls at the same virtual times gives the same digest.
+    Only one thread, or one event loop, may use it.
+    """
+
+    def __init__(
+        self, seed: int = 7, stores: int = 4, regions: int = 60, *, spec: ClusterSpec | None = None
+    ) -> None:
+        """Build a healthy cluster.
+
+        Args:
+            seed: of every random choice.
+            stores: how many TiKV stores.
+            regions: how many regions, with three replicas each.
+            spec: everything about the cluster, instead of the three numbers.
+
+        Raises:
+            ValueError: fewer than three stores or no region.
+        """
+        self.spec = spec or ClusterSpec(seed=seed, stores=stores, regions=regions)
+        self.world = make_world(self.spec)
+
+    @property
+    def now_seconds(self) -> float:
+        """The virtual time since the start."""
+        return self.world.now_seconds
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 over everything that happened."""
+        return self.world.history.digest
+
+    def advance(self, duration_seconds: float) -> None:
+        """Let virtual time pass.
+
+        Args:
+            duration_seconds: how much; nothing happens for zero or less.
+        """
+        self.advance_to(self.now_seconds + max(0.0, duration_seconds))
+
+    def advance_to(self, until_seconds: float) -> None:
+        """Let virtual time pass up to an instant, whatever the size of the steps."""
+        queue = self.world.queue
+        while (event := queue.pop_due(until_seconds)) is not None:
+            HANDLERS[event.kind](self.world, event.args)
+        queue.now_seconds = max(queue.now_seconds, until_seconds)
+
+    def apply_fault(self, name: str, store_id: int = 0, **details: object) -> str:
+        """Apply a fault by name; see `faults.FAULTS` for the names.
+
+        Args:
+            name: the fault.
+            store_id: the store it hits, 0 lets the model choose.
+            details: further fields of `FaultCall`.
+
+        Raises:
+            FaultError: the fault, its fields or what it names do not exist.
+        """
+        return faults.apply(self.world, make_call(name, {**details, "store_id": store_id}))

@@ -1,0 +1,111 @@
+"""PD's own servers: who leads them, and what is lost when the leader changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from operator_tikv.simulator.heartbeats import (
+    REGION_HEARTBEAT_SECONDS,
+    STORE_HEARTBEAT_SECONDS,
+    forget_reports,
+)
+
+if TYPE_CHECKING:
+    from operator_tikv.simulator.world import Member, World
+
+ELECTION_MIN_SECONDS: Final = 3.0
+ELECTION_MAX_SECONDS: Final = 10.0
+PREPARED_SHARE: Final = 0.8
+PREPARED_AFTER_SECONDS: Final = 300.0
+
+
+def healthy_members(world: World) -> list[Member]:
+    """The PD servers that run."""
+    return [m for m in world.pd.members if m.name not in world.pd.stopped_members]
+
+
+def may_elect(world: World) -> bool:
+    """Whether a majority of PD's servers runs and nothing blocks them."""
+    majority = 2 * len(healthy_members(world)) > len(world.pd.members)
+    return majority and not world.pd.election_blocked
+
+
+def drop_leader(world: World) -> None:
+    """Take PD's leader away; another is elected within seconds if a majority can."""
+    if world.pd.leader_name:
+        world.record("pd", f"leader {world.pd.leader_name} lost")
+    former = world.pd.leader_name
+    world.pd.leader_name = ""
+    world.pd.election_number += 1
+    if may_elect(world):
+        names = [member.name for member in world.pd.members]
+        avoided = names.index(former) if former in names else -1
+        delay_seconds = world.rng.uniform(ELECTION_MIN_SECONDS, ELECTION_MAX_SECONDS)
+        world.schedule(delay_seconds, "pd.elected", world.pd.election_number, avoided)
+
+
+def hand_over(world: World, name: str) -> None:
+    """Let a named PD server follow the present leader, after an election like any other."""
+    world.pd.leader_name = ""
+    world.pd.election_number += 1
+    index = [member.name for member in world.pd.members].index(name)
+    delay_seconds = world.rng.uniform(ELECTION_MIN_SECONDS, ELECTION_MAX_SECONDS)
+    world.schedule(delay_seconds, "pd.handed_over", world.pd.election_number, index)
+
+
+def on_handed_over(world: World, args: tuple[int, ...]) -> None:
+    """The named PD server becomes leader, or whoever can if it has stopped."""
+    number, index = args
+    if number != world.pd.election_number:
+        return
+    member = world.pd.members[index]
+    if member in healthy_members(world) and may_elect(world):
+        install(world, member.name)
+    else:
+        drop_leader(world)
+
+
+def on_elected(world: World, args: tuple[int, ...]) -> None:
+    """A PD server becomes leader with what it finds in storage."""
+    number, avoided = args
+    if number != world.pd.election_number or not may_elect(world):
+        return
+    former = world.pd.members[avoided].name if avoided >= 0 else ""
+    install(world, _choose(world, former).name)
+
+
+def install(world: World, name: str) -> None:
+    """Make a PD server leader: operators, their results, pauses and reports are lost."""
+    pd = world.pd
+    pd.leader_name = name
+    pd.election_number += 1
+    pd.operators, pd.results, pd.records = {}, {}, []
+    pd.suspects, pd.paused_checkers, pd.buckets = {}, {}, {}
+    pd.former_limits, pd.counters = {}, {}
+    pd.loaded_at_seconds = world.now_seconds
+    for scheduler in pd.schedulers.values():
+        scheduler.paused_until_seconds = 0.0
+    forget_reports(world)
+    world.record("pd", f"leader {name} elected")
+    for phase in range(int(REGION_HEARTBEAT_SECONDS)):
+        world.schedule(float(phase), "pd.region_heartbeats", pd.election_number, phase)
+    for store_id in world.stores:
+        delay_seconds = world.rng.uniform(0.0, STORE_HEARTBEAT_SECONDS)
+        world.schedule(delay_seconds, "store.reconnect", store_id)
+
+
+def is_prepared(world: World) -> bool:
+    """Whether a new leader has heard of enough regions to schedule."""
+    pd = world.pd
+    if world.now_seconds - pd.loaded_at_seconds >= PREPARED_AFTER_SECONDS:
+        return True
+    reported = len(pd.regions) - len(pd.unreported)
+    return reported >= PREPARED_SHARE * len(pd.regions)
+
+
+def _choose(world: World, former: str) -> Member:
+    priority = world.pd.leader_priority
+    candidates = healthy_members(world)
+    others = [member for member in candidates if member.name != former] or candidates
+    best = max(priority.get(member.name, 0) for member in others)
+    return world.rng.choice([m for m in others if priority.get(m.name, 0) == best])

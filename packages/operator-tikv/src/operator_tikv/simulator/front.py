@@ -1,0 +1,46 @@
+"""The whole server as one pure function of a call, without a web framework."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from operator_tikv.simulator import metrics
+from operator_tikv.simulator.api import http, routing, sim
+from operator_tikv.simulator.api.http import Answer, Call
+
+if TYPE_CHECKING:
+    from operator_tikv.simulator.cluster import SimulatedCluster
+
+ROOT_PATHS: Final = {"/pd/health": "/health", "/pd/ping": "/ping"}
+READY_PATH: Final = "/pd/api/v2/ready"
+
+
+def answer(cluster: SimulatedCluster, call: Call) -> Answer:
+    """Answer one request whose path is still whole.
+
+    Args:
+        cluster: the cluster that is asked.
+        call: the request.
+    """
+    if call.path in ROOT_PATHS:
+        return routing.answer(cluster.world, _moved(call, ROOT_PATHS[call.path]))
+    if call.path.startswith(f"{routing.PREFIX}/"):
+        rest = call.path.removeprefix(routing.PREFIX)
+        return routing.answer(cluster.world, _moved(call, rest))
+    if call.path == READY_PATH:
+        return _ready(cluster)
+    if call.path == "/metrics":
+        body = metrics.exposition(cluster.world).encode()
+        return Answer(200, body, metrics.CONTENT_TYPE)
+    if call.path.startswith(f"{sim.PREFIX}/"):
+        return sim.answer(cluster, _moved(call, call.path.removeprefix(sim.PREFIX)))
+    return http.text(404, "404 page not found")
+
+
+def _moved(call: Call, path: str) -> Call:
+    return Call(call.method, path, call.query, call.body)
+
+
+def _ready(cluster: SimulatedCluster) -> Answer:
+    loaded = cluster.world.pd.has_leader
+    return http.indented(200 if loaded else 500, {"region_loaded": loaded})

@@ -1,0 +1,209 @@
+"""PD's operators as data: the steps, what they expect of a region, and how PD prints them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from operator_tikv.simulator.model import Role
+from operator_tikv.simulator.units import go_duration_text
+
+if TYPE_CHECKING:
+    from operator_tikv.simulator.model import Region
+
+FAST_STEP_SECONDS: Final = 60.0
+SLOW_STEP_SECONDS: Final = 600.0
+FAST_SECONDS_PER_MIB: Final = 0.6
+SLOW_SECONDS_PER_MIB: Final = 6.0
+
+
+class Status(StrEnum):
+    """The states of an operator that PD prints."""
+
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    TIMEOUT = "TIMEOUT"
+    CANCEL = "CANCEL"
+    REPLACE = "REPLACE"
+
+
+class Priority(IntEnum):
+    """An operator replaces another on the same region only when its priority is higher."""
+
+    LOW = 0
+    MEDIUM = 1
+    HIGH = 2
+    URGENT = 3
+
+
+class TransferLeader(NamedTuple):
+    """Move the leader."""
+
+    from_store_id: int
+    to_store_id: int
+
+    def text(self) -> str:
+        """As PD prints it."""
+        return f"transfer leader from store {self.from_store_id} to store {self.to_store_id}"
+
+    def is_finished(self, region: Region) -> bool:
+        """Whether PD has heard that it is done."""
+        return region.leader_store_id == self.to_store_id
+
+
+class AddLearner(NamedTuple):
+    """Add a learner and wait until it has its snapshot."""
+
+    store_id: int
+    peer_id: int
+
+    def text(self) -> str:
+        """As PD prints it."""
+        return f"add learner peer {self.peer_id} on store {self.store_id}"
+
+    def is_finished(self, region: Region) -> bool:
+        """Whether PD has heard that it is done."""
+        peer = region.peer_on(self.store_id)
+        return peer is not None and peer.peer_id == self.peer_id and region.is_healthy(peer)
+
+
+class PromoteLearner(NamedTuple):
+    """Make one learner a voter, alone."""
+
+    store_id: int
+    peer_id: int
+
+    def text(self) -> str:
+        """As PD prints it."""
+        return f"promote learner peer {self.peer_id} on store {self.store_id} to voter"
+
+    def is_finished(self, region: Region) -> bool:
+        """Whether PD has heard that it is done."""
+        peer = region.peer_on(self.store_id)
+        return peer is not None and peer.role is Role.VOTER
+
+
+class EnterJoint(NamedTuple):
+    """Start to promote one learner and demote one voter together."""
+
+    promote_store_id: int
+    promote_peer_id: int
+    demote_store_id: int
+    demote_peer_id: int
+
+    def pair_text(self) -> str:
+        """The two halves as PD prints them."""
+        return (
+            f"promote learner peer {self.promote_peer_id} on store {self.promote_store_id} "
+            f"to voter, demote voter peer {self.demote_peer_id} "
+            f"on store {self.demote_store_id} to learner"
+        )
+
+    def text(self) -> str:
+        """As PD prints it."""
+        return f"use joint consensus, {self.pair_text()}"
+
+    def is_finished(self, region: Region) -> bool:
+        """Whether PD has heard that it is done."""
+        promoted = region.peer(self.promote_peer_id)
+        demoted = region.peer(self.demote_peer_id)
+        return (promoted is not None and promoted.may_lead) and (
+            demoted is None or demoted.role in (Role.DEMOTING_VOTER, Role.LEARNER)
+        )
+
+
+class LeaveJoint(NamedTuple):
+    """Finish a joint change."""
+
+    enter: EnterJoint | None
+
+    def text(self) -> str:
+        """As PD prints it."""
+        return "leave joint state" + (f", {self.enter.pair_text()}" if self.enter else "")
+
+    def is_finished(self, region: Region) -> bool:
+        """Whether PD has heard that it is done."""
+        return not region.in_joint_state
+
+
+class RemovePeer(NamedTuple):
+    """Remove the peer on a store."""
+
+    store_id: int
+    peer_id: int
+
+    def text(self) -> str:
+        """As PD prints it."""
+        return f"remove peer on store {self.store_id}"
+
+    def is_finished(self, region: Region) -> bool:
+        """Whether PD has heard that it is done."""
+        return region.peer_on(self.store_id) is None
+
+
+Step = TransferLeader | AddLearner | PromoteLearner | EnterJoint | LeaveJoint | RemovePeer
+
+
+def step_timeout_seconds(step: Step, size_mib: int) -> float:
+    """How long PD waits for a step: adding a peer is slow, the rest is fast."""
+    if isinstance(step, AddLearner):
+        return max(SLOW_STEP_SECONDS, SLOW_SECONDS_PER_MIB * size_mib)
+    return max(FAST_STEP_SECONDS, FAST_SECONDS_PER_MIB * size_mib)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an operator is to do, before it is admitted."""
+
+    description: str
+    brief: str
+    kinds: tuple[str, ...]
+    steps: tuple[Step, ...]
+    priority: Priority = Priority.MEDIUM
+
+
+@dataclass(slots=True)
+class Operator:
+    """An operator that PD has admitted. Times are virtual seconds."""
+
+    operator_id: int
+    plan: Plan
+    region_id: int
+    version: int
+    conf_ver: int
+    size_mib: int
+    created_seconds: float
+    status: Status = Status.RUNNING
+    current_step: int = 0
+    sent_step: int = -1
+    finished_seconds: float = 0.0
+    timeout_seconds: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Sum the time limits of the steps."""
+        self.timeout_seconds = sum(
+            step_timeout_seconds(step, self.size_mib) for step in self.plan.steps
+        )
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether a person or a tool asked for it."""
+        return "admin" in self.plan.kinds
+
+    def text(self, created_text: str) -> str:
+        """Print it as PD does.
+
+        Args:
+            created_text: the time of creation as Go prints it; PD starts at once.
+        """
+        plan = self.plan
+        steps = ", ".join(f"{i}:{{{step.text()}}}" for i, step in enumerate(plan.steps))
+        suffix = {Status.SUCCESS: " finished", Status.TIMEOUT: " timeout"}.get(self.status, "")
+        return (
+            f"{plan.description} {{{plan.brief}}} (kind:{','.join(plan.kinds)}, "
+            f"region:{self.region_id}({self.version}, {self.conf_ver}), "
+            f"createAt:{created_text}, startAt:{created_text}, "
+            f"currentStep:{self.current_step}, size:{self.size_mib}, steps:[{steps}], "
+            f"timeout:[{go_duration_text(self.timeout_seconds)}]){suffix}"
+        )

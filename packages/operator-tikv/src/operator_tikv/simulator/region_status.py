@@ -1,0 +1,47 @@
+"""PD's classes of regions that need attention, by what PD last heard of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from operator_tikv.simulator.model import NodeState, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from operator_tikv.simulator.model import Region
+    from operator_tikv.simulator.world import World
+
+EMPTY_MIB: Final = 1
+OVERSIZED_MIB: Final = 384
+OVERSIZED_KEYS: Final = 3_840_000
+
+
+def regions_of(world: World, check: str) -> list[Region]:
+    """The regions that a check lists; one that merely lost its leader is in none of them."""
+    test = CHECKS[check]
+    return [region for region in world.pd.regions if test(world, region)]
+
+
+def _has_offline_peer(world: World, region: Region) -> bool:
+    stores = (world.stores.get(peer.store_id) for peer in region.peers)
+    return any(store is not None and store.node_state is NodeState.REMOVING for store in stores)
+
+
+def _is_undersized(world: World, region: Region) -> bool:
+    schedule = world.pd.config
+    small = region.size_mib <= schedule.number("max-merge-region-size")
+    return small and region.keys <= schedule.number("max-merge-region-keys")
+
+
+CHECKS: Final[dict[str, Callable[[World, Region], bool]]] = {
+    "miss-peer": lambda world, r: len(r.peers) < world.pd.config.max_replicas,
+    "extra-peer": lambda world, r: len(r.peers) > world.pd.config.max_replicas,
+    "down-peer": lambda _world, r: bool(r.down),
+    "pending-peer": lambda _world, r: bool(r.pending),
+    "offline-peer": _has_offline_peer,
+    "learner-peer": lambda _world, r: any(p.role is Role.LEARNER for p in r.peers),
+    "empty-region": lambda _world, r: r.size_mib <= EMPTY_MIB,
+    "oversized-region": lambda _w, r: r.size_mib >= OVERSIZED_MIB or r.keys >= OVERSIZED_KEYS,
+    "undersized-region": _is_undersized,
+}

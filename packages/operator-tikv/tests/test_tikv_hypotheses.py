@@ -1,0 +1,200 @@
+"""The catalogue of causes: which one wins for which picture, and why the others do not."""
+
+from typing import Any
+
+import pytest
+
+from operator_core.actions.registry import ActionRegistry
+from operator_core.agent.diagnosis import Diagnosis
+from operator_core.agent.evidence import resolve
+from operator_core.agent.rules import diagnose
+from operator_core.monitor.types import Observation
+from operator_tikv import facts
+from operator_tikv.hypotheses import HYPOTHESES
+from operator_tikv.invariants import INVARIANTS
+from operator_tikv.pd.client import PdClient
+from operator_tikv.subject import TikvSubject
+from tikv_support import NOW, PD_URL, make_observation, make_region, make_store
+
+SILENT = {"meta_state_name": "Disconnected", "age_seconds": 60}
+BALANCE = "balance-leader-scheduler"
+
+
+def picture(**changes: Any) -> Observation:  # noqa: ANN401 - any argument of make_observation
+    others = [make_store(1), make_store(2), make_store(3)]
+    fourth = changes.pop("fourth", {})
+    more = changes.pop("more", others)
+    return make_observation([*more, make_store(4, **fourth)], **changes)
+
+
+def peers_of(kind: str, stores: dict[str, int]) -> dict[str, Any]:
+    checks = dict(make_observation().data("regions"))
+    checks[kind] = {"count": 5, "region_ids": [1, 2, 3, 4, 5], "peers_by_store": stores}
+    return {"regions": checks}
+
+
+BUSY = {"operators": {"count": 3, "list": []}}
+TWO_SILENT = [make_store(1), make_store(2), make_store(3, **SILENT, leader_count=0)]
+
+PICTURES: dict[str, tuple[str, Observation]] = {
+    "interrupted_maintenance": (
+        "evict_leader_left_over",
+        picture(fourth={"leader_count": 0}, evicted=[4], paused=[BALANCE]),
+    ),
+    "balance_leader_paused": (
+        "leader_imbalance",
+        picture(fourth={"leader_count": 60}, paused=[BALANCE]),
+    ),
+    "balance_leader_missing": (
+        "leader_imbalance",
+        picture(fourth={"leader_count": 60}, schedulers=["balance-region-scheduler"]),
+    ),
+    "leader_moves_off": (
+        "leader_imbalance",
+        picture(fourth={"leader_count": 60}, config={"leader-schedule-limit": 0}),
+    ),
+    "leaders_spreading": (
+        "leader_imbalance",
+        picture(fourth={"leader_count": 60}, parts=BUSY),
+    ),
+    "slow_disk": ("slow_store", picture(fourth={"slow_score": 100})),
+    "slow_everywhere": (
+        "slow_store",
+        picture(
+            fourth={"slow_score": 100},
+            more=[make_store(1), make_store(2), make_store(3, slow_score=90)],
+        ),
+    ),
+    "store_stopped": ("store_disconnected", picture(fourth={**SILENT, "leader_count": 0})),
+    "store_cut_off": ("store_disconnected", picture(fourth=SILENT)),
+    "several_stores_silent": (
+        "store_disconnected",
+        picture(fourth={**SILENT, "leader_count": 0}, more=TWO_SILENT),
+    ),
+    "one_disk_filling": ("low_space", picture(fourth={"available": "8GiB"})),
+    "cluster_filling": (
+        "low_space",
+        picture(
+            fourth={"available": "8GiB"},
+            more=[make_store(number, available="15GiB") for number in (1, 2, 3)],
+        ),
+    ),
+    "quorum_lost": (
+        "region_without_leader",
+        picture(fourth=SILENT, more=TWO_SILENT, regions=[make_region(10, [1, 3, 4], leader=3)]),
+    ),
+    "election_running": ("region_without_leader", picture(regions=[make_region(10, [1, 2, 3])])),
+    "silent_store_behind_it": (
+        "down_peers",
+        picture(fourth={**SILENT, "leader_count": 0}, parts=peers_of("down_peer", {"4": 5})),
+    ),
+    "broken_replicas_kept": ("down_peers", picture(parts=peers_of("down_peer", {"4": 5}))),
+    "replicas_moving": ("miss_peers", picture(parts={**peers_of("miss_peer", {}), **BUSY})),
+    "too_few_stores": (
+        "miss_peers",
+        make_observation([make_store(1), make_store(2)], parts=peers_of("miss_peer", {})),
+    ),
+    "repair_is_off": (
+        "miss_peers",
+        picture(parts=peers_of("miss_peer", {}), config={"replica-schedule-limit": 0}),
+    ),
+    "receiver_too_slow": ("pending_peers", picture(parts=peers_of("pending_peer", {"4": 5}))),
+    "pd_majority_lost": (
+        "pd_no_leader",
+        picture(parts={"pd": {"has_leader": False, "member_count": 3, "healthy_member_count": 1}}),
+    ),
+    "pd_election": (
+        "pd_no_leader",
+        picture(parts={"pd": {"has_leader": False, "member_count": 3, "healthy_member_count": 2}}),
+    ),
+}
+
+NEVER_THE_ANSWER = {
+    # The invariant rules out their picture; they are named as alternatives only.
+    "drained_because_slow",
+    "store_being_removed",
+}
+
+
+def diagnosed(invariant: str, observation: Observation) -> Diagnosis:
+    violations = [
+        violation
+        for rule in INVARIANTS
+        for violation in rule.check(observation)
+        if violation.invariant == invariant
+    ]
+    assert violations, f"{invariant} is not broken in this picture"
+    return diagnose(violations[-1], observation, HYPOTHESES, now=NOW)
+
+
+@pytest.mark.parametrize("cause", PICTURES)
+def test_the_cause_is_found_in_its_picture(cause: str) -> None:
+    diagnosis = diagnosed(*PICTURES[cause])
+    assert diagnosis.hypothesis == cause
+    assert diagnosis.evidence
+    assert all(one.rejected_because for one in diagnosis.alternatives)
+
+
+@pytest.mark.parametrize("cause", PICTURES)
+def test_every_claim_leads_to_something_that_was_seen(cause: str) -> None:
+    invariant, observation = PICTURES[cause]
+    violation = next(
+        found
+        for rule in INVARIANTS
+        for found in rule.check(observation)
+        if found.invariant == invariant
+    )
+    for hypothesis in HYPOTHESES:
+        if invariant not in hypothesis.explains:
+            continue
+        assessment = hypothesis.assess(violation, observation)
+        assert assessment is not None
+        for claim in (*assessment.supports, *assessment.contradicts):
+            assert resolve(observation, claim.path).found, claim.path
+
+
+def test_every_cause_has_its_picture_and_every_invariant_its_causes() -> None:
+    assert set(PICTURES) | NEVER_THE_ANSWER == {hypothesis.name for hypothesis in HYPOTHESES}
+    explained = {name for hypothesis in HYPOTHESES for name in hypothesis.explains}
+    assert explained == {rule.name for rule in INVARIANTS}
+
+
+@pytest.mark.parametrize("cause", PICTURES)
+def test_what_is_recommended_is_registered_and_fits(cause: str) -> None:
+    registry = ActionRegistry(TikvSubject(PdClient([PD_URL])))
+    diagnosis = diagnosed(*PICTURES[cause])
+    for workflow in diagnosis.workflows:
+        for step in workflow.actions:
+            definition = registry.require(step.action_name)
+            assert set(step.parameters) <= set(definition.parameters)
+    helps_itself = {"leaders_spreading", "election_running", "replicas_moving"}
+    nothing_to_do = {*helps_itself, "silent_store_behind_it"}
+    assert bool(diagnosis.workflows or diagnosis.escalate) is (cause not in nothing_to_do)
+
+
+def test_a_lost_quorum_is_never_acted_on() -> None:
+    diagnosis = diagnosed(*PICTURES["quorum_lost"])
+    assert (diagnosis.actions, diagnosis.workflows, diagnosis.escalate) == ([], [], True)
+
+
+def test_the_workflow_resumes_the_balance_only_where_it_is_paused() -> None:
+    observation = picture(fourth={"leader_count": 0}, evicted=[4])
+    diagnosis = diagnosed("evict_leader_left_over", observation)
+    names = [step.action_name for step in diagnosis.workflows[0].actions]
+    assert names == ["undrain_store", "wait", "log_message"]
+
+
+def test_a_slow_store_is_drained_and_a_person_told_of_its_disk() -> None:
+    diagnosis = diagnosed(*PICTURES["slow_disk"])
+    steps = [(step.action_name, step.parameters) for step in diagnosis.workflows[0].actions]
+    assert steps[0] == ("drain_store", {"store_id": 4})
+    assert "undrain_store" in str(steps[-1])
+
+
+def test_a_store_that_is_not_in_the_observation_gives_no_cause() -> None:
+    invariant, observation = PICTURES["slow_disk"]
+    violation = next(v for rule in INVARIANTS for v in rule.check(observation))
+    assert violation.invariant == invariant
+    nobody = make_observation([make_store(1)])
+    assert facts.stores_facts([], None) == {}
+    assert diagnose(violation, nobody, HYPOTHESES, now=NOW).is_unknown

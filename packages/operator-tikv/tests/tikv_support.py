@@ -1,0 +1,140 @@
+"""What the tests of the TiKV subject share: made-up answers of PD, and a simulated cluster."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from operator_core.monitor.types import Observation, Part
+from operator_tikv import facts
+from operator_tikv.pd.client import PdClient
+from operator_tikv.pd.types import RegionInfo, ReplicateConfig, ScheduleConfig, StoreInfo
+from operator_tikv.simulator import SimulatedCluster, create_app
+from operator_tikv.subject import TikvSubject
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from operator_core.types import JsonObject
+
+FIXTURES = Path(__file__).parent / "fixtures" / "pd"
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+PD_URL = "http://pd.test:2379"
+API_URL = f"{PD_URL}/pd/api/v1"
+
+
+def fixture(name: str) -> Any:  # noqa: ANN401 - JSON of any shape
+    return json.loads((FIXTURES / name).read_text(encoding="utf-8"))
+
+
+def make_store(store_id: int, **changes: Any) -> StoreInfo:  # noqa: ANN401 - any key of PD
+    """A healthy store; `meta_x` changes the metadata, anything else the status."""
+    age = timedelta(seconds=changes.pop("age_seconds", 5))
+    store = {
+        "id": store_id,
+        "address": f"kv-{store_id}:20160",
+        "state_name": "Up",
+        **{key.removeprefix("meta_"): v for key, v in changes.items() if key.startswith("meta_")},
+    }
+    status = {
+        "capacity": "100GiB",
+        "available": "60GiB",
+        "leader_count": 20,
+        "region_count": 60,
+        "slow_score": 1,
+        "last_heartbeat_ts": (NOW - age).isoformat(),
+        **{key: value for key, value in changes.items() if not key.startswith("meta_")},
+    }
+    return StoreInfo.model_validate({"store": store, "status": status})
+
+
+def make_region(region_id: int, stores: Sequence[int], leader: int = 0, **more: Any) -> RegionInfo:  # noqa: ANN401 - any key of PD
+    peers = [
+        {"id": 1000 + store_id, "store_id": store_id, "role_name": "Voter"} for store_id in stores
+    ]
+    led = next((peer for peer in peers if peer["store_id"] == leader), {"role_name": ""})
+    return RegionInfo.model_validate({"id": region_id, "peers": peers, "leader": led, **more})
+
+
+def make_observation(
+    stores: Sequence[StoreInfo] = (),
+    *,
+    schedulers: Sequence[str] = ("balance-leader-scheduler",),
+    paused: Sequence[str] = (),
+    evicted: Sequence[int] = (),
+    regions: Sequence[RegionInfo] = (),
+    config: Mapping[str, object] | None = None,
+    parts: Mapping[str, JsonObject] | None = None,
+) -> Observation:
+    """An observation as the real one is built, without asking anybody."""
+    known = list(stores) or [make_store(store_id) for store_id in (1, 2, 3)]
+    silent = facts.silent_store_ids(known, NOW)
+    checks = {
+        name: {"count": 0, "region_ids": [], "peers_by_store": {}}
+        for name in ("miss_peer", "down_peer", "pending_peer")
+    }
+    data: dict[str, JsonObject] = {
+        "stores": facts.stores_facts(known, NOW),
+        "cluster": facts.cluster_facts(known, NOW, evicted),
+        "schedulers": facts.scheduler_facts(list(schedulers), list(paused), list(evicted)),
+        "regions": checks,
+        "leaders": facts.leader_facts(list(regions), silent),
+        "operators": {"count": 0, "list": []},
+        "config": facts.config_facts(
+            ScheduleConfig.model_validate(config or {}), ReplicateConfig()
+        ),
+        "pd": {"has_leader": True, "leader": "pd-0", "member_count": 3, "healthy_member_count": 3},
+        **(parts or {}),
+    }
+    made = {
+        name: Part(source=PD_URL, observed_at=NOW, data=content) for name, content in data.items()
+    }
+    return Observation(subject="tikv", observed_at=NOW, parts=made)
+
+
+class ClusterClock:
+    """A clock whose sleep lets the simulated cluster's time pass."""
+
+    def __init__(self, cluster: SimulatedCluster) -> None:
+        self._cluster = cluster
+
+    def now(self) -> datetime:
+        return NOW + timedelta(seconds=self._cluster.now_seconds)
+
+    async def sleep(self, seconds: float) -> None:
+        self._cluster.advance(seconds)
+
+
+class Meddler(httpx.AsyncBaseTransport):
+    """The way to a simulated PD, on which chosen requests go wrong.
+
+    `instead` answers in PD's place; `lost` lets PD act and loses its answer. Both are found by
+    method and path below the API's prefix.
+    """
+
+    def __init__(self, cluster: SimulatedCluster) -> None:
+        self._real = httpx.ASGITransport(app=create_app(cluster))
+        self.instead: dict[str, httpx.Response] = {}
+        self.lost: set[str] = set()
+        self.sent: list[str] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        name = f"{request.method} {request.url.path.removeprefix('/pd/api/v1')}"
+        self.sent.append(name)
+        if name in self.instead:
+            return self.instead[name]
+        response = await self._real.handle_async_request(request)
+        if name in self.lost:
+            raise httpx.ReadTimeout("no answer", request=request)
+        return response
+
+
+def simulated_subject(
+    cluster: SimulatedCluster, transport: httpx.AsyncBaseTransport | None = None
+) -> TikvSubject:
+    way = transport or httpx.ASGITransport(app=create_app(cluster))
+    return TikvSubject(PdClient([PD_URL], transport=way), clock=ClusterClock(cluster))
