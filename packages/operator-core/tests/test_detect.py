@@ -17,7 +17,7 @@ from detect_world import (
     rule,
     stores_down,
 )
-from operator_core.monitor.detect import Detection
+from operator_core.monitor.detect import Detection, detect
 from operator_core.monitor.types import Observation, Sighting, Violation
 from operator_core.types import Severity
 
@@ -193,6 +193,31 @@ def test_a_key_belongs_to_the_rule_with_the_longest_fitting_name() -> None:
     watch = Watch(*rules)
     watch.open = {"disk:low:tikv-1", "disk:tikv-1"}
     assert watch.look(0, HEALTHY).cleared == {"disk:tikv-1"}
+
+
+@pytest.mark.parametrize(("last_seen", "cleared"), [(29.999, False), (30, True)])
+def test_without_open_tickets_the_memory_alone_says_what_passed_its_grace(
+    last_seen: float, cleared: bool
+) -> None:
+    rules = [rule(grace=30)]
+    first = detect(rules, stores_down("tikv-1"), {}, at(0))
+    second = detect(rules, stores_down("tikv-1"), first.sightings, at(last_seen))
+    gone = detect(rules, HEALTHY, second.sightings, at(40))
+    assert gone.sightings == {}
+    assert gone.cleared == ({"store_down:tikv-1"} if cleared else NOTHING)
+
+
+def test_a_ticket_opened_during_the_grace_clears_and_is_not_just_forgotten() -> None:
+    watch = Watch(rule(grace=30))
+    watch.look(0, stores_down("tikv-1"))
+    watch.open = {"store_down:tikv-1"}
+    assert watch.look(10, HEALTHY).cleared == {"store_down:tikv-1"}
+
+
+def test_what_was_learned_from_an_open_ticket_is_kept_in_memory() -> None:
+    rules = [rule(grace=30, clear=60)]
+    seeded = detect(rules, HEALTHY, {}, at(0), open_keys=frozenset({"store_down:tikv-1"}))
+    assert detect(rules, HEALTHY, seeded.sightings, at(60)).cleared == {"store_down:tikv-1"}
 
 
 # --- many of one key ------------------------------------------------------------------

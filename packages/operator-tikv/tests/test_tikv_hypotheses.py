@@ -7,6 +7,7 @@ import pytest
 from operator_core.actions.registry import ActionRegistry
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.agent.evidence import resolve
+from operator_core.agent.recommend import checked
 from operator_core.agent.rules import diagnose
 from operator_core.monitor.types import Observation
 from operator_tikv import facts
@@ -163,10 +164,7 @@ def test_every_cause_has_its_picture_and_every_invariant_its_causes() -> None:
 def test_what_is_recommended_is_registered_and_fits(cause: str) -> None:
     registry = ActionRegistry(TikvSubject(PdClient([PD_URL])))
     diagnosis = diagnosed(*PICTURES[cause])
-    for workflow in diagnosis.workflows:
-        for step in workflow.actions:
-            definition = registry.require(step.action_name)
-            assert set(step.parameters) <= set(definition.parameters)
+    assert checked(diagnosis, registry.require).dropped == ()
     helps_itself = {"leaders_spreading", "election_running", "replicas_moving"}
     nothing_to_do = {*helps_itself, "silent_store_behind_it"}
     assert bool(diagnosis.workflows or diagnosis.escalate) is (cause not in nothing_to_do)

@@ -12,9 +12,10 @@ from operator_core.errors import (
     SubjectUnreachableError,
 )
 from operator_core.subject import ActionCall, ProbeAnswer
+from operator_tikv.pd.client import PdClient
 from operator_tikv.simulator import SimulatedCluster
 from operator_tikv.subject import TikvSubject
-from tikv_support import Meddler, simulated_subject
+from tikv_support import PD_URL, ClusterClock, Meddler, simulated_subject
 
 OPERATORS = "POST /operators"
 SCHEDULERS = "POST /schedulers"
@@ -124,6 +125,30 @@ async def test_an_eviction_that_cannot_be_taken_back_is_unknown(
     way.lost.add("DELETE /schedulers/evict-leader-scheduler-3")
     with pytest.raises(OutcomeUnknownError, match="could not be taken back"):
         await subject.drain_store(store_id=3)
+
+
+class FailoverClock(ClusterClock):
+    """PD loses its leader while an action waits for the first time."""
+
+    is_over = False
+
+    async def sleep(self, seconds: float) -> None:
+        if not self.is_over:
+            self.cluster.apply_fault("pd_leader_change")
+            self.is_over = True
+        await super().sleep(seconds)
+
+
+async def test_a_drain_survives_that_pd_elects_another_leader(
+    cluster: SimulatedCluster, way: Meddler
+) -> None:
+    clock = FailoverClock(cluster)
+    subject = TikvSubject(PdClient([PD_URL], transport=way), clock=clock)
+    result = await subject.drain_store(store_id=3)
+    assert result["after"]["leaders_by_store"]["3"] == 0
+    assert way.sent.count(SCHEDULERS) == 1
+    assert clock.is_over
+    await subject.close()
 
 
 async def test_an_undrain_without_a_running_balance_says_that_no_leader_returned(

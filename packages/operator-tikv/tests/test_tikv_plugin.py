@@ -11,7 +11,7 @@ from operator_core.agent.rules import diagnose
 from operator_core.clock import SYSTEM_CLOCK
 from operator_core.errors import ConfigurationError, SubjectError, SubjectUnreachableError
 from operator_core.plugin import ENTRY_POINT_GROUP
-from operator_core.subject import ActionCall, Subject, complete
+from operator_core.subject import ActionCall, complete
 from operator_tikv.definitions import DEFINITIONS
 from operator_tikv.demo import TikvDemo
 from operator_tikv.plugin import pd_urls, plugin
@@ -50,7 +50,7 @@ async def test_a_time_scale_that_makes_no_sense_is_refused(value: object) -> Non
 
 async def test_a_connection_does_not_reach_for_the_cluster_yet() -> None:
     subject = await plugin.connect({"pd": "127.0.0.1:1", "name": "prod"})
-    assert isinstance(subject, Subject)
+    assert isinstance(subject, TikvSubject)
     assert complete(subject) is subject
     assert subject.name == "prod"
     with pytest.raises(SubjectUnreachableError, match=r"127\.0\.0\.1:1"):
@@ -100,7 +100,7 @@ async def test_a_simulator_that_cannot_start_says_why(tmp_path: Path) -> None:
 async def test_the_demo_runs_from_the_fault_to_the_repair(tmp_path: Path) -> None:
     demo = TikvDemo(tmp_path)
     settings = await demo.start()
-    subject = await plugin.connect(settings)
+    subject = complete(await plugin.connect(settings))
     try:
         story = [line async for line in demo.break_it()]
         assert story
@@ -116,7 +116,9 @@ async def test_the_demo_runs_from_the_fault_to_the_repair(tmp_path: Path) -> Non
                 await subject.perform(ActionCall(step.action_name, step.parameters, "key"))
         await SYSTEM_CLOCK.sleep(1)
         # Another process would find the cluster by its folder alone.
-        assert "240 regions are led" in await TikvDemo(tmp_path).prove_healthy()
+        proof = await TikvDemo(tmp_path).prove_healthy()
+        assert "240 regions are led" in proof
+        assert "while broken" in proof
         assert await TikvDemo(tmp_path).start() == settings
     finally:
         await subject.close()

@@ -9,7 +9,7 @@ from operator_core.errors import ActionFailedError, ActionRefusedError, OutcomeU
 from operator_core.monitor.types import Observation
 from operator_core.subject import ActionCall, ProbeAnswer
 from operator_core.types import JsonObject
-from operator_tikv.simulator import SimulatedCluster
+from operator_tikv.simulator import ClusterSpec, SimulatedCluster
 from operator_tikv.subject import TikvSubject
 from tikv_support import NOW, simulated_subject
 
@@ -62,6 +62,16 @@ async def test_a_healthy_cluster_is_seen_whole_and_nothing_is_broken(
     assert observation.data("cluster")["healthy_store_ids"] == [1, 2, 3, 4]
     assert observation.data("leaders")["region_count"] == 60
     assert all(0 <= store["last_heartbeat_age_seconds"] <= 11 for store in stores_of(observation))
+
+
+async def test_tiflash_takes_no_part_in_leaders() -> None:
+    cluster = SimulatedCluster(spec=ClusterSpec(stores=3, tiflash_stores=2, regions=60))
+    cluster.advance(30)
+    subject = simulated_subject(cluster)
+    observation = await subject.observe()
+    assert broken(subject, observation) == set()
+    assert observation.data("cluster")["healthy_store_ids"] == [1, 2, 3]
+    await subject.close()
 
 
 def stores_of(observation: Observation) -> list[JsonObject]:
@@ -278,3 +288,28 @@ async def test_an_interrupted_maintenance_is_found_and_its_workflow_repairs_it(
     after = await subject.observe()
     assert broken(subject, after) == set()
     assert after.data("stores")["4"]["leader_count"] > 5
+
+
+async def test_a_slow_disk_that_pd_leaves_alone_is_found_and_its_store_drained(
+    cluster: SimulatedCluster, subject: TikvSubject
+) -> None:
+    await subject._api.client.send("DELETE", "/schedulers/evict-slow-store-scheduler")
+    cluster.apply_fault("slow_disk", 2)
+    cluster.advance(100)
+    observation = await subject.observe()
+    assert broken(subject, observation) == {"slow_store:store-2"}
+    violation = next(
+        found
+        for rule in subject.invariants()
+        for found in rule.check(observation)
+        if found.invariant == "slow_store"
+    )
+    diagnosis = diagnose(violation, observation, subject.hypotheses(), now=NOW)
+    assert diagnosis.hypothesis == "slow_disk"
+    step = diagnosis.workflows[0].actions[0]
+    await subject.perform(call(step.action_name, **step.parameters))
+    # Drained while it is slow: nothing is broken, and the eviction is not called left over.
+    assert broken(subject, await subject.observe()) == set()
+    cluster.apply_fault("restore_disk", 2)
+    cluster.advance(600)
+    assert broken(subject, await subject.observe()) == {"evict_leader_left_over:store-2"}

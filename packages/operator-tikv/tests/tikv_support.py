@@ -100,13 +100,13 @@ class ClusterClock:
     """A clock whose sleep lets the simulated cluster's time pass."""
 
     def __init__(self, cluster: SimulatedCluster) -> None:
-        self._cluster = cluster
+        self.cluster = cluster
 
     def now(self) -> datetime:
-        return NOW + timedelta(seconds=self._cluster.now_seconds)
+        return NOW + timedelta(seconds=self.cluster.now_seconds)
 
     async def sleep(self, seconds: float) -> None:
-        self._cluster.advance(seconds)
+        self.cluster.advance(seconds)
 
 
 class Meddler(httpx.AsyncBaseTransport):

@@ -58,7 +58,7 @@ class TikvDemo:
             SubjectUnreachableError: it does not start.
         """
         url = await self._process.start()
-        return {"pd": url, "name": "tikv-demo", "time_scale": float(SPEED)}
+        return {"pd": url, "name": "tikv", "time_scale": float(SPEED)}
 
     async def break_it(self) -> AsyncIterator[str]:
         """Begin a maintenance and forget it, telling each step in a line."""
@@ -70,9 +70,8 @@ class TikvDemo:
                 f"{STORES} stores, {REGIONS} regions, clients read and write. "
                 f"Leaders by store: {_spread(before)}."
             )
-            await api.client.send(
-                "POST", f"/schedulers/{BALANCE_LEADER}", {"delay": _PAUSE_SECONDS}
-            )
+            await self._clock.sleep(_PACE_SECONDS)
+            await api.pause_scheduler(BALANCE_LEADER, _PAUSE_SECONDS)
             yield f"A maintenance script pauses {BALANCE_LEADER}."
             await self._clock.sleep(_PACE_SECONDS)
             await api.evict_leaders(store_id)
@@ -100,11 +99,17 @@ class TikvDemo:
                 f"Not healthy: {len(unled)} regions have no leader, store "
                 f"{', '.join(idle) or 'none'} idles, evicted: {evicted or 'none'}."
             )
-        story = self._recall()
+        return f"All {len(regions)} regions are led. {self._compared(now)}"
+
+    def _compared(self, now: JsonObject) -> str:
+        """Say how the leaders are spread, against how they were while it was broken."""
+        broken: JsonObject = self._recall().get("broken") or {}
+        if not broken:
+            return f"Leaders by store: {_spread(now)}."
+        most_then, most_now = max(broken.values()), max(now.values())
         return (
-            f"All {len(regions)} regions are led. Leaders by store: {_spread(now)}; "
-            f"while broken {_spread(story.get('broken', {}))}, "
-            f"before {_spread(story.get('before', {}))}."
+            f"Leaders by store: {_spread(broken)} while broken, {_spread(now)} now; "
+            f"the busiest store leads {most_now} regions instead of {most_then}."
         )
 
     async def stop(self) -> None:

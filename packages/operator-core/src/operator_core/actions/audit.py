@@ -42,12 +42,12 @@ class ActionAuditor:
                 actor=actor,
                 timestamp=self._clock.now(),
             )
-        async with ControlDB(self._where) as db:
+        async with ControlDB(self._where, clock=self._clock) as db:
             await db.append_event(event)
 
     async def list_events(
         self, proposal_id: int | None = None, *, event_type: str | None = None
     ) -> list[AuditEvent]:
         """Return events in the order they were written."""
-        async with ControlDB(self._where) as db:
+        async with ControlDB(self._where, clock=self._clock) as db:
             return await db.list_events(proposal_id=proposal_id, event_type=event_type)

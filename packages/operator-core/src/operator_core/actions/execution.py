@@ -7,7 +7,7 @@ took the work over. Whatever happens, the attempt ends settled or in doubt.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -27,7 +27,7 @@ from operator_core.actions.validation import validate_action_params
 from operator_core.clock import Clock
 from operator_core.db.attempts import Attempt, ClaimTerms, Ending
 from operator_core.db.executions import ExecutionDB
-from operator_core.errors import LostLeaseError, OperatorError, RequestError
+from operator_core.errors import LedgerError, LostLeaseError, RequestError
 from operator_core.subject import ActionCall, FullSubject, ProbeAnswer, Subject, complete
 
 log = structlog.get_logger(__name__)
@@ -61,6 +61,10 @@ class _Stop:
     reason: str = ""
     requested: bool = False
     lost: bool = False
+
+    @property
+    def words(self) -> str:
+        return f"Stopped: {self.reason}."
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,8 @@ async def settle_abandoned(
     except RequestError as error:
         return await db.finish(attempt, Ending(Outcome.UNKNOWN, f"{reason}; {error}"))
     run = _Run(db, attempt, complete(subject), definition, call, terms)
+    hold = await db.look(attempt)  # nothing is sent again after a kill or cancel
+    run.stop.requested = hold.killed or hold.cancel_requested
     return await _settle_unknown(run, Failure(Outcome.UNKNOWN, permanent=False, message=reason))
 
 
@@ -158,14 +164,45 @@ async def _use_tool(db: ExecutionDB, attempt: Attempt, call: ActionCall) -> Acti
 
 
 async def _call_subject(run: _Run) -> ActionRecord:
+    if not await _may_send(run):
+        return await _fail(run, Failure(Outcome.FAILED, permanent=False, message=run.stop.words))
     task = asyncio.create_task(_perform(run))
     try:
         await _watch(run, task)
     except asyncio.CancelledError:
         await asyncio.shield(_abandon(run, task))
         raise
+    except BaseException:
+        await _halt(run, task, "Operator itself failed")
+        raise
+    return await _conclude(run, task)
+
+
+async def _may_send(run: _Run) -> bool:
+    """Look once more right before the effect: this process may have stood still since its claim.
+
+    Raises:
+        LostLeaseError: another process took the work over.
+    """
+    hold = await run.db.look(run.attempt)
+    expires = run.proposal.lease_expires_at
+    expired = expires is None or run.terms.clock.now() >= expires
+    if hold.owned and expired:
+        hold = replace(hold, owned=await run.db.renew(run.attempt, run.terms.claim.lease_seconds))
+    if not hold.owned:
+        raise LostLeaseError(f"Proposal {run.proposal.id} was taken over before it was sent.")
+    run.stop.requested = hold.killed or hold.cancel_requested
+    run.stop.reason = hold.why
+    return not run.stop.requested
+
+
+async def _conclude(run: _Run, task: "asyncio.Task[object]") -> ActionRecord:
+    """Write down how a call ended, or that it could not be stopped."""
     if run.stop.lost:
         raise LostLeaseError(f"Proposal {run.proposal.id} was taken over while it ran.")
+    if not task.done():
+        message = f"{run.stop.words} The call did not stop and may still have its effect."
+        return await run.db.finish(run.attempt, Ending(Outcome.UNKNOWN, message))
     try:
         result = task.result()
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - classified and stored
@@ -179,25 +216,40 @@ async def _perform(run: _Run) -> object:
 
 async def _watch(run: _Run, task: "asyncio.Task[object]") -> None:
     """Return when the call has ended, whether by itself or because it was stopped."""
-    clock = run.terms.clock
-    started = renewed = clock.now()
-    lease_seconds = run.terms.claim.lease_seconds
+    clock, started = run.terms.clock, run.terms.clock.now()
+    renewed = started
     while not await _ends_within(task, clock, WATCH_SECONDS):
-        now = clock.now()
-        hold = await run.db.look(run.attempt)
-        if not hold.owned:
-            run.stop.lost = True
-            return await _halt(run, task, "another process took it over")
-        if hold.killed or hold.cancel_requested:
-            run.stop.requested = True
-            return await _halt(run, task, "kill switch" if hold.killed else "cancel requested")
-        if now - started >= timedelta(seconds=run.call.time_limit_seconds):
-            limit = f"it took longer than its limit of {run.call.time_limit_seconds:g} s"
-            return await _halt(run, task, limit)
-        if now - renewed >= timedelta(seconds=lease_seconds / _RENEWALS_A_LEASE):
-            await run.db.renew(run.attempt, lease_seconds)
-            renewed = now
+        try:
+            reason = await _reason_to_stop(run, clock.now() - started)
+            if not reason and clock.now() - renewed >= _lease(run) / _RENEWALS_A_LEASE:
+                run.stop.lost = not await run.db.renew(run.attempt, _lease(run).total_seconds())
+                renewed = clock.now()
+        except LedgerError as error:
+            # A busy disk is no reason to stop a call, an end of its lease is.
+            log.warning("ledger_not_seen", proposal_id=run.proposal.id, error=str(error))
+            reason = "its lease could not be renewed" if _lapsed(run, renewed) else ""
+        if reason or run.stop.lost:
+            return await _halt(run, task, reason or "another process took it over")
     return None
+
+
+async def _reason_to_stop(run: _Run, running: timedelta) -> str:
+    hold = await run.db.look(run.attempt)
+    run.stop.lost = not hold.owned
+    run.stop.requested = hold.owned and (hold.killed or hold.cancel_requested)
+    if run.stop.requested:
+        return hold.why
+    limit_seconds = run.call.time_limit_seconds
+    late = running >= timedelta(seconds=limit_seconds)
+    return f"it took longer than its limit of {limit_seconds:g} s" if late else ""
+
+
+def _lease(run: _Run) -> timedelta:
+    return timedelta(seconds=run.terms.claim.lease_seconds)
+
+
+def _lapsed(run: _Run, renewed: datetime) -> bool:
+    return run.terms.clock.now() - renewed >= _lease(run)
 
 
 async def _ends_within(task: "asyncio.Task[object]", clock: Clock, seconds: float) -> bool:
@@ -224,19 +276,15 @@ async def _halt(run: _Run, task: "asyncio.Task[object]", reason: str) -> None:
 async def _abandon(run: _Run, task: "asyncio.Task[object]") -> None:
     """Leave a call because this process stops; somebody settles what is left unclear."""
     await _halt(run, task, "this process was asked to stop")
-    failed = task.cancelled() or not task.done() or task.exception() is not None
-    if not failed:
-        await run.db.finish(run.attempt, Ending(Outcome.SUCCEEDED, result=readable(task.result())))
-        return
-    failure = Failure(Outcome.UNKNOWN, permanent=False, message=run.stop.reason)
-    await _settle_unknown(run, failure)
+    await _conclude(run, task)
 
 
 def _explained(run: _Run, error: BaseException) -> Failure:
     failure = classify(error)
     if not run.stop.reason:
         return failure
-    return Failure(failure.outcome, failure.permanent, f"Stopped: {run.stop.reason}.")
+    own = "" if isinstance(error, asyncio.CancelledError) else f" {failure.message}"
+    return replace(failure, message=f"{run.stop.words}{own}")
 
 
 # --- what became of the effect --------------------------------------------------------
@@ -287,6 +335,6 @@ async def _probe(run: _Run) -> ProbeAnswer:
     try:
         async with asyncio.timeout(PROBE_LIMIT_SECONDS):
             return ProbeAnswer(await run.subject.probe(run.call))
-    except (OperatorError, TimeoutError, OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody knows the answer
         log.warning("probe_failed", proposal_id=run.proposal.id, error=str(error))
         return ProbeAnswer.UNKNOWN

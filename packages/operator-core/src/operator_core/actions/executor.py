@@ -218,9 +218,9 @@ class ActionExecutor:
                     continue
                 try:
                     attempt = await db.take_over(proposal, terms.claim)
+                    await settle_abandoned(db, attempt, subject, self._registry, terms)
                 except ConflictError:
                     continue  # another process was first, and settles it
-                await settle_abandoned(db, attempt, subject, self._registry, terms)
                 settled.append(attempt.proposal_id)
         return settled
 
@@ -230,6 +230,7 @@ class ActionExecutor:
             ledger_id=db.ledger.ledger_id,
             lease_seconds=self._lease_seconds,
             require_approval=self._approval_mode,
+            subject=self._registry.subject_name,
         )
         return Terms(claim, self._retry_at, self._clock)
 

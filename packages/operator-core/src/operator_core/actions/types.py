@@ -155,8 +155,6 @@ class ActionProposal(BaseModel):
     next_retry_at: Moment | None = Field(default=None, description="When to try again")
     last_error: str | None = Field(default=None, description="Error of the last failed try")
 
-    updated_at: Moment | None = Field(default=None, description="When it last changed")
-
     disruptive: bool = Field(default=False, description="Runs alone on its subject")
     owner: str | None = Field(default=None, description="Process that executes it")
     lease_expires_at: Moment | None = Field(default=None, description="End of the owner's lease")

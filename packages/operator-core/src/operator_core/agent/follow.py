@@ -55,7 +55,7 @@ def next_step(
         started = any(proposal.status not in _NOT_STARTED for proposal in proposals)
         return Step(Next.ACT if started else Next.WAIT)
     if all(proposal.status is ActionStatus.COMPLETED for proposal in proposals):
-        return _verify(ticket, proposals, now, verify_seconds)
+        return _verify(ticket, now, verify_seconds)
     if any(proposal.status is ActionStatus.FAILED for proposal in proposals):
         return Step(Next.ESCALATE, "a step of the remedy failed")
     return Step(Next.ESCALATE, "the remedy was rejected or cancelled")
@@ -78,13 +78,10 @@ def _first(diagnosis: Diagnosis) -> Step:
     return Step(Next.WAIT, "nothing to do but watch")
 
 
-def _verify(
-    ticket: Ticket, proposals: Sequence[ActionProposal], now: datetime, verify_seconds: float
-) -> Step:
-    if ticket.phase is not TicketPhase.VERIFYING:
+def _verify(ticket: Ticket, now: datetime, verify_seconds: float) -> Step:
+    if ticket.phase is not TicketPhase.VERIFYING or ticket.phase_since is None:
         return Step(Next.VERIFY)
-    ended = max(proposal.updated_at or proposal.proposed_at for proposal in proposals)
-    if now - ended > timedelta(seconds=verify_seconds):
+    if now - ticket.phase_since > timedelta(seconds=verify_seconds):
         reason = f"the problem is still there {verify_seconds:g} s after the remedy ended"
         return Step(Next.ESCALATE, reason)
     return Step(Next.WAIT)

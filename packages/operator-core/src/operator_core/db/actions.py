@@ -52,9 +52,10 @@ class ActionDB(Store):
         limit: int = ALL_ROWS,
     ) -> list[ActionProposal]:
         """Return proposals in order of id; each filter narrows the list."""
+        narrow = (ticket_id, workflow_id, subject) == (None, None, None) and status is not None
         found = await self._read(
             lambda tx: tx.all(
-                "proposal.list",
+                "proposal.list_by_status" if narrow else "proposal.list",
                 status=ActionStatus(status).value if status else None,
                 ticket_id=ticket_id,
                 workflow_id=workflow_id,

@@ -24,6 +24,7 @@ from operator_core.errors import (
     ConstraintError,
     LimitError,
     LostLeaseError,
+    RequestError,
     TransitionError,
 )
 from operator_core.types import JsonObject
@@ -31,12 +32,13 @@ from operator_core.types import JsonObject
 
 @dataclass(frozen=True)
 class ClaimTerms:
-    """On what terms an executor claims."""
+    """On what terms an executor claims; ``subject`` is the one it acts on, where it has a name."""
 
     owner: str
     ledger_id: str
     lease_seconds: float
     require_approval: bool
+    subject: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,13 @@ def claim(tx: Tx, proposal_id: int, terms: ClaimTerms, stamp: Stamp) -> Attempt:
         NotFoundError: there is no such proposal.
         RefusedError: the gate is closed (mode, kill switch, approval, not due, a limit).
         ConflictError: it is not validated, or its workflow has ended.
+        RequestError: it is for another subject than the executor's.
     """
     proposal = rows.proposal(changes.get(tx, "proposal", proposal_id))
+    if None not in (proposal.subject, terms.subject) and proposal.subject != terms.subject:
+        raise RequestError(
+            f"Proposal {proposal_id} is for subject {proposal.subject!r}, not {terms.subject!r}."
+        )
     facts = _facts(tx, proposal, stamp.now)
     refused = refusal(proposal, facts, require_approval=terms.require_approval)
     if refused is not None:
@@ -186,6 +193,7 @@ def _fail(tx: Tx, attempt: Attempt, ending: Ending, stamp: Stamp) -> Row:
     changes.apply(tx, attempt.proposal_id, change, stamp)
     row = proposals.count_failure(tx, attempt.proposal_id, ending.message, stamp)
     if ending.next_retry_at is None:
+        tx.run("proposal.set_counted", id=row["id"], counted=1, now=stamp.text)
         proposals.tell_exhausted(tx, row, ending.message, stamp)
         return row
     return proposals.set_next_retry(tx, row["id"], ending.next_retry_at, stamp, counted=True)
@@ -245,6 +253,13 @@ class Hold:
     owned: bool
     cancel_requested: bool
     killed: bool
+
+    @property
+    def why(self) -> str:
+        """Why it is asked to stop; empty: it is not."""
+        if self.killed:
+            return "kill switch"
+        return "cancel requested" if self.cancel_requested else ""
 
 
 def look(tx: Tx, attempt: Attempt) -> Hold:

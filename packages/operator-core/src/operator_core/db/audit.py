@@ -7,9 +7,11 @@ changed, added or taken away later breaks the chain from there on.
 import hashlib
 import json
 
+from operator_core.actions.readable import readable
 from operator_core.actions.types import AuditEvent
 from operator_core.clock import to_text
 from operator_core.db.engine import Row, Tx
+from operator_core.types import JsonObject
 
 GENESIS = "0" * 64
 """What stands where a chain has no row before."""
@@ -42,10 +44,18 @@ def append(tx: Tx, event: AuditEvent) -> None:
         "ticket_id": event.ticket_id,
         "workflow_id": event.workflow_id,
         "proposal_id": event.proposal_id,
-        "event_data": json.dumps(event.event_data, sort_keys=True, default=str),
+        "event_data": _text(event.event_data),
         "prev_hash": head["hash"] if head else GENESIS,
     }
     tx.run("audit.insert", hash=row_hash(row), **row)
+
+
+def _text(data: JsonObject) -> str:
+    """Return the JSON of what an event says; what is no JSON is told in words, never lost."""
+    try:
+        return json.dumps(data, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return json.dumps(readable(data), sort_keys=True)
 
 
 def row_hash(row: Row) -> str:

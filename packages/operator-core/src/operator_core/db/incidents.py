@@ -85,6 +85,8 @@ def resolve(tx: Tx, ticket_id: int, resolution: str, stamp: Stamp) -> Row:
         proposals.cancel_workflow(tx, workflow["id"], reason, stamp)
     for proposal in tx.all("proposal.not_started_of_ticket", ticket_id=ticket_id):
         proposals.cancel(tx, proposal["id"], reason, stamp)
+    for failed in tx.all("proposal.waiting_retry_of_ticket", ticket_id=ticket_id):
+        proposals.set_next_retry(tx, failed["id"], None, stamp)
     return row
 
 

@@ -28,6 +28,14 @@ class Ledger:
         self.clock = clock
         self._wakes: set[asyncio.Event] = set()
 
+    def told_by(self, clock: Clock) -> "Ledger":
+        """Return the same open ledger with another source of time."""
+        if clock is self.clock:
+            return self
+        view = Ledger(self.engine, self.ledger_id, clock)
+        view._wakes = self._wakes
+        return view
+
     async def write(self, work: Callable[[Tx], T]) -> T:
         """Run work in a transaction, durable on return, and wake who waits for changes."""
         result = await self.engine.write(work)
@@ -106,8 +114,8 @@ class LedgerUse:
                 ledgers.by_path[path] = _Shared(await open_ledger(path, self._clock))
             shared = ledgers.by_path[path]
             shared.users += 1
-        self._path, self._ledger = path, shared.ledger
-        return shared.ledger
+        self._path, self._ledger = path, shared.ledger.told_by(self._clock)
+        return self._ledger
 
     async def __aexit__(self, *_: object) -> None:
         """Leave the ledger; its last user closes it."""
@@ -115,12 +123,16 @@ class LedgerUse:
             return
         path, self._path, self._ledger = self._path, None, None
         ledgers = _LOOPS[asyncio.get_running_loop()]
-        async with ledgers.lock:
-            shared = ledgers.by_path[path]
-            shared.users -= 1
-            if shared.users == 0:
-                del ledgers.by_path[path]
-                await shared.ledger.engine.close()
+        ledgers.by_path[path].users -= 1
+        await asyncio.shield(_close_unused(ledgers, path))
+
+
+async def _close_unused(ledgers: _OpenLedgers, path: Path) -> None:
+    async with ledgers.lock:
+        shared = ledgers.by_path.get(path)
+        if shared is not None and shared.users == 0:
+            del ledgers.by_path[path]
+            await shared.ledger.engine.close()
 
 
 async def open_ledger(path: Path, clock: Clock = SYSTEM_CLOCK) -> Ledger:
@@ -130,8 +142,16 @@ async def open_ledger(path: Path, clock: Clock = SYSTEM_CLOCK) -> Ledger:
         LedgerError: it cannot be used; the message says what to do.
     """
     engine = await SqliteEngine.open(path, to_text(clock.now()))
-    row = await engine.read(lambda tx: tx.one("ledger.get"))
-    if row is None:
+    try:
+        ledger_id = await engine.read(_ledger_id)
+    except BaseException:
         await engine.close()
-        raise LedgerCorruptError(f"{path} has no ledger id. Restore a backup.")
-    return Ledger(engine, row["ledger_id"], clock)
+        raise
+    return Ledger(engine, ledger_id, clock)
+
+
+def _ledger_id(tx: Tx) -> str:
+    row = tx.one("ledger.get")
+    if row is None:
+        raise LedgerCorruptError("The ledger has no id. Restore a backup.")
+    return str(row["ledger_id"])

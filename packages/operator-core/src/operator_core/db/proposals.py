@@ -15,7 +15,7 @@ from operator_core.clock import to_text
 from operator_core.db import changes, rows
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx
-from operator_core.errors import ConstraintError, RequestError, TransitionError
+from operator_core.errors import ConflictError, ConstraintError, RequestError, TransitionError
 
 _DIRECT: dict[ActionStatus, tuple[ActionEvent, Params]] = {
     ActionStatus.VALIDATED: (
@@ -43,6 +43,7 @@ def create(tx: Tx, model: ActionProposal, stamp: Stamp) -> Row:
     Raises:
         RequestError: it is executing (only a claim makes that), or its parameters are no JSON.
         NotFoundError: it names a ticket, workflow or proposal that does not exist.
+        ConflictError: its workflow is approved, has started or has ended.
     """
     if model.status is ActionStatus.EXECUTING:
         raise RequestError("A proposal cannot be created executing; only a claim starts it.")
@@ -57,14 +58,21 @@ def create(tx: Tx, model: ActionProposal, stamp: Stamp) -> Row:
 
 
 def _require_links(tx: Tx, model: ActionProposal) -> None:
+    """Whoever approved a workflow approved the steps it had, so nobody adds one later."""
     links = {
         "ticket": model.ticket_id,
         "workflow": model.workflow_id,
         "proposal": model.depends_on_proposal_id,
     }
     for kind, row_id in links.items():
-        if row_id is not None:
-            changes.get(tx, kind, row_id)
+        if row_id is None:
+            continue
+        row = changes.get(tx, kind, row_id)
+        if kind == "workflow" and (row["approved_at"] or row["status"] != WorkflowStatus.PENDING):
+            raise ConflictError(
+                f"Workflow {row_id} is approved, has started or has ended: it gets no further "
+                "step. Propose another workflow."
+            )
 
 
 def create_chain(tx: Tx, head: Params, steps: list[ActionProposal], stamp: Stamp) -> Row:
@@ -185,7 +193,9 @@ def set_next_retry(
     data = {"next_retry_at": text, "retry_count": row["retry_count"]}
     params: Params = {"next_retry_at": text, "failure_counted": int(counted)}
     change = Change("proposal.set_next_retry", event, data, params)
-    return changes.apply(tx, proposal_id, change, stamp)
+    changed = changes.apply(tx, proposal_id, change, stamp)
+    settle_workflow(tx, changed, stamp)
+    return changed
 
 
 def reset_for_retry(tx: Tx, proposal_id: int, stamp: Stamp) -> Row:
@@ -207,8 +217,9 @@ def schedule_retry(
     """
     row = changes.get(tx, "proposal", proposal_id)
     if row["failure_counted"]:
-        tx.one("proposal.failure_known", id=proposal_id, now=stamp.text)
-        return rows.time_or_none(row["next_retry_at"])
+        due = rows.time_or_none(row["next_retry_at"])
+        tx.run("proposal.set_counted", id=proposal_id, counted=int(due is None), now=stamp.text)
+        return due
     row = count_failure(tx, proposal_id, error, stamp)
     due = retry_at(row["retry_count"], row["max_retries"])
     if due is not None:
@@ -278,7 +289,8 @@ def settle_workflow(tx: Tx, step: Row, stamp: Stamp) -> None:
 
 
 def _step(row: Row) -> Step:
-    return Step(ActionStatus(row["status"]), retry_waits=row["next_retry_at"] is not None)
+    waits = row["next_retry_at"] is not None and row["retry_count"] < row["max_retries"]
+    return Step(ActionStatus(row["status"]), retry_waits=waits)
 
 
 def _cancel_rest(tx: Tx, workflow_id: int, reason: str, stamp: Stamp) -> None:
@@ -286,3 +298,5 @@ def _cancel_rest(tx: Tx, workflow_id: int, reason: str, stamp: Stamp) -> None:
     for row in tx.all("proposal.list_of_workflow", workflow_id=workflow_id):
         if row["status"] in (ActionStatus.PROPOSED, ActionStatus.VALIDATED):
             changes.apply(tx, row["id"], change, stamp)
+        elif row["status"] == ActionStatus.FAILED and row["next_retry_at"] is not None:
+            set_next_retry(tx, row["id"], None, stamp)

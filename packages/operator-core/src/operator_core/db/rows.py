@@ -66,7 +66,7 @@ def to_json(value: object) -> str:
 def proposal(row: Row) -> ActionProposal:
     """Return a proposal."""
     fields = {name: row[name] for name in ActionProposal.model_fields}
-    for name in (*_PROPOSAL_TIMES, "lease_expires_at", "updated_at"):
+    for name in (*_PROPOSAL_TIMES, "lease_expires_at"):
         fields[name] = time_or_none(row[name])
     fields |= {
         "action_type": ActionType(row["action_type"]),
@@ -155,7 +155,7 @@ def audit_event(row: Row) -> AuditEvent:
 def ticket(row: Row) -> Ticket:
     """Return a ticket."""
     fields = {name: row[name] for name in Ticket.model_fields}
-    for name in ("acknowledged_at", "diagnosed_at", "resolved_at"):
+    for name in ("phase_since", "acknowledged_at", "diagnosed_at", "resolved_at"):
         fields[name] = time_or_none(row[name])
     fields |= {
         "severity": Severity(row["severity"]),

@@ -110,14 +110,14 @@ def cancel_pending(tx: Tx, reason: str, stamp: Stamp) -> KillReport:
     """Cancel all that waits: proposals, scheduled ones, workflows, and retries."""
     workflows = tuple(row["id"] for row in tx.all("workflow.unfinished"))
     pending = tuple(row["id"] for row in tx.all("proposal.pending"))
+    retries = tuple(row["id"] for row in tx.all("proposal.waiting_retry"))
     for workflow_id in workflows:
         proposals.cancel_workflow(tx, workflow_id, reason, stamp)
     change = Change("proposal.cancel", "proposal_cancelled", {"reason": reason})
     for row in tx.all("proposal.pending"):
         changes.apply(tx, row["id"], change, stamp)
-    retries = tuple(row["id"] for row in tx.all("proposal.waiting_retry"))
-    for proposal_id in retries:
-        proposals.set_next_retry(tx, proposal_id, None, stamp)
+    for row in tx.all("proposal.waiting_retry"):  # those of workflows are dropped already
+        proposals.set_next_retry(tx, row["id"], None, stamp)
     return KillReport(pending, retries, workflows)
 
 

@@ -8,6 +8,7 @@ from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Tx
 from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
+from operator_core.errors import RequestError
 
 T = TypeVar("T")
 
@@ -48,6 +49,8 @@ class Store:
         await self._use.__aexit__(kind, error, trace)
 
     def _stamp(self, actor: str) -> Stamp:
+        if not actor.strip():
+            raise RequestError("Say who does it: an empty name answers for nothing.")
         return Stamp(actor, self.ledger.clock.now())
 
     async def _write(self, work: Callable[[Tx], T]) -> T:

@@ -117,6 +117,7 @@ class Ticket(BaseModel):
     severity: Severity = Severity.WARNING
     status: TicketStatus = TicketStatus.OPEN
     phase: TicketPhase | None = None
+    phase_since: Moment | None = None
     held: bool = False
     held_by: str | None = None
     hold_reason: str | None = None

@@ -48,6 +48,7 @@ class DemoOptions:
         person: who approves.
         ask: asks a person whether to approve; None: the demo approves by itself.
         limit_seconds: how long the whole repair may take.
+        keep_cluster: leave the cluster running after a good end.
     """
 
     folder: Path
@@ -55,6 +56,7 @@ class DemoOptions:
     person: str
     ask: Ask | None = None
     limit_seconds: float = 120.0
+    keep_cluster: bool = False
 
     @property
     def ledger_path(self) -> Path:
@@ -84,8 +86,10 @@ async def run_demo(plugin: SubjectPlugin, options: DemoOptions, tell: Tell) -> N
                     tell(Telling("fault", line))
                 await _repair(ledger, agent, options, tell)
                 tell(Telling("proof", await _proof(cluster)))
-    finally:
+    except BaseException:
         await cluster.stop()
+        raise
+    await _leave(cluster, options)
 
 
 async def resume_demo(plugin: SubjectPlugin, options: DemoOptions, tell: Tell) -> None:
@@ -99,7 +103,19 @@ async def resume_demo(plugin: SubjectPlugin, options: DemoOptions, tell: Tell) -
         async with LedgerUse(options.ledger_path) as ledger, _Agent(options, tell) as agent:
             await _repair(ledger, agent, options, tell)
             tell(Telling("proof", await _proof(cluster)))
-    finally:
+    except BaseException:
+        await cluster.stop()
+        raise
+    await _leave(cluster, options)
+
+
+async def stop_demo(plugin: SubjectPlugin, folder: Path) -> None:
+    """End the cluster of a demo that was left running."""
+    await plugin.demo(folder).stop()
+
+
+async def _leave(cluster: DemoCluster, options: DemoOptions) -> None:
+    if not options.keep_cluster:
         await cluster.stop()
 
 

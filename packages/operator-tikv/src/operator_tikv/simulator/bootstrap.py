@@ -21,6 +21,7 @@ HOT_REGIONS_SHARE: Final = 0.05
 HOT_WEIGHT: Final = 6.0
 SMALLEST_MIB: Final = 60
 LARGEST_MIB: Final = 140
+CANDIDATES: Final = 8
 _KEYS_PER_MIB: Final = 8_000
 _TABLE_ID_SIGN: Final = 1 << 63
 
@@ -117,7 +118,7 @@ def _add_region(world: World, spec: ClusterSpec, kv_ids: list[int], index: int) 
     first = index % len(kv_ids)
     turned = kv_ids[first:] + kv_ids[:first]
     size_mib = world.rng.randint(SMALLEST_MIB, LARGEST_MIB)
-    mixed = world.rng.sample(turned[1:], len(turned) - 1)
+    mixed = world.rng.sample(turned[1:], min(len(turned) - 1, CANDIDATES))
     others = sorted(mixed, key=world.raft.region_size_mib)[: spec.replicas - 1]
     peers = tuple(Peer(world.next_id(), store_id) for store_id in sorted([turned[0], *others]))
     leader = next(peer for peer in peers if peer.store_id == turned[0])

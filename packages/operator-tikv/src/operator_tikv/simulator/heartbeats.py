@@ -129,9 +129,8 @@ def on_region_heartbeats(world: World, args: tuple[int, ...]) -> None:
     election_number, phase = args
     if election_number != world.pd.election_number:
         return
-    for region in list(world.raft):
-        if region_phase(region.region_id) == phase:
-            report_region(world, region.region_id)
+    for region_id in world.pd.reload_phases[phase]:
+        report_region(world, region_id)
 
 
 def region_phase(region_id: int) -> int:
@@ -152,6 +151,10 @@ def forget_reports(world: World) -> None:
     for region in list(world.pd.regions):
         world.pd.regions.put(replace(region, leader_peer_id=0, down=(), pending=()))
     world.pd.unreported = {region.region_id for region in world.pd.regions}
+    phases: list[list[int]] = [[] for _ in range(int(REGION_HEARTBEAT_SECONDS))]
+    for region in world.pd.regions:
+        phases[region_phase(region.region_id)].append(region.region_id)
+    world.pd.reload_phases = phases
     for store in world.stores.values():
         store.stats = None
         store.last_heartbeat_seconds = store.persisted_heartbeat_seconds

@@ -38,6 +38,16 @@ def region_flow(world: World, region: Region, at_seconds: float) -> Flow:
     return Flow(written, read, written // BYTES_PER_KEY, read // BYTES_PER_KEY, read // (64 * MIB))
 
 
+def store_rates(world: World, store_id: int, at_seconds: float) -> tuple[float, float]:
+    """Bytes a second that all peers of a store write, and that its leaders read."""
+    minute = int(at_seconds) // INTERVAL_SECONDS
+    noise = 1.0 + _NOISE_SHARE * (_fraction(world.seed, store_id, minute) - 0.5)
+    scale = noise * world.load.factor / world.load.total_weight
+    written = world.load.write_bytes_per_second * world.pd.regions.weight(store_id) * scale
+    read = world.load.read_bytes_per_second * world.pd.regions.leader_weight(store_id) * scale
+    return round(max(0.0, written), 1), round(max(0.0, read), 1)
+
+
 def used_bytes(world: World, store: Store) -> int:
     """What a store's data takes on its disk."""
     return world.raft.region_size_mib(store.store_id) * MIB + store.disk.garbage_bytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from operator_tikv.simulator import failover, filters, heartbeats, limits, schedulers
-from operator_tikv.simulator.load import region_flow
+from operator_tikv.simulator.load import store_rates
 from operator_tikv.simulator.model import MetaState, NodeState
 from operator_tikv.simulator.region_status import CHECKS, regions_of
 
@@ -141,7 +141,7 @@ def _totals(world: World, store: Store) -> dict[str, float]:
 
 def _figures(world: World, store: Store) -> dict[str, float]:
     stats, regions, store_id = store.stats, world.pd.regions, store.store_id
-    written, read = _rates(world, store_id)
+    written, read = store_rates(world, store_id, world.now_seconds)
     return {
         "region_score": filters.region_score(world, store),
         "leader_score": filters.leader_score(world, store),
@@ -157,24 +157,8 @@ def _figures(world: World, store: Store) -> dict[str, float]:
     }
 
 
-def _rates(world: World, store_id: int) -> tuple[float, float]:
-    """Bytes written by all peers of a store and read from its leaders, a second."""
-    led = set(world.pd.regions.led_by(store_id))
-    written = read = 0
-    for region_id in world.pd.regions.on_store(store_id):
-        region = world.pd.regions.get(region_id)
-        if region is not None:
-            flow = region_flow(world, region, world.now_seconds)
-            written += flow.written_bytes
-            read += flow.read_bytes if region_id in led else 0
-    return written / MINUTE_SECONDS, read / MINUTE_SECONDS
-
-
 def _counter_samples(world: World) -> Iterator[Sample]:
     for (metric, first, second), value in sorted(world.pd.counters.items()):
         names = COUNTER_LABELS[metric]
         labels = {name: text for name, text in zip(names, (first, second), strict=True) if name}
         yield metric, labels, float(value)
-
-
-MINUTE_SECONDS: Final = 60

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from operator_tikv.simulator.journal import Journal
 
 HOST: Final = "127.0.0.1"
+GRACEFUL_REAL_SECONDS: Final = 2
 TICK_REAL_SECONDS: Final = 0.05
 MARK_REAL_SECONDS: Final = 5.0
 PARENT_CHECK_REAL_SECONDS: Final = 0.5
@@ -99,6 +100,7 @@ async def serve(
         date_header=False,
         server_header=False,
         lifespan="off",
+        timeout_graceful_shutdown=GRACEFUL_REAL_SECONDS,
     )
     server = _Server(settings, announce)
     _stop_on_signals(server)

@@ -26,6 +26,8 @@ class RegionTable:
         self._led_by_store: defaultdict[int, dict[int, None]] = defaultdict(dict)
         self._size_mib: defaultdict[int, int] = defaultdict(int)
         self._led_size_mib: defaultdict[int, int] = defaultdict(int)
+        self._weight: defaultdict[int, float] = defaultdict(float)
+        self._led_weight: defaultdict[int, float] = defaultdict(float)
         self._starts: list[tuple[str, int]] | None = None
 
     def __len__(self) -> int:
@@ -74,6 +76,14 @@ class RegionTable:
         """Sum the approximate sizes of the leaders on a store, in MiB."""
         return self._led_size_mib[store_id]
 
+    def weight(self, store_id: int) -> float:
+        """Sum the shares of the load of the peers on a store."""
+        return self._weight[store_id]
+
+    def leader_weight(self, store_id: int) -> float:
+        """Sum the shares of the load of the leaders on a store."""
+        return self._led_weight[store_id]
+
     def containing(self, key_hex: str) -> Region | None:
         """Find the region of a key (upper-case hex of the encoded key)."""
         starts = self._sorted_starts()
@@ -93,16 +103,20 @@ class RegionTable:
         for peer in region.peers:
             self._by_store[peer.store_id][region.region_id] = None
             self._size_mib[peer.store_id] += region.size_mib
+            self._weight[peer.store_id] += region.weight
         store_id = region.leader_store_id
         if store_id:
             self._led_by_store[store_id][region.region_id] = None
             self._led_size_mib[store_id] += region.size_mib
+            self._led_weight[store_id] += region.weight
 
     def _unindex(self, region: Region) -> None:
         for peer in region.peers:
             self._by_store[peer.store_id].pop(region.region_id, None)
             self._size_mib[peer.store_id] -= region.size_mib
+            self._weight[peer.store_id] -= region.weight
         store_id = region.leader_store_id
         if store_id:
             self._led_by_store[store_id].pop(region.region_id, None)
             self._led_size_mib[store_id] -= region.size_mib
+            self._led_weight[store_id] -= region.weight

@@ -69,6 +69,7 @@ class Pd:
     slow_evicted: dict[int, float] = field(default_factory=dict)
     counters: dict[tuple[str, str, str], int] = field(default_factory=dict)
     unreported: set[int] = field(default_factory=set)
+    reload_phases: list[list[int]] = field(default_factory=list)
     loaded_at_seconds: float = 0.0
     tick_number: int = 0
     tick_interval_seconds: float = 0.1

@@ -104,7 +104,8 @@ WHERE id = :id AND status = 'executing' AND fence = :fence AND owner = :owner AN
 -- name: proposal.take_over
 UPDATE action_proposals
 SET owner = :owner, lease_expires_at = :lease_expires_at, fence = fence + 1, updated_at = :now
-WHERE id = :id AND status = 'executing' AND fence = :fence
+WHERE id = :id AND status = 'executing' AND fence = :fence AND in_doubt = 0
+  AND (lease_expires_at IS NULL OR lease_expires_at <= :now)
 RETURNING *
 
 -- name: proposal.request_cancel
@@ -163,10 +164,9 @@ SET next_retry_at = :next_retry_at, failure_counted = :failure_counted, updated_
 WHERE id = :id AND status = 'failed'
 RETURNING *
 
--- name: proposal.failure_known
-UPDATE action_proposals SET failure_counted = 0, updated_at = :now
+-- name: proposal.set_counted
+UPDATE action_proposals SET failure_counted = :counted, updated_at = :now
 WHERE id = :id AND status = 'failed'
-RETURNING *
 
 -- name: proposal.ready
 SELECT p.* FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
@@ -216,6 +216,12 @@ WHERE status = 'failed' AND next_retry_at IS NOT NULL ORDER BY id
 SELECT p.* FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
 WHERE p.ticket_id = :ticket_id AND p.status IN ('proposed', 'validated')
   AND (w.id IS NULL OR w.status = 'pending')
+ORDER BY p.id
+
+-- name: proposal.waiting_retry_of_ticket
+SELECT p.* FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
+WHERE p.ticket_id = :ticket_id AND p.status = 'failed' AND p.next_retry_at IS NOT NULL
+  AND w.id IS NULL
 ORDER BY p.id
 
 -- name: proposal.unfinished_of_ticket
@@ -393,7 +399,8 @@ RETURNING *
 
 -- name: ticket.diagnose
 UPDATE tickets
-SET status = 'diagnosed', diagnosed_at = :now, phase = :phase, updated_at = :now
+SET status = 'diagnosed', diagnosed_at = :now, phase = :phase, phase_since = :now,
+    updated_at = :now
 WHERE id = :id AND status IN ('open', 'acknowledged', 'diagnosed')
 RETURNING *
 
@@ -420,7 +427,7 @@ WHERE id = :id AND status <> 'resolved' AND held <> :held
 RETURNING *
 
 -- name: ticket.set_phase
-UPDATE tickets SET phase = :phase, updated_at = :now
+UPDATE tickets SET phase = :phase, phase_since = :now, updated_at = :now
 WHERE id = :id AND status <> 'resolved'
 RETURNING *
 

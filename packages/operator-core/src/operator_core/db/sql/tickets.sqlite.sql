@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS tickets (
     status TEXT NOT NULL DEFAULT 'open'
         CHECK (status IN ('open', 'acknowledged', 'diagnosed', 'resolved')),
     phase TEXT CHECK (phase IN ('acting', 'verifying', 'escalated')),
+    phase_since TEXT,
     held INTEGER NOT NULL DEFAULT 0 CHECK (held IN (0, 1)),
     held_by TEXT,
     hold_reason TEXT,

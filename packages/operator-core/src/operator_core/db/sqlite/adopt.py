@@ -5,6 +5,7 @@ are gone become NULL, records of proposals that are gone are set aside; both are
 """
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from operator_core.actions.types import AuditEvent
 from operator_core.clock import from_text
 from operator_core.db import audit
 from operator_core.db.engine import Row, Tx
+from operator_core.db.schema import Migration
 from operator_core.db.sqlite import old_rows
 
 _MOVED = ("tickets", "workflows", "action_proposals", "action_records")
@@ -36,8 +38,14 @@ class OldTables:
     highest_ids: dict[str, int]
 
 
-def set_aside(connection: sqlite3.Connection) -> OldTables:
-    """Read the tables of an older file and drop them, to make room for the present ones."""
+def set_aside(connection: sqlite3.Connection, steps: Iterable[Migration]) -> OldTables:
+    """Read the tables of an older file and drop them, to make room for the present ones.
+
+    A table that only happens to have a name which is ours now is kept under another name.
+    """
+    for table in re.findall(r"CREATE TABLE (\w+)", "".join(step.sql for step in steps)):
+        if table not in _MOVED:
+            _rename(connection, table)
     rows: dict[str, list[Row]] = {}
     highest: dict[str, int] = {}
     for table in _MOVED:
@@ -47,11 +55,22 @@ def set_aside(connection: sqlite3.Connection) -> OldTables:
     return OldTables(rows, highest)
 
 
+def _rename(connection: sqlite3.Connection, table: str) -> None:
+    named = "SELECT type, name FROM sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL"
+    for part in connection.execute(named, (table,)).fetchall():
+        if part["type"] == "table":
+            connection.execute(f"ALTER TABLE {table} RENAME TO older_{table}")
+        else:
+            connection.execute(f'DROP {part["type"]} "{part["name"]}"')
+
+
 def bring_back(connection: sqlite3.Connection, tx: Tx, old: OldTables, now: str) -> None:
     """Write the rows of an older file into the present tables."""
     ids = {table: {row["id"] for row in rows} for table, rows in old.rows.items()}
     for table in _MOVED:
+        before = {row["id"]: row for row in old.rows[table]}
         for row in _converted(table, old.rows[table], now):
+            _tell_unknown(tx, table, before[row["id"]], row, now)
             if table == "action_records" and row["proposal_id"] not in ids["action_proposals"]:
                 _keep_orphan(connection, tx, row, now)
                 continue
@@ -101,6 +120,16 @@ def _keep_sequence(connection: sqlite3.Connection, table: str, highest: int) -> 
     connection.execute("DELETE FROM sqlite_sequence WHERE name = ? AND seq < ?", (table, highest))
     if _highest_id(connection, table) < highest:
         connection.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (table, highest))
+
+
+def _tell_unknown(tx: Tx, table: str, before: Row, row: Row, now: str) -> None:
+    """Keep in the audit what an older row said in columns that nobody knows any more."""
+    unknown = {
+        name: value for name, value in before.items() if name not in row and value is not None
+    }
+    if unknown and table != "tickets":  # those have a column for it
+        data = {"table": table, "id": row["id"], "columns": unknown}
+        _tell(tx, "older_columns_kept", data, now)
 
 
 def _unlink(tx: Tx, table: str, row: Row, ids: dict[str, set[int]], now: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from operator_core.db.sqlite.tx import patiently, translate
-from operator_core.db.sqlite.upgrade import upgrade
+from operator_core.db.sqlite.upgrade import require_ledger, upgrade
 from operator_core.errors import LedgerUnavailableError
 
 _BUSY_HANDLER_SECONDS = 0.5
@@ -30,6 +30,7 @@ def connect(path: Path, now: str) -> sqlite3.Connection:
     connection = _open(path)
     try:
         connection.row_factory = _row
+        patiently(lambda: require_ledger(connection))  # before the first byte is written
         patiently(lambda: _pragma(connection, "journal_mode=WAL"))
         patiently(lambda: _pragma(connection, "synchronous=FULL"))
         upgrade(connection, now)

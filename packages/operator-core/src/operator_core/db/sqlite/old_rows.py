@@ -6,8 +6,9 @@ Times without a zone were written in local time, except SQLite's own ``CURRENT_T
 
 import json
 from datetime import UTC, datetime
+from enum import StrEnum
 
-from operator_core.actions.types import ActionStatus, WorkflowStatus
+from operator_core.actions.types import ActionStatus, ActionType, WorkflowStatus
 from operator_core.clock import to_text
 from operator_core.db.engine import Row
 from operator_core.monitor.types import TicketStatus
@@ -38,7 +39,7 @@ def moment(text: object, otherwise: str | None = None) -> str | None:
     """Return an old text of a time in the present form; the default where it is none."""
     try:
         parsed = datetime.fromisoformat(str(text))
-    except ValueError:
+    except (ValueError, OverflowError):
         return otherwise
     if parsed.tzinfo is None and " " in str(text):
         parsed = parsed.replace(tzinfo=UTC)
@@ -75,14 +76,17 @@ def workflow(old: Row, now: str) -> Row:
 
 
 def proposal(old: Row, now: str) -> Row:
-    """Return a proposal's row. One that was executing has no owner any more: it is in doubt."""
-    status = _member(old.get("status"), ActionStatus, ActionStatus.PROPOSED)
+    """Return a proposal's row. One that was executing has no owner any more: it is in doubt.
+
+    A state that nobody knows may mean a refusal, so such a row never runs.
+    """
+    status = _member(old.get("status"), ActionStatus, ActionStatus.CANCELLED)
     texts = ("approved_by", "rejected_by", "rejection_reason", "last_error")
     links = ("ticket_id", "workflow_id", "depends_on_proposal_id")
     return {
         "id": old["id"],
         "action_name": old.get("action_name") or "unknown",
-        "action_type": old.get("action_type") or "subject",
+        "action_type": _member(old.get("action_type"), ActionType, ActionType.SUBJECT),
         "parameters": json_object(old.get("parameters")) or "{}",
         "reason": old.get("reason") or "",
         "status": status,
@@ -107,7 +111,7 @@ def record(old: Row, now: str) -> Row:
         "proposal_id": old["proposal_id"],
         "started_at": moment(old.get("started_at")),
         "completed_at": moment(old.get("completed_at")),
-        "success": success,
+        "success": None if success is None else int(bool(success)),
         "outcome": None if success is None else ("succeeded" if success else "failed"),
         "error_message": old.get("error_message"),
         "result_data": json_object(old.get("result_data")),
@@ -165,7 +169,7 @@ def _ticket_status(old: Row) -> str:
 
 def _member(
     value: object,
-    words: type[ActionStatus] | type[WorkflowStatus] | type[TicketStatus] | type[Severity],
+    words: type[StrEnum],
     otherwise: str,
 ) -> str:
     known = {word.value for word in words}

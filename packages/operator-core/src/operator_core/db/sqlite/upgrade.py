@@ -16,8 +16,36 @@ _RECORD_TABLE = """
 CREATE TABLE schema_migrations (
     version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL)
 """
-_OURS = frozenset({"tickets", "action_proposals"})
 _PRESENT = frozenset({"tickets", "action_proposals", "safety", "ledger", "audit_log"})
+
+
+def require_ledger(connection: sqlite3.Connection) -> None:
+    """Return only for an empty file or a ledger that this version knows; nothing is written.
+
+    Raises:
+        LedgerVersionError: the file was written by a newer version.
+        LedgerCorruptError: the file is some other program's database.
+    """
+    if not _is_ours(connection):
+        raise LedgerCorruptError(
+            "The file is a database of another program, not a ledger. It was not changed. Name "
+            "another with --db."
+        )
+    known, present = migrations(NAME)[-1].version, _version(connection)
+    if present > known:
+        raise LedgerVersionError(
+            f"The ledger has schema version {present}, this Operator knows {known}. "
+            "Upgrade Operator; the ledger was not changed."
+        )
+
+
+def _is_ours(connection: sqlite3.Connection) -> bool:
+    """Other programs have tables named tickets or schema_migrations too."""
+    tables = _tables(connection)
+    if "tickets" in tables and "action_proposals" not in tables:
+        columns = {row["name"] for row in connection.execute("PRAGMA table_info(tickets)")}
+        return "violation_key" in columns or columns == {"id"}
+    return not tables or "action_proposals" in tables
 
 
 def upgrade(connection: sqlite3.Connection, now: str) -> None:
@@ -31,6 +59,7 @@ def upgrade(connection: sqlite3.Connection, now: str) -> None:
         LedgerVersionError: the file was written by a newer version.
         LedgerCorruptError: the file is some other program's database.
     """
+    require_ledger(connection)
     steps = migrations(NAME)
     if _version(connection) == steps[-1].version:
         return
@@ -44,13 +73,11 @@ def upgrade(connection: sqlite3.Connection, now: str) -> None:
 
 
 def _upgrade(connection: sqlite3.Connection, steps: tuple[Migration, ...], now: str) -> None:
-    present = _version(connection)  # again, now that nobody else can write
-    if present > steps[-1].version:
-        raise LedgerVersionError(
-            f"The ledger has schema version {present}, this Operator knows {steps[-1].version}. "
-            "Upgrade Operator; the ledger was not changed."
-        )
-    old = adopt.set_aside(connection) if present == 0 and _is_older_file(connection) else None
+    require_ledger(connection)  # again, now that nobody else can write
+    present = _version(connection)
+    old = (
+        adopt.set_aside(connection, steps) if present == 0 and _is_older_file(connection) else None
+    )
     made_by_hand = present == 0 and _tables(connection) >= _PRESENT
     if present == 0:
         connection.execute(_RECORD_TABLE)
@@ -84,10 +111,6 @@ def _version(connection: sqlite3.Connection) -> int:
 
 def _is_older_file(connection: sqlite3.Connection) -> bool:
     tables = _tables(connection)
-    if tables and not tables & _OURS:
-        raise LedgerCorruptError(
-            "The file is a database of another program, not a ledger. Name another with --db."
-        )
     return bool(tables) and not tables >= _PRESENT
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from operator_tikv.simulator.api import http
-from operator_tikv.simulator.load import BYTES_PER_KEY, INTERVAL_SECONDS, region_flow
+from operator_tikv.simulator.load import BYTES_PER_KEY, INTERVAL_SECONDS, region_flow, store_rates
 from operator_tikv.simulator.model import Role
 from operator_tikv.simulator.units import rfc3339_nano
 
@@ -97,16 +97,13 @@ def _bytes_per_second(world: World, region: Region, kind: str) -> float:
 
 def stores(world: World, _call: Call) -> Answer:
     """Bytes a second, by store."""
-    written = dict.fromkeys(map(str, world.stores), 0.0)
-    read = dict(written)
-    for region in world.pd.regions:
-        flow = region_flow(world, region, world.now_seconds)
-        for peer in region.peers:
-            if str(peer.store_id) in written:
-                written[str(peer.store_id)] += flow.written_bytes / INTERVAL_SECONDS
-        if region.leader is not None and str(region.leader_store_id) in read:
-            read[str(region.leader_store_id)] += flow.read_bytes / INTERVAL_SECONDS
-    return http.ok({"bytes-write-rate": written, "bytes-read-rate": read})
+    rates = {str(s): store_rates(world, s, world.now_seconds) for s in world.stores}
+    return http.ok(
+        {
+            "bytes-write-rate": {store: written for store, (written, _read) in rates.items()},
+            "bytes-read-rate": {store: read for store, (_written, read) in rates.items()},
+        }
+    )
 
 
 ROUTES: Final[list[tuple[str, str, Handler]]] = [

@@ -1,0 +1,1 @@
+"""The `operator` command: reads and changes the ledger, draws on the terminal."""

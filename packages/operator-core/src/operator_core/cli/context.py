@@ -1,0 +1,207 @@
+"""What every command shares: its global options, the ledger, and how it is run."""
+
+import inspect
+import json
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from operator_core import config
+from operator_core.cli.text import given
+from operator_core.errors import LedgerUnavailableError
+from operator_core.types import DEFAULT_PAGE_SIZE
+
+if TYPE_CHECKING:
+    from operator_core.cli.render import Draw
+
+Row = TypeVar("Row")
+
+Db = Annotated[
+    Path | None,
+    typer.Option("--db", help=f"The ledger's file ({config.LEDGER_VARIABLE} in the environment)."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+As = Annotated[
+    str | None, typer.Option("--as", help="Who acts; you, if not given.", metavar="NAME")
+]
+Id = Annotated[int, typer.Argument(min=1, max=2**63 - 1, metavar="ID", show_default=False)]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")]
+After = Annotated[
+    int, typer.Option("--after", min=0, max=2**63 - 1, help="Only ids greater than this.")
+]
+PAGE = DEFAULT_PAGE_SIZE
+
+Handler = Callable[..., Coroutine[object, object, None]]
+"""A command: takes a `Session` and its own options."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """The global options as far as somebody gave them."""
+
+    db: Path | None = None
+    person: str | None = None
+    json: bool = False
+    debug: bool = False
+
+    def updated(self, db: Path | None, person: str | None, *, as_json: bool) -> "Given":
+        """Return these options with those that stand further right."""
+        return replace(
+            self, db=db or self.db, person=person or self.person, json=as_json or self.json
+        )
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run of a command.
+
+    Attributes:
+        db_path: where the ledger lies.
+        person: who acts.
+        json: whether JSON is asked for.
+        debug: whether tracebacks are asked for.
+    """
+
+    db_path: Path
+    person: str
+    json: bool
+    debug: bool = False
+
+    def require_ledger(self) -> None:
+        """Return only where the ledger's file is there.
+
+        Raises:
+            LedgerUnavailableError: it is not.
+        """
+        if not self.db_path.exists():
+            raise LedgerUnavailableError(
+                f"No ledger at {self.db_path}: start with `operator up`, or name another with --db."
+            )
+
+
+def session_of(options: Given) -> Session:
+    """Return the session that the options describe.
+
+    Raises:
+        RequestError: ``--as`` is empty.
+    """
+    person = config.person() if options.person is None else given(options.person, "--as")
+    path = (options.db or config.ledger_path()).expanduser()
+    return Session(path, person, options.json, options.debug)
+
+
+def new_app() -> typer.Typer:
+    """Return an app for one command."""
+    return typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def new_group(text: str) -> typer.Typer:
+    """Return a group of commands that takes the global options too."""
+    app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+    @app.callback(help=text)
+    def remember(
+        context: typer.Context, db: Db = None, person: As = None, *, as_json: Json = False
+    ) -> None:
+        keep(context, db, person, as_json=as_json)
+
+    return app
+
+
+def keep(
+    context: typer.Context, db: Path | None, person: str | None, *, as_json: bool, debug: bool = False
+) -> Given:
+    """Remember global options for the commands to the right, and return all there are."""
+    before = context.obj if isinstance(context.obj, Given) else Given(debug=debug)
+    context.obj = before.updated(db, person, as_json=as_json)
+    return context.obj
+
+
+def command(
+    app: typer.Typer, name: str | None = None, *, ledger: bool = True
+) -> Callable[[Handler], Handler]:
+    """Register a coroutine function as a command; its docstring is the help.
+
+    Its parameters after the session become the command's own, and the global options are
+    added.
+
+    Args:
+        app: where it is registered.
+        name: the command's name; the function's if not given.
+        ledger: whether the ledger must be there already.
+    """
+
+    def register(handler: Handler) -> Handler:
+        def invoke(context: typer.Context, **values: object) -> None:
+            session = session_of(_taken(context, values))
+            if ledger:
+                session.require_ledger()
+            run(handler(session, **values))
+
+        invoke.__dict__["__signature__"] = _signature(handler)
+        app.command(name or handler.__name__, help=inspect.getdoc(handler))(invoke)
+        return handler
+
+    return register
+
+
+def _taken(context: typer.Context, values: dict[str, object]) -> Given:
+    """Take the global options out of a command's values."""
+    db, person, as_json = values.pop("db"), values.pop("person"), values.pop("as_json")
+    return keep(
+        context,
+        db if isinstance(db, Path) else None,
+        person if isinstance(person, str) else None,
+        as_json=bool(as_json),
+    )
+
+
+def _signature(handler: Handler) -> inspect.Signature:
+    own = list(inspect.signature(handler).parameters.values())[1:]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    shared = [
+        inspect.Parameter("db", kind, default=None, annotation=Db),
+        inspect.Parameter("person", kind, default=None, annotation=As),
+        inspect.Parameter("as_json", kind, default=False, annotation=Json),
+    ]
+    first = inspect.Parameter("context", kind, annotation=typer.Context)
+    return inspect.Signature([first, *(one.replace(kind=kind) for one in own), *shared])
+
+
+def run(work: Coroutine[object, object, None]) -> None:
+    """Run a command's coroutine to its end."""
+    import asyncio  # noqa: PLC0415 - `--help` needs no event loop
+
+    asyncio.run(work)
+
+
+def show(session: Session, data: object, draw: "Draw") -> None:
+    """Print data as JSON where that is asked for, else draw it for a person."""
+    if session.json:
+        print_json(data)
+        return
+    from operator_core.cli.render import console  # noqa: PLC0415 - `--json` draws nothing
+
+    console().print(draw())
+
+
+def page(rows: list[Row], limit: int, key: Callable[[Row], int | None]) -> list[Row]:
+    """Return one page of rows that were asked for with one more, and say if more follow."""
+    if len(rows) > limit:
+        note(f"More follow: --after {key(rows[limit - 1])}")
+    return rows[:limit]
+
+
+def print_json(data: object) -> None:
+    """Print data as JSON; all but ASCII is escaped, so nothing in it can act."""
+    from pydantic_core import to_jsonable_python  # noqa: PLC0415 - `--help` needs no models
+
+    typer.echo(json.dumps(to_jsonable_python(data), indent=2, ensure_ascii=True, allow_nan=False))
+
+
+def note(text: str) -> None:
+    """Tell something beside the data, on stderr."""
+    typer.echo(text, err=True)

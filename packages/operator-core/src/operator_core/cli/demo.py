@@ -1,0 +1,180 @@
+"""`operator demo`: the whole loop on a cluster that is broken on purpose."""
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Self
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from operator_core.actions.readable import clean_text
+from operator_core.cli.context import failing_clearly
+from operator_core.clock import monotonic_seconds
+from operator_core.config import person
+from operator_core.plugin import SubjectPlugin
+from operator_core.runtime.demo import DemoOptions, plugin_of, resume_demo, run_demo, stop_demo
+from operator_core.runtime.narrator import Telling
+from operator_core.runtime.plugins import load_plugin
+
+DEFAULT_SUBJECT = "tikv"
+_STYLES = {
+    "fault": "bold red",
+    "ticket": "red",
+    "diagnosis": "magenta",
+    "proposal": "blue",
+    "approval": "blue",
+    "execution": "cyan",
+    "verify": "green",
+    "healthy": "green",
+    "proof": "bold green",
+    "escalate": "bold yellow",
+    "agent": "yellow",
+}
+_WAITS_FOR = {
+    "cluster": "the cluster starts…",
+    "agent": "the agent looks at the cluster…",
+    "healthy": "the fault comes…",
+    "fault": "the fault is there; Operator has not seen it yet…",
+    "ticket": "the agent weighs the evidence…",
+    "diagnosis": "the agent proposes a remedy…",
+    "proposal": "the remedy waits for approval…",
+    "approval": "the first step starts…",
+    "execution": "the workflow runs…",
+    "verify": "the next look shows whether it held…",
+}
+_MILESTONES = ("fault", "ticket", "diagnosis", "proposal", "approval", "execution", "proof")
+
+
+class _Screen:
+    """Draws what is told, line by line, with a live line of what is waited for."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._started_seconds = monotonic_seconds()
+        self._status = console.status(Text("starting…", style="dim"))
+        self.reached_seconds: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        if self.console.is_terminal:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._status.stop()
+
+    def tell(self, telling: Telling) -> None:
+        """Draw one thing that happened."""
+        seconds = monotonic_seconds() - self._started_seconds
+        self.reached_seconds.setdefault(telling.stage, seconds)
+        line = Text(f"{seconds:6.1f} s  ", style="dim")
+        line.append(f"{telling.stage:<10}", style=_STYLES.get(telling.stage, "bold"))
+        line.append(f" {clean_text(telling.text)}", style="default")
+        self.console.print(line, highlight=False)
+        for detail in telling.details:
+            self.console.print(Text(f"{'':<21}{clean_text(detail)}", style="dim"))
+        self._status.update(Text(_WAITS_FOR.get(telling.stage, "working…"), style="dim"))
+
+    async def ask(self, question: str) -> bool:
+        """Ask a person; the live line rests meanwhile."""
+        self._status.stop()
+        return await asyncio.to_thread(typer.confirm, question)
+
+    def show_timeline(self) -> None:
+        """Draw when each stage was reached."""
+        fault = self.reached_seconds.get("fault", 0.0)
+        line = Text("\nTimeline, seconds after the fault: ", style="bold")
+        for stage in _MILESTONES[1:]:
+            if stage in self.reached_seconds:
+                line.append(f" {stage} {self.reached_seconds[stage] - fault:.1f} ", style="default")
+        self.console.print(line, highlight=False)
+
+
+def demo(
+    subject: Annotated[
+        str, typer.Option(help="Which cluster: tikv (simulated) or etcd (three real processes).")
+    ] = DEFAULT_SUBJECT,
+    ask: Annotated[bool, typer.Option("--ask", help="Ask you before anything is done.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the cluster running; it ends by itself.")
+    ] = False,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Where the ledger and all files go; a new folder if not given."),
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with a demo that was killed, by its folder.")
+    ] = None,
+    stop: Annotated[
+        Path | None, typer.Option(help="End the cluster that --keep left, by its folder.")
+    ] = None,
+) -> None:
+    """Watch Operator repair a cluster that is broken on purpose.
+
+    It starts a cluster and an agent, causes a fault, and shows the loop: ticket, diagnosis with
+    its evidence, workflow, approval, each step, and the proof that the fix held. No key, no
+    Docker, nothing outside a folder of its own, which it prints.
+
+    Kill the agent (its process number is shown) in the middle: another one goes on from the
+    ledger, and nothing is done twice.
+
+    Example:  operator demo
+              operator demo --subject etcd --ask
+    """
+    console = Console()
+    with failing_clearly():
+        if stop is not None:
+            asyncio.run(stop_demo(load_plugin(plugin_of(stop)), stop))
+            console.print(Text(f"The cluster of {stop} is stopped."))
+            return
+        place = resume or folder or Path(tempfile.mkdtemp(prefix="operator-demo-"))
+        plugin = load_plugin(plugin_of(resume) if resume else subject)
+        _play(console, plugin, place, ask=ask, keep=keep, resumed=resume is not None)
+
+
+def _play(  # noqa: PLR0913 - one option each
+    console: Console, plugin: SubjectPlugin, folder: Path, *, ask: bool, keep: bool, resumed: bool
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    console.print(Text(f"Everything of this demo lies in {folder}\n", style="bold"))
+    with _Screen(console) as screen:
+        options = DemoOptions(
+            folder=folder,
+            agent_command=_agent_command(folder),
+            person=person(),
+            ask=screen.ask if ask else None,
+            keep_cluster=keep,
+        )
+        run = resume_demo if resumed else run_demo
+        asyncio.run(run(plugin, options, screen.tell))
+    screen.show_timeline()
+    _show_what_next(console, options)
+
+
+def _agent_command(folder: Path) -> list[str]:
+    own = [sys.executable, "-m", "operator_core.cli.main", "--db", str(folder / "operator.db")]
+    return [*own, "up", "--interval-seconds", "1", "--approval", "--lifetime-seconds", "3600"]
+
+
+def _show_what_next(console: Console, options: DemoOptions) -> None:
+    """Print the commands with which a person looks around afterwards."""
+    console.print(Text("\nLook around:", style="bold"))
+    for command, why in _COMMANDS:
+        line = Text(f"  operator --db {options.ledger_path} {command:<20}", style="cyan")
+        line.append(f"  {why}", style="dim")
+        console.print(line, soft_wrap=True, highlight=False)
+    if options.keep_cluster:
+        line = Text(f"  operator demo --stop {options.folder}", style="cyan")
+        line.append("  end the cluster", style="dim")
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+_COMMANDS = (
+    ("tickets show 1", "the problem, from its first sighting to its end"),
+    ("diagnose 1", "the cause, and the evidence it stands on"),
+    ("workflows show 1", "what was done, step by step"),
+    ("audit list", "every change of state, who made it and when"),
+    ("audit verify", "that nobody rewrote it"),
+)

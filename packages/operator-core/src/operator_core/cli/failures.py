@@ -1,0 +1,71 @@
+"""What a failed command says and how it exits: one line on stderr, never a traceback."""
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from operator_core.cli.text import visible
+from operator_core.errors import (
+    ConflictError,
+    LedgerError,
+    OperatorError,
+    RefusedError,
+    RequestError,
+    SubjectError,
+)
+
+EXIT_WRONG = 1
+"""Something was looked at and found wrong, as `operator doctor` does."""
+EXIT_FAULT = 70
+"""A fault of Operator itself."""
+EXIT_INTERRUPTED = 130
+
+_EXIT_CODES: dict[type[OperatorError], int] = {
+    RequestError: 2,
+    RefusedError: 3,
+    ConflictError: 4,
+    LedgerError: 5,
+    SubjectError: 6,
+}
+EXIT_CODES_HELP = (
+    "Exit codes: 0 done, 1 something is wrong, 2 change the request, 3 a gate is closed, "
+    "4 somebody else was first, 5 the ledger needs care, 6 the cluster did not do it, "
+    "70 a fault in Operator."
+)
+
+
+def exit_code_of(error: OperatorError) -> int:
+    """Return the exit code that tells a script what to do next."""
+    codes = (code for kind, code in _EXIT_CODES.items() if isinstance(error, kind))
+    return next(codes, EXIT_WRONG)
+
+
+@contextmanager
+def told(*, debug: bool) -> Iterator[None]:
+    """Turn errors into one line on stderr and an exit code.
+
+    Args:
+        debug: show the traceback of an error as well.
+    """
+    try:
+        yield
+    except OperatorError as error:
+        _fail(f"Error: {error}", exit_code_of(error), debug=debug)
+    except KeyboardInterrupt:
+        _fail("Interrupted.", EXIT_INTERRUPTED, debug=debug)
+    except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the last place that can put it into words
+        reason = f"{type(error).__name__}: {error}"
+        hint = "This is a fault in Operator. Run `operator --debug ...` to see where it is."
+        _fail(f"Error: {reason}\n{hint}", EXIT_FAULT, debug=debug)
+
+
+def _fail(message: str, code: int, *, debug: bool) -> None:
+    if debug:
+        sys.stderr.write(visible(traceback.format_exc()))
+    typer.echo(visible(message), err=True)
+    raise typer.Exit(code)

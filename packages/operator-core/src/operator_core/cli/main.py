@@ -1,0 +1,102 @@
+"""The `operator` command: its commands by name, and what becomes of errors."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from operator_core.cli.context import As, Db, Json, keep
+from operator_core.cli.failures import EXIT_CODES_HELP, told
+from operator_core.cli.lazy import LazyGroup, Offer
+
+if TYPE_CHECKING:
+    from typer._click import Command, Context
+
+_START, _LOOK, _DECIDE, _STOP = "Start", "Look", "Decide", "Stop and check"
+
+COMMANDS: Mapping[str, tuple[str, str, Offer]] = {
+    "demo": ("demo", "app", Offer("Watch Operator repair a cluster: no key, no Docker.", _START)),
+    "connect": ("connect", "app", Offer("Connect a cluster, or list those connected.", _START)),
+    "up": ("run", "up_app", Offer("Run everything in one process: watch, think, act.", _START)),
+    "monitor": ("run", "monitor_app", Offer("Watch clusters and open tickets.", _START)),
+    "agent": ("run", "agent_app", Offer("Diagnose tickets and act on what is approved.", _START)),
+    "tickets": ("tickets", "app", Offer("Problems: list, show, open, hold, resolve.", _LOOK)),
+    "diagnose": ("diagnose", "app", Offer("Show what causes a ticket, and how we know.", _LOOK)),
+    "audit": ("control", "audit_app", Offer("Who did what, when; and prove it.", _LOOK)),
+    "actions": ("actions", "app", Offer("Proposed actions: show, approve, reject.", _DECIDE)),
+    "workflows": ("workflows", "app", Offer("Actions that belong together.", _DECIDE)),
+    "mode": ("control", "mode_app", Offer("Show or set whether Operator may act.", _STOP)),
+    "kill": ("control", "kill_app", Offer("Stop everything at once.", _STOP)),
+    "doctor": ("doctor", "app", Offer("Check ledger, audit, clusters and leftovers.", _STOP)),
+}
+"""Each command: its module, the app in it, and what the help says."""
+
+
+class OperatorGroup(LazyGroup):
+    """The root: loads a command's module when the command is called."""
+
+    def offers(self) -> Mapping[str, Offer]:
+        """Return every command of Operator."""
+        return {name: offer for name, (_, _, offer) in COMMANDS.items()}
+
+    def load(self, name: str) -> "Command":
+        """Import the module of a command."""
+        module, attribute, _ = COMMANDS[name]
+        found: typer.Typer = getattr(import_module(f"operator_core.cli.{module}"), attribute)
+        return typer.main.get_command(found)
+
+    def invoke(self, ctx: "Context") -> object:
+        """Run the command; errors become one line and an exit code."""
+        with told(debug=bool(ctx.params.get("debug"))):
+            return super().invoke(ctx)
+
+
+def _show_version(*, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - only where it is asked for
+
+        typer.echo(f"operator {version('operator-core')}")
+        raise typer.Exit
+
+
+Debug = Annotated[bool, typer.Option("--debug", hidden=True, help="Show tracebacks.")]
+Version = Annotated[
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+]
+
+app = typer.Typer(
+    cls=OperatorGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    epilog=EXIT_CODES_HELP,
+)
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    db: Db = None,
+    person: As = None,
+    *,
+    as_json: Json = False,
+    debug: Debug = False,
+    version: Version = False,
+) -> None:
+    """Operator, the on-call engineer for replicated data systems.
+
+    It watches a cluster, opens a ticket when something breaks, finds the
+    cause with evidence, proposes a remedy, and does it once you let it.
+
+    Example:
+      operator demo
+
+    Next: operator connect etcd --endpoints http://127.0.0.1:2379
+    """
+    del version
+    keep(context, db, person, as_json=as_json, debug=debug)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    app(prog_name="operator")

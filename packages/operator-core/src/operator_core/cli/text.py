@@ -1,0 +1,60 @@
+"""Text from clusters, people and models, made safe to show: nothing in it can act.
+
+What cannot be seen is written out: control characters and escape sequences, overrides of the
+writing direction, characters of no width, bytes that are no text.
+"""
+
+from datetime import datetime
+
+from operator_core.errors import RequestError
+
+NOTHING = "–"
+MAX_CELL_CHARS = 300
+
+
+def visible(text: object) -> str:
+    """Return the text with every character that does not show itself written out.
+
+    Line breaks stay; tabs and unusual blanks become spaces.
+    """
+    plain = str(text)
+    if plain.isprintable():
+        return plain
+    return "".join(map(_shown, plain.replace("\r\n", "\n")))
+
+
+def _shown(char: str) -> str:
+    if char.isprintable() or char == "\n":
+        return char
+    if char == "\t" or char == "\u00a0" or "\u2000" <= char <= "\u200a" or char == "\u3000":
+        return " "
+    return char.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def one_line(text: object, limit: int = MAX_CELL_CHARS) -> str:
+    """Return the text as one visible line, cut where it is longer than ``limit`` characters."""
+    line = " ".join(visible(text).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def local_time(moment: datetime) -> str:
+    """Return a moment in local time, with the name of its zone."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def given(text: str, what: str) -> str:
+    """Return text that a person gave, without blanks at its ends.
+
+    Args:
+        text: as it stood on the command line.
+        what: how the message calls it.
+
+    Raises:
+        RequestError: it is empty, or no text at all.
+    """
+    stripped = text.strip()
+    if not stripped:
+        raise RequestError(f"{what} is empty; write something.")
+    if any("\ud800" <= char <= "\udfff" for char in stripped):
+        raise RequestError(f"{what} is no valid Unicode text.")
+    return stripped

@@ -1,0 +1,262 @@
+"""`operator tickets`: the problems of all clusters, and what a person says to them."""
+
+import re
+from typing import Annotated
+
+import typer
+
+from operator_core.agent.diagnosis import Diagnosis
+from operator_core.cli.context import PAGE, After, Id, Limit, Session, command, new_group, page, show
+from operator_core.cli.render import hint, stacked
+from operator_core.cli.text import given
+from operator_core.cli.views import (
+    comment_lines,
+    event_table,
+    proposal_table,
+    said,
+    ticket_panel,
+    ticket_table,
+    workflow_table,
+)
+from operator_core.cli.views_diagnosis import diagnosis_brief
+from operator_core.db.actions import ActionDB
+from operator_core.db.control import ControlDB
+from operator_core.db.tickets import TicketDB
+from operator_core.errors import NotFoundError, RequestError
+from operator_core.monitor.types import Ticket, TicketStatus, Violation
+from operator_core.types import Severity
+
+app = new_group(
+    """Problems: one ticket for each thing that is broken at a cluster.
+
+    Example:
+      operator tickets list
+
+    Next: operator tickets show 1
+    """
+)
+
+BY_HAND = "manual"
+"""The rule of tickets that people open; no monitor resolves them."""
+
+_MAX_SLUG_CHARS = 40
+
+
+@command(app, "list")
+async def list_tickets(
+    session: Session,
+    status: Annotated[
+        TicketStatus | None, typer.Option("--status", help="Only tickets in this state.")
+    ] = None,
+    subject: Annotated[
+        str | None, typer.Option("--subject", help="Only tickets of this cluster.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Resolved tickets too.")] = False,
+    limit: Limit = PAGE,
+    after: After = 0,
+) -> None:
+    """List tickets that are not resolved.
+
+    Example:
+      operator tickets list --subject prod --status open
+      operator tickets list --all --json
+
+    Next: operator tickets show 1
+    """
+    async with TicketDB(session.db_path) as db:
+        found = await db.list_tickets(
+            status,
+            subject=subject,
+            unresolved=not every and status is None,
+            after_id=after,
+            limit=limit + 1,
+        )
+    tickets = page(found, limit, lambda one: one.id)
+    show(session, tickets, lambda: ticket_table(tickets))
+
+
+@command(app, "show")
+async def show_ticket(session: Session, ticket_id: Id) -> None:
+    """Show a ticket: its diagnosis, comments, actions and history.
+
+    Example:
+      operator tickets show 1
+
+    Next: operator diagnose 1, or operator tickets ack 1
+    """
+    async with TicketDB(session.db_path) as db:
+        ticket = await _require(db, ticket_id)
+        comments = await db.list_comments(ticket_id)
+        diagnoses = await db.list_diagnoses(ticket_id)
+        actions = ActionDB(db.ledger)
+        workflows = await actions.list_workflows(ticket_id=ticket_id)
+        proposals = await actions.list_proposals(ticket_id=ticket_id)
+        events = await ControlDB(db.ledger).list_events(ticket_id=ticket_id)
+    latest = diagnoses[-1] if diagnoses else None
+    data = {
+        "ticket": ticket,
+        "diagnosis": latest,
+        "comments": comments,
+        "workflows": workflows,
+        "proposals": proposals,
+        "events": events,
+    }
+    show(
+        session,
+        data,
+        lambda: stacked(
+            ticket_panel(ticket),
+            diagnosis_brief(latest),
+            workflow_table(workflows, "Workflows") if workflows else None,
+            proposal_table(proposals, "Actions") if proposals else None,
+            comment_lines(comments),
+            event_table(events, "History"),
+            hint(_next_of(ticket, latest)),
+        ),
+    )
+
+
+def _next_of(ticket: Ticket, diagnosis: Diagnosis | None) -> str:
+    if ticket.status is TicketStatus.RESOLVED:
+        return "Resolved. A problem that comes back soon opens this ticket again."
+    if diagnosis is None:
+        return f"Next: operator diagnose {ticket.id}"
+    return f"Next: operator diagnose {ticket.id} for the evidence, operator actions list to decide."
+
+
+@command(app, "open", ledger=False)
+async def open_ticket(
+    session: Session,
+    message: Annotated[str, typer.Option("--message", "-m", help="What is wrong, in words.")],
+    severity: Annotated[
+        Severity, typer.Option("--severity", help="How bad it is.")
+    ] = Severity.WARNING,
+    subject: Annotated[str | None, typer.Option("--subject", help="The cluster.")] = None,
+    target: Annotated[
+        str, typer.Option("--target", help="What is broken there, such as store-4.")
+    ] = "",
+    key: Annotated[
+        str | None,
+        typer.Option("--key", help="The problem's identity, RULE:TARGET; one open ticket a key."),
+    ] = None,
+) -> None:
+    """Open a ticket by hand; one that is open for the same key is seen again.
+
+    Example:
+      operator tickets open -m "store 4 is slow" --subject prod --target store-4
+
+    Next: operator tickets comment 1 "what I know"
+    """
+    text = given(message, "--message")
+    violation = _violation(text, severity, target.strip(), key)
+    async with TicketDB(session.db_path) as db:
+        ticket = await db.report(violation, subject=given(subject, "--subject") if subject else None)
+        await db.comment(int(ticket.id or 0), author=session.person, body=f"Opened by hand: {text}")
+    show(session, ticket, lambda: stacked(ticket_panel(ticket), hint(_next_of(ticket, None))))
+
+
+def _violation(message: str, severity: Severity, target: str, key: str | None) -> Violation:
+    rule = BY_HAND
+    if key is not None:
+        rule, _, in_key = given(key, "--key").partition(":")
+        if target and in_key and target != in_key:
+            raise RequestError(f"--key names the target {in_key!r} and --target says {target!r}.")
+        target = target or in_key
+    elif not target:
+        target = re.sub(r"\W+", "-", message.lower()).strip("-")[:_MAX_SLUG_CHARS] or "-"
+    return Violation(
+        invariant=given(rule, "The rule in --key"), target=target, message=message, severity=severity
+    )
+
+
+@command(app, "ack")
+async def acknowledge(session: Session, ticket_id: Id) -> None:
+    """Say that you have seen an open ticket.
+
+    Example:
+      operator tickets ack 1
+
+    Next: operator diagnose 1
+    """
+    async with TicketDB(session.db_path) as db:
+        ticket = await db.acknowledge(ticket_id, actor=session.person)
+    show(session, ticket, lambda: said(f"Ticket {ticket_id} is acknowledged by {session.person}."))
+
+
+@command(app, "comment")
+async def comment(
+    session: Session,
+    ticket_id: Id,
+    text: Annotated[str, typer.Argument(metavar="TEXT", show_default=False)],
+) -> None:
+    """Add a comment to a ticket.
+
+    Example:
+      operator tickets comment 1 "disk was replaced at noon"
+
+    Next: operator tickets show 1
+    """
+    async with TicketDB(session.db_path) as db:
+        row = await db.comment(ticket_id, author=session.person, body=given(text, "The comment"))
+    show(session, row, lambda: said(f"Ticket {ticket_id} has your comment."))
+
+
+@command(app, "resolve")
+async def resolve(
+    session: Session,
+    ticket_id: Id,
+    reason: Annotated[
+        str, typer.Option("--reason", "-r", help="How it was resolved.")
+    ] = "resolved by hand",
+) -> None:
+    """Resolve a ticket; what was proposed for it and not started is cancelled.
+
+    Example:
+      operator tickets resolve 1 --reason "replaced the disk"
+
+    Next: operator tickets list
+    """
+    async with TicketDB(session.db_path) as db:
+        ticket = await db.resolve(
+            ticket_id, actor=session.person, resolution=given(reason, "--reason")
+        )
+    show(session, ticket, lambda: said(f"Ticket {ticket_id} is resolved."))
+
+
+@command(app, "hold")
+async def hold(
+    session: Session,
+    ticket_id: Id,
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Why nobody may act.")] = "",
+) -> None:
+    """Keep the agent's hands off a ticket until you let go.
+
+    Example:
+      operator tickets hold 1 --reason "I am looking at it"
+
+    Next: operator tickets unhold 1
+    """
+    async with TicketDB(session.db_path) as db:
+        ticket = await db.hold(ticket_id, actor=session.person, reason=reason.strip())
+    show(session, ticket, lambda: said(f"Ticket {ticket_id} is held: the agent leaves it alone."))
+
+
+@command(app, "unhold")
+async def unhold(session: Session, ticket_id: Id) -> None:
+    """Let the agent work on a ticket again.
+
+    Example:
+      operator tickets unhold 1
+
+    Next: operator tickets show 1
+    """
+    async with TicketDB(session.db_path) as db:
+        ticket = await db.unhold(ticket_id, actor=session.person)
+    show(session, ticket, lambda: said(f"Ticket {ticket_id} is free: the agent may work on it."))
+
+
+async def _require(db: TicketDB, ticket_id: int) -> Ticket:
+    ticket = await db.get_ticket(ticket_id)
+    if ticket is None:
+        raise NotFoundError("Ticket", ticket_id)
+    return ticket

@@ -1,0 +1,85 @@
+"""Values of parameters as people write them: text, parsed by the type that is asked for.
+
+What cannot be parsed stays text: the validation then tells all faults at once.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+
+from pydantic import JsonValue
+
+from operator_core.actions.types import ParamDef
+from operator_core.errors import RequestError
+from operator_core.types import JsonObject
+
+_BOOLS = {"true": True, "yes": True, "on": True, "1": True}
+_BOOLS |= {"false": False, "no": False, "off": False, "0": False}
+_INT = re.compile(r"[+-]?[0-9]{1,30}")
+_FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+
+
+def parsed(param: ParamDef, text: str) -> JsonValue:
+    """Return the value that a text means for a parameter, or the text itself."""
+    if param.type == "int" and _INT.fullmatch(text):
+        return int(text)
+    if param.type == "float" and _FLOAT.fullmatch(text):
+        return float(text)
+    if param.type == "bool":
+        return _BOOLS.get(text.lower(), text)
+    if param.type in {"list", "object"}:
+        return _json(text)
+    return text
+
+
+def _json(text: str) -> JsonValue:
+    try:
+        value: JsonValue = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value
+
+
+def parameters(
+    given: Iterable[str], as_json: str | None, known: Mapping[str, ParamDef]
+) -> JsonObject:
+    """Return the arguments of a call.
+
+    Args:
+        given: texts of the form NAME=VALUE.
+        as_json: a JSON object with more of them.
+        known: the parameters of the action.
+
+    Raises:
+        RequestError: a text has no ``=``, a name is given twice, or the JSON is no object.
+    """
+    values = {} if as_json is None else _object(as_json)
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign or not name.strip():
+            raise RequestError(f"--param {text!r} must have the form NAME=VALUE.")
+        name = name.strip()
+        if name in values:
+            raise RequestError(f"The parameter {name!r} is given twice.")
+        values[name] = parsed(known[name], value) if name in known else value
+    return values
+
+
+def _object(text: str) -> JsonObject:
+    try:
+        value = json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise RequestError(f"--params-json is no JSON: {reason}") from error
+    if not isinstance(value, dict):
+        raise RequestError(f"--params-json must be an object, not {type(value).__name__}.")
+    return value
+
+
+def _unique(pairs: list[tuple[str, JsonValue]]) -> JsonObject:
+    found: JsonObject = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the name {name!r} stands twice")
+        found[name] = value
+    return found

@@ -1,0 +1,107 @@
+"""How a diagnosis looks: the cause, each claim with what was found, what was rejected."""
+
+from collections.abc import Sequence
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from operator_core.agent.diagnosis import ActionRecommendation, Claim, Diagnosis, Predicate
+from operator_core.agent.evidence import holds, resolve
+from operator_core.cli.render import bullets, facts, stacked, table, word
+from operator_core.cli.views import parameters_text
+from operator_core.monitor.types import Observation
+
+_SIGNS = {
+    Predicate.EQ: "=",
+    Predicate.NE: "≠",
+    Predicate.LT: "<",
+    Predicate.LE: "≤",
+    Predicate.GT: ">",
+    Predicate.GE: "≥",
+}
+
+
+def diagnosis_brief(diagnosis: Diagnosis | None) -> RenderableType | None:
+    """Return the cause and what is recommended, or None where there is no diagnosis."""
+    if diagnosis is None:
+        return None
+    return facts(
+        "Diagnosis",
+        {
+            "cause": diagnosis.cause,
+            "confidence": f"{diagnosis.confidence:.0%}",
+            "hypothesis": diagnosis.hypothesis,
+            "said by": diagnosis.diagnoser,
+            "when": diagnosis.created_at,
+            "components": ", ".join(diagnosis.components),
+            "risks": bullets(diagnosis.risks),
+            "person needed": word("escalated") if diagnosis.escalate else None,
+        },
+    )
+
+
+def diagnosis_view(diagnosis: Diagnosis, observation: Observation | None) -> RenderableType:
+    """Return the whole diagnosis; claims are shown with what stands in the observation."""
+    return stacked(
+        diagnosis_brief(diagnosis),
+        _timeline(diagnosis),
+        claim_table("Evidence", diagnosis.evidence, observation),
+        _alternatives(diagnosis),
+        _recommended(diagnosis),
+    )
+
+
+def claim_table(
+    title: str, claims: Sequence[Claim], observation: Observation | None
+) -> Table | None:
+    """Return claims as a table, or None where there are none."""
+    rows = (
+        (
+            None if observation is None else "yes" if holds(one, observation) else "no",
+            one.statement,
+            one.path,
+            _condition(one),
+            None if observation is None else _found(one, observation),
+        )
+        for one in claims
+    )
+    names = ("holds", "claim", "path", "condition", "found")
+    if observation is not None:
+        title = f"{title} (observation {observation.id})"
+    return table(title, names, rows) if claims else None
+
+
+def _condition(claim: Claim) -> str:
+    if claim.predicate in (Predicate.EXISTS, Predicate.ABSENT):
+        return claim.predicate.value
+    return f"{_SIGNS.get(claim.predicate, claim.predicate.value)} {claim.value!r}"
+
+
+def _found(claim: Claim, observation: Observation) -> str:
+    found, value = resolve(observation, claim.path)
+    return repr(value) if found else "nothing"
+
+
+def _timeline(diagnosis: Diagnosis) -> Table | None:
+    rows = [(entry.at, entry.what) for entry in diagnosis.timeline]
+    return table("Timeline", ("when", "what"), rows) if rows else None
+
+
+def _alternatives(diagnosis: Diagnosis) -> Table | None:
+    rows = [
+        (one.cause, f"{one.confidence:.0%}", one.rejected_because) for one in diagnosis.alternatives
+    ]
+    names = ("considered", "confidence", "rejected because")
+    return table("Alternatives", names, rows) if rows else None
+
+
+def _recommended(diagnosis: Diagnosis) -> Table | None:
+    rows = [("", *_recommendation(one)) for one in diagnosis.actions]
+    for workflow in diagnosis.workflows:
+        rows += [(workflow.name, *_recommendation(one)) for one in workflow.actions]
+    names = ("workflow", "action", "parameters", "why", "expected")
+    return table("Recommended", names, rows) if rows else None
+
+
+def _recommendation(one: ActionRecommendation) -> tuple[str, str, str, str]:
+    return one.action_name, parameters_text(one.parameters), one.reason, one.expected_outcome

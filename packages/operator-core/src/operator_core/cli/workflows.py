@@ -1,0 +1,117 @@
+"""`operator workflows`: actions that run one after the other under one approval."""
+
+from typing import Annotated
+
+import typer
+
+from operator_core.actions.types import WorkflowProposal, WorkflowStatus
+from operator_core.cli.context import PAGE, After, Id, Limit, Session, command, new_group, page, show
+from operator_core.cli.render import hint, stacked
+from operator_core.cli.views import event_table, said, workflow_table, workflow_view
+from operator_core.db.actions import ActionDB
+from operator_core.db.control import ControlDB
+from operator_core.errors import NotFoundError
+
+app = new_group(
+    """Workflows: actions in order, approved once, stopped by the first failure.
+
+    Example:
+      operator workflows list --status pending
+
+    Next: operator workflows show 1, then approve or cancel it
+    """
+)
+
+_DECIDABLE = (WorkflowStatus.PENDING, WorkflowStatus.IN_PROGRESS)
+
+
+@command(app, "list")
+async def list_workflows(
+    session: Session,
+    status: Annotated[
+        WorkflowStatus | None, typer.Option("--status", help="Only workflows in this state.")
+    ] = None,
+    ticket: Annotated[
+        int | None, typer.Option("--ticket", min=1, max=2**63 - 1, help="Only of this ticket.")
+    ] = None,
+    limit: Limit = PAGE,
+    after: After = 0,
+) -> None:
+    """List workflows.
+
+    Example:
+      operator workflows list --status pending
+
+    Next: operator workflows show 1
+    """
+    async with ActionDB(session.db_path) as db:
+        found = await db.list_workflows(status, ticket_id=ticket, after_id=after, limit=limit + 1)
+    workflows = page(found, limit, lambda one: one.id)
+    show(session, workflows, lambda: workflow_table(workflows))
+
+
+@command(app, "show")
+async def show_workflow(session: Session, workflow_id: Id) -> None:
+    """Show a workflow with its steps and history.
+
+    Example:
+      operator workflows show 1
+
+    Next: operator workflows approve 1
+    """
+    async with ActionDB(session.db_path) as db:
+        workflow = await db.get_workflow(workflow_id)
+        if workflow is None:
+            raise NotFoundError("Workflow", workflow_id)
+        steps = await db.list_workflow_actions(workflow_id)
+        events = await ControlDB(db.ledger).list_events(workflow_id=workflow_id)
+    show(
+        session,
+        {"workflow": workflow, "steps": steps, "events": events},
+        lambda: stacked(
+            workflow_view(workflow, steps), event_table(events, "History"), hint(_next_of(workflow))
+        ),
+    )
+
+
+def _next_of(workflow: WorkflowProposal) -> str:
+    if workflow.status not in _DECIDABLE:
+        return ""
+    if workflow.approved_at is not None:
+        return "Approved. `operator up` executes it in execute mode."
+    return f"Next: operator workflows approve {workflow.id}, or operator workflows cancel {workflow.id}"
+
+
+@command(app, "approve")
+async def approve(session: Session, workflow_id: Id) -> None:
+    """Approve a workflow: exactly the steps it has now.
+
+    Example:
+      operator workflows approve 1
+
+    Next: operator workflows show 1
+    """
+    async with ActionDB(session.db_path) as db:
+        workflow = await db.approve_workflow(workflow_id, session.person)
+    sentence = f"Workflow {workflow_id} is approved by {session.person}."
+    show(session, workflow, lambda: stacked(said(sentence), hint(_next_of(workflow))))
+
+
+@command(app, "cancel")
+async def cancel(
+    session: Session,
+    workflow_id: Id,
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Why.")] = "",
+) -> None:
+    """Cancel a workflow and the steps that have not started.
+
+    Example:
+      operator workflows cancel 1 --reason "not tonight"
+
+    Next: operator workflows show 1
+    """
+    async with ActionDB(session.db_path) as db:
+        workflow = await db.cancel_workflow(
+            workflow_id, cancelled_by=session.person, reason=reason.strip()
+        )
+    show(session, workflow, lambda: said(f"Workflow {workflow_id} is cancelled."))

@@ -1,0 +1,104 @@
+"""An engine that dies at a chosen place, as a process does that is killed there."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from operator_core.db.engine import Engine, Row, Tx, Value
+
+T = TypeVar("T")
+
+
+class CrashError(Exception):
+    """The process died here; nothing after this happened."""
+
+
+class CrashingEngine:
+    """Passes everything on to an engine until a chosen place is reached, then stays dead.
+
+    What was committed before stays; the transaction in which it dies leaves nothing behind.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        at_statement: int | None = None,
+        after_commit: int | None = None,
+    ) -> None:
+        """Choose where to die, counting from 1; None: nowhere.
+
+        Args:
+            engine: the engine that does the work.
+            at_statement: before this statement inside a write transaction.
+            after_commit: after this write transaction, before its caller hears of it.
+        """
+        self._engine = engine
+        self._at_statement = at_statement
+        self._after_commit = after_commit
+        self.statements = 0
+        self.commits = 0
+        self.dead = False
+
+    async def write(self, work: Callable[[Tx], T]) -> T:
+        """Run work in a transaction, unless it dies before or in it."""
+        self._require_life()
+        result = await self._engine.write(lambda tx: work(_CountingTx(tx, self)))
+        self.commits += 1
+        if self.commits == self._after_commit:
+            self.die()
+        return result
+
+    async def read(self, work: Callable[[Tx], T]) -> T:
+        """Run work that only reads."""
+        self._require_life()
+        return await self._engine.read(work)
+
+    async def changes(self) -> int:
+        """Return the number of changes that the engine has seen."""
+        self._require_life()
+        return await self._engine.changes()
+
+    async def close(self) -> None:
+        """Let go of the engine."""
+        await self._engine.close()
+
+    def step(self) -> None:
+        """Count one statement, and die at the chosen one."""
+        self._require_life()
+        self.statements += 1
+        if self.statements == self._at_statement:
+            self.die()
+
+    def die(self) -> None:
+        """Die here.
+
+        Raises:
+            CrashError: always.
+        """
+        self.dead = True
+        raise CrashError
+
+    def _require_life(self) -> None:
+        if self.dead:
+            raise CrashError
+
+
+class _CountingTx:
+    """A transaction whose statements are counted."""
+
+    def __init__(self, tx: Tx, engine: CrashingEngine) -> None:
+        self.writer = tx.writer
+        self._tx = tx
+        self._engine = engine
+
+    def one(self, name: str, /, **params: Value) -> Row | None:
+        self._engine.step()
+        return self._tx.one(name, **params)
+
+    def all(self, name: str, /, **params: Value) -> list[Row]:
+        self._engine.step()
+        return self._tx.all(name, **params)
+
+    def run(self, name: str, /, **params: Value) -> int:
+        self._engine.step()
+        return self._tx.run(name, **params)
