@@ -197,6 +197,15 @@ def test_a_long_text_is_cut_with_a_mark() -> None:
     assert cut("x" * 10, 10) == "x" * 10
 
 
+def test_a_cut_says_how_much_is_missing() -> None:
+    shown = readable(list(range(MAX_VALUES + 1)))["result"]
+    assert shown[-1] == f"{CUT_MARK} 2 more"
+    assert shown[:-1] == list(range(MAX_VALUES - 1))
+    kept = readable({str(number): number for number in range(MAX_VALUES + 5)})
+    assert kept.popitem() == (CUT_MARK, "6 more")
+    assert len(kept) == MAX_VALUES - 1
+
+
 @pytest.mark.timeout(2)
 @pytest.mark.parametrize(
     "value", [list(range(1_000_000)), set(range(1_000_000)), dict.fromkeys(range(1_000_000))]

@@ -197,3 +197,9 @@ def test_a_refresh_that_fails_keeps_the_old_definitions() -> None:
 
 def test_the_package_gives_the_registry_lazily() -> None:
     assert operator_core.actions.ActionRegistry is ActionRegistry
+
+
+def test_the_registry_knows_the_name_of_its_subject() -> None:
+    assert ActionRegistry(Deep()).subject_name == "subject"
+    assert ActionRegistry(Plain()).subject_name is None
+    assert ActionRegistry().subject_name is None

@@ -232,6 +232,12 @@ def test_a_tie_is_within_its_margin(prior: float, escalate: bool) -> None:
     assert tie(prior, action("drain")).escalate is escalate
 
 
+def test_a_second_that_is_just_believable_makes_a_tie() -> None:
+    ones = [suspect(name, assessment(DOWN, actions=[action(name)]), 0.0) for name in "ab"]
+    assert answer(*ones).confidence == MIN_CONFIDENCE
+    assert answer(*ones).escalate
+
+
 def test_a_weak_second_makes_no_tie() -> None:
     weak = assessment(DOWN, DOWN, ODD, actions=[action("drain")])
     strong = assessment(DOWN, actions=[action("restart")])

@@ -8,6 +8,8 @@ import pytest
 
 from operator_core.actions.types import ActionDefinition, ParamDef
 from operator_core.actions.validation import (
+    MAX_DEPTH,
+    MAX_SHOWN_FAULTS,
     MAX_VALUES,
     ValidationError,
     definition_faults,
@@ -82,6 +84,12 @@ def test_all_faults_are_told_at_once() -> None:
     ]
 
 
+def test_an_unknown_name_is_told_with_the_known_ones() -> None:
+    definition = define(a=ParamDef(type="int", required=False), b=ParamDef(type="int", default=1))
+    assert "'c': unknown parameter (known: a, b)" in faults(definition, {"c": 1})
+    assert faults(define(), {"c": 1}) == ["'c': unknown parameter (known: none)"]
+
+
 def test_the_message_names_the_action_and_each_fault() -> None:
     with pytest.raises(ValidationError, match=r"'act'.*a: is missing.*b: is missing"):
         validate_action_params(define(a=ParamDef(type="int"), b=ParamDef(type="str")), {})
@@ -93,6 +101,7 @@ def test_the_message_names_the_action_and_each_fault() -> None:
         ("int", 4),
         ("int", -4),
         ("int", 2**64 - 1),
+        ("int", -(2**63)),
         ("float", 0.5),
         ("float", 4),
         ("str", ""),
@@ -191,6 +200,16 @@ def test_great_depth_is_refused() -> None:
     assert refused(deep, type="list").endswith(": is nested too deep")
 
 
+def test_what_is_just_within_the_limits_is_accepted() -> None:
+    nested: list[object] = []
+    for _ in range(MAX_DEPTH - 1):
+        nested = [nested]
+    assert one(nested, type="list") == {"x": nested}
+    assert refused([nested], type="list").endswith(": is nested too deep")
+    assert len(one([0] * (MAX_VALUES - 1), type="list")["x"]) == MAX_VALUES - 1
+    assert refused([0] * MAX_VALUES, type="list") == f"x[{MAX_VALUES - 1}]: more than 10000 values"
+
+
 def test_a_small_object_that_unfolds_to_a_huge_one_is_refused() -> None:
     bomb: list[object] = []
     for _ in range(19):
@@ -202,6 +221,8 @@ def test_a_thousand_faults_in_one_list_make_a_short_message() -> None:
     found = faults(define(x=ParamDef(type="list")), {"x": [math.nan] * 1000})
     assert found[-1] == "and 980 more"
     assert len(found) == 21
+    few = faults(define(x=ParamDef(type="list")), {"x": [math.nan] * MAX_SHOWN_FAULTS})
+    assert len(few) == MAX_SHOWN_FAULTS
 
 
 @pytest.mark.parametrize(
@@ -325,12 +346,14 @@ def test_long_values_are_shortened_in_the_message() -> None:
 def test_a_definition_that_cannot_mean_what_it_says_is_told() -> None:
     definition = define(
         a=ParamDef(type="str", required=False, minimum=1),
+        a2=ParamDef(type="list", required=False, maximum=1),
         b=ParamDef(type="int", required=False, pattern="x"),
         c=ParamDef(type="int", required=False, default=9, maximum=5),
         d=ParamDef(type="int", minimum=1, maximum=5),
     )
     assert definition_faults(definition) == [
         "a: minimum and maximum are for numbers, not for str",
+        "a2: minimum and maximum are for numbers, not for list",
         "b: a pattern is for str, not for int",
         "default of c: must be at most 5, not 9",
     ]

@@ -56,7 +56,7 @@ def test_removal_keeps_a_quorum_of_those_that_stay() -> None:
 
 def test_disarming_needs_room() -> None:
     with pytest.raises(ActionFailedError, match="Compact and defragment first"):
-        preflight.must_have_room(healthy_survey(), member("11"), float(MIB))
+        preflight.must_have_room(healthy_survey(), member("11"), 1.04 * MIB)
     preflight.must_have_room(healthy_survey(), member("11"), 2.0 * MIB)
     preflight.must_have_room(healthy_survey(), member("11"), 0.0)
 

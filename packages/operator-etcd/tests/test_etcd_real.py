@@ -152,14 +152,17 @@ async def test_the_demo_breaks_is_repaired_by_its_diagnosis_and_works_again(
 ) -> None:
     demo = plugin.demo(tmp_path / "demo")
     try:
-        await _break_and_repair(demo, await demo.start())
+        subject = await plugin.connect(await demo.start())
+        try:
+            await _break_and_repair(demo, subject)
+        finally:
+            await subject.close()
     finally:
         await demo.stop()
     assert await gone(tmp_path), running(tmp_path)
 
 
-async def _break_and_repair(demo: EtcdDemo, settings: JsonObject) -> None:
-    subject = await plugin.connect(settings)
+async def _break_and_repair(demo: EtcdDemo, subject: EtcdSubject) -> None:
     told = [line async for line in demo.break_it()]
     assert "database space exceeded" in told[-1]
     with pytest.raises(SubjectError, match="space exceeded"):
@@ -184,7 +187,6 @@ async def _break_and_repair(demo: EtcdDemo, settings: JsonObject) -> None:
     for step in workflow.actions:
         await subject.perform(call(step.action_name, **step.parameters))
     assert broken(await subject.observe()) == [], "doing it all twice changes nothing"
-    await subject.close()
 
 
 async def test_the_leader_is_moved_and_probed(subject: EtcdSubject) -> None:
@@ -263,15 +265,17 @@ def free_port() -> int:
 
 
 async def test_an_effect_on_a_frozen_member_is_in_doubt(cluster: LocalEtcdCluster) -> None:
-    client = EtcdClient(cluster.endpoints, Timeouts(effect_seconds=0.3))
     endpoint = await cluster.leader_endpoint()
     names = read_cluster_file(cluster.file).members
     leader = next(name for name, one in names.items() if endpoint in one.argv)
+    client = EtcdClient(cluster.endpoints, Timeouts(effect_seconds=0.3))
     cluster.freeze(leader)
-    with pytest.raises(OutcomeUnknownError):
-        await client.put(endpoint, b"key", b"value")
-    cluster.thaw(leader)
-    await client.close()
+    try:
+        with pytest.raises(OutcomeUnknownError):
+            await client.put(endpoint, b"key", b"value")
+    finally:
+        cluster.thaw(leader)
+        await client.close()
 
 
 async def test_the_cluster_outlives_its_starter_and_is_stopped_by_another(tmp_path: Path) -> None:

@@ -11,16 +11,24 @@ APPROVAL_MODE_VARIABLE = "OPERATOR_APPROVAL_MODE"
 LEDGER_VARIABLE = "OPERATOR_DB"
 DEFAULT_LEDGER = Path("~/.operator/operator.db")
 
-_YES, _NO = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off", ""})
+_YES, _NO = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 
 
-def approval_mode(environment: Mapping[str, str] = os.environ) -> bool:
-    """Return whether actions need a person's approval; not set means they do not.
+def approval_mode(
+    environment: Mapping[str, str] = os.environ, *, otherwise: bool = False
+) -> bool:
+    """Return whether actions need a person's approval.
+
+    Args:
+        environment: the variables of the process.
+        otherwise: the answer where nothing is set.
 
     Raises:
         ConfigurationError: the value is none of the known ones.
     """
     text = environment.get(APPROVAL_MODE_VARIABLE, "").strip().lower()
+    if not text:
+        return otherwise
     if text in _YES:
         return True
     if text in _NO:

@@ -16,7 +16,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 from operator_core.actions.types import ActionDefinition
 from operator_core.agent.diagnosis import Assessment
@@ -165,5 +165,5 @@ class FullSubject(Subject, Protocol):
 def complete(subject: Subject) -> FullSubject:
     """Return the subject with the defaults filled in where it says nothing itself."""
     if isinstance(subject, SubjectDefaults):
-        return subject  # type: ignore[return-value]  # a Subject with the defaults is full
+        return cast("FullSubject", subject)
     return _Completed(subject)

@@ -8,6 +8,9 @@ from operator_core.errors import ActionFailedError, ActionRefusedError
 from operator_etcd.shapes import Member
 from operator_etcd.survey import Survey
 
+_ROOM_SHARE = 0.95
+"""A write that would pass the quota raises the alarm, so it is raised a little below it."""
+
 
 def member_of(seen: Survey, member_id: str) -> Member:
     """Return a member by its id.
@@ -118,10 +121,10 @@ def must_have_room(seen: Survey, member: Member, quota_bytes: float) -> None:
     """Refuse to disarm NOSPACE where the database is still full: it would be raised again.
 
     Raises:
-        ActionFailedError: the database is not below its quota.
+        ActionFailedError: the database is not clearly below its quota.
     """
     status = seen.statuses.get(member.id)
-    if status and 0 < quota_bytes <= status.db_size_bytes:
+    if status and quota_bytes > 0 and status.db_size_bytes >= _ROOM_SHARE * quota_bytes:
         raise ActionFailedError(
             f"The database of {member.label} still takes {status.db_size_bytes} bytes of its "
             f"quota of {quota_bytes:.0f}. Compact and defragment first."

@@ -7,12 +7,11 @@ written must not look like a failure. What does not fit is shown as text, or cut
 import json
 import math
 import reprlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from itertools import islice
 from pathlib import PurePath
 from uuid import UUID
 
@@ -107,7 +106,9 @@ class _Reader:
         opened = _opened(value)
         return self._text(_safe_repr(value)) if opened is None else self._inside(value, opened)
 
-    def _inside(self, value: object, opened: "Mapping[object, object] | list[object]") -> JsonValue:
+    def _inside(
+        self, value: object, opened: "Mapping[object, object] | Collection[object]"
+    ) -> JsonValue:
         if id(value) in self._open or len(self._open) >= MAX_DEPTH:
             return self._text(_safe_repr(value))
         self._open.add(id(value))
@@ -134,7 +135,7 @@ class _Reader:
             key = key.value
         return self._text(key if isinstance(key, str) else _key_text(key))
 
-    def _list(self, items: list[object]) -> list[JsonValue]:
+    def _list(self, items: Collection[object]) -> list[JsonValue]:
         plain: list[JsonValue] = []
         for item in items:
             if self._values_left <= 0:
@@ -150,7 +151,7 @@ class _Reader:
         return short
 
 
-def _opened(value: object) -> "Mapping[object, object] | list[object] | None":
+def _opened(value: object) -> "Mapping[object, object] | Collection[object] | None":
     """Return what is inside a value that has parts, None for one that has none."""
     if isinstance(value, Mapping):
         return value
@@ -159,8 +160,7 @@ def _opened(value: object) -> "Mapping[object, object] | list[object] | None":
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name, None) for field in fields(value)}
     if isinstance(value, list | tuple | set | frozenset):
-        # One more than can be shown, so that a cut is noticed.
-        return list(value) if len(value) <= MAX_VALUES else list(islice(value, MAX_VALUES + 1))
+        return value
     return None
 
 

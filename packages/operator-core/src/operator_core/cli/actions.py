@@ -5,11 +5,20 @@ from typing import Annotated
 
 import typer
 
-from operator_core.actions.types import ActionProposal, ActionStatus
-from operator_core.cli.context import PAGE, After, Id, Limit, Session, command, new_group, page, show
+from operator_core.actions.types import ActionProposal, ActionStatus, AuditEvent
+from operator_core.cli.context import (
+    PAGE,
+    After,
+    Id,
+    Limit,
+    Session,
+    command,
+    new_group,
+    page,
+    show,
+)
 from operator_core.cli.propose import executor_of, propose
 from operator_core.cli.render import hint, stacked
-from operator_core.cli.text import given
 from operator_core.cli.views import (
     event_table,
     proposal_panel,
@@ -37,6 +46,7 @@ command(app, "propose", ledger=False)(propose)
 @command(app, "list")
 async def list_actions(
     session: Session,
+    *,
     status: Annotated[
         ActionStatus | None, typer.Option("--status", help="Only actions in this state.")
     ] = None,
@@ -162,7 +172,11 @@ async def cancel(
         action_id, cancelled_by=session.person, reason=reason.strip()
     )
     outcome = "in doubt: nobody knows if it happened" if action.in_doubt else action.status.value
-    show(session, action, lambda: stacked(said(f"Action {action_id} is {outcome}."), hint(next_of(action))))
+    show(
+        session,
+        action,
+        lambda: stacked(said(f"Action {action_id} is {outcome}."), hint(next_of(action))),
+    )
 
 
 @command(app, "retry")
@@ -177,6 +191,15 @@ async def retry(session: Session, action_id: Id) -> None:
     async with ActionDB(session.db_path) as db:
         await db.reset_for_retry(action_id)
         action = await _require(db, action_id)
+        asked = AuditEvent(
+            event_type="retry_asked_for",
+            actor=session.person,
+            proposal_id=action_id,
+            ticket_id=action.ticket_id,
+            workflow_id=action.workflow_id,
+            subject=action.subject,
+        )
+        await ControlDB(db.ledger).append_event(asked)
     show(
         session,
         action,

@@ -2,7 +2,8 @@
 
 import inspect
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from operator_core import config
+from operator_core.cli.failures import told
 from operator_core.cli.text import given
 from operator_core.errors import LedgerUnavailableError
 from operator_core.types import DEFAULT_PAGE_SIZE
@@ -112,12 +114,18 @@ def new_group(text: str) -> typer.Typer:
 
 
 def keep(
-    context: typer.Context, db: Path | None, person: str | None, *, as_json: bool, debug: bool = False
+    context: typer.Context,
+    db: Path | None,
+    person: str | None,
+    *,
+    as_json: bool,
+    debug: bool = False,
 ) -> Given:
     """Remember global options for the commands to the right, and return all there are."""
     before = context.obj if isinstance(context.obj, Given) else Given(debug=debug)
-    context.obj = before.updated(db, person, as_json=as_json)
-    return context.obj
+    now = before.updated(db, person, as_json=as_json)
+    context.obj = now
+    return now
 
 
 def command(
@@ -169,6 +177,13 @@ def _signature(handler: Handler) -> inspect.Signature:
     ]
     first = inspect.Parameter("context", kind, annotation=typer.Context)
     return inspect.Signature([first, *(one.replace(kind=kind) for one in own), *shared])
+
+
+@contextmanager
+def failing_clearly() -> Iterator[None]:
+    """Turn errors into one line and an exit code, for commands that run their own loop."""
+    with told(debug=False):
+        yield
 
 
 def run(work: Coroutine[object, object, None]) -> None:

@@ -1,11 +1,24 @@
 """`operator mode`, `operator kill`, `operator audit`: the switch and the proof."""
 
+from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated
 
 import typer
+from rich.console import RenderableType
 
 from operator_core.actions.types import ActionProposal, ActionStatus
-from operator_core.cli.context import PAGE, After, Limit, Session, command, new_app, new_group, note, show
+from operator_core.cli.context import (
+    PAGE,
+    After,
+    Limit,
+    Session,
+    command,
+    new_app,
+    new_group,
+    note,
+    show,
+)
 from operator_core.cli.failures import EXIT_WRONG
 from operator_core.cli.render import facts, hint, stacked
 from operator_core.cli.text import given
@@ -35,7 +48,8 @@ _LOOK_SECONDS = 0.05
 async def mode(
     session: Session,
     wanted: Annotated[
-        RunMode | None, typer.Argument(metavar="MODE", help="observe or execute.", show_default=False)
+        RunMode | None,
+        typer.Argument(metavar="MODE", help="observe or execute.", show_default=False),
     ] = None,
 ) -> None:
     """Show whether Operator may act, or set it for all processes at once.
@@ -50,23 +64,32 @@ async def mode(
     Next: operator up
     """
     if wanted is None and not session.db_path.exists():
-        state = SafetyState()
+        state, changed_at = SafetyState(), None
     else:
         async with ControlDB(session.db_path) as db:
-            if wanted is None:
-                state = await db.safety_state()
-            else:
-                state = await db.set_mode(wanted, actor=session.person)
-    show(session, state, lambda: stacked(_switch(state), hint(_next_of(state))))
+            if wanted is not None:
+                await db.set_mode(wanted, actor=session.person)
+            state = await db.safety_state()
+            changed_at = await _changed_at(db, state)
+    data = {**asdict(state), "changed_at": changed_at}
+    show(session, data, lambda: stacked(_switch(state, changed_at), hint(_next_of(state))))
 
 
-def _switch(state: SafetyState) -> object:
+async def _changed_at(db: ControlDB, state: SafetyState) -> datetime | None:
+    """Return when the switch was last changed, as the audit tells it."""
+    events = await db.list_events(event_type="mode_changed")
+    moments = [event.timestamp for event in events[-1:]]
+    moments += [state.killed_at] if state.killed_at else []
+    return max(moments, default=None)
+
+
+def _switch(state: SafetyState, changed_at: datetime | None) -> RenderableType:
     return facts(
         "Mode",
         {
             "mode": state.mode,
             "set by": state.changed_by or "nobody yet; observe is the default",
-            "set at": getattr(state, "changed_at", None),
+            "set at": changed_at,
             "kill switch": "on" if state.killed_at else "off",
             "killed by": state.killed_by,
             "killed at": state.killed_at,
@@ -121,7 +144,7 @@ async def _left_running(db: ActionDB, wait_seconds: float) -> list[ActionProposa
         await SYSTEM_CLOCK.sleep(_LOOK_SECONDS)
 
 
-def _killed(report: KillReport, left: list[ActionProposal]) -> object:
+def _killed(report: KillReport, left: list[ActionProposal]) -> RenderableType:
     panel = facts(
         "Kill switch is on",
         {
@@ -133,11 +156,15 @@ def _killed(report: KillReport, left: list[ActionProposal]) -> object:
         },
     )
     if not left:
-        return stacked(panel, hint("Nothing runs. `operator mode execute` lets Operator act again."))
+        return stacked(
+            panel, hint("Nothing runs. `operator mode execute` lets Operator act again.")
+        )
     return stacked(
         panel,
         proposal_table(left, "Not stopped: look at the cluster"),
-        hint("Next: operator actions show ID, then operator actions settle ID --done or --not-done"),
+        hint(
+            "Next: operator actions show ID, then operator actions settle ID --done or --not-done"
+        ),
     )
 
 
@@ -151,6 +178,7 @@ def _ids(ids: tuple[int, ...]) -> str:
 @command(audit_app, "list")
 async def list_events(
     session: Session,
+    *,
     ticket: Annotated[int | None, typer.Option("--ticket", min=1, max=2**63 - 1)] = None,
     action: Annotated[int | None, typer.Option("--action", min=1, max=2**63 - 1)] = None,
     workflow: Annotated[int | None, typer.Option("--workflow", min=1, max=2**63 - 1)] = None,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import typer
 
-from operator_core.cli.text import visible
+from operator_core.cli.text import one_line, visible
 from operator_core.errors import (
     ConflictError,
     LedgerError,
@@ -23,6 +23,7 @@ EXIT_FAULT = 70
 """A fault of Operator itself."""
 EXIT_INTERRUPTED = 130
 
+_MAX_MESSAGE_CHARS = 4_000
 _EXIT_CODES: dict[type[OperatorError], int] = {
     RequestError: 2,
     RefusedError: 3,
@@ -59,13 +60,13 @@ def told(*, debug: bool) -> Iterator[None]:
     except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
         raise
     except Exception as error:  # noqa: BLE001 - the last place that can put it into words
-        reason = f"{type(error).__name__}: {error}"
-        hint = "This is a fault in Operator. Run `operator --debug ...` to see where it is."
-        _fail(f"Error: {reason}\n{hint}", EXIT_FAULT, debug=debug)
+        reason = one_line(f"{type(error).__name__}: {error}")
+        hint = "This is a fault in Operator; `operator --debug ...` shows where."
+        _fail(f"Error: {reason} ({hint})", EXIT_FAULT, debug=debug)
 
 
 def _fail(message: str, code: int, *, debug: bool) -> None:
     if debug:
         sys.stderr.write(visible(traceback.format_exc()))
-    typer.echo(visible(message), err=True)
+    typer.echo(one_line(message, _MAX_MESSAGE_CHARS), err=True)
     raise typer.Exit(code)

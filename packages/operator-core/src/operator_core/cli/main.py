@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from operator_core.cli.context import As, Db, Json, keep
+from operator_core.cli.context import As, Db, Json, keep, new_app
 from operator_core.cli.failures import EXIT_CODES_HELP, told
 from operator_core.cli.lazy import LazyGroup, Offer
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _START, _LOOK, _DECIDE, _STOP = "Start", "Look", "Decide", "Stop and check"
 
 COMMANDS: Mapping[str, tuple[str, str, Offer]] = {
-    "demo": ("demo", "app", Offer("Watch Operator repair a cluster: no key, no Docker.", _START)),
+    "demo": ("demo", "demo", Offer("Watch Operator repair a cluster: no key, no Docker.", _START)),
     "connect": ("connect", "app", Offer("Connect a cluster, or list those connected.", _START)),
     "up": ("run", "up_app", Offer("Run everything in one process: watch, think, act.", _START)),
     "monitor": ("run", "monitor_app", Offer("Watch clusters and open tickets.", _START)),
@@ -30,7 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str, Offer]] = {
     "kill": ("control", "kill_app", Offer("Stop everything at once.", _STOP)),
     "doctor": ("doctor", "app", Offer("Check ledger, audit, clusters and leftovers.", _STOP)),
 }
-"""Each command: its module, the app in it, and what the help says."""
+"""Each command: its module, the app (or function) in it, and what the help says."""
 
 
 class OperatorGroup(LazyGroup):
@@ -43,8 +43,12 @@ class OperatorGroup(LazyGroup):
     def load(self, name: str) -> "Command":
         """Import the module of a command."""
         module, attribute, _ = COMMANDS[name]
-        found: typer.Typer = getattr(import_module(f"operator_core.cli.{module}"), attribute)
-        return typer.main.get_command(found)
+        found = getattr(import_module(f"operator_core.cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            return typer.main.get_command(found)
+        alone = new_app()
+        alone.command(name)(found)
+        return typer.main.get_command(alone)
 
     def invoke(self, ctx: "Context") -> object:
         """Run the command; errors become one line and an exit code."""
@@ -100,3 +104,7 @@ def root(
 def main() -> None:
     """Run the command line and exit."""
     app(prog_name="operator")
+
+
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.safety import SafetyController
+from operator_core.actions.types import ActionProposal
 from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.cli.context import Session, show
 from operator_core.cli.logs import configure_logs
@@ -27,6 +28,7 @@ from operator_core.types import JsonObject
 async def propose(
     session: Session,
     name: Annotated[str, typer.Argument(metavar="ACTION", show_default=False)],
+    *,
     param: Annotated[
         list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", help="An argument.")
     ] = None,
@@ -41,7 +43,10 @@ async def propose(
     ] = None,
     reason: Annotated[str, typer.Option("--reason", "-r", help="Why.")] = "proposed by hand",
 ) -> None:
-    """Propose an action; it waits for an approval, whatever the agent's mode.
+    """Propose an action of a cluster, or a general one such as wait.
+
+    It is checked at once, and waits for an approval unless the agent runs
+    without approvals. Values are read by the types of the parameters.
 
     Example:
       operator actions propose drain_store -p store_id=4 --subject prod
@@ -60,16 +65,15 @@ async def propose(
             reason=why,
         )
         executor = executor_of(session, registry)
-        proposal = await executor.propose_action(
-            recommendation, ticket, proposed_by=session.person
-        )
-        proposal = await executor.validate_proposal(int(proposal.id or 0))
-    show(
-        session,
-        proposal,
-        lambda: stacked(
-            proposal_panel(proposal), hint(f"Next: operator actions approve {proposal.id}")
-        ),
+        proposal = await executor.propose_action(recommendation, ticket, proposed_by=session.person)
+    # The agent validates it: done here, a policy that approves by itself would be overruled.
+    show(session, proposal, lambda: stacked(proposal_panel(proposal), hint(_next_of(proposal))))
+
+
+def _next_of(proposal: ActionProposal) -> str:
+    return (
+        f"Next: operator actions approve {proposal.id}. An agent that runs without approvals "
+        "does it by itself."
     )
 
 

@@ -118,7 +118,7 @@ def bullets(items: Iterable[object]) -> Text | None:
 
 def stacked(*parts: RenderableType | None) -> Group:
     """Return the parts one below the other; what is None is left out."""
-    return Group(*(part for part in parts if part is not None))
+    return Group(*(part for part in parts if part is not None and str(part)))
 
 
 def hint(text: str) -> Text:

@@ -4,11 +4,12 @@ What cannot be seen is written out: control characters and escape sequences, ove
 writing direction, characters of no width, bytes that are no text.
 """
 
+import unicodedata
 from datetime import datetime
 
 from operator_core.errors import RequestError
 
-NOTHING = "–"
+NOTHING = "-"
 MAX_CELL_CHARS = 300
 
 
@@ -26,7 +27,7 @@ def visible(text: object) -> str:
 def _shown(char: str) -> str:
     if char.isprintable() or char == "\n":
         return char
-    if char == "\t" or char == "\u00a0" or "\u2000" <= char <= "\u200a" or char == "\u3000":
+    if char == "\t" or unicodedata.category(char) == "Zs":
         return " "
     return char.encode("unicode_escape", "backslashreplace").decode("ascii")
 

@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 
 from operator_core.agent.diagnosis import Diagnosis
-from operator_core.cli.context import PAGE, After, Id, Limit, Session, command, new_group, page, show
+from operator_core.cli.context import (
+    PAGE,
+    After,
+    Id,
+    Limit,
+    Session,
+    command,
+    new_group,
+    page,
+    show,
+)
 from operator_core.cli.render import hint, stacked
 from operator_core.cli.text import given
 from operator_core.cli.views import (
@@ -45,6 +55,7 @@ _MAX_SLUG_CHARS = 40
 @command(app, "list")
 async def list_tickets(
     session: Session,
+    *,
     status: Annotated[
         TicketStatus | None, typer.Option("--status", help="Only tickets in this state.")
     ] = None,
@@ -127,6 +138,7 @@ def _next_of(ticket: Ticket, diagnosis: Diagnosis | None) -> str:
 @command(app, "open", ledger=False)
 async def open_ticket(
     session: Session,
+    *,
     message: Annotated[str, typer.Option("--message", "-m", help="What is wrong, in words.")],
     severity: Annotated[
         Severity, typer.Option("--severity", help="How bad it is.")
@@ -150,7 +162,9 @@ async def open_ticket(
     text = given(message, "--message")
     violation = _violation(text, severity, target.strip(), key)
     async with TicketDB(session.db_path) as db:
-        ticket = await db.report(violation, subject=given(subject, "--subject") if subject else None)
+        ticket = await db.report(
+            violation, subject=given(subject, "--subject") if subject else None
+        )
         await db.comment(int(ticket.id or 0), author=session.person, body=f"Opened by hand: {text}")
     show(session, ticket, lambda: stacked(ticket_panel(ticket), hint(_next_of(ticket, None))))
 
@@ -165,7 +179,10 @@ def _violation(message: str, severity: Severity, target: str, key: str | None) -
     elif not target:
         target = re.sub(r"\W+", "-", message.lower()).strip("-")[:_MAX_SLUG_CHARS] or "-"
     return Violation(
-        invariant=given(rule, "The rule in --key"), target=target, message=message, severity=severity
+        invariant=given(rule, "The rule in --key"),
+        target=target,
+        message=message,
+        severity=severity,
     )
 
 

@@ -48,7 +48,15 @@ def ticket_table(tickets: Sequence[Ticket]) -> RenderableType:
             "`operator tickets list --all` shows resolved ones."
         )
     rows = (
-        (one.id, ticket_state(one), one.severity, one.subject, one.target, one.message, one.last_seen_at)
+        (
+            one.id,
+            ticket_state(one),
+            one.severity,
+            one.subject,
+            one.target,
+            one.message,
+            one.last_seen_at,
+        )
         for one in tickets
     )
     names = ("id", "status", "severity", "cluster", "target", "what", "last seen")
@@ -161,7 +169,14 @@ def _step(proposal: ActionProposal) -> str | None:
 def record_table(records: Sequence[ActionRecord]) -> Table | None:
     """Return attempts as a table, or None where nothing was attempted."""
     rows = (
-        (one.id, one.started_at, one.completed_at, one.outcome, one.error_message, one.idempotency_key)
+        (
+            one.id,
+            one.started_at,
+            one.completed_at,
+            one.outcome,
+            one.error_message,
+            one.idempotency_key,
+        )
         for one in records
     )
     names = ("id", "started", "ended", "outcome", "error", "key")

@@ -4,8 +4,23 @@ from typing import Annotated
 
 import typer
 
-from operator_core.actions.types import WorkflowProposal, WorkflowStatus
-from operator_core.cli.context import PAGE, After, Id, Limit, Session, command, new_group, page, show
+from operator_core.actions.types import (
+    ActionProposal,
+    ActionStatus,
+    WorkflowProposal,
+    WorkflowStatus,
+)
+from operator_core.cli.context import (
+    PAGE,
+    After,
+    Id,
+    Limit,
+    Session,
+    command,
+    new_group,
+    page,
+    show,
+)
 from operator_core.cli.render import hint, stacked
 from operator_core.cli.views import event_table, said, workflow_table, workflow_view
 from operator_core.db.actions import ActionDB
@@ -79,7 +94,7 @@ def _next_of(workflow: WorkflowProposal) -> str:
         return ""
     if workflow.approved_at is not None:
         return "Approved. `operator up` executes it in execute mode."
-    return f"Next: operator workflows approve {workflow.id}, or operator workflows cancel {workflow.id}"
+    return f"Next: operator workflows approve {workflow.id}, or cancel instead of approve"
 
 
 @command(app, "approve")
@@ -114,4 +129,14 @@ async def cancel(
         workflow = await db.cancel_workflow(
             workflow_id, cancelled_by=session.person, reason=reason.strip()
         )
-    show(session, workflow, lambda: said(f"Workflow {workflow_id} is cancelled."))
+        steps = await db.list_workflow_actions(workflow_id)
+    show(
+        session,
+        workflow,
+        lambda: stacked(said(f"Workflow {workflow_id} is cancelled."), hint(_still_running(steps))),
+    )
+
+
+def _still_running(steps: list[ActionProposal]) -> str:
+    running = [one.id for one in steps if one.status is ActionStatus.EXECUTING]
+    return "".join(f"Step {one} still runs: operator actions cancel {one}" for one in running)

@@ -6,9 +6,9 @@ import argparse
 import asyncio
 import json
 import sys
-import time
 from pathlib import Path
 
+from operator_core.clock import utc_now
 from operator_tikv.simulator.bootstrap import ClusterSpec
 from operator_tikv.simulator.cluster import SimulatedCluster
 from operator_tikv.simulator.journal import Journal, JournalError, replay
@@ -52,7 +52,7 @@ def build(options: argparse.Namespace) -> tuple[SimulatedCluster, Journal | None
         JournalError: the state file holds something else.
         OSError: the state file cannot be read or written.
     """
-    epoch = time.time() if options.epoch is None else options.epoch
+    epoch = utc_now().timestamp() if options.epoch is None else options.epoch
     spec = ClusterSpec(
         seed=options.seed,
         stores=options.stores,

@@ -39,11 +39,11 @@ def moment(text: object, otherwise: str | None = None) -> str | None:
     """Return an old text of a time in the present form; the default where it is none."""
     try:
         parsed = datetime.fromisoformat(str(text))
+        if parsed.tzinfo is None and " " in str(text):
+            parsed = parsed.replace(tzinfo=UTC)
+        return to_text(parsed)
     except (ValueError, OverflowError):
         return otherwise
-    if parsed.tzinfo is None and " " in str(text):
-        parsed = parsed.replace(tzinfo=UTC)
-    return to_text(parsed)
 
 
 def number(value: object, otherwise: int) -> int:

@@ -1,0 +1,155 @@
+"""`operator doctor`: looks at everything that can be wrong, and says what to do."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import typer
+from rich.console import RenderableType
+
+from operator_core.actions.outcomes import error_text
+from operator_core.actions.types import ActionProposal, ActionStatus
+from operator_core.cli.connect import look
+from operator_core.cli.context import Session, command, new_app, show
+from operator_core.cli.failures import EXIT_WRONG
+from operator_core.cli.logs import configure_logs
+from operator_core.cli.render import hint, stacked, table, word
+from operator_core.cli.text import local_time
+from operator_core.db.actions import ActionDB
+from operator_core.db.control import ControlDB
+from operator_core.db.executions import ExecutionDB
+from operator_core.db.ledger import Ledger, LedgerUse
+from operator_core.runtime.plugins import connect
+from operator_core.types import JsonObject
+
+app = new_app()
+
+OK, NOTE, WRONG = "ok", "note", "wrong"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        check: what was looked at.
+        state: ok, note (worth knowing) or wrong.
+        detail: what was found, and what to do.
+    """
+
+    check: str
+    state: str
+    detail: str
+
+
+@command(app, "doctor")
+async def doctor(
+    session: Session,
+    reach: Annotated[
+        bool, typer.Option("--reach/--no-reach", help="Look at the connected clusters too.")
+    ] = True,
+) -> None:
+    """Check the ledger, the audit, the switch, clusters and leftovers.
+
+    Exits with 1 where something is wrong.
+
+    Example:
+      operator doctor
+      operator doctor --no-reach --json
+
+    Next: what each line says
+    """
+    configure_logs(debug=session.debug)
+    async with LedgerUse(session.db_path) as ledger:
+        findings = [Finding("ledger", OK, f"{session.db_path} is open and up to date")]
+        for check in _CHECKS:
+            findings += await check(ledger)
+        if reach:
+            findings += await _clusters(ledger)
+    show(session, [asdict(one) for one in findings], lambda: _view(findings))
+    if any(one.state == WRONG for one in findings):
+        raise typer.Exit(EXIT_WRONG)
+
+
+def _view(findings: list[Finding]) -> RenderableType:
+    rows = ((one.check, word(one.state), one.detail) for one in findings)
+    wrong = sum(one.state == WRONG for one in findings)
+    summary = f"{wrong} wrong." if wrong else "Nothing is wrong."
+    return stacked(table("", ("check", "state", "found"), rows), hint(summary))
+
+
+async def _audit(ledger: Ledger) -> list[Finding]:
+    broken = await ControlDB(ledger).first_broken_audit_row()
+    if broken is None:
+        return [Finding("audit", OK, "the chain is whole")]
+    detail = f"row {broken['id']} was tampered with: see `operator audit verify`"
+    return [Finding("audit", WRONG, detail)]
+
+
+async def _switch(ledger: Ledger) -> list[Finding]:
+    state = await ControlDB(ledger).safety_state()
+    if state.killed_at is not None:
+        when = local_time(state.killed_at)
+        detail = f"on since {when}, by {state.killed_by}: `operator mode execute` lifts it"
+        return [Finding("kill switch", NOTE, detail)]
+    detail = f"{state.mode.value}, set by {state.changed_by or 'nobody'}"
+    return [Finding("mode", OK, detail), Finding("kill switch", OK, "off")]
+
+
+async def _doubts(ledger: Ledger) -> list[Finding]:
+    executing = await ActionDB(ledger).list_proposals(ActionStatus.EXECUTING)
+    found = [
+        Finding(f"action {one.id}", WRONG, f"{one.action_name} is in doubt: {_settle(one)}")
+        for one in executing
+        if one.in_doubt
+    ]
+    return found or [Finding("actions in doubt", OK, "none")]
+
+
+def _settle(one: ActionProposal) -> str:
+    return f"look at the cluster, then `operator actions settle {one.id} --done` or --not-done"
+
+
+async def _leases(ledger: Ledger) -> list[Finding]:
+    expired = await ExecutionDB(ledger).list_expired()
+    found = [
+        Finding(
+            f"action {one.id}",
+            WRONG,
+            f"{one.action_name}: its owner {one.owner or '(none)'} went away; "
+            "a running `operator up` settles it",
+        )
+        for one in expired
+    ]
+    return found or [Finding("abandoned actions", OK, "none")]
+
+
+async def _clusters(ledger: Ledger) -> list[Finding]:
+    records = await ControlDB(ledger).list_subjects()
+    if not records:
+        return [Finding("clusters", NOTE, "none is connected: see `operator connect`")]
+    return [await _cluster(record) for record in records]
+
+
+async def _cluster(record: JsonObject) -> Finding:
+    check = f"cluster {record['name']}"
+    try:
+        subject = await connect(record)
+        try:
+            observation = await look(subject)
+        finally:
+            await subject.close()
+    except Exception as error:  # noqa: BLE001 - a subject's code: anything may come
+        return Finding(check, WRONG, error_text(error))
+    missing = [name for name, part in observation.parts.items() if not part.complete]
+    if missing:
+        return Finding(check, WRONG, f"partly seen; missing: {', '.join(sorted(missing))}")
+    return Finding(check, OK, f"seen whole: {', '.join(sorted(observation.parts))}")
+
+
+_CHECKS: tuple[Callable[[Ledger], Awaitable[list[Finding]]], ...] = (
+    _audit,
+    _switch,
+    _doubts,
+    _leases,
+)

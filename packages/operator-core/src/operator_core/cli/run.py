@@ -1,0 +1,166 @@
+"""`operator up`, `operator monitor run`, `operator agent start`: the loop, in the foreground."""
+
+import json
+import math
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from operator_core.cli.context import Session, command, new_app, new_group
+from operator_core.cli.logs import configure_logs
+from operator_core.cli.text import local_time, visible
+from operator_core.clock import to_text, utc_now
+from operator_core.errors import RequestError
+from operator_core.runtime.supervisor import RunOptions
+from operator_core.runtime.supervisor import run as run_loop
+
+up_app = new_app()
+monitor_app = new_group(
+    """The monitor: watches clusters and opens tickets; it never acts.
+
+    Example:
+      operator monitor run
+
+    Next: operator tickets list
+    """
+)
+agent_app = new_group(
+    """The agent: diagnoses tickets, proposes, and does what is approved.
+
+    Example:
+      operator agent start --approval
+
+    Next: operator actions list
+    """
+)
+
+Interval = Annotated[
+    float, typer.Option("--interval-seconds", help="Pause between two looks at a cluster.")
+]
+Subjects = Annotated[
+    list[str] | None,
+    typer.Option("--subject", help="Only this cluster; may be given again. All, if not given."),
+]
+Approval = Annotated[
+    bool | None,
+    typer.Option(
+        "--approval/--no-approval",
+        help="Whether a person must approve; as OPERATOR_APPROVAL_MODE says, if not given.",
+        show_default=False,
+    ),
+]
+Lifetime = Annotated[
+    float | None, typer.Option("--lifetime-seconds", help="End after so long.", show_default=False)
+]
+DEFAULT_INTERVAL_SECONDS = 5.0
+
+
+@command(up_app, "up", ledger=False)
+async def up(
+    session: Session,
+    interval_seconds: Interval = DEFAULT_INTERVAL_SECONDS,
+    approval: Approval = None,
+    subject: Subjects = None,
+    lifetime_seconds: Lifetime = None,
+) -> None:
+    """Run monitor, agent and executor in one process, until you stop it.
+
+    Ctrl-C or SIGTERM drains: nothing new starts, and what runs is waited
+    for. It acts only in execute mode, see `operator mode`.
+
+    Example:
+      operator up --approval
+
+    Next: operator tickets list, in another terminal
+    """
+    await _run(
+        session,
+        RunOptions(
+            interval_seconds=_seconds(interval_seconds, "--interval-seconds"),
+            require_approval=approval,
+            subjects=tuple(subject or ()),
+            lifetime_seconds=_lifetime(lifetime_seconds),
+            on_event=_teller(session),
+        ),
+    )
+
+
+@command(monitor_app, "run", ledger=False)
+async def run_monitor(
+    session: Session,
+    interval_seconds: Interval = DEFAULT_INTERVAL_SECONDS,
+    subject: Subjects = None,
+    lifetime_seconds: Lifetime = None,
+) -> None:
+    """Watch clusters, open tickets and resolve those that are gone.
+
+    Example:
+      operator monitor run --subject prod --interval-seconds 10
+
+    Next: operator tickets list, in another terminal
+    """
+    await _run(
+        session,
+        RunOptions(
+            agent=False,
+            interval_seconds=_seconds(interval_seconds, "--interval-seconds"),
+            subjects=tuple(subject or ()),
+            lifetime_seconds=_lifetime(lifetime_seconds),
+            on_event=_teller(session),
+        ),
+    )
+
+
+@command(agent_app, "start", ledger=False)
+async def start_agent(
+    session: Session,
+    approval: Approval = None,
+    subject: Subjects = None,
+    lifetime_seconds: Lifetime = None,
+) -> None:
+    """Diagnose tickets, propose remedies, and do what is approved.
+
+    Example:
+      operator agent start --approval
+
+    Next: operator actions list, in another terminal
+    """
+    await _run(
+        session,
+        RunOptions(
+            monitor=False,
+            require_approval=approval,
+            subjects=tuple(subject or ()),
+            lifetime_seconds=_lifetime(lifetime_seconds),
+            on_event=_teller(session),
+        ),
+    )
+
+
+async def _run(session: Session, options: RunOptions) -> None:
+    configure_logs(debug=session.debug)
+    await run_loop(session.db_path, options)
+
+
+def _lifetime(seconds: float | None) -> float | None:
+    return None if seconds is None else _seconds(seconds, "--lifetime-seconds")
+
+
+def _seconds(value: float, what: str) -> float:
+    if not math.isfinite(value) or value <= 0:
+        raise RequestError(f"{what} must be a number of seconds greater than 0, not {value}.")
+    return value
+
+
+def _teller(session: Session) -> Callable[[str], None]:
+    """Return what prints an event: a line for people, or one JSON object a line."""
+
+    def tell(line: str) -> None:
+        now = utc_now()
+        if session.json:
+            typer.echo(json.dumps({"at": to_text(now), "event": line}))
+        else:
+            typer.echo(f"{local_time(now)}  {visible(line)}")
+
+    return tell
