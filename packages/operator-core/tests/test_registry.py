@@ -34,9 +34,6 @@ class Plain:
     async def undrain_store(self, store_id: int) -> None:
         del store_id
 
-    def not_a_coroutine(self) -> None:
-        return
-
     async def _hidden(self) -> None:
         return
 
@@ -120,11 +117,11 @@ def test_a_private_name_is_no_action(name: str) -> None:
         ActionRegistry(Plain(define(name)))
 
 
-@pytest.mark.parametrize("kind", [Plain, Deep])
-@pytest.mark.parametrize("name", ["missing", "not_a_coroutine", "definitions"])
-def test_an_action_needs_a_coroutine_method_of_its_name(kind: type[Plain], name: str) -> None:
-    with pytest.raises(ConfigurationError, match="no coroutine method"):
-        ActionRegistry(kind(define(name)))
+async def test_an_action_without_a_method_can_be_registered_but_not_called() -> None:
+    subject = Plain(define("missing"))
+    assert ActionRegistry(subject).require("missing").name == "missing"
+    with pytest.raises(UnknownActionError):
+        await complete(subject).perform(ActionCall("missing", {}, "key"))
 
 
 def test_a_subject_with_its_own_perform_needs_no_methods() -> None:

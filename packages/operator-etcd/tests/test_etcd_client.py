@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 import respx
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etcd_gateway import METRICS_PAGE, Gateway, status_answer
@@ -225,6 +225,7 @@ def test_a_page_without_our_metrics_is_garbage(page: str) -> None:
         parse_metrics(page)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_metrics_or_a_value_error(text: str) -> None:
     try:
@@ -233,6 +234,7 @@ def test_any_text_is_metrics_or_a_value_error(text: str) -> None:
         return
 
 
+@settings(deadline=None)
 @given(st.integers(100, 599), st.none() | st.integers(-1, 20), st.text())
 def test_any_error_answer_becomes_a_failure(status: int, code: int | None, reason: str) -> None:
     failure = failure_from_answer(HERE, status, code, reason)

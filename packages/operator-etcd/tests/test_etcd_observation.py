@@ -6,7 +6,7 @@ import httpx
 import pytest
 import respx
 
-from etcd_gateway import METRICS_PAGE, Gateway, header, status_answer
+from etcd_gateway import METRICS_PAGE, Gateway, header, member_answer, status_answer
 from etcd_samples import IDS, broken, url
 from operator_core.errors import ConfigurationError, SubjectUnreachableError
 from operator_core.monitor.types import Observation
@@ -55,6 +55,17 @@ async def test_one_named_endpoint_is_enough_to_see_all(gateway: Gateway) -> None
     gateway.silence("22", REFUSED)
     seen = await subject.observe()
     assert seen.data("cluster")["unreachable"] == ["22"], "the others were learnt"
+    await subject.close()
+
+
+async def test_addresses_that_only_the_members_reach_do_not_matter(gateway: Gateway) -> None:
+    inside = [member_answer(one) | {"clientURLs": [f"http://10.0.0.{one}:2379"]} for one in IDS]
+    for one in IDS:
+        gateway.post(one, "cluster/member/list", {"members": inside})
+    subject = EtcdSubject(EtcdClient([url(one) for one in IDS]))
+    seen = await subject.observe()
+    assert broken(seen) == []
+    assert seen.data("status")["22"]["endpoint"] == url("22")
     await subject.close()
 
 

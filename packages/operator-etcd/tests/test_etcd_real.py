@@ -152,7 +152,9 @@ async def test_the_demo_breaks_is_repaired_by_its_diagnosis_and_works_again(
 ) -> None:
     demo = plugin.demo(tmp_path / "demo")
     try:
-        subject = await plugin.connect(await demo.start())
+        settings = await demo.start()
+        assert await plugin.demo(tmp_path / "demo").start() == settings, "it is found again"
+        subject = await plugin.connect(settings)
         try:
             await _break_and_repair(demo, subject)
         finally:
@@ -342,3 +344,10 @@ def test_a_pid_that_was_given_out_again_is_left_alone(tmp_path: Path) -> None:
     )
     processes.send(spec, signal.SIGKILL)
     assert processes.state_of(spec) is processes.ProcessState.STOPPED
+
+
+def test_a_process_is_also_seen_without_proc() -> None:
+    letter, command = processes._look_with_ps(os.getpid())
+    assert letter in "RS"
+    assert "py" in command
+    assert processes._look_with_ps(2**30)[0] == "Z"

@@ -107,16 +107,16 @@ async def call_method(target: object, call: ActionCall) -> object:
     """Call the coroutine method named like the action.
 
     Raises:
-        UnknownActionError: there is no such coroutine method.
+        UnknownActionError: there is no such method.
     """
     method = getattr(target, call.action_name, None)
-    if call.action_name.startswith("_") or not inspect.iscoroutinefunction(method):
+    if call.action_name.startswith("_") or not callable(method):
         raise UnknownActionError(call.action_name, [])
     arguments = dict(call.parameters)
     if "idempotency_key" in inspect.signature(method).parameters:
         arguments["idempotency_key"] = call.idempotency_key
-    result: object = await method(**arguments)
-    return result
+    result: object = method(**arguments)
+    return await result if inspect.isawaitable(result) else result
 
 
 class _Completed(SubjectDefaults):

@@ -106,6 +106,13 @@ class LocalEtcdCluster:
                 path.unlink(missing_ok=True)
         self.file.unlink(missing_ok=True)
 
+    def is_running(self) -> bool:
+        """Return whether there is a cluster here and all its processes run."""
+        if not self.file.exists():
+            return False
+        specs = read_cluster_file(self.file).members.values()
+        return all(processes.state_of(one) is ProcessState.RUNNING for one in specs)
+
     async def put(self, key: str, value: bytes) -> None:
         """Write one key through the leader.
 

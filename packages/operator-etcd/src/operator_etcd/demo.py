@@ -23,8 +23,10 @@ class EtcdDemo:
         self.cluster = LocalEtcdCluster(folder)
 
     async def start(self) -> JsonObject:
-        """Start three members and return the settings of a subject for them."""
-        await self.cluster.start()
+        """Start three members, or find those that run already; return a subject's settings."""
+        if not self.cluster.is_running():
+            await self.cluster.stop()
+            await self.cluster.start()
         return {
             "endpoints": ",".join(self.cluster.endpoints),
             "supervisor_file": str(self.cluster.file),

@@ -22,6 +22,7 @@ POLL_SECONDS = 0.02
 _START = 'log=$1; shift; "$@" </dev/null >>"$log" 2>&1 &'
 _WRITE_PID = 'echo $$ > "$1.new" && mv "$1.new" "$1" && shift && exec "$@"'
 _PID_FILE_SECONDS = 5.0
+_LATE_PID_SECONDS = 0.2
 
 
 class ProcessState(StrEnum):
@@ -130,6 +131,9 @@ async def wait_gone(spec: ProcessSpec, seconds: float) -> bool:
 
 async def stop(spec: ProcessSpec, grace_seconds: float = 3.0) -> None:
     """End the server: politely, then by force."""
+    if spec.log_file.exists() and not spec.pid_file.exists():
+        # Its start may have been cut short, and the pid comes in a moment.
+        await asyncio.sleep(_LATE_PID_SECONDS)
     send(spec, signal.SIGCONT)
     send(spec, signal.SIGTERM)
     if not await wait_gone(spec, grace_seconds):

@@ -4,7 +4,7 @@ Observations and the checks before an action both start from here.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from operator_core.errors import SubjectUnreachableError
@@ -81,15 +81,19 @@ async def survey(client: EtcdClient) -> Survey:
     Raises:
         SubjectUnreachableError: no endpoint answers, or they belong to different clusters.
     """
-    answers = await _ask(client, client.endpoints)
-    heard = {url: one for url, one in answers.items() if isinstance(one, MemberStatus)}
+    answers = await _ask(client, client.configured)
+    if not _heard(answers):
+        answers |= await _ask(client, [one for one in client.endpoints if one not in answers])
+    heard = _heard(answers)
     if not heard:
         raise unreachable(one for one in answers.values() if isinstance(one, EtcdFailure))
     _must_be_one_cluster(heard)
     members, error = await _membership(client, heard)
-    client.learn(_advertised(members))
-    missing = [url for url in _advertised(members) if url not in answers]
-    answers |= await _ask(client, missing)
+    client.learn(_advertised(members.values()))
+    # Others may advertise addresses that only they can reach, so those who were met are not asked.
+    met = {_who(members, url, one) for url, one in heard.items()}
+    unmet = _advertised(one for one in members.values() if one.id not in met)
+    answers |= await _ask(client, [url for url in unmet if url not in answers])
     seen = _sort(members, answers, error)
     if not seen.statuses:
         raise SubjectUnreachableError(
@@ -98,7 +102,11 @@ async def survey(client: EtcdClient) -> Survey:
     return seen
 
 
-async def _ask(client: EtcdClient, endpoints: tuple[str, ...] | list[str]) -> Answers:
+def _heard(answers: Answers) -> dict[str, MemberStatus]:
+    return {url: one for url, one in answers.items() if isinstance(one, MemberStatus)}
+
+
+async def _ask(client: EtcdClient, endpoints: Sequence[str]) -> Answers:
     async def ask(endpoint: str) -> MemberStatus | EtcdFailure:
         try:
             return await client.status(endpoint)
@@ -139,9 +147,9 @@ def _leads(status: MemberStatus) -> bool:
     return status.leader_id is not None and status.leader_id == status.header.member_id
 
 
-def _advertised(members: Mapping[str, Member]) -> list[str]:
+def _advertised(members: Iterable[Member]) -> list[str]:
     """Return the client addresses that members advertise, those we could use."""
-    urls = [url for one in members.values() for url in one.client_urls]
+    urls = [url for one in members for url in one.client_urls]
     return [url for url in dict.fromkeys(map(_usable, urls)) if url]
 
 

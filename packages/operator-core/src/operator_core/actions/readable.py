@@ -106,9 +106,7 @@ class _Reader:
         opened = _opened(value)
         return self._text(_safe_repr(value)) if opened is None else self._inside(value, opened)
 
-    def _inside(
-        self, value: object, opened: "Mapping[object, object] | Collection[object]"
-    ) -> JsonValue:
+    def _inside(self, value: object, opened: Collection[object]) -> JsonValue:
         if id(value) in self._open or len(self._open) >= MAX_DEPTH:
             return self._text(_safe_repr(value))
         self._open.add(id(value))
@@ -151,7 +149,7 @@ class _Reader:
         return short
 
 
-def _opened(value: object) -> "Mapping[object, object] | Collection[object] | None":
+def _opened(value: object) -> Collection[object] | None:
     """Return what is inside a value that has parts, None for one that has none."""
     if isinstance(value, Mapping):
         return value

@@ -7,7 +7,7 @@ from operator_core.actions.tools import TOOL_DEFINITIONS
 from operator_core.actions.types import ActionDefinition, ActionType, ParamDef
 from operator_core.actions.validation import definition_faults
 from operator_core.errors import ConfigurationError, UnknownActionError
-from operator_core.subject import Subject, SubjectDefaults
+from operator_core.subject import Subject
 
 __all__ = ["ActionDefinition", "ActionRegistry", "ParamDef"]
 
@@ -47,7 +47,7 @@ class ActionRegistry:
             ConfigurationError: the subject's definitions cannot be used.
         """
         offered = [] if self._subject is None else _offered(self._subject)
-        faults = [] if self._subject is None else _faults(self._subject, offered)
+        faults = [] if self._subject is None else _faults(offered)
         if faults:
             kind = type(self._subject).__name__
             raise ConfigurationError(f"Actions of subject {kind}: " + "; ".join(faults))
@@ -103,7 +103,7 @@ def _offered(subject: Subject) -> list[ActionDefinition]:
     return definitions
 
 
-def _faults(subject: Subject, offered: list[ActionDefinition]) -> list[str]:
+def _faults(offered: list[ActionDefinition]) -> list[str]:
     names = [definition.name for definition in offered]
     duplicates = sorted({name for name in names if names.count(name) > 1})
     faults = [f"{name!r} is defined more than once" for name in duplicates]
@@ -114,8 +114,6 @@ def _faults(subject: Subject, offered: list[ActionDefinition]) -> list[str]:
             own.append(f"its type must be subject, not {definition.action_type.value}")
         if definition.inverse is not None and definition.inverse not in known:
             own.append(f"its inverse {definition.inverse!r} is no action")
-        if _calls_methods(subject) and not _has_method(subject, definition.name):
-            own.append("the subject has no coroutine method of that name")
         faults += [f"{definition.name!r}: {fault}" for fault in own]
     return faults
 
@@ -128,14 +126,3 @@ def _name_faults(name: str) -> list[str]:
     if any(name == tool.name for tool in TOOL_DEFINITIONS):
         return ["the name belongs to a general tool"]
     return []
-
-
-def _calls_methods(subject: Subject) -> bool:
-    """Whether actions go to methods of their name, and not to a ``perform`` of its own."""
-    if not isinstance(subject, SubjectDefaults):
-        return True
-    return type(subject).perform is SubjectDefaults.perform
-
-
-def _has_method(subject: Subject, name: str) -> bool:
-    return inspect.iscoroutinefunction(getattr(subject, name, None))

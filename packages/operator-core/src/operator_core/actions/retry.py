@@ -1,5 +1,6 @@
 """How long to wait before a failed action is tried again: exponential backoff with jitter."""
 
+import math
 import random
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -38,9 +39,12 @@ class RetryConfig:
         waits_in_order = 0 <= self.min_wait_seconds <= self.max_wait_seconds < float("inf")
         if not waits_in_order:
             raise ConfigurationError("retry waits must be finite, with 0 <= min_wait <= max_wait")
-        if self.max_attempts < 0 or self.jitter_fraction < 0 or self.exponential_base < 1:
+        finite = math.isfinite(self.jitter_fraction) and math.isfinite(self.exponential_base)
+        negative = self.max_attempts < 0 or self.jitter_fraction < 0
+        if negative or not finite or self.exponential_base < 1:
             raise ConfigurationError(
-                "max_attempts and jitter_fraction must be at least 0, exponential_base at least 1"
+                "max_attempts and jitter_fraction must be finite and at least 0, exponential_base "
+                "at least 1"
             )
 
     def delay_seconds(self, attempt: int) -> float:

@@ -134,7 +134,7 @@ def demo(
         _play(console, plugin, place, ask=ask, keep=keep, resumed=resume is not None)
 
 
-def _play(  # noqa: PLR0913 - one option each
+def _play(
     console: Console, plugin: SubjectPlugin, folder: Path, *, ask: bool, keep: bool, resumed: bool
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)

@@ -210,7 +210,7 @@ SELECT * FROM action_proposals WHERE status IN ('proposed', 'validated') ORDER B
 
 -- name: proposal.waiting_retry
 SELECT * FROM action_proposals
-WHERE status = 'failed' AND next_retry_at IS NOT NULL ORDER BY id
+WHERE status = 'failed' AND next_retry_at > '' ORDER BY id
 
 -- name: proposal.not_started_of_ticket
 SELECT p.* FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
@@ -223,12 +223,6 @@ SELECT p.* FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
 WHERE p.ticket_id = :ticket_id AND p.status = 'failed' AND p.next_retry_at IS NOT NULL
   AND w.id IS NULL
 ORDER BY p.id
-
--- name: proposal.unfinished_of_ticket
-SELECT COUNT(*) AS count FROM action_proposals
-WHERE ticket_id = :ticket_id
-  AND (status IN ('proposed', 'validated', 'executing')
-       OR (status = 'failed' AND next_retry_at IS NOT NULL))
 
 -- name: record.insert
 INSERT INTO action_records (

@@ -82,13 +82,18 @@ ON action_proposals(scheduled_at) WHERE scheduled_at IS NOT NULL;
 CREATE INDEX idx_action_proposals_retry
 ON action_proposals(next_retry_at) WHERE next_retry_at IS NOT NULL;
 
--- What may be claimed, in the order it is due; history never enters it.
+-- What may be claimed, in the order it is due; history never enters it. The state leads, though
+-- it is always the same: without it the planner takes the index of all states.
 CREATE INDEX idx_action_proposals_due
-ON action_proposals(COALESCE(scheduled_at, ''), id) WHERE status = 'validated';
+ON action_proposals(status, COALESCE(scheduled_at, ''), id) WHERE status = 'validated';
+
+-- What waits for another try, likewise.
+CREATE INDEX idx_action_proposals_retry_due
+ON action_proposals(status, next_retry_at) WHERE next_retry_at IS NOT NULL;
 
 -- What runs, by the end of its lease.
 CREATE INDEX idx_action_proposals_leases
-ON action_proposals(lease_expires_at) WHERE status = 'executing';
+ON action_proposals(status, lease_expires_at) WHERE status = 'executing';
 
 -- One disruptive action a subject at a time, as a fact and not a check.
 CREATE UNIQUE INDEX idx_action_proposals_exclusive

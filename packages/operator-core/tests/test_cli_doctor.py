@@ -1,0 +1,99 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from cli_kit import (
+    NASTY,
+    Cli,
+    FakePlugin,
+    FakeSubject,
+    add_proposals,
+    claimed,
+    install,
+    now_do,
+    part,
+    unreachable,
+)
+from operator_core.actions.types import Outcome
+from operator_core.db.attempts import Ending
+from operator_core.db.executions import ExecutionDB
+
+
+def found(cli: Cli, code: int, *arguments: str) -> dict[str, str]:
+    """Return the state of each check."""
+    result = cli.invoke("doctor", "--json", *arguments)
+    assert result.exit_code == code, result.output
+    return {one["check"]: one["state"] for one in json.loads(result.stdout)}
+
+
+def test_a_sound_ledger_has_nothing_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch)
+    cli = Cli(tmp_path)
+    cli.ok("connect", "fake", "--address", "x")
+    assert set(found(cli, 0).values()) == {"ok"}
+    assert "Nothing is wrong" in cli.ok("doctor")
+
+
+def test_without_a_cluster_it_says_so(tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+    cli.ok("mode", "execute")
+    assert found(cli, 0)["clusters"] == "note"
+
+
+def test_the_kill_switch_is_worth_a_note(tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+    cli.ok("mode", "execute")
+    cli.ok("kill")
+    assert found(cli, 0)["kill switch"] == "note"
+
+
+def test_a_cluster_that_cannot_be_read_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch, unreachable())
+    cli = Cli(tmp_path)
+    cli.ok("connect", "fake", "--address", "x", "--no-check")
+    assert found(cli, 1)["cluster fake"] == "wrong"
+    assert "cluster fake" not in found(cli, 0, "--no-reach")
+    text = cli.invoke("doctor").stdout
+    assert "[bold]b[/bold]" in text
+    assert not set(text) & set("\x1b\x07\u202e\u200b")
+
+
+def test_a_cluster_that_is_partly_seen_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = {"stores": part({"a": 1}), NASTY: part({}, error="x")}
+    install(monkeypatch, FakePlugin(subject=FakeSubject(parts=parts)))
+    cli = Cli(tmp_path)
+    cli.ok("connect", "fake", "--address", "x")
+    assert found(cli, 1)["cluster fake"] == "wrong"
+
+
+def test_a_plugin_that_is_gone_or_broken_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = install(monkeypatch, FakePlugin(subject=FakeSubject(error=KeyError("stores"))))
+    cli = Cli(tmp_path)
+    cli.ok("connect", "fake", "--address", "x", "--no-check")
+    assert found(cli, 1)["cluster fake"] == "wrong"
+    plugin.name = "renamed"
+    install(monkeypatch, plugin)
+    assert "No plugin 'fake'" in cli.invoke("doctor").stdout
+
+
+def test_what_is_in_doubt_and_what_is_abandoned_is_wrong(tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+
+    async def prepare() -> None:
+        await add_proposals(cli.db_path, 2)
+        attempt = await claimed(cli.db_path, 1)
+        async with ExecutionDB(cli.db_path) as db:
+            await db.finish(attempt, Ending(Outcome.UNKNOWN, "no answer"))
+        await claimed(cli.db_path, 2, lease_seconds=0)
+
+    now_do(prepare())
+    states = found(cli, 1, "--no-reach")
+    assert (states["action 1"], states["action 2"]) == ("wrong", "wrong")
+    assert "operator actions settle 1" in cli.invoke("doctor").stdout

@@ -1,0 +1,89 @@
+"""The installed command as a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+OPERATOR = str(Path(sys.executable).parent / "operator")
+
+pytestmark = pytest.mark.real
+
+
+def operator(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed command on a ledger in a folder."""
+    return subprocess.run(
+        [OPERATOR, *words],
+        env={**os.environ, "OPERATOR_DB": str(folder / "x.db"), "TZ": "UTC"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
+def test_a_ticket_from_the_shell(tmp_path: Path) -> None:
+    opened = operator(tmp_path, "tickets", "open", "-m", "disk", "--json")
+    assert json.loads(opened.stdout)["id"] == 1
+    assert "UTC" in operator(tmp_path, "tickets", "list").stdout
+    assert operator(tmp_path, "tickets", "show", "2").returncode == 2
+    assert operator(tmp_path, "actions", "propose", "wait", "-p", "seconds=1").returncode == 3
+    assert operator(tmp_path, "tickets", "unhold", "1").returncode == 4
+
+
+def test_a_failing_command_ends_and_says_one_line(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_bytes(b"no ledger" * 1000)
+    done = operator(tmp_path, "tickets", "list")
+    assert done.returncode == 5
+    assert done.stdout == ""
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [OPERATOR.encode(), b"--db", bytes(tmp_path / "x.db"), b"tickets", b"open", b"-m", b"\xff"],
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 2
+    assert b"no valid Unicode" in done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    operator(tmp_path, "tickets", "open", "-m", "x")
+    for output in ("--json", "--all"):
+        read, write = os.pipe()
+        os.close(read)
+        try:
+            done = subprocess.run(
+                [OPERATOR, "--db", str(tmp_path / "x.db"), "tickets", "list", output],
+                stdout=write,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+                timeout=30,
+            )
+        finally:
+            os.close(write)
+        assert done.stderr == ""
+
+
+def test_sigterm_drains(tmp_path: Path) -> None:
+    db = str(tmp_path / "x.db")
+    done = operator(tmp_path, "connect", "etcd", "--endpoints", "http://127.0.0.1:9", "--no-check")
+    assert done.returncode == 0, done.stderr
+    with subprocess.Popen(
+        [OPERATOR, "--db", db, "up", "--json"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert "watching etcd" in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        rest = process.stdout.read()
+        assert process.wait(timeout=20) == 0
+    assert "stopping" in rest

@@ -1,0 +1,112 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from cli_kit import NASTY, Cli, FakePlugin, FakeSubject, install, unreachable
+from operator_core.runtime.supervisor import RunOptions
+
+
+def connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plugin: FakePlugin) -> Cli:
+    """Return a command line that is connected to the cluster in memory."""
+    install(monkeypatch, plugin)
+    cli = Cli(tmp_path)
+    cli.ok("connect", "fake", "--address", "x", "--no-check")
+    return cli
+
+
+def asked_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> list[RunOptions]:
+    """Replace the loop by one that only notes how it was started."""
+    asked: list[RunOptions] = []
+
+    async def note(_: Path, options: RunOptions) -> None:
+        asked.append(options)
+        if options.on_event is not None:
+            options.on_event(f"ticket {NASTY}")
+
+    monkeypatch.setattr("operator_core.cli.run.run_loop", note)
+    return asked
+
+
+def test_up_watches_and_opens_tickets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli = connected(tmp_path, monkeypatch, FakePlugin())
+    text = cli.ok("up", "--lifetime-seconds", "0.4", "--interval-seconds", "0.05")
+    assert "watching fake" in text
+    assert [one["target"] for one in cli.json("tickets", "list")] == ["s1"]
+    assert cli.json("diagnose", "1")["hypothesis"] == "disk"
+
+
+def test_events_are_one_json_object_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_of_the_loop(monkeypatch)
+    lines = Cli(tmp_path).ok("up", "--json").splitlines()
+    assert [json.loads(line)["event"] for line in lines] == [f"ticket {NASTY}"]
+
+
+def test_events_are_never_markup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_of_the_loop(monkeypatch)
+    text = Cli(tmp_path).ok("up")
+    assert "[/x] [bold]b[/bold]" in text
+    assert not set(text) & set("\x1b\x07\u202e\u200b")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("up",), (True, True, None, ())),
+        (("up", "--approval"), (True, True, True, ())),
+        (
+            ("up", "--no-approval", "--subject", "a", "--subject", "b"),
+            (True, True, False, ("a", "b")),
+        ),
+        (("monitor", "run"), (True, False, None, ())),
+        (("agent", "start", "--approval"), (False, True, True, ())),
+    ],
+)
+def test_options_reach_the_loop(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    expected: tuple[object, ...],
+) -> None:
+    asked = asked_of_the_loop(monkeypatch)
+    Cli(tmp_path).ok(*arguments)
+    [options] = asked
+    found = (options.monitor, options.agent, options.require_approval, options.subjects)
+    assert found == expected
+
+
+def test_logs_go_to_stderr_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli = connected(tmp_path, monkeypatch, unreachable())
+    result = cli.invoke("up", "--lifetime-seconds", "0.2", "--json")
+    assert result.exit_code == 0, result.output
+    assert all(json.loads(line) for line in result.stdout.splitlines())
+    assert "observation_failed" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not set(result.stderr) & set("\x1b\x07\u202e\u200b")
+
+
+@pytest.mark.parametrize("command", [("up",), ("monitor", "run"), ("agent", "start")])
+def test_without_a_cluster_it_says_how_to_connect_one(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    assert "operator connect" in Cli(tmp_path).fails(2, *command)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--interval-seconds", "0"), "--interval-seconds"),
+        (("--interval-seconds", "nan"), "--interval-seconds"),
+        (("--interval-seconds", "soon"), "--interval-seconds"),
+        (("--lifetime-seconds", "-1"), "--lifetime-seconds"),
+        (("--lifetime-seconds", "inf"), "--lifetime-seconds"),
+        (("--subject", "nobody"), "Subject nobody not found"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
+) -> None:
+    cli = connected(tmp_path, monkeypatch, FakePlugin(subject=FakeSubject()))
+    assert message in cli.fails(2, "up", *arguments)

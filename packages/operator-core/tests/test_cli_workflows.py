@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import pytest
+
+from cli_kit import NASTY, Cli, add_workflow, now_do
+
+
+def with_workflow(tmp_path: Path, **fields: str) -> Cli:
+    """Return a command line whose ledger has a workflow of two steps."""
+    cli = Cli(tmp_path)
+    now_do(add_workflow(cli.db_path, **fields))
+    return cli
+
+
+def test_workflows_are_listed_filtered_and_paged(tmp_path: Path) -> None:
+    cli = with_workflow(tmp_path)
+    now_do(add_workflow(cli.db_path, name="second"))
+    assert [one["name"] for one in cli.json("workflows", "list")] == ["drain", "second"]
+    assert cli.json("workflows", "list", "--status", "completed") == []
+    assert cli.json("workflows", "list", "--ticket", "1") == []
+    assert "--after 1" in cli.invoke("workflows", "list", "--limit", "1").stderr
+    assert "No workflows" in cli.ok("workflows", "list", "--status", "failed")
+
+
+def test_a_workflow_is_shown_with_its_steps_in_order(tmp_path: Path) -> None:
+    cli = with_workflow(tmp_path)
+    text = cli.ok("workflows", "show", "1")
+    assert text.index("step 0") < text.index("step 1")
+    assert "operator workflows approve 1" in text
+    data = cli.json("workflows", "show", "1")
+    assert [one["execution_order"] for one in data["steps"]] == [0, 1]
+
+
+def test_a_workflow_is_approved_once(tmp_path: Path) -> None:
+    cli = with_workflow(tmp_path)
+    assert cli.json("workflows", "approve", "1")["approved_by"] == "ann"
+    assert "cannot approve" in cli.fails(4, "workflows", "approve", "1")
+    assert "Approved." in cli.ok("workflows", "show", "1")
+
+
+def test_a_workflow_is_cancelled_with_its_steps(tmp_path: Path) -> None:
+    cli = with_workflow(tmp_path)
+    assert cli.json("workflows", "cancel", "1", "-r", "no")["status"] == "cancelled"
+    steps = cli.json("actions", "list", "--workflow", "1")
+    assert {one["status"] for one in steps} == {"cancelled"}
+    assert "cannot cancel" in cli.fails(4, "workflows", "cancel", "1")
+
+
+def test_text_of_a_workflow_is_never_markup(tmp_path: Path) -> None:
+    cli = with_workflow(tmp_path, name=NASTY, description=NASTY)
+    for text in (cli.ok("workflows", "list"), cli.ok("workflows", "show", "1")):
+        assert "[bold]b[/bold]" in text
+        assert not set(text) & set("\x1b\x07\u202e\u200b")
+
+
+@pytest.mark.parametrize("command", ["show", "approve", "cancel"])
+def test_a_workflow_that_is_not_there_is_an_error(tmp_path: Path, command: str) -> None:
+    assert "Workflow 9 not found" in with_workflow(tmp_path).fails(2, "workflows", command, "9")
