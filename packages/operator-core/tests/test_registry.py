@@ -9,7 +9,7 @@ from operator_core.actions.registry import ActionDefinition, ActionRegistry, Par
 from operator_core.actions.types import ActionType
 from operator_core.errors import ConfigurationError, UnknownActionError
 from operator_core.monitor.types import Observation
-from operator_core.subject import ActionCall, Subject, SubjectDefaults
+from operator_core.subject import ActionCall, Subject, SubjectDefaults, complete
 
 
 def define(name: str, **more: object) -> ActionDefinition:
@@ -150,8 +150,8 @@ def test_a_limit_that_nothing_checks_is_refused() -> None:
 
 def test_every_fault_is_told_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        ActionRegistry(Plain(define("wait"), define("_x"), define("missing")))
-    for part in ("Plain", "'wait'", "'_x'", "'missing'"):
+        ActionRegistry(Plain(define("wait"), define("_x"), define("observe")))
+    for part in ("Plain", "'wait'", "'_x'", "'observe'"):
         assert part in str(caught.value)
 
 
@@ -186,7 +186,7 @@ def test_definitions_that_change_are_read_again() -> None:
 def test_a_refresh_that_fails_keeps_the_old_definitions() -> None:
     subject = Plain(define("drain_store"))
     registry = ActionRegistry(subject)
-    subject.definitions = [define("missing")]
+    subject.definitions = [define("_hidden")]
     with pytest.raises(ConfigurationError):
         registry.refresh()
     assert registry.list_action_names() == ["drain_store", "log_message", "wait"]
