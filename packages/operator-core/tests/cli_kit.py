@@ -223,11 +223,11 @@ async def add_proposals(path: Path, count: int = 1, **fields: Any) -> list[Actio
         ]
 
 
-async def add_workflow(path: Path, steps: int = 2, **fields: Any) -> int:  # noqa: ANN401
-    """Store a workflow of waits."""
+async def add_workflow(path: Path, **fields: Any) -> int:  # noqa: ANN401
+    """Store a workflow of two waits."""
     actions = [
         ActionProposal(action_name="wait", parameters={"seconds": one}, reason=f"step {one}")
-        for one in range(steps)
+        for one in range(2)
     ]
     async with ActionDB(path) as db:
         return await db.create_workflow(

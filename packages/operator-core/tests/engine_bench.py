@@ -21,6 +21,7 @@ from operator_core.actions.types import (
 )
 from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.db.actions import ActionDB
+from operator_core.db.attempts import ClaimTerms
 from operator_core.db.control import ControlDB
 from operator_core.db.engine import Row
 from operator_core.db.executions import ExecutionDB
@@ -106,6 +107,10 @@ class Bench:
             lease_seconds=LEASE_SECONDS,
             clock=self.clock,
         )
+
+    def terms(self, owner: str) -> ClaimTerms:
+        """Return the terms on which an owner claims."""
+        return ClaimTerms(owner, self.ledger.ledger_id, LEASE_SECONDS, require_approval=False)
 
     async def validated(self, action_name: str = "act", **parameters: object) -> int:
         """Propose and validate an action; return its id."""

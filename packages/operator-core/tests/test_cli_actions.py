@@ -93,7 +93,7 @@ def test_a_person_settles_what_is_in_doubt(tmp_path: Path, answer: str, status: 
 def test_a_step_points_to_its_workflow(tmp_path: Path) -> None:
     cli = Cli(tmp_path)
     now_do(add_workflow(cli.db_path))
-    assert "operator workflows approve 1" in cli.ok("actions", "show", "2")
+    assert "operator workflows show 1" in cli.ok("actions", "show", "2")
 
 
 def test_text_of_an_action_is_never_markup(tmp_path: Path) -> None:

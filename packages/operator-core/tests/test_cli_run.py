@@ -52,13 +52,14 @@ def test_events_are_never_markup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("up",), (True, True, None, ())),
+        (("up",), (True, True, True, ())),
         (("up", "--approval"), (True, True, True, ())),
         (
             ("up", "--no-approval", "--subject", "a", "--subject", "b"),
             (True, True, False, ("a", "b")),
         ),
         (("monitor", "run"), (True, False, None, ())),
+        (("agent", "start", "--no-approval"), (False, True, False, ())),
         (("agent", "start", "--approval"), (False, True, True, ())),
     ],
 )
@@ -73,6 +74,19 @@ def test_options_reach_the_loop(
     [options] = asked
     found = (options.monitor, options.agent, options.require_approval, options.subjects)
     assert found == expected
+
+
+def test_without_an_option_the_environment_says_who_approves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asked_of_the_loop(monkeypatch)
+    for text in ("false", "true"):
+        monkeypatch.setenv("OPERATOR_APPROVAL_MODE", text)
+        Cli(tmp_path).ok("up", "--lease-seconds", "4")
+    assert [one.require_approval for one in asked] == [False, True]
+    assert asked[0].lease_seconds == 4
+    monkeypatch.setenv("OPERATOR_APPROVAL_MODE", "perhaps")
+    assert "OPERATOR_APPROVAL_MODE" in Cli(tmp_path).fails(2, "up")
 
 
 def test_logs_go_to_stderr_without_a_traceback(
@@ -100,6 +114,7 @@ def test_without_a_cluster_it_says_how_to_connect_one(
         (("--interval-seconds", "0"), "--interval-seconds"),
         (("--interval-seconds", "nan"), "--interval-seconds"),
         (("--interval-seconds", "soon"), "--interval-seconds"),
+        (("--lease-seconds", "0"), "--lease-seconds"),
         (("--lifetime-seconds", "-1"), "--lifetime-seconds"),
         (("--lifetime-seconds", "inf"), "--lifetime-seconds"),
         (("--subject", "nobody"), "Subject nobody not found"),

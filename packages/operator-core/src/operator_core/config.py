@@ -11,12 +11,13 @@ APPROVAL_MODE_VARIABLE = "OPERATOR_APPROVAL_MODE"
 LEDGER_VARIABLE = "OPERATOR_DB"
 DEFAULT_LEDGER = Path("~/.operator/operator.db")
 
+DEFAULT_LEASE_SECONDS = 15.0
+"""How long a claim holds without being renewed."""
+
 _YES, _NO = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 
 
-def approval_mode(
-    environment: Mapping[str, str] = os.environ, *, otherwise: bool = False
-) -> bool:
+def approval_mode(environment: Mapping[str, str] = os.environ, *, otherwise: bool = False) -> bool:
     """Return whether actions need a person's approval.
 
     Args:

@@ -19,6 +19,7 @@ from operator_core.actions.types import (
 from operator_core.actions.validation import validate_action_params
 from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.clock import SYSTEM_CLOCK, Clock
+from operator_core.config import DEFAULT_LEASE_SECONDS
 from operator_core.config import approval_mode as approval_mode_of_environment
 from operator_core.db.actions import ActionDB
 from operator_core.db.attempts import ClaimTerms
@@ -27,7 +28,6 @@ from operator_core.db.ledger import Ledger, LedgerAddress
 from operator_core.errors import ConflictError, NotFoundError
 from operator_core.subject import Subject
 
-DEFAULT_LEASE_SECONDS = 30.0
 CANCEL_WAIT_SECONDS = 2.0
 _CANCEL_LOOK_SECONDS = 0.1
 

@@ -113,7 +113,7 @@ def next_of(action: ActionProposal) -> str:
         if action.is_approved:
             return "Approved. `operator up` executes it in execute mode."
         if action.workflow_id is not None:
-            return f"A step. Next: operator workflows approve {action.workflow_id}"
+            return f"A step: decide on the whole with operator workflows show {action.workflow_id}"
         return f"Next: operator actions approve {action.id}, or operator actions reject {action.id}"
     return ""
 

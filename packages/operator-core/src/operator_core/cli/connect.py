@@ -1,6 +1,5 @@
 """`operator connect`: one command a plugin, its options made from the plugin's settings."""
 
-import asyncio
 import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
@@ -26,22 +25,19 @@ from operator_core.cli.context import (
 )
 from operator_core.cli.lazy import LazyGroup, Offer
 from operator_core.cli.logs import configure_logs
-from operator_core.cli.render import facts, hint, stacked, table
+from operator_core.cli.looking import brief, connection_view, look
+from operator_core.cli.render import hint, stacked, table
 from operator_core.cli.text import given, one_line
 from operator_core.cli.values import parsed
 from operator_core.cli.views import parameters_text
 from operator_core.db.control import ControlDB
-from operator_core.errors import SubjectUnreachableError
-from operator_core.monitor.types import Observation
 from operator_core.plugin import SubjectPlugin
 from operator_core.runtime import plugins
-from operator_core.subject import FullSubject
 from operator_core.types import JsonObject
 
 if TYPE_CHECKING:
     from typer._click import Command
 
-LOOK_LIMIT_SECONDS = 15.0
 NAME = "name"
 """The cluster's name; where a plugin has a setting of this name, it is the same."""
 
@@ -192,8 +188,8 @@ async def _connect(
         await subject.close()
     async with ControlDB(session.db_path) as db:
         await db.connect_subject(called, plugin.name, settings, actor=session.person)
-    data = {**record, "observation": _brief(observation), "actions": definitions}
-    show(session, data, lambda: _view(called, observation, definitions))
+    data = {**record, "observation": brief(observation), "actions": definitions}
+    show(session, data, lambda: connection_view(called, observation, definitions))
 
 
 def checked_settings(plugin: SubjectPlugin, given_settings: Mapping[str, object]) -> JsonObject:
@@ -212,62 +208,3 @@ def checked_settings(plugin: SubjectPlugin, given_settings: Mapping[str, object]
         name=f"connect {plugin.name}", description=plugin.summary, parameters=params
     )
     return validate_action_params(definition, values)
-
-
-async def look(subject: FullSubject) -> Observation:
-    """Look at a cluster once.
-
-    Raises:
-        SubjectUnreachableError: nothing at all could be seen.
-    """
-    try:
-        async with asyncio.timeout(LOOK_LIMIT_SECONDS):
-            observation = await subject.observe()
-    except TimeoutError:
-        raise SubjectUnreachableError(
-            f"{subject.name} did not answer within {LOOK_LIMIT_SECONDS:g} s."
-        ) from None
-    if not any(part.complete or part.data for part in observation.parts.values()):
-        reasons = sorted({part.error or "no reason" for part in observation.parts.values()})
-        raise SubjectUnreachableError(
-            f"Nothing of {subject.name} can be seen ({'; '.join(reasons) or 'no parts'}). Check "
-            "the settings, or store them without looking: --no-check."
-        )
-    return observation
-
-
-def _brief(observation: Observation | None) -> JsonObject | None:
-    """Return what was seen without the data itself."""
-    if observation is None:
-        return None
-    parts = {
-        name: {"source": part.source, "complete": part.complete, "error": part.error}
-        for name, part in observation.parts.items()
-    }
-    return {
-        "observed_at": observation.observed_at,
-        "complete": observation.complete,
-        "parts": parts,
-    }
-
-
-def _view(
-    name: str, observation: Observation | None, definitions: list[ActionDefinition]
-) -> RenderableType:
-    seen = None
-    if observation is not None:
-        rows = (
-            (key, "ok" if part.complete else "wrong", part.source, part.error)
-            for key, part in observation.parts.items()
-        )
-        seen = table("What it sees", ("part", "whole", "source", "missing because"), rows)
-    actions = (
-        (one.name, one.risk_level, "yes" if one.disruptive else "no", one.description)
-        for one in definitions
-    )
-    return stacked(
-        facts("Connected", {"cluster": name, "looked": "no" if observation is None else "yes"}),
-        seen,
-        table("What it may do, once it is let", ("action", "risk", "disruptive", "what"), actions),
-        hint("Next: operator up. It only looks until `operator mode execute`."),
-    )

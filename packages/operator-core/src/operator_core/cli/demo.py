@@ -1,6 +1,7 @@
 """`operator demo`: the whole loop on a cluster that is broken on purpose."""
 
 import asyncio
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Annotated, Self
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from operator_core.actions.readable import clean_text
@@ -69,12 +71,15 @@ class _Screen:
         """Draw one thing that happened."""
         seconds = monotonic_seconds() - self._started_seconds
         self.reached_seconds.setdefault(telling.stage, seconds)
-        line = Text(f"{seconds:6.1f} s  ", style="dim")
-        line.append(f"{telling.stage:<10}", style=_STYLES.get(telling.stage, "bold"))
-        line.append(f" {clean_text(telling.text)}", style="default")
-        self.console.print(line, highlight=False)
+        row = Table.grid(padding=(0, 1))
+        row.add_column(width=7, justify="right", style="dim")
+        row.add_column(width=9)
+        row.add_column()
+        stage = Text(telling.stage, style=_STYLES.get(telling.stage, "bold"))
+        row.add_row(Text(f"{seconds:.1f} s"), stage, Text(clean_text(telling.text)))
         for detail in telling.details:
-            self.console.print(Text(f"{'':<21}{clean_text(detail)}", style="dim"))
+            row.add_row("", "", Text(clean_text(detail), style="dim"))
+        self.console.print(row)
         self._status.update(Text(_WAITS_FOR.get(telling.stage, "working…"), style="dim"))
 
     async def ask(self, question: str) -> bool:
@@ -93,6 +98,7 @@ class _Screen:
 
 
 def demo(
+    *,
     subject: Annotated[
         str, typer.Option(help="Which cluster: tikv (simulated) or etcd (three real processes).")
     ] = DEFAULT_SUBJECT,
@@ -138,7 +144,7 @@ def _play(
     console: Console, plugin: SubjectPlugin, folder: Path, *, ask: bool, keep: bool, resumed: bool
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    console.print(Text(f"Everything of this demo lies in {folder}\n", style="bold"))
+    console.print(Text(f"Everything of this demo lies in {folder}\n", style="bold"), soft_wrap=True)
     with _Screen(console) as screen:
         options = DemoOptions(
             folder=folder,
@@ -155,20 +161,31 @@ def _play(
 
 def _agent_command(folder: Path) -> list[str]:
     own = [sys.executable, "-m", "operator_core.cli.main", "--db", str(folder / "operator.db")]
-    return [*own, "up", "--interval-seconds", "1", "--approval", "--lifetime-seconds", "3600"]
+    watching = ["up", "--interval-seconds", "1", "--ends-with-parent"]
+    # A short lease: whoever kills the agent does not want to wait long for the next one.
+    return [*own, *watching, "--approval", "--lease-seconds", "4"]
 
 
 def _show_what_next(console: Console, options: DemoOptions) -> None:
     """Print the commands with which a person looks around afterwards."""
     console.print(Text("\nLook around:", style="bold"))
     for command, why in _COMMANDS:
-        line = Text(f"  operator --db {options.ledger_path} {command:<20}", style="cyan")
+        line = Text(f"  {_this_program()} --db {options.ledger_path} {command:<20}", style="cyan")
         line.append(f"  {why}", style="dim")
         console.print(line, soft_wrap=True, highlight=False)
     if options.keep_cluster:
-        line = Text(f"  operator demo --stop {options.folder}", style="cyan")
+        line = Text(f"  {_this_program()} demo --stop {options.folder}", style="cyan")
         line.append("  end the cluster", style="dim")
         console.print(line, soft_wrap=True, highlight=False)
+
+
+def _this_program() -> str:
+    """Return how this program was called, so that its commands can be copied."""
+    program = Path(sys.argv[0])
+    if program.name != "operator" or shutil.which("operator") == str(program):
+        return "operator"
+    here = Path.cwd()
+    return str(program.relative_to(here) if program.is_relative_to(here) else program)
 
 
 _COMMANDS = (

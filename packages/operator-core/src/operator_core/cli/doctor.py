@@ -9,10 +9,10 @@ from rich.console import RenderableType
 
 from operator_core.actions.outcomes import error_text
 from operator_core.actions.types import ActionProposal, ActionStatus
-from operator_core.cli.connect import look
 from operator_core.cli.context import Session, command, new_app, show
 from operator_core.cli.failures import EXIT_WRONG
 from operator_core.cli.logs import configure_logs
+from operator_core.cli.looking import look
 from operator_core.cli.render import hint, stacked, table, word
 from operator_core.cli.text import local_time
 from operator_core.db.actions import ActionDB

@@ -16,6 +16,9 @@ from operator_core.cli.text import NOTHING, local_time, one_line, visible
 PIPE_WIDTH = 200
 """Characters in a line where no terminal says how many it has."""
 
+_WHOLE = frozenset({"id", "when", "who", "status", "event", "action", "about", "severity", "for"})
+"""Columns that are not broken into lines while others can be."""
+
 _STYLES = {
     "open": "bold red",
     "acknowledged": "yellow",
@@ -87,9 +90,10 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         header_style="bold",
         box=SIMPLE_HEAD,
         pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
     for name in columns:
-        drawn.add_column(name, overflow="fold", no_wrap=name in {"id", "ticket", "when"})
+        drawn.add_column(name, overflow="fold", no_wrap=name in _WHOLE)
     for row in rows:
         drawn.add_row(*map(cell, row))
     return drawn

@@ -11,6 +11,7 @@ from operator_core.cli.context import Session, command, new_app, new_group
 from operator_core.cli.logs import configure_logs
 from operator_core.cli.text import local_time, visible
 from operator_core.clock import to_text, utc_now
+from operator_core.config import DEFAULT_LEASE_SECONDS, approval_mode
 from operator_core.errors import RequestError
 from operator_core.runtime.supervisor import RunOptions
 from operator_core.runtime.supervisor import run as run_loop
@@ -29,7 +30,7 @@ agent_app = new_group(
     """The agent: diagnoses tickets, proposes, and does what is approved.
 
     Example:
-      operator agent start --approval
+      operator agent start
 
     Next: operator actions list
     """
@@ -46,12 +47,25 @@ Approval = Annotated[
     bool | None,
     typer.Option(
         "--approval/--no-approval",
-        help="Whether a person must approve; as OPERATOR_APPROVAL_MODE says, if not given.",
+        help="Whether a person must approve; if not given, as OPERATOR_APPROVAL_MODE says, "
+        "and yes if that is not set.",
         show_default=False,
     ),
 ]
 Lifetime = Annotated[
     float | None, typer.Option("--lifetime-seconds", help="End after so long.", show_default=False)
+]
+EndsWithParent = Annotated[
+    bool,
+    typer.Option("--ends-with-parent", hidden=True, help="Stop when its starter is gone."),
+]
+Lease = Annotated[
+    float,
+    typer.Option(
+        "--lease-seconds",
+        help="How long a claim holds without being renewed: after so long another process "
+        "takes over the work of one that died.",
+    ),
 ]
 DEFAULT_INTERVAL_SECONDS = 5.0
 
@@ -59,10 +73,13 @@ DEFAULT_INTERVAL_SECONDS = 5.0
 @command(up_app, "up", ledger=False)
 async def up(
     session: Session,
+    *,
     interval_seconds: Interval = DEFAULT_INTERVAL_SECONDS,
     approval: Approval = None,
     subject: Subjects = None,
+    lease_seconds: Lease = DEFAULT_LEASE_SECONDS,
     lifetime_seconds: Lifetime = None,
+    ends_with_parent: EndsWithParent = False,
 ) -> None:
     """Run monitor, agent and executor in one process, until you stop it.
 
@@ -70,7 +87,8 @@ async def up(
     for. It acts only in execute mode, see `operator mode`.
 
     Example:
-      operator up --approval
+      operator up
+      operator up --no-approval --subject staging
 
     Next: operator tickets list, in another terminal
     """
@@ -78,8 +96,10 @@ async def up(
         session,
         RunOptions(
             interval_seconds=_seconds(interval_seconds, "--interval-seconds"),
-            require_approval=approval,
+            require_approval=_approval(approval),
             subjects=tuple(subject or ()),
+            lease_seconds=_seconds(lease_seconds, "--lease-seconds"),
+            ends_with_parent=ends_with_parent,
             lifetime_seconds=_lifetime(lifetime_seconds),
             on_event=_teller(session),
         ),
@@ -117,12 +137,13 @@ async def start_agent(
     session: Session,
     approval: Approval = None,
     subject: Subjects = None,
+    lease_seconds: Lease = DEFAULT_LEASE_SECONDS,
     lifetime_seconds: Lifetime = None,
 ) -> None:
     """Diagnose tickets, propose remedies, and do what is approved.
 
     Example:
-      operator agent start --approval
+      operator agent start
 
     Next: operator actions list, in another terminal
     """
@@ -130,8 +151,9 @@ async def start_agent(
         session,
         RunOptions(
             monitor=False,
-            require_approval=approval,
+            require_approval=_approval(approval),
             subjects=tuple(subject or ()),
+            lease_seconds=_seconds(lease_seconds, "--lease-seconds"),
             lifetime_seconds=_lifetime(lifetime_seconds),
             on_event=_teller(session),
         ),
@@ -141,6 +163,11 @@ async def start_agent(
 async def _run(session: Session, options: RunOptions) -> None:
     configure_logs(debug=session.debug)
     await run_loop(session.db_path, options)
+
+
+def _approval(given: bool | None) -> bool:
+    """Return whether a person approves: as given, as the environment says, else yes."""
+    return approval_mode(otherwise=True) if given is None else given
 
 
 def _lifetime(seconds: float | None) -> float | None:

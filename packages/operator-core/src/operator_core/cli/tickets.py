@@ -1,11 +1,9 @@
 """`operator tickets`: the problems of all clusters, and what a person says to them."""
 
-import re
 from typing import Annotated
 
 import typer
 
-from operator_core.agent.diagnosis import Diagnosis
 from operator_core.cli.context import (
     PAGE,
     After,
@@ -17,24 +15,17 @@ from operator_core.cli.context import (
     page,
     show,
 )
+from operator_core.cli.open_ticket import open_ticket
 from operator_core.cli.render import hint, stacked
 from operator_core.cli.text import given
-from operator_core.cli.views import (
-    comment_lines,
-    event_table,
-    proposal_table,
-    said,
-    ticket_panel,
-    ticket_table,
-    workflow_table,
-)
+from operator_core.cli.views import event_table, proposal_table, said, workflow_table
 from operator_core.cli.views_diagnosis import diagnosis_brief
+from operator_core.cli.views_tickets import comment_lines, next_of, ticket_panel, ticket_table
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.tickets import TicketDB
-from operator_core.errors import NotFoundError, RequestError
-from operator_core.monitor.types import Ticket, TicketStatus, Violation
-from operator_core.types import Severity
+from operator_core.errors import NotFoundError
+from operator_core.monitor.types import Ticket, TicketStatus
 
 app = new_group(
     """Problems: one ticket for each thing that is broken at a cluster.
@@ -46,10 +37,7 @@ app = new_group(
     """
 )
 
-BY_HAND = "manual"
-"""The rule of tickets that people open; no monitor resolves them."""
-
-_MAX_SLUG_CHARS = 40
+command(app, "open", ledger=False)(open_ticket)
 
 
 @command(app, "list")
@@ -122,67 +110,8 @@ async def show_ticket(session: Session, ticket_id: Id) -> None:
             proposal_table(proposals, "Actions") if proposals else None,
             comment_lines(comments),
             event_table(events, "History"),
-            hint(_next_of(ticket, latest)),
+            hint(next_of(ticket, latest)),
         ),
-    )
-
-
-def _next_of(ticket: Ticket, diagnosis: Diagnosis | None) -> str:
-    if ticket.status is TicketStatus.RESOLVED:
-        return "Resolved. A problem that comes back soon opens this ticket again."
-    if diagnosis is None:
-        return f"Next: operator diagnose {ticket.id}"
-    return f"Next: operator diagnose {ticket.id} for the evidence, operator actions list to decide."
-
-
-@command(app, "open", ledger=False)
-async def open_ticket(
-    session: Session,
-    *,
-    message: Annotated[str, typer.Option("--message", "-m", help="What is wrong, in words.")],
-    severity: Annotated[
-        Severity, typer.Option("--severity", help="How bad it is.")
-    ] = Severity.WARNING,
-    subject: Annotated[str | None, typer.Option("--subject", help="The cluster.")] = None,
-    target: Annotated[
-        str, typer.Option("--target", help="What is broken there, such as store-4.")
-    ] = "",
-    key: Annotated[
-        str | None,
-        typer.Option("--key", help="The problem's identity, RULE:TARGET; one open ticket a key."),
-    ] = None,
-) -> None:
-    """Open a ticket by hand; one that is open for the same key is seen again.
-
-    Example:
-      operator tickets open -m "store 4 is slow" --subject prod --target store-4
-
-    Next: operator tickets comment 1 "what I know"
-    """
-    text = given(message, "--message")
-    violation = _violation(text, severity, target.strip(), key)
-    async with TicketDB(session.db_path) as db:
-        ticket = await db.report(
-            violation, subject=given(subject, "--subject") if subject else None
-        )
-        await db.comment(int(ticket.id or 0), author=session.person, body=f"Opened by hand: {text}")
-    show(session, ticket, lambda: stacked(ticket_panel(ticket), hint(_next_of(ticket, None))))
-
-
-def _violation(message: str, severity: Severity, target: str, key: str | None) -> Violation:
-    rule = BY_HAND
-    if key is not None:
-        rule, _, in_key = given(key, "--key").partition(":")
-        if target and in_key and target != in_key:
-            raise RequestError(f"--key names the target {in_key!r} and --target says {target!r}.")
-        target = target or in_key
-    elif not target:
-        target = re.sub(r"\W+", "-", message.lower()).strip("-")[:_MAX_SLUG_CHARS] or "-"
-    return Violation(
-        invariant=given(rule, "The rule in --key"),
-        target=target,
-        message=message,
-        severity=severity,
     )
 
 

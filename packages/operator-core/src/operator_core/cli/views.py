@@ -1,5 +1,6 @@
-"""How tickets, proposals, workflows and events look."""
+"""How proposals, workflows and events look."""
 
+import json
 from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
@@ -16,8 +17,6 @@ from operator_core.actions.types import (
 )
 from operator_core.cli.render import cell, facts, hint, lines, table, word
 from operator_core.cli.text import one_line
-from operator_core.clock import from_text
-from operator_core.monitor.types import Ticket
 from operator_core.types import JsonObject
 
 
@@ -27,77 +26,20 @@ def parameters_text(parameters: JsonObject) -> str:
 
 
 def _value(value: object) -> str:
-    return value if isinstance(value, str) else repr(value)
+    return value if isinstance(value, str) else as_json(value)
 
 
-# --- tickets --------------------------------------------------------------------------
+def as_json(value: object) -> str:
+    """Return a value as JSON in one line."""
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def ticket_state(ticket: Ticket) -> Text:
-    """Return where a ticket stands, with its phase and hold."""
-    extra = [ticket.phase.value] if ticket.phase else []
-    extra += ["held"] if ticket.held else []
-    return word(" ".join([ticket.status.value, *(f"({one})" for one in extra)]))
-
-
-def ticket_table(tickets: Sequence[Ticket]) -> RenderableType:
-    """Return tickets as a table, or what to do where there is none."""
-    if not tickets:
-        return hint(
-            "No tickets. Nothing is broken, or nobody watches: `operator up` watches, "
-            "`operator tickets list --all` shows resolved ones."
-        )
-    rows = (
-        (
-            one.id,
-            ticket_state(one),
-            one.severity,
-            one.subject,
-            one.target,
-            one.message,
-            one.last_seen_at,
-        )
-        for one in tickets
-    )
-    names = ("id", "status", "severity", "cluster", "target", "what", "last seen")
-    return table("", names, rows)
-
-
-def ticket_panel(ticket: Ticket) -> Panel:
-    """Return a ticket's facts."""
-    return facts(
-        f"Ticket {ticket.id}",
-        {
-            "what": ticket.message,
-            "status": ticket_state(ticket),
-            "severity": ticket.severity,
-            "cluster": ticket.subject,
-            "target": ticket.target,
-            "rule": ticket.invariant_name,
-            "first seen": ticket.first_seen_at,
-            "last seen": ticket.last_seen_at,
-            "seen": f"{ticket.occurrence_count} times, came back {ticket.flap_count} times",
-            "acknowledged": _by(ticket.acknowledged_by, ticket.acknowledged_at),
-            "held": _by(ticket.held_by, None) if ticket.held else None,
-            "held because": ticket.hold_reason,
-            "resolved": _by(ticket.resolved_by, ticket.resolved_at),
-            "resolution": ticket.resolution,
-            "readings": parameters_text(ticket.metric_snapshot or {}),
-        },
-    )
-
-
-def _by(who: str | None, when: object) -> str | None:
+def by(who: str | None, when: object) -> str | None:
+    """Return who did something and when, or None where nobody did."""
     if who is None and when is None:
         return None
     moment = f" at {cell(when).plain}" if when is not None else ""
     return f"by {one_line(who or 'somebody')}{moment}"
-
-
-def comment_lines(comments: Iterable[JsonObject]) -> RenderableType | None:
-    """Return comments, or None where there are none."""
-    rows = [(from_text(one["created_at"]), one["author"], one["body"]) for one in comments]
-    return table("Comments", ("when", "who", "what"), rows) if rows else None
 
 
 # --- actions --------------------------------------------------------------------------
@@ -108,30 +50,41 @@ def proposal_state(proposal: ActionProposal) -> Text:
     state = proposal.status.value
     if proposal.in_doubt:
         return word(f"unknown whether it happened ({state})")
-    if proposal.status in (ActionStatus.PROPOSED, ActionStatus.VALIDATED):
-        return word(f"{state} ({'approved' if proposal.is_approved else 'not approved'})")
-    return word(state)
+    waits = proposal.status in (ActionStatus.PROPOSED, ActionStatus.VALIDATED)
+    if waits and proposal.is_approved:
+        return word(f"{state} (approved)")
+    # A step goes by the approval of its workflow.
+    return word(f"{state} (not approved)" if waits and proposal.workflow_id is None else state)
 
 
 def proposal_table(proposals: Sequence[ActionProposal], title: str = "") -> RenderableType:
-    """Return proposals as a table, or what to do where there is none."""
+    """Return proposals as a table, or what to do where there is none.
+
+    Args:
+        proposals: in the order of the table.
+        title: stands above a table that is part of something; what they are for is then known.
+    """
     if not proposals:
         return hint("No actions. They are proposed for tickets: see `operator tickets list`.")
-    rows = (
-        (
-            one.id,
-            proposal_state(one),
-            one.action_name,
-            parameters_text(one.parameters),
-            one.subject,
-            one.ticket_id,
-            one.workflow_id,
-            one.reason,
-        )
+    if title:
+        rows = [_proposal_cells(one) for one in proposals]
+        return table(title, ("id", "status", "action", "parameters", "why"), rows)
+    full = [
+        (*_proposal_cells(one), one.subject, _about(one.ticket_id, one.workflow_id, None))
         for one in proposals
-    )
-    names = ("id", "status", "action", "parameters", "cluster", "ticket", "workflow", "why")
-    return table(title, names, rows)
+    ]
+    return table("", ("id", "status", "action", "parameters", "why", "cluster", "for"), full)
+
+
+def _proposal_cells(one: ActionProposal) -> tuple[object, ...]:
+    state = proposal_state(one)
+    return one.id, state, one.action_name, parameters_text(one.parameters), one.reason
+
+
+def _about(ticket_id: int | None, workflow_id: int | None, proposal_id: int | None) -> str | None:
+    """Return the nearest thing that something belongs to."""
+    near = {"action": proposal_id, "workflow": workflow_id, "ticket": ticket_id}
+    return next((f"{kind} {one}" for kind, one in near.items() if one is not None), None)
 
 
 def proposal_panel(proposal: ActionProposal) -> Panel:
@@ -146,9 +99,9 @@ def proposal_panel(proposal: ActionProposal) -> Panel:
             "ticket": proposal.ticket_id,
             "workflow": _step(proposal),
             "waits for action": proposal.depends_on_proposal_id,
-            "proposed": _by(proposal.proposed_by, proposal.proposed_at),
-            "approved": _by(proposal.approved_by, proposal.approved_at),
-            "rejected": _by(proposal.rejected_by, proposal.rejected_at),
+            "proposed": by(proposal.proposed_by, proposal.proposed_at),
+            "approved": by(proposal.approved_by, proposal.approved_at),
+            "rejected": by(proposal.rejected_by, proposal.rejected_at),
             "rejected because": proposal.rejection_reason,
             "not before": proposal.scheduled_at,
             "failures": f"{proposal.retry_count} of at most {proposal.max_retries}",
@@ -191,10 +144,18 @@ def workflow_table(workflows: Sequence[WorkflowProposal], title: str = "") -> Re
     if not workflows:
         return hint("No workflows. They are proposed for tickets: see `operator tickets list`.")
     rows = (
-        (one.id, one.status, one.name, one.subject, one.ticket_id, one.approved_by, one.description)
+        (
+            one.id,
+            one.status,
+            one.name,
+            one.description,
+            one.subject,
+            _about(one.ticket_id, None, None),
+            one.approved_by,
+        )
         for one in workflows
     )
-    names = ("id", "status", "name", "cluster", "ticket", "approved by", "what for")
+    names = ("id", "status", "name", "what for", "cluster", "for", "approved by")
     return table(title, names, rows)
 
 
@@ -208,7 +169,7 @@ def workflow_view(workflow: WorkflowProposal, steps: Sequence[ActionProposal]) -
             "cluster": workflow.subject,
             "ticket": workflow.ticket_id,
             "created": workflow.created_at,
-            "approved": _by(workflow.approved_by, workflow.approved_at),
+            "approved": by(workflow.approved_by, workflow.approved_at),
         },
     )
     return Group(panel, proposal_table(steps, "Steps, in order"))
@@ -224,14 +185,12 @@ def event_table(events: Iterable[AuditEvent], title: str = "") -> Table:
             one.timestamp,
             one.actor,
             one.event_type,
-            one.ticket_id,
-            one.workflow_id,
-            one.proposal_id,
+            _about(one.ticket_id, one.workflow_id, one.proposal_id),
             parameters_text(one.event_data),
         )
         for one in events
     )
-    names = ("when", "who", "event", "ticket", "workflow", "action", "details")
+    names = ("when", "who", "event", "about", "details")
     return table(title, names, rows)
 
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from operator_core.agent.diagnosis import ActionRecommendation, Claim, Diagnosis, Predicate
 from operator_core.agent.evidence import holds, resolve
 from operator_core.cli.render import bullets, facts, stacked, table, word
-from operator_core.cli.views import parameters_text
+from operator_core.cli.views import as_json, parameters_text
 from operator_core.monitor.types import Observation
 
 _SIGNS = {
@@ -74,12 +74,12 @@ def claim_table(
 def _condition(claim: Claim) -> str:
     if claim.predicate in (Predicate.EXISTS, Predicate.ABSENT):
         return claim.predicate.value
-    return f"{_SIGNS.get(claim.predicate, claim.predicate.value)} {claim.value!r}"
+    return f"{_SIGNS.get(claim.predicate, claim.predicate.value)} {as_json(claim.value)}"
 
 
 def _found(claim: Claim, observation: Observation) -> str:
     found, value = resolve(observation, claim.path)
-    return repr(value) if found else "nothing"
+    return as_json(value) if found else "nothing"
 
 
 def _timeline(diagnosis: Diagnosis) -> Table | None:

@@ -7,14 +7,16 @@ timer.
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
 from operator_core.clock import SYSTEM_CLOCK, Clock, from_text, monotonic_seconds
+from operator_core.config import DEFAULT_LEASE_SECONDS
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
@@ -31,6 +33,7 @@ LONGEST_WAIT_SECONDS = 1.0
 """The loop looks at least this often: leases of dead owners end without a write."""
 
 TROUBLE_PAUSE_SECONDS = 1.0
+PARENT_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,10 @@ class RunOptions:
         agent: whether it diagnoses, proposes and executes.
         interval_seconds: pause between two looks at a cluster.
         require_approval: whether a person approves; None: as the environment says.
+        lease_seconds: how long a claim holds without being renewed.
         subjects: names of the clusters; empty: all that are connected.
         lifetime_seconds: end after this long; None: never.
+        ends_with_parent: stop when the process that started this one is gone.
         drain_seconds: how long running actions may take after a request to stop.
         on_event: told in a line what happens.
     """
@@ -52,11 +57,12 @@ class RunOptions:
     agent: bool = True
     interval_seconds: float = 5.0
     require_approval: bool | None = None
+    lease_seconds: float = DEFAULT_LEASE_SECONDS
     subjects: tuple[str, ...] = ()
     lifetime_seconds: float | None = None
+    ends_with_parent: bool = False
     drain_seconds: float = 20.0
     on_event: Callable[[str], None] | None = None
-    wiring: WiringOptions = field(default_factory=WiringOptions)
 
 
 async def run(db_path: LedgerAddress, options: RunOptions, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -96,16 +102,10 @@ async def _records(ledger: Ledger, options: RunOptions) -> list[dict[str, object
 
 
 async def _wired(ledger: Ledger, record: dict[str, object], options: RunOptions) -> Wired:
-    subject = await connect(record)
     wiring = WiringOptions(
-        require_approval=options.require_approval,
-        lease_seconds=options.wiring.lease_seconds,
-        verify_seconds=options.wiring.verify_seconds,
-        monitor=options.wiring.monitor,
-        retry=options.wiring.retry,
-        clock=options.wiring.clock,
+        require_approval=options.require_approval, lease_seconds=options.lease_seconds
     )
-    return wire(ledger, subject, wiring)
+    return wire(ledger, await connect(record), wiring)
 
 
 async def _until_stopped(
@@ -119,6 +119,8 @@ async def _until_stopped(
             loops.append(_agent(ledger, one, stop))
     if options.lifetime_seconds is not None:
         loops.append(_end_after(options.lifetime_seconds, stop))
+    if options.ends_with_parent:
+        loops.append(_end_with_parent(stop))
     tasks = [asyncio.create_task(loop) for loop in loops]
     waiting = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -132,6 +134,12 @@ async def _end_after(seconds: float, stop: asyncio.Event) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stop.wait()
+
+
+async def _end_with_parent(stop: asyncio.Event) -> None:
+    parent = os.getppid()
+    while os.getppid() == parent and not stop.is_set():
+        await _wait(stop, PARENT_LOOK_SECONDS)
 
 
 async def _monitor(one: Wired, options: RunOptions, stop: asyncio.Event) -> None:

@@ -10,6 +10,7 @@ from operator_core.actions.safety import SafetyController
 from operator_core.agent.investigate import InvestigateStage
 from operator_core.agent.runner import AgentRunner
 from operator_core.clock import SYSTEM_CLOCK, Clock
+from operator_core.config import DEFAULT_LEASE_SECONDS
 from operator_core.db.ledger import Ledger
 from operator_core.monitor.tickets import MonitorConfig, MonitorStage
 from operator_core.subject import FullSubject
@@ -41,7 +42,7 @@ class WiringOptions:
     """
 
     require_approval: bool | None = None
-    lease_seconds: float = 30.0
+    lease_seconds: float = DEFAULT_LEASE_SECONDS
     verify_seconds: float = 120.0
     monitor: MonitorConfig | None = None
     retry: RetryConfig | None = None

@@ -1,0 +1,83 @@
+"""How tickets look."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import RenderableType
+from rich.panel import Panel
+from rich.text import Text
+
+from operator_core.agent.diagnosis import Diagnosis
+from operator_core.cli.render import facts, hint, table, word
+from operator_core.cli.views import by, parameters_text
+from operator_core.clock import from_text
+from operator_core.monitor.types import Ticket, TicketStatus
+from operator_core.types import JsonObject
+
+
+def ticket_state(ticket: Ticket) -> Text:
+    """Return where a ticket stands, with its phase and hold."""
+    extra = [ticket.phase.value] if ticket.phase else []
+    extra += ["held"] if ticket.held else []
+    return word(" ".join([ticket.status.value, *(f"({one})" for one in extra)]))
+
+
+def ticket_table(tickets: Sequence[Ticket]) -> RenderableType:
+    """Return tickets as a table, or what to do where there is none."""
+    if not tickets:
+        return hint(
+            "No tickets. Nothing is broken, or nobody watches: `operator up` watches, "
+            "`operator tickets list --all` shows resolved ones."
+        )
+    rows = (
+        (
+            one.id,
+            ticket_state(one),
+            one.severity,
+            one.subject,
+            one.target,
+            one.message,
+            one.last_seen_at,
+        )
+        for one in tickets
+    )
+    names = ("id", "status", "severity", "cluster", "target", "what", "last seen")
+    return table("", names, rows)
+
+
+def ticket_panel(ticket: Ticket) -> Panel:
+    """Return a ticket's facts."""
+    return facts(
+        f"Ticket {ticket.id}",
+        {
+            "what": ticket.message,
+            "status": ticket_state(ticket),
+            "severity": ticket.severity,
+            "cluster": ticket.subject,
+            "target": ticket.target,
+            "rule": ticket.invariant_name,
+            "first seen": ticket.first_seen_at,
+            "last seen": ticket.last_seen_at,
+            "seen": f"{ticket.occurrence_count} times, came back {ticket.flap_count} times",
+            "acknowledged": by(ticket.acknowledged_by, ticket.acknowledged_at),
+            "held": by(ticket.held_by, None) if ticket.held else None,
+            "held because": ticket.hold_reason,
+            "resolved": by(ticket.resolved_by, ticket.resolved_at),
+            "resolution": ticket.resolution,
+            "readings": parameters_text(ticket.metric_snapshot or {}),
+        },
+    )
+
+
+def comment_lines(comments: Iterable[JsonObject]) -> RenderableType | None:
+    """Return comments, or None where there are none."""
+    rows = [(from_text(one["created_at"]), one["author"], one["body"]) for one in comments]
+    return table("Comments", ("when", "who", "what"), rows) if rows else None
+
+
+def next_of(ticket: Ticket, diagnosis: Diagnosis | None) -> str:
+    """Return what a person can do about a ticket."""
+    if ticket.status is TicketStatus.RESOLVED:
+        return "Resolved. A problem that comes back soon opens this ticket again."
+    if diagnosis is None:
+        return f"Next: operator diagnose {ticket.id}"
+    return f"Next: operator diagnose {ticket.id} for the evidence, operator actions list to decide."

@@ -1,0 +1,114 @@
+"""Connections to a ledger's database, set up the one way."""
+
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import RawCursor
+from psycopg.conninfo import conninfo_to_dict
+
+from operator_core.db.address import shown
+from operator_core.db.postgres.troubles import translate
+from operator_core.db.postgres.tx import Connection
+from operator_core.errors import LedgerUnavailableError
+
+SCHEMA = "operator"
+"""Where our tables lie, unless the URL names a ``search_path``: clear of other programs'."""
+
+LOCK_SECONDS = 0.25
+"""How long one transaction waits for another before it is tried again, piece by piece. It is
+shorter than the server's own search for deadlocks, which begins after a second."""
+
+_OLDEST_SERVER = 140_000
+_CONNECT_SECONDS = 5
+_PREPARED_STATEMENTS = 1_000
+_SETTINGS = {
+    "client_min_messages": "warning",
+    "idle_in_transaction_session_timeout": "10s",
+    "synchronous_commit": "on",
+    "TimeZone": "UTC",
+}
+_NETWORK = {
+    "connect_timeout": str(_CONNECT_SECONDS),
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+
+
+@dataclass(frozen=True)
+class Address:
+    """A ledger's database; it never shows the password."""
+
+    url: str
+
+    def __str__(self) -> str:
+        """Return what may be shown of it."""
+        return shown(self.url)
+
+    def __repr__(self) -> str:
+        """Return what may be shown of it."""
+        return f"Address({self})"
+
+    def connect(self, name: str, *, lock_seconds: float = LOCK_SECONDS) -> Connection:
+        """Connect, under a name that other sessions can see.
+
+        Args:
+            name: for ``pg_stat_activity``.
+            lock_seconds: how long a statement waits for a lock.
+
+        Raises:
+            psycopg.OperationalError: the server does not take the connection.
+            LedgerUnavailableError: the address or the server cannot be used.
+        """
+        given = self._parts()
+        settings = {**_SETTINGS, "lock_timeout": f"{int(lock_seconds * 1000)}ms"}
+        options = f"{given.get('options') or ''}"
+        if "search_path" not in options:
+            settings["search_path"] = SCHEMA
+        options += "".join(f" -c {key}={value}" for key, value in settings.items())
+        network = {key: value for key, value in _NETWORK.items() if key not in given}
+        connection = psycopg.connect(
+            self.url,
+            autocommit=True,
+            prepare_threshold=0,
+            cursor_factory=RawCursor,
+            options=options.strip(),
+            application_name=name,
+            client_encoding="UTF8",
+            **network,
+        )
+        connection.prepared_max = _PREPARED_STATEMENTS
+        return self._checked(connection)
+
+    def connect_once(self, name: str, *, lock_seconds: float = LOCK_SECONDS) -> Connection:
+        """Connect, with every failure in Operator's words.
+
+        Raises:
+            LedgerError: the ledger cannot be used; the message says what to do.
+        """
+        try:
+            return self.connect(name, lock_seconds=lock_seconds)
+        except psycopg.Error as error:
+            raise translate(error, str(self)) from None
+
+    def _parts(self) -> dict[str, str]:
+        try:
+            return {key: str(value) for key, value in conninfo_to_dict(self.url).items()}
+        except psycopg.Error:
+            # What libpq says repeats parts of the address, the password perhaps.
+            raise LedgerUnavailableError(
+                "The ledger's address is no PostgreSQL URL: it has the form "
+                "postgresql://user:password@host:5432/database."
+            ) from None
+
+    def _checked(self, connection: Connection) -> Connection:
+        encoding = connection.info.parameter_status("server_encoding")
+        version = connection.info.server_version
+        if version >= _OLDEST_SERVER and encoding == "UTF8":
+            return connection
+        connection.close()
+        raise LedgerUnavailableError(
+            f"The ledger {self} needs PostgreSQL 14 or newer and a database in UTF8; this is "
+            f"version {version // 10_000} with {encoding}."
+        )

@@ -1,0 +1,101 @@
+"""PostgreSQL's errors: which of them pass, and all of them in Operator's words."""
+
+import psycopg
+from psycopg import errors
+
+from operator_core.errors import (
+    ConstraintError,
+    LedgerBusyError,
+    LedgerCorruptError,
+    LedgerError,
+    LedgerFullError,
+    LedgerReadOnlyError,
+    LedgerUnavailableError,
+    OperatorError,
+    RequestError,
+)
+
+_CONTENTION = (
+    errors.DeadlockDetected,
+    errors.SerializationFailure,
+    errors.LockNotAvailable,
+)
+_GOING_AWAY = (
+    errors.AdminShutdown,
+    errors.CrashShutdown,
+    errors.CannotConnectNow,
+    errors.DatabaseDropped,
+    errors.IdleInTransactionSessionTimeout,
+    errors.ReadOnlySqlTransaction,  # a primary that has become a replica: connect anew
+    errors.TooManyConnections,
+)
+_STALE_PLAN = "cached plan must not change result type"
+
+
+class CommitUnknownError(LedgerUnavailableError):
+    """The connection was lost during a commit and could not be made again to look."""
+
+
+def is_contention(error: BaseException) -> bool:
+    """Return whether another transaction was in the way; the same work can pass next time."""
+    return isinstance(error, _CONTENTION)
+
+
+def is_lost(error: BaseException, connection: "psycopg.Connection[object] | None") -> bool:
+    """Return whether the connection is of no use any more; a new one may be."""
+    if not isinstance(error, psycopg.Error):
+        return False
+    if connection is None or connection.closed or isinstance(error, _GOING_AWAY):
+        return True
+    # Another operator upgraded the schema: statements prepared before that are stale.
+    return isinstance(error, errors.FeatureNotSupported) and _STALE_PLAN in str(error)
+
+
+def of_statement(error: psycopg.Error) -> OperatorError | None:
+    """Return Operator's error for one that lies in a statement's values; None: in no value."""
+    if isinstance(error, psycopg.IntegrityError):
+        return ConstraintError(_first_line(error))
+    if isinstance(error, psycopg.DataError):
+        return RequestError(f"A value cannot be stored: {_first_line(error)}.")
+    return None
+
+
+def translate(error: BaseException, where: str) -> OperatorError:
+    """Return Operator's error for any that work on the ledger at ``where`` ended with."""
+    if isinstance(error, OperatorError):
+        return error
+    if is_contention(error) or isinstance(error, errors.QueryCanceled):
+        return LedgerBusyError(
+            f"Other processes hold what is needed in the ledger {where}. Try again; if it stays "
+            "so, look for a long transaction in pg_stat_activity."
+        )
+    return _of_server(error, where)
+
+
+def _of_server(error: BaseException, where: str) -> LedgerError:
+    if isinstance(error, errors.ReadOnlySqlTransaction):
+        return LedgerReadOnlyError(
+            f"The ledger {where} is on a replica, which cannot be written. Name the primary."
+        )
+    if isinstance(error, errors.InsufficientPrivilege):
+        return LedgerReadOnlyError(
+            f"The ledger {where} cannot be written: {_first_line(error)}. Grant the user the "
+            "right to use and create in the schema."
+        )
+    if isinstance(error, errors.DiskFull):
+        return LedgerFullError(f"The disk under the ledger {where} is full. Free some space.")
+    if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.DataCorrupted):
+        return LedgerCorruptError(
+            f"{where} is not a ledger or is damaged ({_first_line(error)}). Restore a backup, or "
+            "name another ledger with --db."
+        )
+    return LedgerUnavailableError(
+        f"The ledger {where} cannot be reached: {_first_line(error)}. Check that the server runs "
+        "and that the address is right."
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    """Return what the server says, without the values that its details repeat."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".")
