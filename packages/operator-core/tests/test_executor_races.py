@@ -1,11 +1,11 @@
 """Executors, people and crashes that meet on one ledger."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import engine_worker
 from engine_bench import Bench, bench, id_of, proposal, recommend, until
 from operator_core.actions.types import ActionStatus
 from operator_core.clock import SYSTEM_CLOCK
+from operator_core.db.actions import ActionDB
 from operator_core.db.ledger import Ledger, open_ledger
 from operator_core.errors import ConflictError, OperatorError
 from operator_core.subject import ProbeAnswer
@@ -88,14 +89,14 @@ async def test_a_process_killed_in_an_action_leaves_it_to_be_settled(
         (target,) = await many_validated(one, 1)
         process = worker(tmp_path, Mode.HANG_AFTER_EFFECT, lease_seconds=0.5)
         try:
-            await until(lambda: (tmp_path / "effects").exists(), seconds=20)
+            await until((tmp_path / "effects").exists, seconds=20)
         finally:
             process.send_signal(signal.SIGKILL)
             await asyncio.to_thread(process.communicate)
         assert await one.status(target) is ActionStatus.EXECUTING
         one.subject.probe_answer = answer
         async with asyncio.timeout(10):
-            while not await one.executor("two").settle_expired(one.subject):
+            while not await one.executor("two").settle_expired(one.subject):  # noqa: ASYNC110 - a lease ends
                 await asyncio.sleep(0.05)
         kept = await one.get(target)
         assert kept.in_doubt is (answer is ProbeAnswer.UNKNOWN)
@@ -113,8 +114,6 @@ async def live(one: Bench, ledger: Ledger, target: int) -> None:
     await executor.execute_proposal(target, one.subject)
     one.clock.advance(1)
     if (await one.status(target)) is ActionStatus.FAILED:
-        from operator_core.db.actions import ActionDB  # noqa: PLC0415 - on the mortal ledger
-
         await ActionDB(ledger).reset_for_retry(target)
         await executor.execute_proposal(target, one.subject)
 
@@ -149,7 +148,7 @@ async def test_a_crash_anywhere_ends_settled_or_in_doubt_and_acts_once(
                 mode=mode, probe_answer=None if truth else ProbeAnswer.UNKNOWN
             )
             target = id_of(await one.executor().propose_action(recommend()))
-            engine = CrashingEngine(one.ledger.engine, **{kind: place})  # type: ignore[arg-type]  # by name
+            engine = CrashingEngine(one.ledger.engine, **{kind: place})
             try:
                 await live(one, Ledger(engine, one.ledger.ledger_id, one.clock), target)
             except CrashError:
@@ -157,7 +156,7 @@ async def test_a_crash_anywhere_ends_settled_or_in_doubt_and_acts_once(
                 await _require_right_end(one, target, truth=truth)
             else:
                 break
-        assert place > 4
+        assert place >= 4
         assert await one.control.first_broken_audit_row() is None
 
 
@@ -172,11 +171,11 @@ async def _require_right_end(one: Bench, target: int, *, truth: bool) -> None:
 
 # --- people against each other and against executors --------------------------------------
 
-MOVES = {
+MOVES: dict[str, Callable[[Bench, int], Awaitable[object]]] = {
     "approve": lambda one, n: one.db.approve_proposal(n),
     "reject": lambda one, n: one.db.reject_proposal(n),
     "cancel": lambda one, n: one.db.cancel_proposal(n),
-    "kill": lambda one, n: one.safety.kill(),
+    "kill": lambda one, _: one.safety.kill(),
     "execute": lambda one, n: one.run(n, approval_mode=True),
     "schedule": lambda one, n: one.db.update_scheduled_at(n, None),
 }
@@ -245,4 +244,4 @@ async def test_an_upgrade_by_two_at_once_happens_once(tmp_path: Path) -> None:
     assert both[0].ledger_id == both[1].ledger_id
     for ledger in both:
         await ledger.engine.close()
-    assert os.listdir(tmp_path) == ["both.db"]
+    assert [left.name for left in tmp_path.iterdir()] == ["both.db"]  # noqa: ASYNC240 - a small folder

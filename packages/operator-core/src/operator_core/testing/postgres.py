@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import socket
-import subprocess  # noqa: S404 - starts the server's own programs with fixed arguments
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Mapping

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import psycopg
 from psycopg import RawCursor
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from operator_core.db.address import shown
 from operator_core.db.postgres.troubles import translate
@@ -67,16 +67,14 @@ class Address:
         if "search_path" not in options:
             settings["search_path"] = SCHEMA
         options += "".join(f" -c {key}={value}" for key, value in settings.items())
-        network = {key: value for key, value in _NETWORK.items() if key not in given}
         connection = psycopg.connect(
-            self.url,
+            make_conninfo(self.url, **{**_NETWORK, **given}),
             autocommit=True,
             prepare_threshold=0,
             cursor_factory=RawCursor,
             options=options.strip(),
             application_name=name,
             client_encoding="UTF8",
-            **network,
         )
         connection.prepared_max = _PREPARED_STATEMENTS
         return self._checked(connection)

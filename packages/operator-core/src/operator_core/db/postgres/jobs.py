@@ -1,0 +1,242 @@
+"""Pieces of work, and the thread with one connection that serves them."""
+
+import asyncio
+import queue
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import psycopg
+import structlog
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
+
+from operator_core.clock import monotonic_seconds
+from operator_core.db.engine import Tx
+from operator_core.db.postgres.connection import Address
+from operator_core.db.postgres.troubles import is_contention, is_lost, translate
+from operator_core.db.postgres.tx import Connection
+
+log = structlog.get_logger(__name__)
+
+_FIRST_PAUSE_SECONDS = 0.02
+_LONGEST_PAUSE_SECONDS = 1.0
+
+
+class Job:
+    """One piece of work and the place where its result goes."""
+
+    def __init__(self, work: Callable[[Tx], object]) -> None:
+        """Take the work; its caller waits for the future."""
+        self.work = work
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.submitted_seconds = monotonic_seconds()
+        self.result: object = None
+        self.error: BaseException | None = None
+
+    def run(self, tx: Tx) -> None:
+        """Run the work and keep how it ended; trouble that is not its own goes on.
+
+        Raises:
+            psycopg.Error: a statement failed for no reason of the work's.
+        """
+        self.result, self.error = None, None
+        try:
+            self.result = self.work(tx)
+        except psycopg.Error:
+            raise
+        except Exception as error:  # noqa: BLE001 - handed to the caller, who asked for the work
+            self.error = error
+
+    def settle(self) -> None:
+        """Hand the caller what came of it."""
+        if self.future.cancelled():
+            return  # the caller went away; the work is done all the same
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+Jobs = queue.SimpleQueue[Job | None]
+"""Work that waits; None: a worker that takes it ends."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the workers of one engine share.
+
+    Attributes:
+        address: the database.
+        engine_id: the engine's own name, one that nobody else has.
+        post: runs a function in the event loop.
+        patience_seconds: how long work waits for a server that is away.
+        group_size: how many pieces share a transaction at most.
+    """
+
+    address: Address
+    engine_id: str
+    post: Callable[[Callable[[], object]], None]
+    patience_seconds: float
+    group_size: int
+
+
+class Worker(ABC):
+    """A thread with one connection, made when first needed and again when lost."""
+
+    def __init__(self, terms: Terms, jobs: Jobs, name: str) -> None:
+        """Start the thread.
+
+        Args:
+            terms: what it shares with the engine's other workers.
+            jobs: where work waits, shared with workers of its kind.
+            name: what other sessions see of it.
+        """
+        self.name = name
+        self._terms = terms
+        self._jobs = jobs
+        self._connection: Connection | None = None
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread.start()
+
+    def join(self, seconds: float) -> None:
+        """Wait until the thread has ended."""
+        self._thread.join(seconds)
+
+    @abstractmethod
+    def _attempt(self, group: list[Job]) -> None:
+        """Run a group once.
+
+        Raises:
+            psycopg.Error: it was not settled; `_patiently` decides what follows.
+        """
+
+    @abstractmethod
+    def _greet(self, connection: Connection) -> None:
+        """Use a new connection for the first time."""
+
+    @abstractmethod
+    def _tell(self, connection: Connection) -> None:
+        """Do what follows a group that is settled already; nobody waits for it.
+
+        Raises:
+            psycopg.Error: it was not done, and the connection is dropped.
+        """
+
+    @abstractmethod
+    def _leave(self, connection: Connection) -> None:
+        """Use a connection for the last time.
+
+        Raises:
+            psycopg.Error: it was not done.
+        """
+
+    # --- the thread -------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        while group := self._next_group():
+            self._settle(group)
+            self._terms.post(partial(_hand_out, group))
+            self._aside(self._tell)
+        self._aside(self._leave)
+        self._drop()
+
+    def _aside(self, task: Callable[[Connection], None]) -> None:
+        """Do what nobody waits for: where it fails, a new connection is made next time."""
+        if self._connection is None:
+            return
+        try:
+            task(self._connection)
+        except psycopg.Error as error:
+            log.debug("ledger_connection_lost", worker=self.name, error=str(error))
+            self._drop()
+
+    def _next_group(self) -> list[Job]:
+        first = self._jobs.get()
+        group = [first] if first else []
+        while group and len(group) < self._terms.group_size:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            if job is None:
+                self._jobs.put(None)  # the end comes after this group
+                break
+            group.append(job)
+        return group
+
+    def _settle(self, group: list[Job]) -> None:
+        """Bring a group to its end; where one piece keeps the others from it, piece by piece."""
+        error = self._patiently(group)
+        if error is None:
+            return
+        if len(group) > 1 and self._connection is not None:
+            for job in group:
+                self._settle([job])
+            return
+        for job in group:
+            job.error = job.error or self._failure(error)
+
+    def _failure(self, error: Exception) -> Exception:
+        return translate(error, str(self._terms.address))
+
+    def _patiently(self, group: list[Job]) -> Exception | None:
+        """Try until the group is settled or its patience is at an end; return the last error."""
+        end = max(job.submitted_seconds for job in group) + self._terms.patience_seconds
+
+        def at_end(_: RetryCallState) -> bool:
+            return monotonic_seconds() >= end
+
+        def passes(error: BaseException) -> bool:
+            alone = len(group) == 1
+            return is_lost(error, self._connection) or (alone and is_contention(error))
+
+        retrying = Retrying(
+            retry=retry_if_exception(passes),
+            stop=at_end,
+            wait=wait_random_exponential(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS),
+            reraise=True,
+        )
+        try:
+            retrying(self._try, group)
+        except Exception as error:  # noqa: BLE001 - handed to those who wait for the group
+            return error
+        return None
+
+    def _try(self, group: list[Job]) -> None:
+        try:
+            self._attempt(group)
+        except psycopg.Error as error:
+            self._tidy(error)
+            raise
+
+    # --- the connection ---------------------------------------------------------------
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            connection = self._terms.address.connect(self.name)
+            self._connection = connection
+            self._greet(connection)
+        return self._connection
+
+    def _tidy(self, error: psycopg.Error) -> None:
+        """Leave no transaction open behind a failure, nor a connection that is lost."""
+        if self._connection is not None and not is_lost(error, self._connection):
+            try:
+                self._connection.execute("ROLLBACK")
+            except psycopg.Error:
+                self._drop()
+        else:
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _hand_out(group: list[Job]) -> None:
+    for job in group:
+        job.settle()

@@ -1,0 +1,161 @@
+"""The switch: observe by default, set once, seen by everybody, lifted only by a person."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from engine_bench import bench, id_of, proposal, recommend
+from operator_core.actions.audit import ActionAuditor
+from operator_core.actions.executor import ActionExecutor
+from operator_core.actions.registry import ActionRegistry
+from operator_core.actions.safety import SafetyController
+from operator_core.actions.types import ActionStatus, SafetyMode
+from operator_core.config import approval_mode
+from operator_core.errors import ConfigurationError, ObserveOnlyError, RequestError
+from operator_core.testing.fakes import FakeSubject
+
+OBSERVE, EXECUTE = SafetyMode.OBSERVE, SafetyMode.EXECUTE
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "l.db"
+
+
+def controller(path: Path, mode: SafetyMode | None = None) -> SafetyController:
+    auditor = ActionAuditor(path)
+    return (
+        SafetyController(path, auditor) if mode is None else SafetyController(path, auditor, mode)
+    )
+
+
+async def test_it_observes_by_default(path: Path) -> None:
+    assert (await controller(path).state()).mode is OBSERVE
+    with pytest.raises(ObserveOnlyError, match="operator mode execute"):
+        await controller(path).check_can_execute()
+
+
+async def test_the_first_mode_is_set_only_where_none_was_ever_set(path: Path) -> None:
+    assert (await controller(path, EXECUTE).state()).mode is EXECUTE
+    assert (await controller(path, OBSERVE).state()).mode is EXECUTE
+    assert (await controller(path).state()).mode is EXECUTE
+
+
+async def test_a_mode_survives_reopening_and_its_old_value_is_told(path: Path) -> None:
+    """Pitfall 9: a restart forgot it, and the audit made up the old mode."""
+    await controller(path, EXECUTE).state()
+    await controller(path).set_mode(OBSERVE, actor="alice")
+    assert (await controller(path, EXECUTE).state()).mode is OBSERVE
+    first, second = await ActionAuditor(path).list_events(event_type="mode_changed")
+    assert (first.event_data["from"], first.event_data["to"]) == (None, "execute")
+    assert (second.event_data["from"], second.event_data["to"]) == ("execute", "observe")
+    assert second.actor == "alice"
+
+
+async def test_a_controller_never_lifts_a_kill(path: Path) -> None:
+    await controller(path, EXECUTE).kill(actor="alice", reason="enough")
+    state = await controller(path, EXECUTE).state()
+    assert (state.mode, state.killed_by, state.kill_reason) == (OBSERVE, "alice", "enough")
+    await controller(path).set_mode(OBSERVE)
+    with pytest.raises(ObserveOnlyError, match="kill switch"):
+        await controller(path, EXECUTE).check_can_execute()
+
+
+async def test_a_person_lifts_a_kill_with_execute(path: Path) -> None:
+    await controller(path).kill()
+    state = await controller(path).set_mode(EXECUTE, actor="alice")
+    assert (state.mode, state.killed_at) == (EXECUTE, None)
+    await controller(path).check_can_execute()
+
+
+async def test_another_process_sees_it_at_once(path: Path) -> None:
+    """Pitfall 9: another connection stands for another process."""
+    async with bench(path.parent) as one:
+        target = await one.validated()
+        with closing(sqlite3.connect(path.parent / "ledger.db")) as other:
+            other.execute("UPDATE safety SET mode = 'observe'")
+            other.commit()
+        with pytest.raises(ObserveOnlyError):
+            await one.run(target)
+
+
+async def test_each_change_counts(path: Path) -> None:
+    revisions = [(await controller(path).state()).revision]
+    for mode in (EXECUTE, OBSERVE, OBSERVE):
+        revisions.append((await controller(path).set_mode(mode)).revision)
+    await controller(path).kill()
+    revisions.append((await controller(path).state()).revision)
+    assert revisions == [1, 2, 3, 4, 5]
+
+
+async def test_kill_reports_what_it_did(tmp_path: Path) -> None:
+    """Pitfall 56: the report is numbers, not a guess."""
+    async with bench(tmp_path) as one:
+        first, second = await one.workflow("act", "act")
+        alone = id_of(await one.db.create_proposal(proposal()))
+        failed = proposal(status=ActionStatus.FAILED, next_retry_at=one.in_seconds(9))
+        retry = id_of(await one.db.create_proposal(failed))
+        report = await one.safety.kill(actor="alice", reason="enough")
+        assert report.cancelled == (first, second, alone)
+        assert (report.retries_dropped, report.workflows_cancelled) == ((retry,), (1,))
+        again = await one.safety.kill()
+        assert (again.cancelled, again.retries_dropped, again.running) == ((), (), ())
+
+
+async def test_observe_refuses_proposals_and_stores_nothing(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        await one.safety.set_mode(OBSERVE)
+        with pytest.raises(ObserveOnlyError):
+            await one.executor().propose_action(recommend())
+        with pytest.raises(ObserveOnlyError):
+            await one.executor().propose_workflow("w", "d", [recommend()])
+        assert await one.db.list_proposals() == []
+
+
+@pytest.mark.parametrize("actor", ["", "  "])
+async def test_nobody_answers_for_nothing(path: Path, actor: str) -> None:
+    """Peer bug 12."""
+    async with bench(path.parent) as one:
+        target = id_of(await one.db.create_proposal(proposal()))
+        with pytest.raises(RequestError):
+            await one.db.approve_proposal(target, approved_by=actor)
+        with pytest.raises(RequestError):
+            await one.safety.set_mode(EXECUTE, actor=actor)
+
+
+# --- OPERATOR_APPROVAL_MODE --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["true", "TRUE", " 1 ", "yes", "on"])
+def test_words_for_yes(text: str) -> None:
+    assert approval_mode({"OPERATOR_APPROVAL_MODE": text}) is True
+
+
+@pytest.mark.parametrize("text", ["false", "0", "no", "off"])
+def test_words_for_no(text: str) -> None:
+    assert approval_mode({"OPERATOR_APPROVAL_MODE": text}) is False
+
+
+@pytest.mark.parametrize("text", ["ture", "2", "none", "maybe"])
+def test_unknown_values_are_errors_and_not_no(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="OPERATOR_APPROVAL_MODE"):
+        approval_mode({"OPERATOR_APPROVAL_MODE": text})
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, True), (False, False), (True, True)])
+def test_an_executor_follows_what_it_is_given_and_else_the_environment(
+    path: Path, monkeypatch: pytest.MonkeyPatch, given: bool | None, expected: bool
+) -> None:
+    monkeypatch.setenv("OPERATOR_APPROVAL_MODE", "true")
+    registry = ActionRegistry(FakeSubject())
+    executor = ActionExecutor(path, registry, controller(path), ActionAuditor(path), given)
+    assert executor.approval_mode is expected
+
+
+def test_an_executor_refuses_an_unknown_value(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPERATOR_APPROVAL_MODE", "maybe")
+    registry = ActionRegistry(FakeSubject())
+    with pytest.raises(ConfigurationError):
+        ActionExecutor(path, registry, controller(path), ActionAuditor(path))
