@@ -31,7 +31,9 @@ def test_a_ticket_is_opened_by_hand(tmp_path: Path) -> None:
     assert ticket["id"] == 1
     assert ticket["violation_key"] == "manual:store-4"
     assert (ticket["subject"], ticket["severity"]) == ("prod", "critical")
-    assert "by hand" in cli.ok("tickets", "show", "1")
+    (opened_by_hand,) = cli.json("audit", "list")
+    assert opened_by_hand["event_type"] == "ticket_opened"
+    assert opened_by_hand["actor"] == "ann"
 
 
 @pytest.mark.parametrize(

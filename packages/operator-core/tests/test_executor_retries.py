@@ -7,7 +7,7 @@ import pytest
 from engine_bench import Bench, bench
 from operator_core.actions.retry import RetryConfig
 from operator_core.actions.types import ActionStatus, SafetyMode
-from operator_core.errors import ObserveOnlyError
+from operator_core.errors import ObserveOnlyError, TransitionError
 from operator_core.testing.fakes import Mode
 
 FAILED = ActionStatus.FAILED
@@ -102,3 +102,14 @@ async def test_a_refusal_of_the_cluster_is_never_retried(tmp_path: Path, reports
         assert (await one.get(target)).next_retry_at is None
         assert record.error_message is not None
         assert "store 4 is gone" in record.error_message  # pitfall 40: the reason is kept
+
+
+async def test_a_step_of_an_ended_workflow_is_not_tried_again(tmp_path: Path) -> None:
+    """Else it is validated, ready and refused in every cycle."""
+    async with bench(tmp_path) as one:
+        one.subject.mode = Mode.REFUSE
+        (step,) = await one.workflow("act")
+        await one.run(step)
+        with pytest.raises(TransitionError, match="workflow 1, which is failed"):
+            await one.db.reset_for_retry(step)
+        assert await one.db.list_ready() == []

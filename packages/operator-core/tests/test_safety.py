@@ -82,11 +82,11 @@ async def test_another_process_sees_it_at_once(path: Path) -> None:
 
 
 async def test_each_change_counts(path: Path) -> None:
-    revisions = [(await controller(path).state()).revision]
-    for mode in (EXECUTE, OBSERVE, OBSERVE):
-        revisions.append((await controller(path).set_mode(mode)).revision)
+    first = await controller(path).state()
+    changed = [await controller(path).set_mode(mode) for mode in (EXECUTE, OBSERVE, OBSERVE)]
     await controller(path).kill()
-    revisions.append((await controller(path).state()).revision)
+    killed = await controller(path).state()
+    revisions = [state.revision for state in (first, *changed, killed)]
     assert revisions == [1, 2, 3, 4, 5]
 
 

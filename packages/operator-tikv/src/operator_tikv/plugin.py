@@ -32,7 +32,7 @@ class TikvPlugin:
             description="What tickets call the cluster",
             required=False,
             default="tikv",
-            pattern=r"\S",
+            pattern=r".*\S.*",
         ),
         "time_scale": ParamDef(
             type="float",

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from operator_core.actions.types import ActionProposal, ActionStatus, AuditEvent
+from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.cli.context import (
     PAGE,
     After,
@@ -189,17 +189,8 @@ async def retry(session: Session, action_id: Id) -> None:
     Next: operator actions show 1
     """
     async with ActionDB(session.db_path) as db:
-        await db.reset_for_retry(action_id)
+        await db.reset_for_retry(action_id, actor=session.person)
         action = await _require(db, action_id)
-        asked = AuditEvent(
-            event_type="retry_asked_for",
-            actor=session.person,
-            proposal_id=action_id,
-            ticket_id=action.ticket_id,
-            workflow_id=action.workflow_id,
-            subject=action.subject,
-        )
-        await ControlDB(db.ledger).append_event(asked)
     show(
         session,
         action,

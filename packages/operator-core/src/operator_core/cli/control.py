@@ -1,7 +1,6 @@
 """`operator mode`, `operator kill`, `operator audit`: the switch and the proof."""
 
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -64,32 +63,22 @@ async def mode(
     Next: operator up
     """
     if wanted is None and not session.db_path.exists():
-        state, changed_at = SafetyState(), None
+        state = SafetyState()
     else:
         async with ControlDB(session.db_path) as db:
             if wanted is not None:
                 await db.set_mode(wanted, actor=session.person)
             state = await db.safety_state()
-            changed_at = await _changed_at(db, state)
-    data = {**asdict(state), "changed_at": changed_at}
-    show(session, data, lambda: stacked(_switch(state, changed_at), hint(_next_of(state))))
+    show(session, asdict(state), lambda: stacked(_switch(state), hint(_next_of(state))))
 
 
-async def _changed_at(db: ControlDB, state: SafetyState) -> datetime | None:
-    """Return when the switch was last changed, as the audit tells it."""
-    events = await db.list_events(event_type="mode_changed")
-    moments = [event.timestamp for event in events[-1:]]
-    moments += [state.killed_at] if state.killed_at else []
-    return max(moments, default=None)
-
-
-def _switch(state: SafetyState, changed_at: datetime | None) -> RenderableType:
+def _switch(state: SafetyState) -> RenderableType:
     return facts(
         "Mode",
         {
             "mode": state.mode,
             "set by": state.changed_by or "nobody yet; observe is the default",
-            "set at": changed_at,
+            "set at": state.changed_at,
             "kill switch": "on" if state.killed_at else "off",
             "killed by": state.killed_by,
             "killed at": state.killed_at,

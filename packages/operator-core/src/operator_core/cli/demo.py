@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from operator_core.actions.readable import clean_text
-from operator_core.cli.context import failing_clearly
+from operator_core.cli.text import visible
 from operator_core.clock import monotonic_seconds
 from operator_core.config import person
 from operator_core.plugin import SubjectPlugin
@@ -76,9 +75,9 @@ class _Screen:
         row.add_column(width=9)
         row.add_column()
         stage = Text(telling.stage, style=_STYLES.get(telling.stage, "bold"))
-        row.add_row(Text(f"{seconds:.1f} s"), stage, Text(clean_text(telling.text)))
+        row.add_row(Text(f"{seconds:.1f} s"), stage, Text(visible(telling.text)))
         for detail in telling.details:
-            row.add_row("", "", Text(clean_text(detail), style="dim"))
+            row.add_row("", "", Text(visible(detail), style="dim"))
         self.console.print(row)
         self._status.update(Text(_WAITS_FOR.get(telling.stage, "working…"), style="dim"))
 
@@ -130,14 +129,13 @@ def demo(
               operator demo --subject etcd --ask
     """
     console = Console()
-    with failing_clearly():
-        if stop is not None:
-            asyncio.run(stop_demo(load_plugin(plugin_of(stop)), stop))
-            console.print(Text(f"The cluster of {stop} is stopped."))
-            return
-        place = resume or folder or Path(tempfile.mkdtemp(prefix="operator-demo-"))
-        plugin = load_plugin(plugin_of(resume) if resume else subject)
-        _play(console, plugin, place, ask=ask, keep=keep, resumed=resume is not None)
+    if stop is not None:
+        asyncio.run(stop_demo(load_plugin(plugin_of(stop)), stop))
+        console.print(Text(f"The cluster of {stop} is stopped."))
+        return
+    place = resume or folder or Path(tempfile.mkdtemp(prefix="operator-demo-"))
+    plugin = load_plugin(plugin_of(resume) if resume else subject)
+    _play(console, plugin, place, ask=ask, keep=keep, resumed=resume is not None)
 
 
 def _play(

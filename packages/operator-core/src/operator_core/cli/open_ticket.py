@@ -47,9 +47,10 @@ async def open_ticket(
     violation = _violation(text, severity, target.strip(), key)
     async with TicketDB(session.db_path) as db:
         ticket = await db.report(
-            violation, subject=given(subject, "--subject") if subject else None
+            violation,
+            subject=given(subject, "--subject") if subject else None,
+            reported_by=session.person,
         )
-        await db.comment(int(ticket.id or 0), author=session.person, body=f"Opened by hand: {text}")
     show(session, ticket, lambda: stacked(ticket_panel(ticket), hint(next_of(ticket, None))))
 
 

@@ -274,7 +274,7 @@ class ActionDB(Store):
         return [rows.workflow(row) for row in found]
 
     async def update_workflow_status(self, workflow_id: int, status: WorkflowStatus) -> None:
-        """Move a workflow along its life cycle; failed or cancelled cancels its other steps.
+        """Move a workflow along its life cycle; its end cancels steps that have not started.
 
         Raises:
             NotFoundError: there is no such workflow.
@@ -360,13 +360,13 @@ class ActionDB(Store):
             lambda tx: proposals.set_next_retry(tx, proposal_id, next_retry_at, stamp)
         )
 
-    async def reset_for_retry(self, proposal_id: int) -> None:
+    async def reset_for_retry(self, proposal_id: int, *, actor: str = SYSTEM_ACTOR) -> None:
         """Take a failed proposal with retries left back to validated.
 
         Raises:
             TransitionError: it has not failed, or has no retries left.
         """
-        stamp = self._stamp(SYSTEM_ACTOR)
+        stamp = self._stamp(actor)
         await self._write(lambda tx: proposals.reset_for_retry(tx, proposal_id, stamp))
 
     async def next_due_at(self) -> str | None:

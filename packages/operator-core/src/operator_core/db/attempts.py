@@ -100,7 +100,7 @@ def claim(tx: Tx, proposal_id: int, terms: ClaimTerms, stamp: Stamp) -> Attempt:
 
 
 def _facts(tx: Tx, proposal: ActionProposal, now: datetime) -> GateFacts:
-    state = safety.state(tx)
+    state = safety.state_of_claim(tx)
     facts = GateFacts(mode=state.mode, killed=state.killed_at is not None, now=now)
     if proposal.depends_on_proposal_id is not None:
         dependency = changes.get(tx, "proposal", proposal.depends_on_proposal_id)

@@ -45,9 +45,24 @@ def append(tx: Tx, event: AuditEvent) -> None:
         "workflow_id": event.workflow_id,
         "proposal_id": event.proposal_id,
         "event_data": _text(event.event_data),
-        "prev_hash": head["hash"] if head else GENESIS,
+        "prev_hash": head["hash"] if head else _begin_chain(tx, event),
     }
     tx.run("audit.insert", hash=row_hash(row), **row)
+
+
+def _begin_chain(tx: Tx, event: AuditEvent) -> str:
+    """Bind a new chain to the heads of the others, so that none can be cut off unseen."""
+    heads = {row["writer"]: row for row in tx.all("audit.other_heads", writer=tx.writer)}
+    if not heads:
+        return GENESIS
+    text = _text({name: {"seq": row["seq"], "hash": row["hash"]} for name, row in heads.items()})
+    tx.run("audit.begin_chain", writer=tx.writer, heads=text, now=to_text(event.timestamp))
+    return genesis(text)
+
+
+def genesis(heads: str) -> str:
+    """Return the hash before the first row of a chain that began beside others."""
+    return hashlib.sha256(heads.encode()).hexdigest()
 
 
 def _text(data: JsonObject) -> str:
@@ -68,7 +83,7 @@ def first_broken(rows: list[Row], heads: dict[str, str]) -> Row | None:
     """Return the first row that does not follow from the one before it.
 
     Args:
-        rows: rows in order of id.
+        rows: rows in the order of their chains.
         heads: the last hash seen of each writer; brought up to date on the way, so that a long
             audit can be checked page by page.
     """
@@ -77,4 +92,19 @@ def first_broken(rows: list[Row], heads: dict[str, str]) -> Row | None:
         if row["prev_hash"] != expected or row["hash"] != row_hash(row):
             return row
         heads[row["writer"]] = row["hash"]
+    return None
+
+
+def starts(tx: Tx) -> dict[str, str]:
+    """Return what stands before the first row of each chain that began beside others."""
+    return {row["writer"]: genesis(row["heads"]) for row in tx.all("audit.chains")}
+
+
+def first_cut_off(tx: Tx) -> Row | None:
+    """Return the first head that a later chain names and that is not in the audit any more."""
+    for chain in tx.all("audit.chains"):
+        for writer, head in json.loads(chain["heads"]).items():
+            row = tx.one("audit.at", writer=writer, seq=head["seq"])
+            if row is None or row["hash"] != head["hash"]:
+                return {"writer": writer, **head, "missing": True}
     return None

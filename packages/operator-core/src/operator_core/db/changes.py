@@ -19,6 +19,21 @@ from operator_core.types import JsonObject
 Params = Mapping[str, Value]
 """The parameters of a statement."""
 
+_OPEN = ("proposed", "validated", "pending", "in_progress")
+_PASSIVE = {
+    "approve": "approving it",
+    "reject": "rejecting it",
+    "cancel": "cancelling it",
+    "validate": "validating it",
+    "claim": "executing it",
+    "retry": "trying it again",
+    "schedule": "scheduling it",
+    "resolve": "resolving it",
+    "acknowledge": "acknowledging it",
+    "diagnose": "diagnosing it",
+    "hold": "holding it or letting go",
+    "request_cancel": "stopping it",
+}
 _KINDS = {"proposal": "Proposal", "workflow": "Workflow", "ticket": "Ticket"}
 
 
@@ -89,8 +104,16 @@ def get(tx: Tx, kind: str, row_id: int) -> Row:
 def _explain(tx: Tx, row_id: int, change: Change) -> NoReturn:
     kind, wanted = change.statement.split(".", maxsplit=1)
     row = get(tx, kind, row_id)
-    state = row["status"] + (" and in doubt" if row.get("in_doubt") else "")
     raise TransitionError(
-        f"{_KINDS[kind]} {row_id} is {state}: it cannot {wanted.replace('_', ' ')} now. "
-        "Somebody else may have been first; look at it again."
+        f"{_KINDS[kind]} {row_id} is {_state_of(row)}: {_PASSIVE.get(wanted, wanted)} is not "
+        "possible now. Somebody else may have been first; look at it again."
     )
+
+
+def _state_of(row: Row) -> str:
+    facts = {
+        "in doubt": row.get("in_doubt"),
+        "approved already": row.get("approved_at") and row["status"] in _OPEN,
+        "held": row.get("held"),
+    }
+    return " and ".join([row["status"], *(word for word, holds in facts.items() if holds)])

@@ -73,14 +73,14 @@ class ControlDB(Store):
 
     async def first_broken_audit_row(self) -> JsonObject | None:
         """Return the first row of the audit that was tampered with, or None."""
-        heads: dict[str, str] = {}
-        after_id = 0
-        while page := await self._read(partial(_audit_page, after_id)):
+        heads = await self._read(audit.starts)
+        writer, seq = "", 0
+        while page := await self._read(partial(_audit_page, writer, seq)):
             broken = audit.first_broken(page, heads)
             if broken is not None:
                 return broken
-            after_id = page[-1]["id"]
-        return None
+            writer, seq = page[-1]["writer"], page[-1]["seq"]
+        return await self._read(audit.first_cut_off)
 
     # --- connected clusters -----------------------------------------------------------
 
@@ -108,5 +108,5 @@ class ControlDB(Store):
         return {**row, "settings": json.loads(row["settings"])}
 
 
-def _audit_page(after_id: int, tx: Tx) -> list[Row]:
-    return tx.all("audit.chain", after_id=after_id, limit=_PAGE)
+def _audit_page(writer: str, seq: int, tx: Tx) -> list[Row]:
+    return tx.all("audit.chain", writer=writer, seq=seq, limit=_PAGE)

@@ -8,6 +8,8 @@ A function that raises leaves nothing behind and takes nobody else with it.
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from operator_core.clock import Clock
+
 T = TypeVar("T")
 
 Row = dict[str, Any]
@@ -37,10 +39,14 @@ class Tx(Protocol):
 
 
 class Engine(Protocol):
-    """Durable storage with one writer."""
+    """Durable storage."""
 
     async def write(self, work: Callable[[Tx], T]) -> T:
-        """Run work in a transaction; its effects are durable on return."""
+        """Run work in a transaction; its effects are durable on return.
+
+        Where others write at once the work may be run again from its beginning, so it has no
+        effects but those of its statements. Only one run of it is committed.
+        """
         ...
 
     async def read(self, work: Callable[[Tx], T]) -> T:
@@ -49,6 +55,21 @@ class Engine(Protocol):
 
     async def changes(self) -> int:
         """Return a number that differs after any other process has committed."""
+        ...
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Call back in the event loop after any other process has committed.
+
+        An engine that is not told of it never calls; `changes` tells on every engine.
+        """
+        ...
+
+    def clock(self, base: Clock) -> Clock:
+        """Return the source of time that leases on this engine go by.
+
+        Args:
+            base: the caller's own; simulated time is returned as it is.
+        """
         ...
 
     async def close(self) -> None:

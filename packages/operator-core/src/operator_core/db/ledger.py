@@ -3,19 +3,33 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from operator_core.clock import SYSTEM_CLOCK, Clock, to_text
+from operator_core.db.address import LedgerAddress, is_postgres
 from operator_core.db.engine import Engine, Tx
 from operator_core.db.sqlite.engine import SqliteEngine
 from operator_core.errors import LedgerCorruptError, LedgerUnavailableError
 
+__all__ = ["Ledger", "LedgerAddress", "LedgerUse", "open_ledger"]
+
 T = TypeVar("T")
 
-LedgerAddress = Path | str
-"""Where a ledger lies: a file's path."""
+_DRIVER = "psycopg"
+
+
+class _Wakes:
+    """Who waits for changes, whatever clock they go by."""
+
+    def __init__(self) -> None:
+        self.events: set[asyncio.Event] = set()
+
+    def ring(self) -> None:
+        for event in self.events:
+            event.set()
 
 
 class Ledger:
@@ -25,12 +39,13 @@ class Ledger:
         """Take an engine whose schema is up to date; `open_ledger` makes one."""
         self.engine = engine
         self.ledger_id = ledger_id
-        self.clock = clock
-        self._wakes: set[asyncio.Event] = set()
+        self.clock = engine.clock(clock)
+        self._base = clock
+        self._wakes = _Wakes()
 
     def told_by(self, clock: Clock) -> "Ledger":
         """Return the same open ledger with another source of time."""
-        if clock is self.clock:
+        if clock in (self._base, self.clock):
             return self
         view = Ledger(self.engine, self.ledger_id, clock)
         view._wakes = self._wakes
@@ -39,8 +54,7 @@ class Ledger:
     async def write(self, work: Callable[[Tx], T]) -> T:
         """Run work in a transaction, durable on return, and wake who waits for changes."""
         result = await self.engine.write(work)
-        for wake in self._wakes:
-            wake.set()
+        self._wakes.ring()
         return result
 
     async def read(self, work: Callable[[Tx], T]) -> T:
@@ -48,14 +62,18 @@ class Ledger:
         return await self.engine.read(work)
 
     def subscribe(self) -> asyncio.Event:
-        """Return an event that is set after each write made through this ledger."""
+        """Return an event that is set after each write made through this ledger.
+
+        On an engine that is told of them, it is set after other processes' writes too.
+        """
         wake = asyncio.Event()
-        self._wakes.add(wake)
+        self._wakes.events.add(wake)
+        self.engine.on_change(self._wakes.ring)
         return wake
 
     def unsubscribe(self, wake: asyncio.Event) -> None:
         """Stop setting an event."""
-        self._wakes.discard(wake)
+        self._wakes.events.discard(wake)
 
     def now_text(self) -> str:
         """Return the present moment in the one text form."""
@@ -73,7 +91,7 @@ class _OpenLedgers:
     """The ledgers that are open in one event loop."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    by_path: dict[Path, _Shared] = field(default_factory=dict)
+    by_address: dict[LedgerAddress, _Shared] = field(default_factory=dict)
 
 
 _LOOPS: WeakKeyDictionary[asyncio.AbstractEventLoop, _OpenLedgers] = WeakKeyDictionary()
@@ -82,15 +100,15 @@ _LOOPS: WeakKeyDictionary[asyncio.AbstractEventLoop, _OpenLedgers] = WeakKeyDict
 class LedgerUse:
     """One use of a ledger: opens it, or shares one that is open, and closes it after the last.
 
-    Stores hold one of these, so that a constructor takes a path or an open ledger.
+    Stores hold one of these, so that a constructor takes an address or an open ledger.
     """
 
     def __init__(self, where: LedgerAddress | Ledger, clock: Clock = SYSTEM_CLOCK) -> None:
-        """Take a path, or a ledger that somebody else opened and will close."""
-        self._where = where if isinstance(where, Ledger) else Path(where).expanduser().resolve()
+        """Take a path or URL, or a ledger that somebody else opened and will close."""
+        self._where = where if isinstance(where, Ledger) else _canonical(where)
         self._clock = clock
         self._ledger: Ledger | None = where if isinstance(where, Ledger) else None
-        self._path: Path | None = None
+        self._address: LedgerAddress | None = None
 
     @property
     def ledger(self) -> Ledger:
@@ -107,47 +125,68 @@ class LedgerUse:
         """Open the ledger, or join those who have it open in this loop."""
         if isinstance(self._where, Ledger):
             return self._where
-        path = self._where
+        address = self._where
         ledgers = _LOOPS.setdefault(asyncio.get_running_loop(), _OpenLedgers())
         async with ledgers.lock:
-            if path not in ledgers.by_path:
-                ledgers.by_path[path] = _Shared(await open_ledger(path, self._clock))
-            shared = ledgers.by_path[path]
+            if address not in ledgers.by_address:
+                ledgers.by_address[address] = _Shared(await open_ledger(address, self._clock))
+            shared = ledgers.by_address[address]
             shared.users += 1
-        self._path, self._ledger = path, shared.ledger.told_by(self._clock)
+        self._address, self._ledger = address, shared.ledger.told_by(self._clock)
         return self._ledger
 
     async def __aexit__(self, *_: object) -> None:
         """Leave the ledger; its last user closes it."""
-        if self._path is None:
+        if self._address is None:
             return
-        path, self._path, self._ledger = self._path, None, None
+        address, self._address, self._ledger = self._address, None, None
         ledgers = _LOOPS[asyncio.get_running_loop()]
-        ledgers.by_path[path].users -= 1
-        await asyncio.shield(_close_unused(ledgers, path))
+        ledgers.by_address[address].users -= 1
+        await asyncio.shield(_close_unused(ledgers, address))
 
 
-async def _close_unused(ledgers: _OpenLedgers, path: Path) -> None:
+def _canonical(where: LedgerAddress) -> LedgerAddress:
+    return where if is_postgres(where) else Path(where).expanduser().resolve()
+
+
+async def _close_unused(ledgers: _OpenLedgers, address: LedgerAddress) -> None:
     async with ledgers.lock:
-        shared = ledgers.by_path.get(path)
+        shared = ledgers.by_address.get(address)
         if shared is not None and shared.users == 0:
-            del ledgers.by_path[path]
+            del ledgers.by_address[address]
             await shared.ledger.engine.close()
 
 
-async def open_ledger(path: Path, clock: Clock = SYSTEM_CLOCK) -> Ledger:
-    """Open a ledger file, bringing it up to date first.
+async def open_ledger(address: LedgerAddress, clock: Clock = SYSTEM_CLOCK) -> Ledger:
+    """Open a ledger, bringing it up to date first.
+
+    Args:
+        address: a file's path, or ``postgresql://…``.
+        clock: the source of time.
 
     Raises:
         LedgerError: it cannot be used; the message says what to do.
     """
-    engine = await SqliteEngine.open(path, to_text(clock.now()))
+    engine = await _open_engine(address, to_text(clock.now()))
     try:
         ledger_id = await engine.read(_ledger_id)
     except BaseException:
         await engine.close()
         raise
     return Ledger(engine, ledger_id, clock)
+
+
+async def _open_engine(address: LedgerAddress, now: str) -> Engine:
+    if not is_postgres(address):
+        return await SqliteEngine.open(Path(address), now)
+    if find_spec(_DRIVER) is None:
+        raise LedgerUnavailableError(
+            "A ledger on PostgreSQL needs the driver, which is not installed: "
+            "pip install 'operator-core[postgres]'."
+        )
+    from operator_core.db.postgres.engine import PostgresEngine  # noqa: PLC0415 - optional
+
+    return await PostgresEngine.open(str(address), now)
 
 
 def _ledger_id(tx: Tx) -> str:

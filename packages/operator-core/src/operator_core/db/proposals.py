@@ -199,7 +199,15 @@ def set_next_retry(
 
 
 def reset_for_retry(tx: Tx, proposal_id: int, stamp: Stamp) -> Row:
-    """Take a failed proposal back to validated, if it has retries left."""
+    """Take a failed proposal back to validated, if it has retries left and may still run."""
+    workflow_id = changes.get(tx, "proposal", proposal_id)["workflow_id"]
+    if workflow_id is not None:
+        state = WorkflowStatus(changes.get(tx, "workflow", workflow_id)["status"])
+        if not WORKFLOW_MACHINE.events_of(state):
+            raise TransitionError(
+                f"Proposal {proposal_id} is a step of workflow {workflow_id}, which is "
+                f"{state.value}: propose the workflow anew instead of trying the step again."
+            )
     return changes.apply(tx, proposal_id, Change("proposal.retry", "retry_started"), stamp)
 
 
@@ -259,7 +267,7 @@ def cancel_workflow(tx: Tx, workflow_id: int, reason: str, stamp: Stamp) -> Row:
 
 
 def set_workflow_status(tx: Tx, workflow_id: int, status: WorkflowStatus, stamp: Stamp) -> Row:
-    """Move a workflow along its life cycle; an end other than completed cancels the rest."""
+    """Move a workflow along its life cycle; its end cancels the steps that have not started."""
     current = WorkflowStatus(changes.get(tx, "workflow", workflow_id)["status"])
     event = _WORKFLOW_EVENTS.get(status)
     if event is None:
@@ -268,7 +276,7 @@ def set_workflow_status(tx: Tx, workflow_id: int, status: WorkflowStatus, stamp:
     row = changes.apply(
         tx, workflow_id, Change(f"workflow.{event.value}", f"workflow_{status.value}"), stamp
     )
-    if status in (WorkflowStatus.FAILED, WorkflowStatus.CANCELLED):
+    if status is not WorkflowStatus.IN_PROGRESS:
         _cancel_rest(tx, workflow_id, f"workflow {status.value}", stamp)
     return row
 

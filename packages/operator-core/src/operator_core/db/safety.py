@@ -28,6 +28,7 @@ class SafetyState:
     killed_by: str | None = None
     kill_reason: str | None = None
     changed_by: str | None = None
+    changed_at: datetime | None = None
     revision: int = 0
 
 
@@ -54,6 +55,12 @@ def state(tx: Tx) -> SafetyState:
     return _state(row) if row else SafetyState()
 
 
+def state_of_claim(tx: Tx) -> SafetyState:
+    """Return how the switch stands, and keep it so until the claim's transaction has ended."""
+    row = tx.one("safety.of_claim")
+    return _state(row) if row else SafetyState()
+
+
 def _state(row: Row) -> SafetyState:
     return SafetyState(
         mode=RunMode(row["mode"]),
@@ -62,6 +69,7 @@ def _state(row: Row) -> SafetyState:
         killed_by=row["killed_by"],
         kill_reason=row["kill_reason"],
         changed_by=row["changed_by"],
+        changed_at=rows.time_or_none(row["changed_at"]),
         revision=row["revision"],
     )
 

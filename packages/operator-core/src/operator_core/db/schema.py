@@ -13,6 +13,8 @@ _SQL = files("operator_core.db") / "sql"
 
 SCHEMA_SQL = (_SQL / "tickets.sqlite.sql").read_text(encoding="utf-8")
 ACTIONS_SCHEMA_SQL = (_SQL / "actions.sqlite.sql").read_text(encoding="utf-8")
+POSTGRES_SCHEMA_SQL = (_SQL / "tickets.postgres.sql").read_text(encoding="utf-8")
+POSTGRES_ACTIONS_SCHEMA_SQL = (_SQL / "actions.postgres.sql").read_text(encoding="utf-8")
 
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)\.(\w+)\.sql")
 

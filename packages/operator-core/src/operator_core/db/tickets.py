@@ -35,6 +35,7 @@ class TicketDB(Store):
         *,
         subject: str | None = None,
         first_seen_at: datetime | None = None,
+        reported_by: str = MONITOR,
         flap_window_seconds: float = DEFAULT_FLAP_WINDOW_SECONDS,
     ) -> Ticket:
         """Return the open ticket of a problem: refreshed, reopened, or new.
@@ -43,10 +44,11 @@ class TicketDB(Store):
             violation: what is broken.
             subject: the cluster it is broken at.
             first_seen_at: when it was first seen; now where it is not given.
+            reported_by: who saw it.
             flap_window_seconds: a problem that comes back sooner after it was resolved
                 reopens its ticket instead of opening another.
         """
-        stamp = self._stamp(MONITOR)
+        stamp = self._stamp(reported_by)
         seen = first_seen_at or stamp.now
         return rows.ticket(
             await self._write(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from operator_core.clock import Clock
 from operator_core.db.engine import Engine, Row, Tx, Value
 
 T = TypeVar("T")
@@ -57,6 +58,14 @@ class CrashingEngine:
         """Return the number of changes that the engine has seen."""
         self._require_life()
         return await self._engine.changes()
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Pass on who wants to be called after a change."""
+        self._engine.on_change(callback)
+
+    def clock(self, base: Clock) -> Clock:
+        """Return the engine's source of time."""
+        return self._engine.clock(base)
 
     async def close(self) -> None:
         """Let go of the engine."""

@@ -186,3 +186,19 @@ ON audit_log(ticket_id) WHERE ticket_id IS NOT NULL;
 
 CREATE INDEX IF NOT EXISTS idx_audit_log_workflow
 ON audit_log(workflow_id) WHERE workflow_id IS NOT NULL;
+
+-- A chain that is not the ledger's first covers the heads of the others that it began beside:
+-- the first row's hash before is the hash of these.
+CREATE TABLE IF NOT EXISTS audit_chains (
+    writer TEXT PRIMARY KEY,
+    heads TEXT NOT NULL,
+    started_at TEXT NOT NULL
+);
+
+-- Who watches what: one holder at a time, until its time is over. The fence grows with each.
+CREATE TABLE IF NOT EXISTS leases (
+    name TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    expires_at TEXT NOT NULL,
+    fence INTEGER NOT NULL
+);

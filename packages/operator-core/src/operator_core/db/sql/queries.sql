@@ -298,6 +298,9 @@ SELECT * FROM workflows WHERE ticket_id = :ticket_id AND status = 'pending' ORDE
 -- name: safety.get
 SELECT * FROM safety WHERE id = 1
 
+-- name: safety.of_claim
+SELECT * FROM safety WHERE id = 1
+
 -- name: safety.insert
 INSERT INTO safety (id, mode, changed_at, changed_by) VALUES (1, :mode, :now, :actor)
 RETURNING *
@@ -335,6 +338,21 @@ VALUES (
     :writer, :seq, :timestamp, :event_type, :actor, :subject, :ticket_id, :workflow_id,
     :proposal_id, :event_data, :prev_hash, :hash)
 
+-- name: audit.other_heads
+SELECT writer, seq, hash FROM audit_log
+WHERE id > (SELECT MAX(id) FROM audit_log) - 1000 AND writer <> :writer
+  AND seq = (SELECT MAX(seq) FROM audit_log AS later WHERE later.writer = audit_log.writer)
+ORDER BY writer
+
+-- name: audit.begin_chain
+INSERT INTO audit_chains (writer, heads, started_at) VALUES (:writer, :heads, :now)
+
+-- name: audit.chains
+SELECT * FROM audit_chains ORDER BY writer
+
+-- name: audit.at
+SELECT * FROM audit_log WHERE writer = :writer AND seq = :seq
+
 -- name: audit.list
 SELECT * FROM audit_log
 WHERE (:proposal_id IS NULL OR proposal_id = :proposal_id)
@@ -345,7 +363,32 @@ WHERE (:proposal_id IS NULL OR proposal_id = :proposal_id)
 ORDER BY id LIMIT :limit
 
 -- name: audit.chain
-SELECT * FROM audit_log WHERE id > :after_id ORDER BY id LIMIT :limit
+SELECT * FROM audit_log WHERE (writer, seq) > (:writer, :seq) ORDER BY writer, seq LIMIT :limit
+
+-- name: lease.acquire
+INSERT INTO leases (name, holder, expires_at, fence) VALUES (:name, :holder, :expires_at, 1)
+ON CONFLICT (name) DO UPDATE SET
+    holder = excluded.holder, expires_at = excluded.expires_at,
+    fence = leases.fence
+        + CASE WHEN leases.holder = excluded.holder AND leases.expires_at > :now THEN 0 ELSE 1 END
+WHERE leases.holder = excluded.holder OR leases.expires_at <= :now
+RETURNING *
+
+-- name: lease.get
+SELECT * FROM leases WHERE name = :name
+
+-- name: lease.list
+SELECT * FROM leases ORDER BY name
+
+-- name: lease.renew
+UPDATE leases SET expires_at = :expires_at
+WHERE name = :name AND holder = :holder AND fence = :fence
+RETURNING *
+
+-- name: lease.release
+UPDATE leases SET expires_at = :now
+WHERE name = :name AND holder = :holder AND fence = :fence AND expires_at > :now
+RETURNING *
 
 -- name: ticket.insert
 INSERT INTO tickets (

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from operator_core.clock import Clock
 from operator_core.db.engine import Tx
 from operator_core.db.sqlite.connection import connect
 from operator_core.db.sqlite.tx import SqliteTx, begin, roll_back, translate
@@ -83,6 +84,13 @@ class SqliteEngine:
     async def changes(self) -> int:
         """Return a number that differs after another process has committed."""
         return await self.read(_data_version)
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Take note of nothing: a file tells nobody that it has changed."""
+
+    def clock(self, base: Clock) -> Clock:
+        """Return the caller's own clock: a file has none."""
+        return base
 
     async def close(self) -> None:
         """End the writer after the work that waits."""
