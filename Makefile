@@ -85,6 +85,33 @@ lock: $(BIN)/python ## Write requirements/*.txt anew from the pyproject files
 	$(COMPILE) --all-extras --constraint requirements/dev.txt $(MEMBERS) --output-file requirements/run.txt
 	$(COMPILE) --group build --constraint requirements/dev.txt pyproject.toml --output-file requirements/uv.txt
 
+# --- benchmarks ------------------------------------------------------------------------
+
+# The peers live apart from what we ship: in an environment of their own, with our packages.
+BENCH_BIN := .venv-bench/bin
+BENCH_STAMP := .venv-bench/.setup-done
+PEERS := benchmarks/requirements-peers.txt
+BENCH = $(BENCH_BIN)/python benchmarks/run.py
+
+.PHONY: bench bench-quick lock-peers
+bench: $(BENCH_STAMP) ## Measure the engine beside its peers; writes docs/performance.md
+	@$(BENCH) --save --write-docs
+
+bench-quick: $(BENCH_STAMP) ## The same with less work (about 3 minutes); writes nothing
+	@$(BENCH) --quick
+
+$(BENCH_STAMP): $(STAMP) $(PEERS) requirements/run.txt
+	@$(PYTHON) -m venv --clear .venv-bench
+	@echo '*' > .venv-bench/.gitignore
+	@$(UV) pip sync --quiet --python $(BENCH_BIN)/python --require-hashes requirements/run.txt $(PEERS) \
+		|| $(BENCH_BIN)/python -m pip install --quiet --require-hashes --requirement requirements/run.txt --requirement $(PEERS)
+	@PATH="$(CURDIR)/$(BENCH_BIN):$$PATH" $(UV) pip install --quiet --python $(BENCH_BIN)/python --offline \
+		--no-deps --no-build-isolation $(addprefix --editable ,$(PACKAGES))
+	@touch $@
+
+lock-peers: $(STAMP) ## Write the peers' pins anew, where they fit requirements/
+	$(COMPILE) --constraint requirements/dev.txt benchmarks/requirements-peers.in --output-file $(PEERS)
+
 clean: ## Remove the environment and every cache
-	rm -rf $(VENV) build dist .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-bench build dist .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find packages tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -19,7 +19,7 @@ from operator_core.agent.diagnosis import (
 )
 from operator_core.cli.main import app
 from operator_core.clock import utc_now
-from operator_core.db.actions import ActionDB
+from operator_core.db.actions import ActionDB, CheckedCall
 from operator_core.db.attempts import Attempt, ClaimTerms
 from operator_core.db.control import ControlDB
 from operator_core.db.executions import ExecutionDB
@@ -240,9 +240,8 @@ async def claimed(path: Path, proposal_id: int, *, lease_seconds: float = 60.0) 
     async with ExecutionDB(path) as db:
         await ControlDB(db.ledger).set_mode(RunMode.EXECUTE, actor="test")
         actions = ActionDB(db.ledger)
-        await actions.validate_proposal(
-            proposal_id, {"seconds": 1}, disruptive=False, auto_approve=True
-        )
+        call = CheckedCall({"seconds": 1}, disruptive=False)
+        await actions.validate_proposal(proposal_id, lambda _: call, auto_approve=True)
         terms = ClaimTerms(
             owner="other:1:abc",
             ledger_id=db.ledger.ledger_id,

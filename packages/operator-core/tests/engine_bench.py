@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from ledger_places import address_of
 from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.registry import ActionRegistry
@@ -163,12 +164,14 @@ async def bench(
 ) -> AsyncIterator[Bench]:
     """Open an engine in execute mode on a fresh ledger; time leaps over every sleep."""
     clock = clock or LeapingClock()
-    ledger = await open_ledger(folder / "ledger.db", clock)
+    ledger = await open_ledger(address_of(folder), clock)
+    subject = FakeSubject()
     try:
-        made = Bench(ledger, clock, FakeSubject(), approval_mode)
+        made = Bench(ledger, clock, subject, approval_mode)
         await made.safety.state()
         yield made
     finally:
+        subject.let_go.set()  # a call that cannot be stopped would hold up the loop's end
         await ledger.engine.close()
 
 

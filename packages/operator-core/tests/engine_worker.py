@@ -12,11 +12,12 @@ from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.safety import SafetyController
 from operator_core.db.actions import ActionDB
+from operator_core.db.ledger import LedgerAddress
 from operator_core.errors import ConflictError
 from operator_core.testing.fakes import FakeSubject, Mode
 
 
-async def work(ledger: Path, effects: Path, mode: Mode, lease_seconds: float) -> None:
+async def work(ledger: LedgerAddress, effects: Path, mode: Mode, lease_seconds: float) -> None:
     """Execute until nothing is ready any more."""
     subject = FakeSubject(mode=mode, effects_file=effects)
     async with ActionDB(ledger) as db:
@@ -39,4 +40,4 @@ async def _try(executor: ActionExecutor, proposal_id: int, subject: FakeSubject)
 
 
 if __name__ == "__main__":
-    asyncio.run(work(Path(sys.argv[1]), Path(sys.argv[2]), Mode(sys.argv[3]), float(sys.argv[4])))
+    asyncio.run(work(sys.argv[1], Path(sys.argv[2]), Mode(sys.argv[3]), float(sys.argv[4])))

@@ -56,3 +56,13 @@ def test_text_of_a_workflow_is_never_markup(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["show", "approve", "cancel"])
 def test_a_workflow_that_is_not_there_is_an_error(tmp_path: Path, command: str) -> None:
     assert "Workflow 9 not found" in with_workflow(tmp_path).fails(2, "workflows", command, "9")
+
+
+def test_a_workflow_is_paused_and_resumed(tmp_path: Path) -> None:
+    cli = with_workflow(tmp_path)
+    assert cli.json("workflows", "pause", "1")["paused_by"] == "ann"
+    assert "pending (paused)" in cli.ok("workflows", "list")
+    assert "operator workflows resume 1" in cli.ok("workflows", "show", "1")
+    assert "paused" in cli.fails(4, "workflows", "pause", "1")
+    assert cli.json("workflows", "resume", "1")["paused_at"] is None
+    assert "resuming it is not possible" in cli.fails(4, "workflows", "resume", "1")

@@ -16,6 +16,7 @@ from operator_core.actions.types import (
     WorkflowProposal,
     WorkflowStatus,
 )
+from operator_core.db.actions import CheckedCall
 from operator_core.errors import ConflictError, NotFoundError, RequestError, TransitionError
 from operator_core.monitor.types import Violation
 
@@ -23,9 +24,14 @@ STATES = sorted(set(ActionStatus) - {ActionStatus.EXECUTING})
 WAITING = {ActionStatus.PROPOSED, ActionStatus.VALIDATED}
 Call = Callable[[Bench, int], Awaitable[object]]
 
+
+def as_it_is(proposal: ActionProposal) -> CheckedCall:
+    return CheckedCall(proposal.parameters, disruptive=False)
+
+
 CALLS: dict[str, tuple[Call, set[ActionStatus]]] = {
     "validate": (
-        lambda one, n: one.db.validate_proposal(n, {}, disruptive=False, auto_approve=False),
+        lambda one, n: one.db.validate_proposal(n, as_it_is, auto_approve=False),
         {ActionStatus.PROPOSED},
     ),
     "cancel": (lambda one, n: one.db.cancel_proposal(n), WAITING),

@@ -243,7 +243,7 @@ async def test_a_short_lock_is_waited_for(file: Path) -> None:
 
 def limit_pages(tx: object, pages: int) -> None:
     assert isinstance(tx, SqliteTx)
-    tx._connection.execute(f"PRAGMA max_page_count={pages}")
+    tx._cursor.connection.execute(f"PRAGMA max_page_count={pages}")
 
 
 async def test_a_full_disk_says_so_and_takes_only_what_did_not_fit(file: Path) -> None:

@@ -16,6 +16,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Protocol, cast, runtime_checkable
 
 from operator_core.actions.types import ActionDefinition
@@ -113,10 +114,15 @@ async def call_method(target: object, call: ActionCall) -> object:
     if call.action_name.startswith("_") or not callable(method):
         raise UnknownActionError(call.action_name, [])
     arguments = dict(call.parameters)
-    if "idempotency_key" in inspect.signature(method).parameters:
+    if _takes_key(getattr(method, "__func__", method)):
         arguments["idempotency_key"] = call.idempotency_key
     result: object = method(**arguments)
     return await result if inspect.isawaitable(result) else result
+
+
+@lru_cache(maxsize=1024)
+def _takes_key(function: Callable[..., object]) -> bool:
+    return "idempotency_key" in inspect.signature(function).parameters
 
 
 class _Completed(SubjectDefaults):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from operator_core.actions.audit import ActionAuditor
+from operator_core.actions.compensation import compensation_of
 from operator_core.actions.execution import Terms, carry_out, settle_abandoned
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.retry import RetryConfig
@@ -21,7 +22,7 @@ from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.config import DEFAULT_LEASE_SECONDS
 from operator_core.config import approval_mode as approval_mode_of_environment
-from operator_core.db.actions import ActionDB
+from operator_core.db.actions import ActionDB, CheckedCall
 from operator_core.db.attempts import ClaimTerms
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.ledger import Ledger, LedgerAddress
@@ -105,8 +106,15 @@ class ActionExecutor:
         ticket_id: int | None = None,
         *,
         proposed_by: str = "agent",
+        scheduled_at: datetime | None = None,
     ) -> ActionProposal:
         """Store a recommendation as a proposal.
+
+        Args:
+            recommendation: what is to be done.
+            ticket_id: the ticket it is for.
+            proposed_by: who wants it.
+            scheduled_at: it does not run before this; None: at once.
 
         Raises:
             ObserveOnlyError: Operator may not act.
@@ -115,6 +123,7 @@ class ActionExecutor:
         """
         await self._safety.check_can_execute()
         proposal = self._proposal(recommendation, ticket_id, proposed_by)
+        proposal.scheduled_at = scheduled_at
         async with ActionDB(self.db_path, clock=self._clock) as db:
             return await db.create_proposal(proposal)
 
@@ -149,12 +158,17 @@ class ActionExecutor:
         self, recommendation: ActionRecommendation, ticket_id: int | None, proposed_by: str
     ) -> ActionProposal:
         definition = self._registry.require(recommendation.action_name)
+        parameters = validate_action_params(definition, recommendation.parameters)
+        undo = compensation_of(
+            recommendation.compensation, definition, parameters, self._registry.require
+        )
         return ActionProposal(
             subject=self._registry.subject_name,
             ticket_id=ticket_id,
             action_name=definition.name,
             action_type=definition.action_type,
-            parameters=validate_action_params(definition, recommendation.parameters),
+            parameters=parameters,
+            compensation=undo,
             reason=recommendation.reason,
             proposed_at=self._clock.now(),
             proposed_by=proposed_by,
@@ -176,14 +190,14 @@ class ActionExecutor:
             TransitionError: it is not proposed any more.
         """
         async with ActionDB(self.db_path, clock=self._clock) as db:
-            proposal = await _require(db, proposal_id)
-            definition = self._registry.require(proposal.action_name)
             return await db.validate_proposal(
-                proposal_id,
-                validate_action_params(definition, proposal.parameters),
-                disruptive=definition.disruptive,
-                auto_approve=not self._approval_mode,
+                proposal_id, self._checked, auto_approve=not self._approval_mode
             )
+
+    def _checked(self, proposal: ActionProposal) -> CheckedCall:
+        definition = self._registry.require(proposal.action_name)
+        parameters = validate_action_params(definition, proposal.parameters)
+        return CheckedCall(parameters, disruptive=definition.disruptive)
 
     # --- execute ----------------------------------------------------------------------
 
@@ -201,7 +215,7 @@ class ActionExecutor:
             ConflictError: it is not validated, or somebody else took it.
             RequestError: its action or parameters are not valid any more; it has failed.
         """
-        await self._safety.state()
+        await self._safety.ensure()
         async with ExecutionDB(self.db_path, clock=self._clock) as db:
             terms = self._terms(db)
             attempt = await db.claim(proposal_id, terms.claim)

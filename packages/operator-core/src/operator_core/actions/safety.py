@@ -38,11 +38,17 @@ class SafetyController:
         self._auditor = auditor
         self._first_mode = SafetyMode(mode)
         self._clock = clock
+        self._ever_set = False
 
     async def state(self) -> SafetyState:
         """Return how the switch stands, setting the first mode where none was ever set."""
         async with ControlDB(self._where, clock=self._clock) as db:
             return await db.ensure_mode(self._first_mode, actor="system")
+
+    async def ensure(self) -> None:
+        """Set the first mode where none was ever set; once one is set that is not asked again."""
+        if not self._ever_set:
+            self._ever_set = (await self.state()).ever_set
 
     async def check_can_execute(self) -> None:
         """Return only when Operator may act.

@@ -120,6 +120,20 @@ class ActionDefinition(BaseModel):
     version: int = 1
 
 
+class ActionRequest(BaseModel):
+    """An action by its name, with its arguments."""
+
+    action_name: Name
+    parameters: JsonObject = Field(default_factory=dict)
+
+
+class Compensation(ActionRequest):
+    """The action that undoes a completed step, checked when the step was proposed."""
+
+    action_type: ActionType = ActionType.SUBJECT
+    disruptive: bool = False
+
+
 class ActionProposal(BaseModel):
     """One action that somebody wants done, and where it stands."""
 
@@ -147,8 +161,16 @@ class ActionProposal(BaseModel):
     depends_on_proposal_id: int | None = Field(
         default=None, description="Proposal that must be completed before this one runs"
     )
+    compensation: Compensation | None = Field(
+        default=None, description="What undoes it where its workflow fails after it"
+    )
+    compensates_proposal_id: int | None = Field(
+        default=None, description="The completed step that this one undoes"
+    )
 
     scheduled_at: Moment | None = Field(default=None, description="Not before (None: at once)")
+    schedule_id: int | None = Field(default=None, description="The schedule it was made by")
+    schedule_due_at: Moment | None = Field(default=None, description="The run that it stands for")
 
     retry_count: int = Field(default=0, ge=0, description="Failures so far")
     max_retries: int = Field(default=3, ge=0, description="Tries stop at this many failures")
@@ -180,6 +202,43 @@ class WorkflowProposal(BaseModel):
     created_at: Moment = Field(default_factory=utc_now, description="When it was created")
     approved_at: Moment | None = Field(default=None, description="When it was approved")
     approved_by: str | None = Field(default=None, description="Who approved it")
+    approved_steps: dict[str, str] | None = Field(
+        default=None, description="What was approved: each step's id and the digest of its call"
+    )
+    paused_at: Moment | None = Field(default=None, description="No step starts since then")
+    paused_by: str | None = Field(default=None, description="Who paused it")
+
+
+class MissedPolicy(StrEnum):
+    """What becomes of runs of a schedule that were missed."""
+
+    RUN_ONCE = "run_once"
+    """One proposal stands for all that were missed."""
+    SKIP = "skip"
+    """What is more than a minute late is left out."""
+
+
+class Schedule(BaseModel):
+    """An action that is proposed again and again."""
+
+    id: int | None = Field(default=None, description="Ledger id, None before insert")
+    subject: str | None = Field(default=None, description="The subject it belongs to")
+    name: Name = Field(description="Its name, of which there is one")
+    cron: str = Field(description="When: minute, hour, day of month, month, day of week")
+    time_zone: str = Field(default="UTC", description="IANA name of the zone of the times")
+    action_name: Name = Field(description="Name of the registered action")
+    action_type: ActionType = Field(default=ActionType.SUBJECT, description="Where it comes from")
+    parameters: JsonObject = Field(default_factory=dict, description="Arguments of the action")
+    reason: str = Field(description="Why it is done")
+    missed_policy: MissedPolicy = Field(
+        default=MissedPolicy.RUN_ONCE, description="What becomes of missed runs"
+    )
+    enabled: bool = Field(default=True, description="Whether it proposes anything")
+    next_due_at: Moment | None = Field(default=None, description="The next run")
+    last_due_at: Moment | None = Field(default=None, description="The last run proposed")
+    last_proposal_id: int | None = Field(default=None, description="What was proposed for it")
+    created_at: Moment | None = Field(default=None, description="When it was made")
+    created_by: str | None = Field(default=None, description="Who made it")
 
 
 class ActionRecord(BaseModel):

@@ -19,6 +19,7 @@ from operator_core.errors import (
 from operator_core.types import RunMode
 
 _LIVE_WORKFLOW = (WorkflowStatus.PENDING, WorkflowStatus.IN_PROGRESS)
+_UNDONE_WORKFLOW = (WorkflowStatus.FAILED, WorkflowStatus.CANCELLED)
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class GateFacts:
         dependency: state of the proposal that this one depends on, if any.
         workflow: state of the workflow that this one is a step of, if any.
         workflow_approved: whether that workflow is approved.
+        workflow_covers: whether that approval covers this step as it is now.
+        workflow_paused: whether that workflow is paused.
+        undone: state of the step that this one undoes, if it undoes one.
     """
 
     mode: RunMode
@@ -40,6 +44,9 @@ class GateFacts:
     dependency: ActionStatus | None = None
     workflow: WorkflowStatus | None = None
     workflow_approved: bool = False
+    workflow_covers: bool = False
+    workflow_paused: bool = False
+    undone: ActionStatus | None = None
 
 
 def refusal(
@@ -74,7 +81,16 @@ def _switch(facts: GateFacts) -> OperatorError | None:
 
 
 def _workflow(proposal: ActionProposal, facts: GateFacts) -> OperatorError | None:
-    if facts.workflow is None or facts.workflow in _LIVE_WORKFLOW:
+    if facts.workflow is None:
+        return None
+    if facts.workflow_paused:
+        return NotReadyError(
+            f"Workflow {proposal.workflow_id} is paused. Run `operator workflows resume "
+            f"{proposal.workflow_id}` to let it go on."
+        )
+    if proposal.compensates_proposal_id is not None:
+        return _compensation(proposal, facts)
+    if facts.workflow in _LIVE_WORKFLOW:
         return None
     return ConflictError(
         f"Proposal {proposal.id} is a step of workflow {proposal.workflow_id}, which is "
@@ -82,11 +98,29 @@ def _workflow(proposal: ActionProposal, facts: GateFacts) -> OperatorError | Non
     )
 
 
+def _compensation(proposal: ActionProposal, facts: GateFacts) -> OperatorError | None:
+    """A compensation runs after the end of its workflow, and undoes what was surely done."""
+    if facts.workflow in _UNDONE_WORKFLOW and facts.undone is ActionStatus.COMPLETED:
+        return None
+    return ConflictError(
+        f"Proposal {proposal.id} undoes proposal {proposal.compensates_proposal_id} of workflow "
+        f"{proposal.workflow_id}: only a completed step of a failed or cancelled workflow is "
+        "undone."
+    )
+
+
 def _approval(
     proposal: ActionProposal, facts: GateFacts, *, require_approval: bool
 ) -> OperatorError | None:
-    if not require_approval or proposal.is_approved or facts.workflow_approved:
+    covered = facts.workflow_approved and facts.workflow_covers
+    if not require_approval or proposal.is_approved or covered:
         return None
+    if facts.workflow_approved:
+        return ApprovalRequiredError(
+            f"Proposal {proposal.id} is not what was approved with workflow "
+            f"{proposal.workflow_id}: it was added or changed since. Look at it, then run "
+            f"`operator actions approve {proposal.id}`."
+        )
     return ApprovalRequiredError(
         f"Proposal {proposal.id} waits for approval. Run `operator actions approve "
         f"{proposal.id}`"

@@ -4,8 +4,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from operator_core.actions.types import Moment, Name
-from operator_core.types import JsonObject
+from operator_core.actions.types import ActionRequest, Moment, Name
 
 UNKNOWN_CAUSE = "unknown"
 """The honest answer when no hypothesis is supported by what was seen."""
@@ -43,15 +42,18 @@ class Claim(BaseModel):
     weight: float = Field(default=1.0, gt=0, description="How much it says for its cause")
 
 
-class ActionRecommendation(BaseModel):
+class ActionRecommendation(ActionRequest):
     """One action that a diagnosis recommends."""
 
-    action_name: Name
-    parameters: JsonObject = Field(default_factory=dict)
     reason: str
     urgency: str = "medium"
     expected_outcome: str = ""
     risks: list[str] = Field(default_factory=list)
+    compensation: ActionRequest | None = Field(
+        default=None,
+        description="What undoes it where a later step of its workflow fails; the action's "
+        "inverse if not given",
+    )
 
 
 class WorkflowRecommendation(BaseModel):

@@ -54,11 +54,12 @@ def next_step(
     if any(_is_open(proposal) for proposal in proposals):
         started = any(proposal.status not in _NOT_STARTED for proposal in proposals)
         return Step(Next.ACT if started else Next.WAIT)
-    if all(proposal.status is ActionStatus.COMPLETED for proposal in proposals):
+    steps = [proposal for proposal in proposals if proposal.compensates_proposal_id is None]
+    if all(step.status is ActionStatus.COMPLETED for step in steps):
         return _verify(ticket, now, verify_seconds)
-    if any(proposal.status is ActionStatus.FAILED for proposal in proposals):
-        return Step(Next.ESCALATE, "a step of the remedy failed")
-    return Step(Next.ESCALATE, "the remedy was rejected or cancelled")
+    failed = any(step.status is ActionStatus.FAILED for step in steps)
+    what = "a step of the remedy failed" if failed else "the remedy was rejected or cancelled"
+    return Step(Next.ESCALATE, f"{what}{_undone(proposals)}")
 
 
 _NOT_STARTED = (ActionStatus.PROPOSED, ActionStatus.VALIDATED, ActionStatus.CANCELLED)
@@ -68,6 +69,18 @@ _UNFINISHED = (ActionStatus.PROPOSED, ActionStatus.VALIDATED, ActionStatus.EXECU
 def _is_open(proposal: ActionProposal) -> bool:
     retry_waits = proposal.status is ActionStatus.FAILED and proposal.next_retry_at is not None
     return proposal.status in _UNFINISHED or retry_waits
+
+
+def _undone(proposals: Sequence[ActionProposal]) -> str:
+    """Say what became of undoing the completed steps, where there was something to undo."""
+    undoing = [one for one in proposals if one.compensates_proposal_id is not None]
+    if not undoing:
+        return ""
+    left = [one for one in undoing if one.status is not ActionStatus.COMPLETED]
+    if not left:
+        return "; what it had done is undone"
+    places = ", ".join(str(one.compensates_proposal_id) for one in left)
+    return f"; what action {places} did is NOT undone"
 
 
 def _first(diagnosis: Diagnosis) -> Step:

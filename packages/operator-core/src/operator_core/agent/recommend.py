@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from operator_core.actions.compensation import compensation_of
 from operator_core.actions.types import ActionDefinition
 from operator_core.actions.validation import validate_action_params
 from operator_core.agent.diagnosis import (
@@ -54,5 +55,7 @@ def checked(diagnosis: Diagnosis, require: Require) -> Checked:
 
 
 def _checked_action(action: ActionRecommendation, require: Require) -> ActionRecommendation:
-    parameters = validate_action_params(require(action.action_name), action.parameters)
+    definition = require(action.action_name)
+    parameters = validate_action_params(definition, action.parameters)
+    compensation_of(action.compensation, definition, parameters, require)
     return action.model_copy(update={"parameters": parameters})

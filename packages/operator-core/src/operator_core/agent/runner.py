@@ -17,6 +17,7 @@ from operator_core.agent.follow import DEFAULT_VERIFY_SECONDS, Next, Step, next_
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.actions import ActionDB
 from operator_core.db.ledger import Ledger
+from operator_core.db.schedules import ScheduleDB
 from operator_core.db.tickets import TicketDB
 from operator_core.errors import ConflictError, OperatorError, RefusedError, RequestError
 from operator_core.monitor.types import Ticket, TicketPhase, TicketStatus
@@ -53,6 +54,7 @@ class AgentRunner:
         """
         self._actions = ActionDB(ledger)
         self._tickets = TicketDB(ledger)
+        self._schedules = ScheduleDB(ledger)
         self._subject = subject
         self._executor = executor
         self._safety = safety
@@ -108,6 +110,14 @@ class AgentRunner:
         every = await self._actions.list_proposals(ticket_id=ticket.id)
         since = ticket.diagnosed_at
         return [proposal for proposal in every if since is None or proposal.proposed_at >= since]
+
+    async def fire_schedules(self) -> None:
+        """Propose what is due by a schedule."""
+        limit = self._executor.retry_config.max_attempts
+        for proposal in await self._schedules.fire_due(
+            subject=self._subject.name, max_retries=limit
+        ):
+            log.info("schedule_fired", proposal_id=proposal.id, by=proposal.proposed_by)
 
     # --- validate ---------------------------------------------------------------------
 

@@ -26,12 +26,27 @@ def configure_logs(*, debug: bool) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.DEBUG if debug else logging.WARNING
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_Stderr,
         cache_logger_on_first_use=False,
     )
 
 
 Event = MutableMapping[str, object]
+
+
+class _Stderr:
+    """Writes lines to stderr as it is now; a reader that went away stops no action."""
+
+    def __init__(self, *_: object) -> None:
+        return
+
+    def msg(self, message: str) -> None:
+        try:
+            print(message, file=sys.stderr, flush=True)  # noqa: T201 - this is the log's end
+        except (OSError, ValueError):
+            return  # nobody reads the log any more: what runs goes on, the audit tells the rest
+
+    debug = info = warning = warn = error = critical = exception = fatal = msg
 
 
 def _without_trace(_logger: object, _method: str, event: Event) -> Event:

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str, Offer]] = {
     "audit": ("control", "audit_app", Offer("Who did what, when; and prove it.", _LOOK)),
     "actions": ("actions", "app", Offer("Proposed actions: show, approve, reject.", _DECIDE)),
     "workflows": ("workflows", "app", Offer("Actions that belong together.", _DECIDE)),
+    "schedules": ("schedules", "app", Offer("Actions proposed again and again.", _DECIDE)),
     "mode": ("control", "mode_app", Offer("Show or set whether Operator may act.", _STOP)),
     "kill": ("control", "kill_app", Offer("Stop everything at once.", _STOP)),
     "doctor": ("doctor", "app", Offer("Check ledger, audit, clusters and leftovers.", _STOP)),

@@ -16,8 +16,9 @@ from operator_core.cli.context import Session, show
 from operator_core.cli.logs import configure_logs
 from operator_core.cli.render import hint, stacked
 from operator_core.cli.text import given
-from operator_core.cli.values import parameters
+from operator_core.cli.values import not_before, parameters
 from operator_core.cli.views import proposal_panel
+from operator_core.clock import utc_now
 from operator_core.db.control import ControlDB
 from operator_core.errors import RequestError
 from operator_core.runtime.plugins import connect
@@ -25,7 +26,7 @@ from operator_core.subject import FullSubject
 from operator_core.types import JsonObject
 
 
-async def propose(
+async def propose(  # noqa: PLR0913 - its options
     session: Session,
     name: Annotated[str, typer.Argument(metavar="ACTION", show_default=False)],
     *,
@@ -42,21 +43,30 @@ async def propose(
         int | None, typer.Option("--ticket", min=1, max=2**63 - 1, help="The ticket it is for.")
     ] = None,
     reason: Annotated[str, typer.Option("--reason", "-r", help="Why.")] = "proposed by hand",
+    later: Annotated[
+        str | None, typer.Option("--in", metavar="TIME", help="Not before: 90s, 5m, 2h or 1d.")
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help="Not before, such as 2031-05-04T03:00."),
+    ] = None,
 ) -> None:
     """Propose an action of a cluster, or a general one such as wait.
 
     It is checked at once, and waits for an approval unless the agent runs
-    without approvals. Values are read by the types of the parameters.
+    without approvals. Values are read by the types of the parameters. A time
+    without a zone is local time.
 
     Example:
       operator actions propose drain_store -p store_id=4 --subject prod
+      operator actions propose log_message -p message="check again" --in 5m
       operator actions propose wait --params-json '{"seconds": 60}'
 
     Next: operator actions approve 1
     """
     configure_logs(debug=session.debug)
-    why = given(reason, "--reason")
-    async with _connected(session, subject) as cluster:
+    why, due = given(reason, "--reason"), not_before(later, at, utc_now())
+    async with connected(session, subject) as cluster:
         registry = ActionRegistry(cluster)
         definition = registry.require(name)
         recommendation = ActionRecommendation(
@@ -65,7 +75,9 @@ async def propose(
             reason=why,
         )
         executor = executor_of(session, registry)
-        proposal = await executor.propose_action(recommendation, ticket, proposed_by=session.person)
+        proposal = await executor.propose_action(
+            recommendation, ticket, proposed_by=session.person, scheduled_at=due
+        )
     # The agent validates it: done here, a policy that approves by itself would be overruled.
     show(session, proposal, lambda: stacked(proposal_panel(proposal), hint(_next_of(proposal))))
 
@@ -90,7 +102,8 @@ def executor_of(session: Session, registry: ActionRegistry | None) -> ActionExec
 
 
 @asynccontextmanager
-async def _connected(session: Session, name: str | None) -> AsyncIterator[FullSubject | None]:
+async def connected(session: Session, name: str | None) -> AsyncIterator[FullSubject | None]:
+    """Connect to the cluster that is meant; None: none is connected, so only general tools."""
     record = await _record(session, name)
     subject = await connect(record) if record else None
     try:

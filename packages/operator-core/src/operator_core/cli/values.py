@@ -6,10 +6,12 @@ What cannot be parsed stays text: the validation then tells all faults at once.
 import json
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
 from operator_core.actions.types import ParamDef
+from operator_core.clock import as_utc
 from operator_core.errors import RequestError
 from operator_core.types import JsonObject
 
@@ -17,6 +19,46 @@ _BOOLS = {"true": True, "yes": True, "on": True, "1": True}
 _BOOLS |= {"false": False, "no": False, "off": False, "0": False}
 _INT = re.compile(r"[+-]?[0-9]{1,30}")
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+
+
+_DURATION = re.compile(r"([0-9]{1,9})([smhd])")
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_LONGEST = timedelta(days=366)
+
+
+def not_before(later: str | None, at: str | None, now: datetime) -> datetime | None:
+    """Return the moment before which something is not to be done; None: at once.
+
+    Args:
+        later: a duration from now, such as ``5m``.
+        at: a moment in ISO-8601; without a zone it is local time.
+        now: the present moment.
+
+    Raises:
+        RequestError: both are given, one cannot be read, or it lies in the past or too far off.
+    """
+    if later is not None and at is not None:
+        raise RequestError("Give --in or --at, not both.")
+    due = None if later is None else now + _duration(later)
+    if at is not None:
+        due = _moment(at)
+    if due is not None and not now <= due <= now + _LONGEST:
+        raise RequestError("--in and --at must lie in the next 366 days.")
+    return due
+
+
+def _duration(text: str) -> timedelta:
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise RequestError(f"--in {text!r} must be a number with s, m, h or d, such as 5m.")
+    return min(timedelta(seconds=int(match[1]) * _UNIT_SECONDS[match[2]]), 2 * _LONGEST)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return as_utc(datetime.fromisoformat(text.strip()))
+    except (ValueError, OverflowError) as error:
+        raise RequestError(f"--at {text!r} must be a time such as 2031-05-04T03:00.") from error
 
 
 def parsed(param: ParamDef, text: str) -> JsonValue:

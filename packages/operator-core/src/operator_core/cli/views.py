@@ -99,6 +99,7 @@ def proposal_panel(proposal: ActionProposal) -> Panel:
             "ticket": proposal.ticket_id,
             "workflow": _step(proposal),
             "waits for action": proposal.depends_on_proposal_id,
+            "undone by": _undo(proposal),
             "proposed": by(proposal.proposed_by, proposal.proposed_at),
             "approved": by(proposal.approved_by, proposal.approved_at),
             "rejected": by(proposal.rejected_by, proposal.rejected_at),
@@ -113,9 +114,16 @@ def proposal_panel(proposal: ActionProposal) -> Panel:
     )
 
 
+def _undo(proposal: ActionProposal) -> str | None:
+    undo = proposal.compensation
+    return f"{undo.action_name} {parameters_text(undo.parameters)}".strip() if undo else None
+
+
 def _step(proposal: ActionProposal) -> str | None:
     if proposal.workflow_id is None:
         return None
+    if proposal.compensates_proposal_id is not None:
+        return f"{proposal.workflow_id}, undoes action {proposal.compensates_proposal_id}"
     return f"{proposal.workflow_id}, step {proposal.execution_order + 1}"
 
 
@@ -139,6 +147,12 @@ def record_table(records: Sequence[ActionRecord]) -> Table | None:
 # --- workflows ------------------------------------------------------------------------
 
 
+def workflow_state(workflow: WorkflowProposal) -> Text:
+    """Return where a workflow stands, and whether it is paused."""
+    state = workflow.status.value
+    return word(state if workflow.paused_at is None else f"{state} (paused)")
+
+
 def workflow_table(workflows: Sequence[WorkflowProposal], title: str = "") -> RenderableType:
     """Return workflows as a table, or what to do where there is none."""
     if not workflows:
@@ -146,7 +160,7 @@ def workflow_table(workflows: Sequence[WorkflowProposal], title: str = "") -> Re
     rows = (
         (
             one.id,
-            one.status,
+            workflow_state(one),
             one.name,
             one.description,
             one.subject,
@@ -164,7 +178,8 @@ def workflow_view(workflow: WorkflowProposal, steps: Sequence[ActionProposal]) -
     panel = facts(
         f"Workflow {workflow.id}: {workflow.name}",
         {
-            "status": workflow.status,
+            "status": workflow_state(workflow),
+            "paused": by(workflow.paused_by, workflow.paused_at),
             "what for": workflow.description,
             "cluster": workflow.subject,
             "ticket": workflow.ticket_id,
@@ -172,7 +187,12 @@ def workflow_view(workflow: WorkflowProposal, steps: Sequence[ActionProposal]) -
             "approved": by(workflow.approved_by, workflow.approved_at),
         },
     )
-    return Group(panel, proposal_table(steps, "Steps, in order"))
+    planned = [one for one in steps if one.compensates_proposal_id is None]
+    undoing = [one for one in steps if one.compensates_proposal_id is not None]
+    parts = [panel, proposal_table(planned, "Steps, in order")]
+    if undoing:
+        parts.append(proposal_table(undoing, "Undoing them, in order"))
+    return Group(*parts)
 
 
 # --- audit ----------------------------------------------------------------------------

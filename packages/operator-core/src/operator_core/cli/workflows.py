@@ -25,6 +25,7 @@ from operator_core.cli.render import hint, stacked
 from operator_core.cli.views import event_table, said, workflow_table, workflow_view
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
+from operator_core.db.workflows import WorkflowDB
 from operator_core.errors import NotFoundError
 
 app = new_group(
@@ -90,6 +91,8 @@ async def show_workflow(session: Session, workflow_id: Id) -> None:
 
 
 def _next_of(workflow: WorkflowProposal) -> str:
+    if workflow.paused_at is not None:
+        return f"Paused. Next: operator workflows resume {workflow.id}"
     if workflow.status not in _DECIDABLE:
         return ""
     if workflow.approved_at is not None:
@@ -120,6 +123,10 @@ async def cancel(
 ) -> None:
     """Cancel a workflow and the steps that have not started.
 
+    What its completed steps did is undone, last step first, as far as an
+    action is known that does that. A step that runs is waited for. (The kill
+    switch undoes nothing.)
+
     Example:
       operator workflows cancel 1 --reason "not tonight"
 
@@ -133,10 +140,44 @@ async def cancel(
     show(
         session,
         workflow,
-        lambda: stacked(said(f"Workflow {workflow_id} is cancelled."), hint(_still_running(steps))),
+        lambda: stacked(said(f"Workflow {workflow_id} is cancelled."), hint(_left_over(steps))),
     )
 
 
-def _still_running(steps: list[ActionProposal]) -> str:
+def _left_over(steps: list[ActionProposal]) -> str:
+    """Say what still runs, and what undoes the completed steps."""
     running = [one.id for one in steps if one.status is ActionStatus.EXECUTING]
-    return "".join(f"Step {one} still runs: operator actions cancel {one}" for one in running)
+    undoing = [one.id for one in steps if one.compensates_proposal_id is not None]
+    told = [f"Step {one} still runs: operator actions cancel {one}" for one in running]
+    told += [f"Undone by action {one}: operator actions show {one}" for one in undoing]
+    return "\n".join(told)
+
+
+@command(app, "pause")
+async def pause(session: Session, workflow_id: Id) -> None:
+    """Let no further step of a workflow start; one that runs, runs to its end.
+
+    Example:
+      operator workflows pause 1
+
+    Next: operator workflows resume 1, or operator workflows cancel 1
+    """
+    async with WorkflowDB(session.db_path) as db:
+        workflow = await db.pause(workflow_id, paused_by=session.person)
+    sentence = f"Workflow {workflow_id} is paused: no further step starts."
+    show(session, workflow, lambda: stacked(said(sentence), hint(_next_of(workflow))))
+
+
+@command(app, "resume")
+async def resume(session: Session, workflow_id: Id) -> None:
+    """Let a paused workflow go on where it stands.
+
+    Example:
+      operator workflows resume 1
+
+    Next: operator workflows show 1
+    """
+    async with WorkflowDB(session.db_path) as db:
+        workflow = await db.resume(workflow_id, resumed_by=session.person)
+    sentence = f"Workflow {workflow_id} goes on."
+    show(session, workflow, lambda: stacked(said(sentence), hint(_next_of(workflow))))

@@ -1,5 +1,7 @@
 """`ActionDB`: proposals, workflows and records in the ledger."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from operator_core.actions.types import (
@@ -12,13 +14,21 @@ from operator_core.actions.types import (
 )
 from operator_core.clock import to_text
 from operator_core.db import changes, proposals, rows, safety
-from operator_core.db.engine import Tx
+from operator_core.db.engine import Row, Tx
 from operator_core.db.store import ALL_ROWS, SYSTEM_ACTOR, Store
 from operator_core.errors import NotFoundError
 from operator_core.types import DEFAULT_PAGE_SIZE, JsonObject
 
 DEFAULT_PERSON = "user"
 """Who approves where nobody says who."""
+
+
+@dataclass(frozen=True)
+class CheckedCall:
+    """A proposal's call as the registry knows it: canonical parameters, and if it runs alone."""
+
+    parameters: JsonObject
+    disruptive: bool
 
 
 class ActionDB(Store):
@@ -77,23 +87,32 @@ class ActionDB(Store):
         await self._write(lambda tx: proposals.set_status(tx, proposal_id, status, stamp))
 
     async def validate_proposal(
-        self, proposal_id: int, parameters: JsonObject, *, disruptive: bool, auto_approve: bool
+        self,
+        proposal_id: int,
+        check: Callable[[ActionProposal], CheckedCall],
+        *,
+        auto_approve: bool,
     ) -> ActionProposal:
         """Mark a proposal valid with its canonical parameters.
 
         Args:
             proposal_id: the proposal.
-            parameters: the parameters with defaults filled in.
-            disruptive: whether it must run alone on its subject.
+            check: checks the proposal, purely; what it raises is raised here, and nothing is
+                changed.
             auto_approve: whether the policy approves it in the same step.
         """
-        stamp, text = self._stamp(SYSTEM_ACTOR), rows.to_json(parameters)
-        row = await self._write(
-            lambda tx: proposals.validate(
-                tx, proposal_id, text, stamp, disruptive=disruptive, auto=auto_approve
+        stamp = self._stamp(SYSTEM_ACTOR)
+
+        def work(tx: Tx) -> Row:
+            proposal = rows.proposal(changes.get(tx, "proposal", proposal_id))
+            call = check(proposal)
+            proposals.void_approval(tx, proposal, call.parameters, stamp)
+            text = rows.to_json(call.parameters)
+            return proposals.validate(
+                tx, proposal_id, text, stamp, disruptive=call.disruptive, auto=auto_approve
             )
-        )
-        return rows.proposal(row)
+
+        return rows.proposal(await self._write(work))
 
     async def cancel_proposal(
         self, proposal_id: int, *, cancelled_by: str = DEFAULT_PERSON, reason: str = ""
@@ -370,7 +389,7 @@ class ActionDB(Store):
         await self._write(lambda tx: proposals.reset_for_retry(tx, proposal_id, stamp))
 
     async def next_due_at(self) -> str | None:
-        """Return when the next scheduled or failed proposal becomes due, as text."""
+        """Return when the next proposal, retry or schedule becomes due, as text."""
         now = to_text(self.ledger.clock.now())
         row = await self._read(lambda tx: tx.one("proposal.next_due", now=now))
         return row["due"] if row else None

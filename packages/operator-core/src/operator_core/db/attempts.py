@@ -4,9 +4,12 @@ An attempt belongs to its owner by the fencing number that the claim gave it. Wh
 work over in the meantime has a higher one, and what the old owner writes finds no row.
 """
 
+import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from operator_core.actions import approval
+from operator_core.actions.lifecycle import WORKFLOW_MACHINE
 from operator_core.actions.types import (
     ActionProposal,
     ActionRecord,
@@ -111,8 +114,17 @@ def _facts(tx: Tx, proposal: ActionProposal, now: datetime) -> GateFacts:
             facts,
             workflow=WorkflowStatus(workflow["status"]),
             workflow_approved=workflow["approved_at"] is not None,
+            workflow_covers=_covers(workflow, proposal),
+            workflow_paused=workflow["paused_at"] is not None,
         )
+    if proposal.compensates_proposal_id is not None:
+        undone = changes.get(tx, "proposal", proposal.compensates_proposal_id)
+        facts = replace(facts, undone=ActionStatus(undone["status"]))
     return facts
+
+
+def _covers(workflow: Row, proposal: ActionProposal) -> bool:
+    return approval.covers(json.loads(workflow["approved_steps"] or "{}"), proposal)
 
 
 def _take(tx: Tx, proposal_id: int, terms: ClaimTerms, stamp: Stamp) -> Row:
@@ -310,8 +322,22 @@ def take_over(tx: Tx, proposal: ActionProposal, terms: ClaimTerms, stamp: Stamp)
 
 
 def release(tx: Tx, attempt: Attempt, error: str, due: datetime, stamp: Stamp) -> None:
-    """Let an idempotent action be sent again under the same key, no sooner than ``due``."""
+    """Let an idempotent action be sent again under the same key, no sooner than ``due``.
+
+    Where its workflow has ended meanwhile it may not be sent again, and stays in doubt.
+    """
+    if _workflow_has_ended(tx, attempt):
+        finish(tx, attempt, Ending(Outcome.UNKNOWN, error), stamp)
+        return
     params = {**_fence(attempt), "error": error, "scheduled_at": to_text(due)}
     change = Change("proposal.release", "execution_released", {"error": error}, params)
     changes.apply(tx, attempt.proposal_id, change, stamp)
     _end_record(tx, attempt, Ending(Outcome.UNKNOWN, error), stamp)
+
+
+def _workflow_has_ended(tx: Tx, attempt: Attempt) -> bool:
+    step = attempt.proposal
+    if step.workflow_id is None or step.compensates_proposal_id is not None:
+        return False
+    state = WorkflowStatus(changes.get(tx, "workflow", step.workflow_id)["status"])
+    return not WORKFLOW_MACHINE.events_of(state)

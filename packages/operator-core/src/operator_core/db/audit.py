@@ -33,30 +33,40 @@ _HASHED = (
 
 def append(tx: Tx, event: AuditEvent) -> None:
     """Append one event to the transaction's chain."""
+    write(
+        tx,
+        {
+            "timestamp": to_text(event.timestamp),
+            "event_type": event.event_type,
+            "actor": event.actor,
+            "subject": event.subject,
+            "ticket_id": event.ticket_id,
+            "workflow_id": event.workflow_id,
+            "proposal_id": event.proposal_id,
+            "event_data": text_of(event.event_data),
+        },
+    )
+
+
+def write(tx: Tx, event: Row) -> None:
+    """Append one event, given as its columns, to the transaction's chain."""
     head = tx.one("audit.head", writer=tx.writer)
     row: Row = {
         "writer": tx.writer,
         "seq": head["seq"] + 1 if head else 1,
-        "timestamp": to_text(event.timestamp),
-        "event_type": event.event_type,
-        "actor": event.actor,
-        "subject": event.subject,
-        "ticket_id": event.ticket_id,
-        "workflow_id": event.workflow_id,
-        "proposal_id": event.proposal_id,
-        "event_data": _text(event.event_data),
-        "prev_hash": head["hash"] if head else _begin_chain(tx, event),
+        "prev_hash": head["hash"] if head else _begin_chain(tx, event["timestamp"]),
+        **event,
     }
     tx.run("audit.insert", hash=row_hash(row), **row)
 
 
-def _begin_chain(tx: Tx, event: AuditEvent) -> str:
+def _begin_chain(tx: Tx, now: str) -> str:
     """Bind a new chain to the heads of the others, so that none can be cut off unseen."""
     heads = {row["writer"]: row for row in tx.all("audit.other_heads", writer=tx.writer)}
     if not heads:
         return GENESIS
-    text = _text({name: {"seq": row["seq"], "hash": row["hash"]} for name, row in heads.items()})
-    tx.run("audit.begin_chain", writer=tx.writer, heads=text, now=to_text(event.timestamp))
+    text = text_of({name: {"seq": row["seq"], "hash": row["hash"]} for name, row in heads.items()})
+    tx.run("audit.begin_chain", writer=tx.writer, heads=text, now=now)
     return genesis(text)
 
 
@@ -65,7 +75,7 @@ def genesis(heads: str) -> str:
     return hashlib.sha256(heads.encode()).hexdigest()
 
 
-def _text(data: JsonObject) -> str:
+def text_of(data: JsonObject) -> str:
     """Return the JSON of what an event says; what is no JSON is told in words, never lost."""
     try:
         return json.dumps(data, sort_keys=True, allow_nan=False)

@@ -7,9 +7,9 @@ and gets an error; the machine's table says which states those are (a test holds
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import NoReturn
 
-from operator_core.actions.types import AuditEvent
 from operator_core.clock import to_text
 from operator_core.db import audit
 from operator_core.db.engine import Row, Tx, Value
@@ -33,6 +33,8 @@ _PASSIVE = {
     "diagnose": "diagnosing it",
     "hold": "holding it or letting go",
     "request_cancel": "stopping it",
+    "pause": "pausing it",
+    "resume": "resuming it",
 }
 _KINDS = {"proposal": "Proposal", "workflow": "Workflow", "ticket": "Ticket"}
 
@@ -44,7 +46,7 @@ class Stamp:
     actor: str
     now: datetime
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The moment in the one text form."""
         return to_text(self.now)
@@ -76,17 +78,17 @@ def apply(tx: Tx, row_id: int, change: Change, stamp: Stamp) -> Row:
 
 def tell(tx: Tx, kind: str, row: Row, change: Change, stamp: Stamp) -> None:
     """Write the audit row of a change that was made to a row of a kind."""
-    event = AuditEvent(
-        event_type=change.event_type,
-        event_data=change.data,
-        actor=stamp.actor,
-        timestamp=stamp.now,
-        subject=row.get("subject"),
-        ticket_id=row["id"] if kind == "ticket" else row.get("ticket_id"),
-        workflow_id=row["id"] if kind == "workflow" else row.get("workflow_id"),
-        proposal_id=row["id"] if kind == "proposal" else row.get("proposal_id"),
-    )
-    audit.append(tx, event)
+    event: Row = {
+        "timestamp": stamp.text,
+        "event_type": change.event_type,
+        "actor": stamp.actor,
+        "subject": row.get("subject"),
+        "ticket_id": row["id"] if kind == "ticket" else row.get("ticket_id"),
+        "workflow_id": row["id"] if kind == "workflow" else row.get("workflow_id"),
+        "proposal_id": row["id"] if kind == "proposal" else row.get("proposal_id"),
+        "event_data": audit.text_of(change.data),
+    }
+    audit.write(tx, event)
 
 
 def get(tx: Tx, kind: str, row_id: int) -> Row:
@@ -115,5 +117,6 @@ def _state_of(row: Row) -> str:
         "in doubt": row.get("in_doubt"),
         "approved already": row.get("approved_at") and row["status"] in _OPEN,
         "held": row.get("held"),
+        "paused": row.get("paused_at"),
     }
     return " and ".join([row["status"], *(word for word, holds in facts.items() if holds)])

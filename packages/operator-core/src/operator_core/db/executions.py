@@ -20,8 +20,10 @@ class ExecutionDB(Store):
             RefusedError: the gate is closed.
             ConflictError: it is not validated, or its workflow has ended.
         """
-        stamp = self._stamp(terms.owner)
-        return await self._write(lambda tx: attempts.claim(tx, proposal_id, terms, stamp))
+        # The lease begins when the work runs: before that it may wait for the ledger.
+        return await self._write(
+            lambda tx: attempts.claim(tx, proposal_id, terms, self._stamp(terms.owner))
+        )
 
     async def finish(self, attempt: Attempt, ending: Ending) -> ActionRecord:
         """Write how an attempt ended, and what follows from it.
@@ -38,8 +40,10 @@ class ExecutionDB(Store):
 
     async def renew(self, attempt: Attempt, lease_seconds: float) -> bool:
         """Renew the lease of an attempt; False: it belongs to somebody else now."""
-        stamp = self._stamp(attempt.proposal.owner or "system")
-        return await self._write(lambda tx: attempts.renew(tx, attempt, lease_seconds, stamp))
+        owner = attempt.proposal.owner or "system"
+        return await self._write(
+            lambda tx: attempts.renew(tx, attempt, lease_seconds, self._stamp(owner))
+        )
 
     async def list_expired(self) -> list[ActionProposal]:
         """Return executing proposals whose owner's lease has ended."""
@@ -53,8 +57,9 @@ class ExecutionDB(Store):
         Raises:
             TransitionError: somebody else was first.
         """
-        stamp = self._stamp(terms.owner)
-        return await self._write(lambda tx: attempts.take_over(tx, proposal, terms, stamp))
+        return await self._write(
+            lambda tx: attempts.take_over(tx, proposal, terms, self._stamp(terms.owner))
+        )
 
     async def release(self, attempt: Attempt, error: str, due: datetime) -> None:
         """Let an idempotent action be sent again under the same key, not before ``due``."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from operator_core.actions import approval
 from operator_core.actions.lifecycle import (
     ACTION_MACHINE,
     WORKFLOW_MACHINE,
@@ -10,12 +11,14 @@ from operator_core.actions.lifecycle import (
     WorkflowEvent,
 )
 from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowStatus
+from operator_core.actions.validation import same_json
 from operator_core.actions.workflow import Step, roll_up
 from operator_core.clock import to_text
-from operator_core.db import changes, rows
+from operator_core.db import changes, compensations, rows
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.errors import ConflictError, ConstraintError, RequestError, TransitionError
+from operator_core.types import JsonObject
 
 _DIRECT: dict[ActionStatus, tuple[ActionEvent, Params]] = {
     ActionStatus.VALIDATED: (
@@ -141,6 +144,14 @@ def validate(
     return row
 
 
+def void_approval(tx: Tx, proposal: ActionProposal, parameters: JsonObject, stamp: Stamp) -> None:
+    """Take back the approval of a proposal that was given for other arguments than these."""
+    if proposal.approved_at is not None and not same_json(proposal.parameters, parameters):
+        data = {"approved_by": proposal.approved_by, "approved": proposal.parameters}
+        change = Change("proposal.void_approval", "approval_voided", data)
+        changes.apply(tx, int(proposal.id or 0), change, stamp)
+
+
 def approve(tx: Tx, proposal_id: int, stamp: Stamp) -> Row:
     """Approve a proposal that has not started; a second approval is refused."""
     data = {"approved_by": stamp.actor}
@@ -200,8 +211,9 @@ def set_next_retry(
 
 def reset_for_retry(tx: Tx, proposal_id: int, stamp: Stamp) -> Row:
     """Take a failed proposal back to validated, if it has retries left and may still run."""
-    workflow_id = changes.get(tx, "proposal", proposal_id)["workflow_id"]
-    if workflow_id is not None:
+    step = changes.get(tx, "proposal", proposal_id)
+    workflow_id = step["workflow_id"]
+    if workflow_id is not None and step["compensates_proposal_id"] is None:
         state = WorkflowStatus(changes.get(tx, "workflow", workflow_id)["status"])
         if not WORKFLOW_MACHINE.events_of(state):
             raise TransitionError(
@@ -251,18 +263,24 @@ def tell_exhausted(tx: Tx, row: Row, error: str | None, stamp: Stamp) -> None:
 
 
 def approve_workflow(tx: Tx, workflow_id: int, stamp: Stamp) -> Row:
-    """Approve a workflow: exactly the steps it has."""
-    steps = [row["id"] for row in tx.all("proposal.list_of_workflow", workflow_id=workflow_id)]
-    data = {"approved_by": stamp.actor, "steps": steps}
-    change = Change("workflow.approve", "workflow_approved", data, {"approved_by": stamp.actor})
+    """Approve a workflow: exactly the steps it has, as they are."""
+    found = tx.all("proposal.list_of_workflow", workflow_id=workflow_id)
+    steps = approval.approved_steps(rows.proposal(row) for row in found)
+    data = {"approved_by": stamp.actor, "steps": [row["id"] for row in found], "calls": steps}
+    params = {"approved_by": stamp.actor, "approved_steps": rows.to_json(steps)}
+    change = Change("workflow.approve", "workflow_approved", data, params)
     return changes.apply(tx, workflow_id, change, stamp)
 
 
-def cancel_workflow(tx: Tx, workflow_id: int, reason: str, stamp: Stamp) -> Row:
-    """Cancel a workflow and the steps that have not started."""
+def cancel_workflow(
+    tx: Tx, workflow_id: int, reason: str, stamp: Stamp, *, compensate: bool = True
+) -> Row:
+    """Cancel a workflow and the steps that have not started; undo what it has done."""
     change = Change("workflow.cancel", "workflow_cancelled", {"reason": reason})
     row = changes.apply(tx, workflow_id, change, stamp)
     _cancel_rest(tx, workflow_id, f"workflow cancelled: {reason}", stamp)
+    if compensate:
+        compensations.begin(tx, workflow_id, stamp)
     return row
 
 
@@ -278,6 +296,8 @@ def set_workflow_status(tx: Tx, workflow_id: int, status: WorkflowStatus, stamp:
     )
     if status is not WorkflowStatus.IN_PROGRESS:
         _cancel_rest(tx, workflow_id, f"workflow {status.value}", stamp)
+    if status in (WorkflowStatus.FAILED, WorkflowStatus.CANCELLED):
+        compensations.begin(tx, workflow_id, stamp)
     return row
 
 
@@ -285,7 +305,13 @@ def settle_workflow(tx: Tx, step: Row, stamp: Stamp) -> None:
     """Bring a workflow up to date after one of its steps has changed."""
     if step["workflow_id"] is None:
         return
+    if step["compensates_proposal_id"] is not None:
+        compensations.settle(tx, step, stamp)
+        return
     workflow = changes.get(tx, "workflow", step["workflow_id"])
+    if not WORKFLOW_MACHINE.events_of(WorkflowStatus(workflow["status"])):
+        _settle_late(tx, workflow, step, stamp)
+        return
     steps = tx.all("proposal.list_of_workflow", workflow_id=workflow["id"])
     verdict = roll_up(WorkflowStatus(workflow["status"]), [_step(row) for row in steps])
     if verdict.event is not None:
@@ -294,6 +320,15 @@ def settle_workflow(tx: Tx, step: Row, stamp: Stamp) -> None:
         changes.apply(tx, workflow["id"], change, stamp)
     if verdict.cancel_rest:
         _cancel_rest(tx, workflow["id"], verdict.reason, stamp)
+        compensations.begin(tx, workflow["id"], stamp)
+
+
+def _settle_late(tx: Tx, workflow: Row, step: Row, stamp: Stamp) -> None:
+    """Bring an ended workflow up to date after a step that ran on has changed."""
+    if step["status"] == ActionStatus.FAILED and step["next_retry_at"] is not None:
+        set_next_retry(tx, step["id"], None, stamp)
+    else:
+        compensations.go_on(tx, workflow, stamp)
 
 
 def _step(row: Row) -> Step:

@@ -13,7 +13,10 @@ from operator_core.actions.types import (
     ActionStatus,
     ActionType,
     AuditEvent,
+    Compensation,
+    MissedPolicy,
     Outcome,
+    Schedule,
     WorkflowProposal,
     WorkflowStatus,
 )
@@ -37,6 +40,7 @@ _PROPOSAL_TIMES = (
     "approved_at",
     "rejected_at",
     "scheduled_at",
+    "schedule_due_at",
     "next_retry_at",
 )
 
@@ -72,11 +76,16 @@ def proposal(row: Row) -> ActionProposal:
         "action_type": ActionType(row["action_type"]),
         "status": ActionStatus(row["status"]),
         "parameters": json.loads(row["parameters"]),
+        "compensation": _compensation(row["compensation"]),
         "proposed_at": from_text(row["proposed_at"]),
         "disruptive": bool(row["disruptive"]),
         "in_doubt": bool(row["in_doubt"]),
     }
     return ActionProposal.model_construct(**fields)
+
+
+def _compensation(text: str | None) -> Compensation | None:
+    return Compensation.model_validate_json(text) if text else None
 
 
 def proposal_params(model: ActionProposal) -> dict[str, Value]:
@@ -98,6 +107,11 @@ def proposal_params(model: ActionProposal) -> dict[str, Value]:
         "workflow_id": model.workflow_id,
         "execution_order": model.execution_order,
         "depends_on_proposal_id": model.depends_on_proposal_id,
+        "compensation": to_json(model.compensation.model_dump(mode="json"))
+        if model.compensation
+        else None,
+        "compensates_proposal_id": model.compensates_proposal_id,
+        "schedule_id": model.schedule_id,
         "retry_count": model.retry_count,
         "max_retries": model.max_retries,
         "last_error": model.last_error,
@@ -135,7 +149,25 @@ def workflow(row: Row) -> WorkflowProposal:
         created_at=from_text(row["created_at"]),
         approved_at=time_or_none(row["approved_at"]),
         approved_by=row["approved_by"],
+        approved_steps=json.loads(row["approved_steps"]) if row["approved_steps"] else None,
+        paused_at=time_or_none(row["paused_at"]),
+        paused_by=row["paused_by"],
     )
+
+
+def schedule(row: Row) -> Schedule:
+    """Return a schedule."""
+    fields = {name: row[name] for name in Schedule.model_fields}
+    fields |= {
+        "action_type": ActionType(row["action_type"]),
+        "parameters": json.loads(row["parameters"]),
+        "missed_policy": MissedPolicy(row["missed_policy"]),
+        "enabled": bool(row["enabled"]),
+        "next_due_at": from_text(row["next_due_at"]),
+        "last_due_at": time_or_none(row["last_due_at"]),
+        "created_at": from_text(row["created_at"]),
+    }
+    return Schedule.model_construct(**fields)
 
 
 def audit_event(row: Row) -> AuditEvent:

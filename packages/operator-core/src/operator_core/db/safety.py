@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from operator_core.actions.types import AuditEvent
-from operator_core.db import audit, changes, proposals, rows
+from operator_core.db import audit, changes, compensations, proposals, rows
 from operator_core.db.changes import Change, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.errors import ConstraintError
@@ -115,12 +115,13 @@ def kill(tx: Tx, reason: str, stamp: Stamp) -> KillReport:
 
 
 def cancel_pending(tx: Tx, reason: str, stamp: Stamp) -> KillReport:
-    """Cancel all that waits: proposals, scheduled ones, workflows, and retries."""
+    """Cancel all that waits: proposals, scheduled ones, workflows, and retries; undo nothing."""
+    compensations.forget(tx, stamp)
     workflows = tuple(row["id"] for row in tx.all("workflow.unfinished"))
     pending = tuple(row["id"] for row in tx.all("proposal.pending"))
     retries = tuple(row["id"] for row in tx.all("proposal.waiting_retry"))
     for workflow_id in workflows:
-        proposals.cancel_workflow(tx, workflow_id, reason, stamp)
+        proposals.cancel_workflow(tx, workflow_id, reason, stamp, compensate=False)
     change = Change("proposal.cancel", "proposal_cancelled", {"reason": reason})
     for row in tx.all("proposal.pending"):
         changes.apply(tx, row["id"], change, stamp)

@@ -9,7 +9,7 @@ from operator_core.clock import to_text
 from operator_core.db import incidents, rows
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import ALL_ROWS, SYSTEM_ACTOR, Store
-from operator_core.errors import NotFoundError
+from operator_core.errors import ConstraintError, NotFoundError
 from operator_core.monitor.types import (
     Observation,
     Sighting,
@@ -50,18 +50,21 @@ class TicketDB(Store):
         """
         stamp = self._stamp(reported_by)
         seen = first_seen_at or stamp.now
-        return rows.ticket(
-            await self._write(
-                lambda tx: incidents.report(
-                    tx,
-                    violation,
-                    stamp,
-                    subject=subject,
-                    first_seen_at=seen,
-                    flap_window_seconds=flap_window_seconds,
-                )
+
+        def work(tx: Tx) -> Row:
+            return incidents.report(
+                tx,
+                violation,
+                stamp,
+                subject=subject,
+                first_seen_at=seen,
+                flap_window_seconds=flap_window_seconds,
             )
-        )
+
+        try:
+            return rows.ticket(await self._write(work))
+        except ConstraintError:  # another process has just opened it: now it is found
+            return rows.ticket(await self._write(work))
 
     async def get_ticket(self, ticket_id: int) -> Ticket | None:
         """Return a ticket, or None where there is none with this id."""

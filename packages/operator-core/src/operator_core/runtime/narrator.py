@@ -50,14 +50,15 @@ class Narrator:
 
     async def _about_workflow(self, workflow: WorkflowProposal) -> list[Telling]:
         steps = await ActionDB(self.ledger).list_workflow_actions(int(workflow.id or 0))
-        details = tuple(f"{step.execution_order + 1}. {call_text(step)}" for step in steps)
+        planned = [step for step in steps if step.compensates_proposal_id is None]
+        details = tuple(f"{step.execution_order + 1}. {call_text(step)}" for step in planned)
         proposed = Telling("proposal", f"workflow {workflow.id}: {workflow.name}", details)
         news = self._once(("workflow", workflow.id), proposed)
         if workflow.approved_at is not None:
             approved = Telling("approval", f"workflow {workflow.id} by {workflow.approved_by}")
             news += self._once(("approved", workflow.id), approved)
         for step in steps:
-            news += await self._about_step(step, len(steps))
+            news += await self._about_step(step, len(planned))
         return news
 
     async def _about_step(self, step: ActionProposal, count: int) -> list[Telling]:
@@ -65,7 +66,7 @@ class Narrator:
         if not records:
             return []
         state = "in doubt" if step.in_doubt else step.status.value
-        place = f"step {step.execution_order + 1}/{count} {call_text(step)}: {state}"
+        place = f"{_place(step, count)} {call_text(step)}: {state}"
         error = records[-1].error_message
         telling = Telling("execution", place, (error,) if error else ())
         return self._once(("step", step.id, state, len(records)), telling)
@@ -87,6 +88,12 @@ class Narrator:
             return []
         self._told.add(key)
         return [telling]
+
+
+def _place(step: ActionProposal, count: int) -> str:
+    if step.compensates_proposal_id is not None:
+        return f"undoing action {step.compensates_proposal_id}:"
+    return f"step {step.execution_order + 1}/{count}"
 
 
 def call_text(proposal: ActionProposal) -> str:

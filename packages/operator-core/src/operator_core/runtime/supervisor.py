@@ -167,6 +167,7 @@ async def agent_round(one: Wired) -> None:
     """Let each stage of the agent take one step."""
     await one.investigate.step()
     await one.agent.follow()
+    await one.agent.fire_schedules()
     await one.agent.validate()
     await one.agent.recover()
     await one.agent.execute()

@@ -25,7 +25,7 @@ class Mode(StrEnum):
     """Waits for ever before its effect; can be cancelled."""
     HANG_AFTER_EFFECT = "hang_after_effect"
     STUBBORN = "stubborn"
-    """Waits for `FakeSubject.let_go` and cannot be cancelled."""
+    """Waits for `FakeSubject.let_go`; being cancelled once does not stop it."""
     TIME_OUT_AFTER_EFFECT = "time_out_after_effect"
     RAISE_AFTER_EFFECT = "raise_after_effect"
     """Breaks the port's promise: an error that tells nothing, after the effect."""
@@ -128,11 +128,11 @@ class FakeSubject(SubjectDefaults):
     async def _before(self) -> None:
         if self.mode is Mode.HANG:
             await asyncio.Event().wait()
-        while self.mode is Mode.STUBBORN and not self.let_go.is_set():
+        if self.mode is Mode.STUBBORN:
             try:
                 await self.let_go.wait()
             except asyncio.CancelledError:
-                continue  # it does not listen
+                await self.let_go.wait()  # it does not listen the first time
         if self.mode is Mode.REFUSE:
             raise ActionRefusedError("store 4 is gone")
         if self.mode in (Mode.FAIL, Mode.FAIL_THEN_OK):

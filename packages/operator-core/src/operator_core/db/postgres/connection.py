@@ -1,5 +1,6 @@
 """Connections to a ledger's database, set up the one way."""
 
+import logging
 from dataclasses import dataclass
 
 import psycopg
@@ -10,6 +11,9 @@ from operator_core.db.address import shown
 from operator_core.db.postgres.troubles import translate
 from operator_core.db.postgres.tx import Connection
 from operator_core.errors import LedgerUnavailableError
+
+# What the driver notes about lost connections is told in Operator's own words.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 SCHEMA = "operator"
 """Where our tables lie, unless the URL names a ``search_path``: clear of other programs'."""
@@ -23,6 +27,11 @@ _CONNECT_SECONDS = 5
 _PREPARED_STATEMENTS = 1_000
 _SETTINGS = {
     "client_min_messages": "warning",
+    # Statements are prepared while the tables are small and run when they are large: each is
+    # written for an index, and planning it once for all values finds that.
+    "enable_seqscan": "off",
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
     "idle_in_transaction_session_timeout": "10s",
     "synchronous_commit": "on",
     "TimeZone": "UTC",

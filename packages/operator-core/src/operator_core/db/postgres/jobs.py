@@ -98,6 +98,7 @@ class Worker(ABC):
         self._terms = terms
         self._jobs = jobs
         self._connection: Connection | None = None
+        self._unsure = False  # whether the last group is committed
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
@@ -118,14 +119,6 @@ class Worker(ABC):
         """Use a new connection for the first time."""
 
     @abstractmethod
-    def _tell(self, connection: Connection) -> None:
-        """Do what follows a group that is settled already; nobody waits for it.
-
-        Raises:
-            psycopg.Error: it was not done, and the connection is dropped.
-        """
-
-    @abstractmethod
     def _leave(self, connection: Connection) -> None:
         """Use a connection for the last time.
 
@@ -139,19 +132,15 @@ class Worker(ABC):
         while group := self._next_group():
             self._settle(group)
             self._terms.post(partial(_hand_out, group))
-            self._aside(self._tell)
-        self._aside(self._leave)
-        self._drop()
+        if self._connection is not None:
+            self._end(self._connection)
 
-    def _aside(self, task: Callable[[Connection], None]) -> None:
-        """Do what nobody waits for: where it fails, a new connection is made next time."""
-        if self._connection is None:
-            return
+    def _end(self, connection: Connection) -> None:
         try:
-            task(self._connection)
+            self._leave(connection)
         except psycopg.Error as error:
             log.debug("ledger_connection_lost", worker=self.name, error=str(error))
-            self._drop()
+        self._drop()
 
     def _next_group(self) -> list[Job]:
         first = self._jobs.get()
@@ -172,12 +161,13 @@ class Worker(ABC):
         error = self._patiently(group)
         if error is None:
             return
-        if len(group) > 1 and self._connection is not None:
+        if len(group) > 1 and self._connection is not None and not self._unsure:
             for job in group:
                 self._settle([job])
             return
+        failure = self._failure(error)
         for job in group:
-            job.error = job.error or self._failure(error)
+            job.error = job.error or failure
 
     def _failure(self, error: Exception) -> Exception:
         return translate(error, str(self._terms.address))
@@ -190,8 +180,8 @@ class Worker(ABC):
             return monotonic_seconds() >= end
 
         def passes(error: BaseException) -> bool:
-            alone = len(group) == 1
-            return is_lost(error, self._connection) or (alone and is_contention(error))
+            whole = len(group) == 1 or self._unsure
+            return is_lost(error, self._connection) or (whole and is_contention(error))
 
         retrying = Retrying(
             retry=retry_if_exception(passes),

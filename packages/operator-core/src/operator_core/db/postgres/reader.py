@@ -40,24 +40,21 @@ class Reader(Worker):
             self._look_at_clock(tx)
         if len(group) == 1:
             return self._alone(connection, tx, group[0])
-        connection.execute(_BEGIN)
+        connection.execute(_BEGIN, prepare=False)
         for job in group:
             job.run(tx)
-        connection.execute("COMMIT")
+        connection.execute("COMMIT", prepare=False)
         return None
 
     def _alone(self, connection: Connection, tx: PostgresTx, job: Job) -> None:
-        connection.execute(_BEGIN)
+        connection.execute(_BEGIN, prepare=False)
         try:
             job.run(tx)
         except psycopg.Error as error:
             if is_contention(error) or is_lost(error, connection):
                 raise
             job.error = translate(error, str(self._terms.address))
-        connection.execute("ROLLBACK")
-
-    def _tell(self, connection: Connection) -> None:
-        """Tell nobody."""
+        connection.execute("ROLLBACK", prepare=False)
 
     def _leave(self, connection: Connection) -> None:
         """Leave nothing behind."""

@@ -1,10 +1,4 @@
-"""Named statements on a PostgreSQL connection, and the locks that a change needs.
-
-SQLite has one writer; here several processes write at once. So in a transaction that writes,
-whatever is read to decide on is locked before the decision, in one order for everybody: the
-switch, then a workflow, then its steps. The work itself says nothing of locks and so cannot
-forget one.
-"""
+"""Named statements on a PostgreSQL connection."""
 
 import re
 from collections.abc import Mapping
@@ -22,27 +16,7 @@ from operator_core.errors import RequestError
 
 NAME = "postgres"
 
-_NAMED = re.compile(r"'(?:[^']|'')*'|--[^\n]*|::\w+|:(\w+)")
-
-_LOCKED = "FOR NO KEY UPDATE"
-_LOCKING = {
-    "proposal.executing": _LOCKED,
-    "proposal.get": _LOCKED,
-    "proposal.not_started_of_ticket": f"{_LOCKED} OF p",
-    "proposal.pending": _LOCKED,
-    "proposal.waiting_retry": _LOCKED,
-    "proposal.waiting_retry_of_ticket": f"{_LOCKED} OF p",
-    "ticket.get": _LOCKED,
-    "ticket.open_for_key": _LOCKED,
-    "ticket.resolved_since": _LOCKED,
-    "workflow.get": _LOCKED,
-    "workflow.not_started_of_ticket": _LOCKED,
-    "workflow.unfinished": _LOCKED,
-}
-"""What a reading statement is followed by in a transaction that writes."""
-
-_CLAIMS_GO_ON = "safety.of_claim"
-_REMEMBERED = 20_000
+_NAMED = re.compile(r"'(?:[^']|'')*'|--[^\n]*|::\w+|:(\w+)( IS (?:NOT )?NULL\b)?")
 
 Connection = psycopg.Connection[Any]
 
@@ -56,35 +30,38 @@ class Statement:
 
 
 def numbered(text: str) -> Statement:
-    """Turn named parameters into numbered ones."""
-    places: dict[str, int] = {}
+    """Turn named parameters into numbered ones.
+
+    Where one is only asked whether it is there, it gets a number of its own, as a text: the
+    server could not tell its type from that.
+    """
+    places: dict[tuple[str, bool], int] = {}
 
     def place(match: re.Match[str]) -> str:
-        name = match[1]
-        return f"${places.setdefault(name, len(places) + 1)}" if name else match[0]
+        name, test = match[1], match[2] or ""
+        if not name:
+            return match[0]
+        number = places.setdefault((name, bool(test)), len(places) + 1)
+        return f"${number}{f'::text{test}' if test else ''}"
 
-    return Statement(_NAMED.sub(place, text), tuple(places))
+    return Statement(_NAMED.sub(place, text), tuple(name for name, _ in places))
 
 
 @cache
-def _statements(*, locking: bool) -> Mapping[str, Statement]:
-    endings = _LOCKING if locking else {}
-    return {
-        name: numbered(f"{text}\n{endings.get(name, '')}")
-        for name, text in statements(NAME).items()
-    }
+def plain_statements() -> Mapping[str, Statement]:
+    """Return the statements as they stand in the files."""
+    return {name: numbered(text) for name, text in statements(NAME).items()}
 
 
 class PostgresTx:
-    """Named statements on one connection."""
+    """Named statements on one connection, for transactions that only read."""
 
-    def __init__(self, connection: Connection, writer: str = "") -> None:
-        """Take the connection and the name of its audit chain; without one it only reads."""
-        self.writer = writer
+    writer = ""
+
+    def __init__(self, connection: Connection) -> None:
+        """Take the connection."""
         self._cursor = connection.cursor(row_factory=dict_row)
-        self._sql = _statements(locking=bool(writer))
-        self._held: set[tuple[str, Value]] = set()
-        self._workflow_of: dict[Value, Value] = {}
+        self._sql = plain_statements()
 
     def one(self, name: str, /, **params: Value) -> Row | None:
         """Run a named statement and return its first row, if any."""
@@ -93,60 +70,13 @@ class PostgresTx:
 
     def all(self, name: str, /, **params: Value) -> list[Row]:
         """Run a named statement and return all its rows."""
-        self._prepare(name, params)
         self._execute(name, params)
-        rows = self._cursor.fetchall()
-        if self.writer and name.startswith("proposal."):
-            self._learn(rows)
-        return rows
+        return self._cursor.fetchall()
 
     def run(self, name: str, /, **params: Value) -> int:
         """Run a named statement and return how many rows it changed."""
-        self._prepare(name, params)
         self._execute(name, params)
         return self._cursor.rowcount
-
-    def forget_locks(self) -> None:
-        """Note that a transaction, or a part of one, has ended and its locks with it."""
-        self._held.clear()
-
-    # --- locks ------------------------------------------------------------------------
-
-    def _prepare(self, name: str, params: Mapping[str, Value]) -> None:
-        """Take the locks that must be held before a statement runs."""
-        if not self.writer:
-            return
-        kind = name.partition(".")[0]
-        if kind == "proposal":
-            self._hold_workflow(params)
-        elif kind == "safety":
-            self._hold("lock.claims_go_on" if name == _CLAIMS_GO_ON else "lock.no_claims")
-
-    def _hold_workflow(self, params: Mapping[str, Value]) -> None:
-        """Lock the workflow of a step before the step: all that change either do so."""
-        workflow_id = params.get("workflow_id")
-        proposal_id = params.get("id")
-        if workflow_id is None and proposal_id is not None:
-            if proposal_id not in self._workflow_of:
-                return self._hold("lock.workflow_of", id=proposal_id)
-            workflow_id = self._workflow_of[proposal_id]
-        return None if workflow_id is None else self._hold("lock.workflow", id=workflow_id)
-
-    def _hold(self, name: str, **params: Value) -> None:
-        key = (name, params.get("id"))
-        if key not in self._held:
-            self._execute(name, params)
-            self._held.add(key)
-
-    def _learn(self, rows: list[Row]) -> None:
-        """Remember the workflows of steps: a step never changes it."""
-        if len(self._workflow_of) > _REMEMBERED:
-            self._workflow_of.clear()
-        for row in rows:
-            if "workflow_id" in row:
-                self._workflow_of[row["id"]] = row["workflow_id"]
-
-    # --- running ----------------------------------------------------------------------
 
     def _execute(self, name: str, params: Mapping[str, Value]) -> None:
         statement = self._sql[name]
@@ -165,11 +95,15 @@ class PostgresTx:
 def _value(value: Value) -> str | None:
     """Return a parameter as text without a type, so that the server takes the column's.
 
-    A type for each number's size would make a statement several ones. PostgreSQL stores no
-    NUL in a text; clusters may send one.
+    A type for each number's size would make a statement several ones.
     """
     if value is None:
         return None
     if isinstance(value, str):
-        return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in value else value
+        return storable(value)
     return str(int(value) if isinstance(value, bool) else value)
+
+
+def storable(text: str) -> str:
+    """Return a text as it is stored: without NUL, which a cluster may send."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text

@@ -77,7 +77,7 @@ def _upgrade(connection: Connection, now: str) -> None:
             connection.execute(step.sql, prepare=False)
             values = [step.version, step.name, needs_of(step), now]
             connection.execute("INSERT INTO schema_migrations VALUES ($1, $2, $3, $4)", values)
-    tx = PostgresTx(connection, "upgrade")
+    tx = PostgresTx(connection)
     if tx.one("ledger.get") is None:
         tx.one("ledger.insert", ledger_id=uuid.uuid4().hex, now=now)
 

@@ -6,16 +6,24 @@ row waits for the end of the lost transaction. A transaction id would not do: af
 server may give the same id to another transaction.
 """
 
+from typing import Any, LiteralString
+
 import psycopg
+import structlog
+from psycopg import Cursor
 from psycopg.pq import TransactionStatus
 
 from operator_core.db.postgres.jobs import Job, Jobs, Terms, Worker
 from operator_core.db.postgres.troubles import CommitUnknownError, is_contention, is_lost, translate
 from operator_core.db.postgres.tx import Connection, PostgresTx
+from operator_core.db.postgres.write_tx import WriteTx
 from operator_core.errors import ConstraintError
+
+log = structlog.get_logger(__name__)
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _COMMITTED = "COMMIT"
+_ROLLBACK = "ROLLBACK"
 
 
 class Writer(Worker):
@@ -30,45 +38,81 @@ class Writer(Worker):
             number: tells the engine's writers apart; each has an audit chain of its own.
         """
         self.chain = f"{terms.engine_id}.{number}"
-        self._tx: PostgresTx | None = None
+        self._tx: WriteTx | None = None
         self._number = 0
-        self._unsure = False
         super().__init__(terms, jobs, f"operator {self.chain}")
 
     def _greet(self, connection: Connection) -> None:
-        self._tx = PostgresTx(connection, self.chain)
+        self._tx = WriteTx(connection, self.chain)
         # What the server still runs for a connection that was lost holds locks.
         self._tx.all("session.end_others", name=self.name)
 
-    def _tell(self, connection: Connection) -> None:
-        """Wake other processes; apart from the commit, which a notification would serialise."""
-        PostgresTx(connection).all("notify.changed", writer=self._terms.engine_id)
+    def _wake_others(self, connection: Connection) -> None:
+        """Notify, apart from the transaction: its commit would wait for all others' commits."""
+        PostgresTx(connection).run("notify.changed", writer=self._terms.engine_id)
 
     def _leave(self, connection: Connection) -> None:
         """Remove the mark; where that fails it goes with the old ones some day."""
-        connection.execute("SET synchronous_commit = off")
+        _say(connection, "SET synchronous_commit = off")
         PostgresTx(connection).run("mark.forget", writer=self.chain)
 
     def _attempt(self, group: list[Job]) -> None:
         connection, tx = self._connected(), self._tx
         if tx is None or (self._unsure and self._was_committed(connection, tx)):
             return
-        self._begin(connection, tx)
-        for job in group:
-            self._run_apart(connection, tx, job)
-        if all(job.error for job in group):
-            connection.execute("ROLLBACK")
-            return
-        self._commit(connection)
+        try:
+            if not self._run_group(connection, tx, group, apart=False):
+                _say(connection, _ROLLBACK)
+                tx.undone()
+                self._run_group(connection, tx, group, apart=True)
+            if all(job.error for job in group):
+                _say(connection, _ROLLBACK)
+                tx.undone()
+                return
+            self._commit(connection, tx)
+        except psycopg.Error:
+            tx.undone()
+            raise
 
-    def _begin(self, connection: Connection, tx: PostgresTx) -> None:
-        connection.execute(_BEGIN)
-        tx.forget_locks()
+    def _run_group(
+        self, connection: Connection, tx: WriteTx, group: list[Job], *, apart: bool
+    ) -> bool:
+        """Run the pieces in one transaction; False: one failed that must be taken back.
+
+        Few fail after they have changed something, so savepoints are set only where one did.
+        """
+        tx.begin()
         self._number += 1
-        tx.run("mark.put", writer=self.chain, number=self._number)
+        with connection.pipeline():
+            _say(connection, _BEGIN)
+            tx.run("mark.put", writer=self.chain, number=self._number)
+        for job in group:
+            if apart:
+                self._run_apart(connection, tx, job)
+            elif not self._run_with_others(connection, tx, job) and len(group) > 1:
+                return False
+        return True
 
-    def _run_apart(self, connection: Connection, tx: PostgresTx, job: Job) -> None:
-        connection.execute("SAVEPOINT piece")
+    def _run_with_others(self, connection: Connection, tx: WriteTx, job: Job) -> bool:
+        """Run a piece; False: it failed and left something behind."""
+        mark = tx.mark()
+        self._run(connection, tx, job)
+        if job.error is None:
+            return True
+        tx.rewind(mark, unlocked=False)
+        return not tx.changed and connection.info.transaction_status == TransactionStatus.INTRANS
+
+    def _run_apart(self, connection: Connection, tx: WriteTx, job: Job) -> None:
+        """Run a piece that is taken back alone if it fails."""
+        _say(connection, "SAVEPOINT piece")
+        mark = tx.mark()
+        self._run(connection, tx, job)
+        if job.error is not None:
+            _say(connection, "ROLLBACK TO piece")
+            tx.rewind(mark, unlocked=True)
+        _say(connection, "RELEASE piece")
+
+    def _run(self, connection: Connection, tx: WriteTx, job: Job) -> None:
         try:
             job.run(tx)
         except psycopg.Error as error:
@@ -77,36 +121,44 @@ class Writer(Worker):
             job.error = translate(error, str(self._terms.address))
         if job.error is None and connection.info.transaction_status == TransactionStatus.INERROR:
             job.error = ConstraintError("a statement of this work failed, and it went on")
-        if job.error is not None:
-            connection.execute("ROLLBACK TO piece")
-            tx.forget_locks()
-        connection.execute("RELEASE piece")
 
-    def _commit(self, connection: Connection) -> None:
-        self._unsure = True
+    def _commit(self, connection: Connection, tx: WriteTx) -> None:
+        """Store the audit, commit, and wake other processes: all in one message."""
+        self._unsure, done = True, None
         try:
-            done = connection.execute(_COMMITTED).statusmessage
+            with connection.pipeline():
+                tx.end()
+                done = _say(connection, _COMMITTED)
+                self._wake_others(connection)
         except psycopg.Error as error:
-            self._unsure = is_lost(error, connection)
-            raise
+            if done is None or done.statusmessage != _COMMITTED:
+                self._unsure = is_lost(error, connection)
+                raise
+            log.warning("ledger_change_not_told", error=str(error))  # but it is stored
         self._unsure = False
-        if done != _COMMITTED:
+        if done.statusmessage != _COMMITTED:
             raise psycopg.errors.TransactionRollback("the server rolled the transaction back")
 
-    def _was_committed(self, connection: Connection, tx: PostgresTx) -> bool:
+    def _was_committed(self, connection: Connection, tx: WriteTx) -> bool:
         """Return whether the last commit happened, after the end of its transaction."""
-        connection.execute(_BEGIN)
+        _say(connection, _BEGIN)
         tx.run("mark.claim", writer=self.chain)
         row = tx.one("mark.get", writer=self.chain)
-        connection.execute(_COMMITTED)
+        _say(connection, _COMMITTED)
         self._unsure = False
+        self._wake_others(connection)
         return row is not None and row["number"] == self._number
 
     def _failure(self, error: Exception) -> Exception:
         if not self._unsure:
             return super()._failure(error)
-        self._unsure = False
+        self._unsure = False  # it is told to those who wait; what comes later is sure again
         return CommitUnknownError(
             f"The connection to the ledger {self._terms.address} was lost while it stored a "
             "change, and nobody knows whether it did. Look before you do it again."
         )
+
+
+def _say(connection: Connection, command: LiteralString) -> Cursor[Any]:
+    """Send a command that is no statement; the cursor has what the server says it did."""
+    return connection.execute(command, prepare=False)

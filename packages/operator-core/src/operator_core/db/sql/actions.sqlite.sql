@@ -12,6 +12,10 @@ CREATE TABLE IF NOT EXISTS workflows (
         CHECK (status IN ('pending', 'in_progress', 'completed', 'failed', 'cancelled')),
     approved_at TEXT,
     approved_by TEXT,
+    approved_steps TEXT,
+    paused_at TEXT,
+    paused_by TEXT,
+    compensation_due INTEGER NOT NULL DEFAULT 0 CHECK (compensation_due IN (0, 1)),
     created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00'),
     updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00'),
     FOREIGN KEY (ticket_id) REFERENCES tickets(id)
@@ -22,6 +26,9 @@ ON workflows(ticket_id) WHERE ticket_id IS NOT NULL;
 
 CREATE INDEX IF NOT EXISTS idx_workflows_unfinished
 ON workflows(id) WHERE status IN ('pending', 'in_progress');
+
+CREATE INDEX IF NOT EXISTS idx_workflows_compensation_due
+ON workflows(id) WHERE compensation_due = 1;
 
 CREATE TABLE IF NOT EXISTS action_proposals (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -46,7 +53,11 @@ CREATE TABLE IF NOT EXISTS action_proposals (
     workflow_id INTEGER,
     execution_order INTEGER NOT NULL DEFAULT 0,
     depends_on_proposal_id INTEGER,
+    compensation TEXT,
+    compensates_proposal_id INTEGER,
     scheduled_at TEXT,
+    schedule_id INTEGER,
+    schedule_due_at TEXT,
     retry_count INTEGER NOT NULL DEFAULT 0,
     max_retries INTEGER NOT NULL DEFAULT 3,
     next_retry_at TEXT,
@@ -63,7 +74,8 @@ CREATE TABLE IF NOT EXISTS action_proposals (
     updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00'),
     FOREIGN KEY (ticket_id) REFERENCES tickets(id),
     FOREIGN KEY (workflow_id) REFERENCES workflows(id),
-    FOREIGN KEY (depends_on_proposal_id) REFERENCES action_proposals(id)
+    FOREIGN KEY (depends_on_proposal_id) REFERENCES action_proposals(id),
+    FOREIGN KEY (compensates_proposal_id) REFERENCES action_proposals(id)
 );
 
 CREATE INDEX IF NOT EXISTS idx_action_proposals_status ON action_proposals(status);
@@ -101,6 +113,13 @@ ON action_proposals(COALESCE(subject, '')) WHERE status = 'executing' AND disrup
 
 CREATE INDEX IF NOT EXISTS idx_action_proposals_depends
 ON action_proposals(depends_on_proposal_id) WHERE depends_on_proposal_id IS NOT NULL;
+
+-- A step is undone once, and a run of a schedule is proposed once, whoever comes to do it.
+CREATE UNIQUE INDEX IF NOT EXISTS idx_action_proposals_compensates
+ON action_proposals(compensates_proposal_id) WHERE compensates_proposal_id IS NOT NULL;
+
+CREATE UNIQUE INDEX IF NOT EXISTS idx_action_proposals_schedule
+ON action_proposals(schedule_id, schedule_due_at) WHERE schedule_id IS NOT NULL;
 
 CREATE TRIGGER IF NOT EXISTS action_proposals_updated_at
 AFTER UPDATE ON action_proposals WHEN NEW.updated_at = OLD.updated_at
@@ -202,3 +221,25 @@ CREATE TABLE IF NOT EXISTS leases (
     expires_at TEXT NOT NULL,
     fence INTEGER NOT NULL
 );
+
+-- What is proposed again and again. One that was removed leaves its proposals behind.
+CREATE TABLE IF NOT EXISTS schedules (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    subject TEXT,
+    name TEXT NOT NULL UNIQUE,
+    cron TEXT NOT NULL,
+    time_zone TEXT NOT NULL,
+    action_name TEXT NOT NULL,
+    action_type TEXT NOT NULL,
+    parameters TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    missed_policy TEXT NOT NULL CHECK (missed_policy IN ('run_once', 'skip')),
+    enabled INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
+    next_due_at TEXT NOT NULL,
+    last_due_at TEXT,
+    last_proposal_id INTEGER,
+    created_at TEXT NOT NULL,
+    created_by TEXT NOT NULL
+);
+
+CREATE INDEX IF NOT EXISTS idx_schedules_due ON schedules(next_due_at) WHERE enabled = 1;

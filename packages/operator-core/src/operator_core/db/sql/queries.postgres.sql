@@ -40,4 +40,5 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE application_name = :name AND pid <> pg_backend_pid()
 
 -- name: notify.changed
-SELECT pg_notify('operator_ledger', :writer)
+-- It wakes others and need not last: the writer does not wait for the disk again.
+SELECT set_config('synchronous_commit', 'off', TRUE), pg_notify('operator_ledger', :writer)

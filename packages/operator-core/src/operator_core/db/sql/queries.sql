@@ -6,13 +6,15 @@
 INSERT INTO action_proposals (
     subject, ticket_id, action_name, action_type, parameters, reason, status, proposed_at,
     proposed_by, validated_at, cancelled_at, approved_at, approved_by, rejected_at, rejected_by,
-    rejection_reason, workflow_id, execution_order, depends_on_proposal_id, scheduled_at,
-    retry_count, max_retries, next_retry_at, last_error, disruptive, created_at, updated_at)
+    rejection_reason, workflow_id, execution_order, depends_on_proposal_id, compensation,
+    compensates_proposal_id, scheduled_at, schedule_id, schedule_due_at, retry_count, max_retries,
+    next_retry_at, last_error, disruptive, created_at, updated_at)
 VALUES (
     :subject, :ticket_id, :action_name, :action_type, :parameters, :reason, :status, :proposed_at,
     :proposed_by, :validated_at, :cancelled_at, :approved_at, :approved_by, :rejected_at,
     :rejected_by, :rejection_reason, :workflow_id, :execution_order, :depends_on_proposal_id,
-    :scheduled_at, :retry_count, :max_retries, :next_retry_at, :last_error, :disruptive, :now, :now)
+    :compensation, :compensates_proposal_id, :scheduled_at, :schedule_id, :schedule_due_at,
+    :retry_count, :max_retries, :next_retry_at, :last_error, :disruptive, :now, :now)
 RETURNING *
 
 -- name: proposal.get
@@ -40,6 +42,11 @@ SET status = 'validated', validated_at = :now, updated_at = :now,
     approved_at = COALESCE(approved_at, :approved_at),
     approved_by = COALESCE(approved_by, :approved_by)
 WHERE id = :id AND status IN ('proposed')
+RETURNING *
+
+-- name: proposal.void_approval
+UPDATE action_proposals SET approved_at = NULL, approved_by = NULL, updated_at = :now
+WHERE id = :id AND status = 'proposed' AND approved_at IS NOT NULL
 RETURNING *
 
 -- name: proposal.claim
@@ -173,7 +180,9 @@ SELECT p.* FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
 WHERE p.status = 'validated' AND COALESCE(p.scheduled_at, '') <= :now
   AND (:subject IS NULL OR p.subject IS NULL OR p.subject = :subject)
   AND (p.approved_at IS NOT NULL
-       OR (w.approved_at IS NOT NULL AND w.status IN ('pending', 'in_progress')))
+       OR (w.approved_at IS NOT NULL AND w.status IN ('pending', 'in_progress')
+           AND w.approved_steps LIKE '%"' || p.id || '":%'))
+  AND w.paused_at IS NULL
   AND (p.depends_on_proposal_id IS NULL OR EXISTS (
        SELECT 1 FROM action_proposals d
        WHERE d.id = p.depends_on_proposal_id AND d.status = 'completed'))
@@ -184,7 +193,9 @@ SELECT p.* FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
 WHERE p.status = 'validated'
   AND COALESCE(p.scheduled_at, '') > '' AND COALESCE(p.scheduled_at, '') <= :now
   AND (p.approved_at IS NOT NULL
-       OR (w.approved_at IS NOT NULL AND w.status IN ('pending', 'in_progress')))
+       OR (w.approved_at IS NOT NULL AND w.status IN ('pending', 'in_progress')
+           AND w.approved_steps LIKE '%"' || p.id || '":%'))
+  AND w.paused_at IS NULL
   AND (p.depends_on_proposal_id IS NULL OR EXISTS (
        SELECT 1 FROM action_proposals d
        WHERE d.id = p.depends_on_proposal_id AND d.status = 'completed'))
@@ -203,6 +214,8 @@ SELECT MIN(due) AS due FROM (
     UNION ALL
     SELECT MIN(next_retry_at) FROM action_proposals
     WHERE status = 'failed' AND next_retry_at IS NOT NULL AND next_retry_at > :now
+    UNION ALL
+    SELECT MIN(next_due_at) FROM schedules WHERE enabled = 1 AND next_due_at > :now
 ) AS times
 
 -- name: proposal.pending
@@ -270,7 +283,7 @@ WHERE id = :id AND status IN ('pending')
 RETURNING *
 
 -- name: workflow.complete
-UPDATE workflows SET status = 'completed', updated_at = :now
+UPDATE workflows SET status = 'completed', paused_at = NULL, paused_by = NULL, updated_at = :now
 WHERE id = :id AND status IN ('pending', 'in_progress')
 RETURNING *
 
@@ -280,20 +293,82 @@ WHERE id = :id AND status IN ('pending', 'in_progress')
 RETURNING *
 
 -- name: workflow.cancel
-UPDATE workflows SET status = 'cancelled', updated_at = :now
+UPDATE workflows SET status = 'cancelled', paused_at = NULL, paused_by = NULL, updated_at = :now
 WHERE id = :id AND status IN ('pending', 'in_progress')
 RETURNING *
 
 -- name: workflow.approve
-UPDATE workflows SET approved_at = :now, approved_by = :approved_by, updated_at = :now
+UPDATE workflows
+SET approved_at = :now, approved_by = :approved_by, approved_steps = :approved_steps,
+    updated_at = :now
 WHERE id = :id AND status IN ('pending', 'in_progress') AND approved_at IS NULL
 RETURNING *
+
+-- name: workflow.pause
+UPDATE workflows SET paused_at = :now, paused_by = :paused_by, updated_at = :now
+WHERE id = :id AND status IN ('pending', 'in_progress') AND paused_at IS NULL
+RETURNING *
+
+-- name: workflow.resume
+UPDATE workflows SET paused_at = NULL, paused_by = NULL, updated_at = :now
+WHERE id = :id AND paused_at IS NOT NULL
+RETURNING *
+
+-- name: workflow.set_compensation_due
+UPDATE workflows SET compensation_due = :due, updated_at = :now WHERE id = :id
+
+-- name: workflow.forget_compensations
+UPDATE workflows SET compensation_due = 0, updated_at = :now WHERE compensation_due = 1
 
 -- name: workflow.unfinished
 SELECT * FROM workflows WHERE status IN ('pending', 'in_progress') ORDER BY id
 
 -- name: workflow.not_started_of_ticket
 SELECT * FROM workflows WHERE ticket_id = :ticket_id AND status = 'pending' ORDER BY id
+
+-- name: schedule.insert
+INSERT INTO schedules (
+    subject, name, cron, time_zone, action_name, action_type, parameters, reason, missed_policy,
+    next_due_at, created_at, created_by)
+VALUES (
+    :subject, :name, :cron, :time_zone, :action_name, :action_type, :parameters, :reason,
+    :missed_policy, :next_due_at, :now, :created_by)
+ON CONFLICT (name) DO NOTHING
+RETURNING *
+
+-- name: schedule.get
+SELECT * FROM schedules WHERE name = :name
+
+-- name: schedule.list
+SELECT * FROM schedules WHERE id > :after_id ORDER BY id LIMIT :limit
+
+-- name: schedule.due
+SELECT * FROM schedules
+WHERE enabled = 1 AND next_due_at <= :now
+  AND (:subject IS NULL OR subject IS NULL OR subject = :subject)
+ORDER BY next_due_at, id
+
+-- name: schedule.enable
+UPDATE schedules SET enabled = 1, next_due_at = :next_due_at WHERE name = :name AND enabled = 0
+RETURNING *
+
+-- name: schedule.disable
+UPDATE schedules SET enabled = 0 WHERE name = :name AND enabled = 1
+RETURNING *
+
+-- name: schedule.delete
+DELETE FROM schedules WHERE name = :name
+RETURNING *
+
+-- Whoever comes second finds another time there, and no row.
+-- name: schedule.advance
+UPDATE schedules SET next_due_at = :next_due_at
+WHERE id = :id AND next_due_at = :expected AND enabled = 1
+RETURNING *
+
+-- name: schedule.fired
+UPDATE schedules SET last_due_at = :due, last_proposal_id = :proposal_id WHERE id = :id
+RETURNING *
 
 -- name: safety.get
 SELECT * FROM safety WHERE id = 1

@@ -55,8 +55,10 @@ class SqliteTx:
     def __init__(self, connection: sqlite3.Connection, writer: str) -> None:
         """Take the connection and the name of its audit chain."""
         self.writer = writer
-        self._connection = connection
+        self._cursor = connection.cursor()
+        self._cursor.row_factory = None  # rows become dicts here, which is cheaper
         self._sql = statements(NAME)
+        self._columns: dict[str, tuple[str, ...]] = {}
 
     def one(self, name: str, /, **params: Value) -> Row | None:
         """Run a named statement and return its first row, if any."""
@@ -65,7 +67,13 @@ class SqliteTx:
 
     def all(self, name: str, /, **params: Value) -> list[Row]:
         """Run a named statement and return all its rows."""
-        return self._execute(name, params).fetchall()
+        found = self._execute(name, params).fetchall()
+        if not found:
+            return []
+        columns = self._columns.get(name)
+        if columns is None:
+            columns = self._columns[name] = tuple(one[0] for one in self._cursor.description)
+        return [dict(zip(columns, values, strict=True)) for values in found]
 
     def run(self, name: str, /, **params: Value) -> int:
         """Run a named statement and return how many rows it changed."""
@@ -73,7 +81,7 @@ class SqliteTx:
 
     def _execute(self, name: str, params: dict[str, Value]) -> sqlite3.Cursor:
         try:
-            return self._connection.execute(self._sql[name], params)
+            return self._cursor.execute(self._sql[name], params)
         except sqlite3.IntegrityError as error:
             raise ConstraintError(str(error)) from error
         except (OverflowError, UnicodeEncodeError) as error:
@@ -82,7 +90,12 @@ class SqliteTx:
 
 def begin(connection: sqlite3.Connection) -> None:
     """Begin a write transaction, waiting for other processes for a while."""
-    patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if not _is_busy(error):
+            raise
+        patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
 
 
 def roll_back(connection: sqlite3.Connection) -> None:

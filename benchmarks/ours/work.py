@@ -1,0 +1,66 @@
+"""Life cycles and workflows, one at a time or many at once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from time import perf_counter
+
+from benchmarks.model import Job, Metrics, rate
+from benchmarks.ours.engine import Ours, opened, recommend
+
+STEPS = 3
+
+
+def life_cycles(job: Job) -> Metrics:
+    """Take actions from their proposal to their end."""
+    return asyncio.run(_life_cycles(job))
+
+
+def workflows(job: Job) -> Metrics:
+    """Take workflows of three steps from their proposal to their end."""
+    return asyncio.run(_workflows(job))
+
+
+async def at_once(concurrency: int, count: int, piece: Callable[[int], Awaitable[None]]) -> Metrics:
+    """Do pieces of work, so many at once, and return the rate."""
+    numbers = iter(range(count))
+    start = perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(concurrency):
+            group.create_task(_one_after_another(numbers, piece))
+    return rate(count, perf_counter() - start)
+
+
+async def _one_after_another(
+    numbers: Iterator[int], piece: Callable[[int], Awaitable[None]]
+) -> None:
+    for number in numbers:
+        await piece(number)
+
+
+async def _life_cycles(job: Job) -> Metrics:
+    async with opened(job.where) as ours:
+        metrics = await at_once(job.concurrency, job.tasks, ours.life_cycle)
+        await ours.require_completed(job.tasks)
+        return metrics
+
+
+async def _workflows(job: Job) -> Metrics:
+    async with opened(job.where) as ours:
+
+        async def piece(number: int) -> None:
+            await workflow(ours, number)
+
+        metrics = await at_once(job.concurrency, job.tasks, piece)
+        await ours.require_completed(job.tasks * STEPS)
+        return metrics
+
+
+async def workflow(ours: Ours, number: int) -> None:
+    """Take one workflow from its proposal to the end of its last step."""
+    steps = [recommend(number) for _ in range(STEPS)]
+    workflow_id = await ours.executor.propose_workflow("bench", "three steps", steps)
+    ids = [int(step.id or 0) for step in await ours.db.list_workflow_actions(workflow_id)]
+    for step_id in ids:
+        await ours.validate(step_id)
+    for step_id in ids:
+        await ours.execute(step_id)

@@ -1,0 +1,167 @@
+"""A transaction that writes: its statements, and the locks that they need.
+
+SQLite has one writer; here several processes write at once. So in a transaction that writes,
+whatever is read to decide on is locked before the decision, in one order for everybody: the
+switch, then a workflow, then its steps. The work itself says nothing of locks and so cannot
+forget one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from operator_core.db.engine import Row, Value
+from operator_core.db.postgres.tail import Tail
+from operator_core.db.postgres.tx import (
+    NAME,
+    Connection,
+    PostgresTx,
+    Statement,
+    numbered,
+)
+from operator_core.db.statements import statements
+
+_LOCKED = "FOR NO KEY UPDATE"
+LOCKING = {
+    "lease.get": _LOCKED,
+    "proposal.executing": _LOCKED,
+    "proposal.get": _LOCKED,
+    "proposal.not_started_of_ticket": f"{_LOCKED} OF p",
+    "proposal.pending": _LOCKED,
+    "proposal.waiting_retry": _LOCKED,
+    "proposal.waiting_retry_of_ticket": f"{_LOCKED} OF p",
+    "schedule.due": _LOCKED,
+    "schedule.get": _LOCKED,
+    "ticket.get": _LOCKED,
+    "ticket.open_for_key": _LOCKED,
+    "ticket.resolved_since": _LOCKED,
+    "workflow.get": _LOCKED,
+    "workflow.not_started_of_ticket": _LOCKED,
+    "workflow.unfinished": _LOCKED,
+}
+"""What a reading statement is followed by in a transaction that writes."""
+
+_OF_CLAIM = "safety.of_claim"
+_READS = ("SELECT", "WITH")
+_REMEMBERED = 20_000
+
+
+@cache
+def _locking_statements() -> Mapping[str, Statement]:
+    return {
+        name: numbered(f"{text}\n{LOCKING.get(name, '')}")
+        for name, text in statements(NAME).items()
+    }
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place in a transaction that a failed piece of work is taken back to."""
+
+    audit: tuple[Row | None, int]
+
+
+class WriteTx(PostgresTx):
+    """Named statements on one connection, for transactions that write."""
+
+    def __init__(self, connection: Connection, writer: str) -> None:
+        """Take the connection and the name of its audit chain."""
+        super().__init__(connection)
+        self.writer = writer
+        self.changed = False
+        self._sql = _locking_statements()
+        self._tail = Tail()
+        self._held: set[tuple[str, Value]] = set()
+        self._workflow_of: dict[Value, Value] = {}
+        self._switch: list[Row] | None = None
+
+    # --- the life of a transaction ----------------------------------------------------
+
+    def begin(self) -> None:
+        """Note that a transaction begins, with no locks."""
+        self._held.clear()
+        self._switch = None
+        self._tail.rows.clear()
+
+    def mark(self) -> Mark:
+        """Note that a piece of work begins; it has changed nothing yet."""
+        self.changed = False
+        return Mark(self._tail.mark())
+
+    def rewind(self, mark: Mark, *, unlocked: bool) -> None:
+        """Forget what a piece of work wanted; ``unlocked``: its locks are gone with it."""
+        self._tail.rewind(mark.audit)
+        self._switch = None
+        if unlocked:
+            self._held.clear()
+
+    def end(self) -> None:
+        """Store what was kept back; the commit comes next."""
+        self._tail.store(self._cursor)
+
+    def undone(self) -> None:
+        """Note that the transaction did not happen, as far as anybody knows."""
+        self._tail.forget()
+
+    # --- statements -------------------------------------------------------------------
+
+    def all(self, name: str, /, **params: Value) -> list[Row]:
+        """Run a named statement and return all its rows."""
+        if name == "audit.head" and self._tail.head and params["writer"] == self.writer:
+            return [self._tail.head]
+        if name == _OF_CLAIM and self._switch is not None:
+            return self._switch
+        self._prepare(name, params)
+        rows = super().all(name, **params)
+        if name.startswith("proposal."):
+            self._learn(rows)
+        elif name == _OF_CLAIM:
+            self._switch = rows
+        return rows
+
+    def run(self, name: str, /, **params: Value) -> int:
+        """Run a named statement and return how many rows it changed."""
+        if name == "audit.insert" and params["writer"] == self.writer:
+            self.changed = True
+            self._tail.append(params)
+            return 1
+        self._prepare(name, params)
+        return super().run(name, **params)
+
+    def _prepare(self, name: str, params: Mapping[str, Value]) -> None:
+        """Take the locks that must be held before a statement runs."""
+        self.changed = self.changed or not self._sql[name].text.startswith(_READS)
+        kind = name.partition(".")[0]
+        if kind == "proposal":
+            self._hold_workflow(params)
+        elif name == _OF_CLAIM:
+            self._hold("lock.claims_go_on")
+        elif kind == "safety":
+            self._switch = None
+            self._hold("lock.no_claims")
+
+    # --- locks ------------------------------------------------------------------------
+
+    def _hold_workflow(self, params: Mapping[str, Value]) -> None:
+        """Lock the workflow of a step before the step: all that change either do so."""
+        workflow_id = params.get("workflow_id")
+        proposal_id = params.get("id")
+        if workflow_id is None and proposal_id is not None:
+            if proposal_id not in self._workflow_of:
+                return self._hold("lock.workflow_of", id=proposal_id)
+            workflow_id = self._workflow_of[proposal_id]
+        return None if workflow_id is None else self._hold("lock.workflow", id=workflow_id)
+
+    def _hold(self, name: str, **params: Value) -> None:
+        key = (name, params.get("id"))
+        if key not in self._held:
+            self._execute(name, params)
+            self._held.add(key)
+
+    def _learn(self, rows: list[Row]) -> None:
+        """Remember the workflows of steps: a step never changes it."""
+        if len(self._workflow_of) > _REMEMBERED:
+            self._workflow_of.clear()
+        for row in rows:
+            if "workflow_id" in row:
+                self._workflow_of[row["id"]] = row["workflow_id"]
