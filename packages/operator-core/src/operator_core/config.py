@@ -37,9 +37,9 @@ def approval_mode(environment: Mapping[str, str] = os.environ, *, otherwise: boo
     raise ConfigurationError(f"{APPROVAL_MODE_VARIABLE} is {text!r}. Set it to true or false.")
 
 
-def ledger_path(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return where the ledger lies when nobody names one."""
-    return Path(environment.get(LEDGER_VARIABLE) or DEFAULT_LEDGER).expanduser()
+def ledger_address(environment: Mapping[str, str] = os.environ) -> str:
+    """Return where the ledger lies when nobody names one: a path or a URL."""
+    return environment.get(LEDGER_VARIABLE) or str(DEFAULT_LEDGER)
 
 
 def person() -> str:

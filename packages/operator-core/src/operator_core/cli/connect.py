@@ -85,7 +85,7 @@ def connections(
 
 async def _list(session: Session) -> None:
     found: list[JsonObject] = []
-    if session.db_path.exists():
+    if session.ledger_exists:
         async with ControlDB(session.db_path) as db:
             found = await db.list_subjects()
     names = ", ".join(plugins.plugin_names()) or "none"

@@ -18,12 +18,18 @@ from operator_core.types import DEFAULT_PAGE_SIZE
 
 if TYPE_CHECKING:
     from operator_core.cli.render import Draw
+    from operator_core.db.address import LedgerAddress
 
 Row = TypeVar("Row")
 
 Db = Annotated[
-    Path | None,
-    typer.Option("--db", help=f"The ledger's file ({config.LEDGER_VARIABLE} in the environment)."),
+    str | None,
+    typer.Option(
+        "--db",
+        metavar="<path or url>",
+        help="The ledger: a file, or postgresql://… "
+        f"({config.LEDGER_VARIABLE} in the environment).",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 As = Annotated[
@@ -44,12 +50,12 @@ Handler = Callable[..., Coroutine[object, object, None]]
 class Given:
     """The global options as far as somebody gave them."""
 
-    db: Path | None = None
+    db: str | None = None
     person: str | None = None
     json: bool = False
     debug: bool = False
 
-    def updated(self, db: Path | None, person: str | None, *, as_json: bool) -> "Given":
+    def updated(self, db: str | None, person: str | None, *, as_json: bool) -> "Given":
         """Return these options with those that stand further right."""
         return replace(
             self, db=db or self.db, person=person or self.person, json=as_json or self.json
@@ -67,10 +73,15 @@ class Session:
         debug: whether tracebacks are asked for.
     """
 
-    db_path: Path
+    db_path: "LedgerAddress"
     person: str
     json: bool
     debug: bool = False
+
+    @property
+    def ledger_exists(self) -> bool:
+        """Whether the ledger is there already; a server's is made when it is first opened."""
+        return not isinstance(self.db_path, Path) or self.db_path.exists()
 
     def require_ledger(self) -> None:
         """Return only where the ledger's file is there.
@@ -78,7 +89,7 @@ class Session:
         Raises:
             LedgerUnavailableError: it is not.
         """
-        if not self.db_path.exists():
+        if not self.ledger_exists:
             raise LedgerUnavailableError(
                 f"No ledger at {self.db_path}: start with `operator up`, or name another with --db."
             )
@@ -91,7 +102,10 @@ def session_of(options: Given) -> Session:
         RequestError: ``--as`` is empty.
     """
     person = config.person() if options.person is None else given(options.person, "--as")
-    path = (options.db or config.ledger_path()).expanduser()
+    from operator_core.db.address import is_postgres  # noqa: PLC0415 - `--help` needs no ledger
+
+    address = options.db or config.ledger_address()
+    path = address if is_postgres(address) else Path(address).expanduser()
     return Session(path, person, options.json, options.debug)
 
 
@@ -115,7 +129,7 @@ def new_group(text: str) -> typer.Typer:
 
 def keep(
     context: typer.Context,
-    db: Path | None,
+    db: str | None,
     person: str | None,
     *,
     as_json: bool,
@@ -161,7 +175,7 @@ def _taken(context: typer.Context, values: dict[str, object]) -> Given:
     db, person, as_json = values.pop("db"), values.pop("person"), values.pop("as_json")
     return keep(
         context,
-        db if isinstance(db, Path) else None,
+        db if isinstance(db, str) else None,
         person if isinstance(person, str) else None,
         as_json=bool(as_json),
     )

@@ -62,7 +62,7 @@ async def mode(
 
     Next: operator up
     """
-    if wanted is None and not session.db_path.exists():
+    if wanted is None and not session.ledger_exists:
         state = SafetyState()
     else:
         async with ControlDB(session.db_path) as db:

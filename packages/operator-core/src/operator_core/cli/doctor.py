@@ -16,6 +16,7 @@ from operator_core.cli.looking import look
 from operator_core.cli.render import hint, stacked, table, word
 from operator_core.cli.text import local_time
 from operator_core.db.actions import ActionDB
+from operator_core.db.address import shown
 from operator_core.db.control import ControlDB
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.ledger import Ledger, LedgerUse
@@ -61,7 +62,7 @@ async def doctor(
     """
     configure_logs(debug=session.debug)
     async with LedgerUse(session.db_path) as ledger:
-        findings = [Finding("ledger", OK, f"{session.db_path} is open and up to date")]
+        findings = [Finding("ledger", OK, f"{shown(session.db_path)} is open and up to date")]
         for check in _CHECKS:
             findings += await check(ledger)
         if reach:
