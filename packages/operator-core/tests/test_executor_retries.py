@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine_bench import Bench, bench
+from engine_bench import Bench, bench, id_of, proposal
 from operator_core.actions.retry import RetryConfig
 from operator_core.actions.types import ActionStatus, SafetyMode
 from operator_core.errors import ObserveOnlyError, TransitionError
@@ -113,3 +113,14 @@ async def test_a_step_of_an_ended_workflow_is_not_tried_again(tmp_path: Path) ->
         with pytest.raises(TransitionError, match="workflow 1, which is failed"):
             await one.db.reset_for_retry(step)
         assert await one.db.list_ready() == []
+
+
+async def test_a_step_without_tries_left_stops_its_workflow_whatever_its_next_time(
+    tmp_path: Path,
+) -> None:
+    async with bench(tmp_path) as one:
+        spent = proposal(status=FAILED, retry_count=3)
+        await one.db.create_workflow("w", "d", [spent, proposal()])
+        first, second = await one.db.list_workflow_actions(1)
+        await one.db.update_next_retry(id_of(first), one.in_seconds(9))
+        assert await one.status(id_of(second)) is ActionStatus.CANCELLED

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -275,6 +276,46 @@ async def test_a_full_disk_during_an_upgrade_leaves_the_old_file(
         async with refusal(file, LedgerFullError):
             pass
     assert old.dump(file) == before
+
+
+class GivesUp(sqlite3.Connection):
+    """SQLite itself ends the transaction when the disk is really full."""
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:  # noqa: ANN401 - passed on
+        if "CREATE TABLE audit_log" in arguments[0]:
+            super().execute("ROLLBACK")
+            raise sqlite3.OperationalError("database or disk is full")
+        return super().execute(*arguments)
+
+
+async def test_an_upgrade_that_sqlite_ends_itself_is_told_as_what_it_was(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old.make(file, old.BARE_TICKETS, old.PHASE_15)
+    before, real = old.dump(file), sqlite3.connect
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", lambda *a, **b: real(*a, factory=GivesUp, **b))
+        async with refusal(file, LedgerFullError):
+            pass
+    assert old.dump(file) == before
+
+
+async def test_a_group_that_sqlite_ends_itself_fails_as_a_whole(file: Path) -> None:
+    """Nobody of the group may believe that his work was stored."""
+
+    def give_up(tx: object) -> None:
+        assert isinstance(tx, SqliteTx)
+        tx._connection.execute("ROLLBACK")
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async with ActionDB(file) as db:
+        results = await asyncio.gather(
+            db.create_proposal(proposal()), db.ledger.write(give_up), return_exceptions=True
+        )
+        stored = await db.list_proposals()
+        assert isinstance(results[1], LedgerFullError)
+        assert isinstance(results[0], LedgerFullError) is (stored == [])
+        await db.create_proposal(proposal())
 
 
 # --- opening and closing -----------------------------------------------------------------

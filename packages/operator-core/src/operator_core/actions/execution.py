@@ -36,6 +36,8 @@ WATCH_SECONDS = 0.25
 """How often a running call is checked on: a kill reaches it well within a second."""
 
 PROBE_LIMIT_SECONDS = 10.0
+LEDGER_LIMIT_SECONDS = 3.0
+"""How long the watch over a call waits for the ledger, which may be away for a while."""
 _RENEWALS_A_LEASE = 3
 
 
@@ -220,11 +222,12 @@ async def _watch(run: _Run, task: "asyncio.Task[object]") -> None:
     renewed = started
     while not await _ends_within(task, clock, WATCH_SECONDS):
         try:
-            reason = await _reason_to_stop(run, clock.now() - started)
-            if not reason and clock.now() - renewed >= _lease(run) / _RENEWALS_A_LEASE:
-                run.stop.lost = not await run.db.renew(run.attempt, _lease(run).total_seconds())
-                renewed = clock.now()
-        except LedgerError as error:
+            async with asyncio.timeout(LEDGER_LIMIT_SECONDS):
+                reason = await _reason_to_stop(run, clock.now() - started)
+                if not reason and clock.now() - renewed >= _lease(run) / _RENEWALS_A_LEASE:
+                    run.stop.lost = not await run.db.renew(run.attempt, _lease(run).total_seconds())
+                    renewed = clock.now()
+        except (LedgerError, TimeoutError) as error:
             # A busy disk is no reason to stop a call, an end of its lease is.
             log.warning("ledger_not_seen", proposal_id=run.proposal.id, error=str(error))
             reason = "its lease could not be renewed" if _lapsed(run, renewed) else ""

@@ -246,7 +246,7 @@ class ActionExecutor:
             require_approval=self._approval_mode,
             subject=self._registry.subject_name,
         )
-        return Terms(claim, self._retry_at, self._clock)
+        return Terms(claim, self._retry_at, db.ledger.clock)
 
     # --- cancel -----------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
 from operator_core.errors import ConfigurationError, LedgerError
 from operator_core.runtime.plugins import connect
+from operator_core.runtime.watch import Watch
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 
 log = structlog.get_logger(__name__)
@@ -114,7 +115,7 @@ async def _until_stopped(
     loops: list[Coroutine[object, object, None]] = []
     for one in wired:
         if options.monitor:
-            loops.append(_monitor(one, options, stop))
+            loops.append(_monitor(ledger, one, options, stop))
         if options.agent:
             loops.append(_agent(ledger, one, stop))
     if options.lifetime_seconds is not None:
@@ -142,13 +143,18 @@ async def _end_with_parent(stop: asyncio.Event) -> None:
         await _wait(stop, PARENT_LOOK_SECONDS)
 
 
-async def _monitor(one: Wired, options: RunOptions, stop: asyncio.Event) -> None:
+async def _monitor(ledger: Ledger, one: Wired, options: RunOptions, stop: asyncio.Event) -> None:
+    """Watch one cluster while no other process does; take over when that one dies."""
+    watch = Watch(ledger, one.subject.name, one.executor.owner, options.lease_seconds)
     while not stop.is_set():
         async with _enduring("monitor", one.subject.name, stop):
-            look = await one.monitor.step()
-            for ticket in look.resolved:
-                _tell(options, f"ticket {ticket.id} resolved: {ticket.resolution}")
+            if await watch.is_mine():
+                look = await one.monitor.step()
+                for ticket in look.resolved:
+                    _tell(options, f"ticket {ticket.id} resolved: {ticket.resolution}")
         await _wait(stop, options.interval_seconds)
+    async with _enduring("monitor", one.subject.name, stop):
+        await watch.end()
 
 
 async def _agent(ledger: Ledger, one: Wired, stop: asyncio.Event) -> None:
