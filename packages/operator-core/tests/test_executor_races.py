@@ -45,11 +45,6 @@ def effects(folder: Path) -> Counter[str]:
     return Counter(line.rsplit(" ", maxsplit=1)[-1] for line in lines)
 
 
-def has_lines(file: Path) -> bool:
-    """Tell whether an effect was written, not only its file made."""
-    return file.exists() and file.stat().st_size > 0
-
-
 # --- two executors -----------------------------------------------------------------------
 
 

@@ -34,7 +34,7 @@ app = new_group(
     observe mode nothing is proposed: what is due waits, and counts as missed.
 
     Example:
-      operator schedules add nightly log_message -p message=hello --cron "0 3 * * *"
+      operator schedules add nightly wait -p seconds=5 --cron "0 3 * * *"
 
     Next: operator schedules list
     """
@@ -102,8 +102,7 @@ async def add(  # noqa: PLR0913 - its options
     """Add a schedule. Its action and arguments are checked now and at each run.
 
     Example:
-      operator schedules add nightly drain_store -p store_id=4 --cron "0 3 * * MON-FRI"
-      operator schedules add note log_message -p message=hi --cron "*/5 * * * *" --missed skip
+      operator schedules add nightly wait -p seconds=5 --cron "0 3 * * *"
 
     Next: operator schedules show nightly
     """

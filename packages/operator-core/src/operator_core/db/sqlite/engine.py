@@ -1,7 +1,8 @@
 """The embedded engine: one SQLite file, one writer thread, group commit.
 
-All work that waits shares one transaction with ``synchronous=FULL``; each piece of it has a
-savepoint of its own, so one that raises takes nobody with it.
+All work that waits shares one transaction with ``synchronous=FULL``. Where a piece of it raises,
+the group is rolled back and run again, each piece with a savepoint of its own, so that the one
+that raises takes nobody with it.
 """
 
 import asyncio
@@ -36,6 +37,7 @@ class _Job:
         self.error: BaseException | None = None
 
     def run(self, tx: Tx) -> None:
+        self.error = None
         try:
             self.result = self.work(tx) if self.work else None
         except Exception as error:  # noqa: BLE001 - handed to the caller, who asked for the work
@@ -130,7 +132,7 @@ class SqliteEngine:
                 break
         return group
 
-    def _serve_group(self, connection: sqlite3.Connection, tx: Tx, group: list[_Job]) -> bool:
+    def _serve_group(self, connection: sqlite3.Connection, tx: SqliteTx, group: list[_Job]) -> bool:
         """Run one group; writes first and together, then reads on what is committed."""
         writes = [job for job in group if job.writes]
         if writes:
@@ -146,11 +148,17 @@ class SqliteEngine:
         if isinstance(job.error, sqlite3.Error):
             job.error = translate(job.error, self._path)
 
-    def _commit(self, connection: sqlite3.Connection, tx: Tx, jobs: list[_Job]) -> None:
+    def _commit(self, connection: sqlite3.Connection, tx: SqliteTx, jobs: list[_Job]) -> None:
         try:
             begin(connection)
-            for job in jobs:
-                self._run_apart(connection, tx, job)
+            tx.begin()
+            if not self._run_together(tx, jobs):
+                roll_back(connection)
+                begin(connection)
+                tx.begin()
+                for job in jobs:
+                    self._run_apart(connection, tx, job)
+            tx.end()
             connection.execute("COMMIT")
         except (sqlite3.Error, LedgerError) as error:
             roll_back(connection)
@@ -158,7 +166,17 @@ class SqliteEngine:
             for job in jobs:
                 job.error = job.error or failure
 
-    def _run_apart(self, connection: sqlite3.Connection, tx: Tx, job: _Job) -> None:
+    def _run_together(self, tx: SqliteTx, jobs: list[_Job]) -> bool:
+        """Run the group without savepoints, as nearly all work succeeds."""
+        for job in jobs:
+            job.run(tx)
+            if job.error is not None:
+                return False
+        return True
+
+    def _run_apart(self, connection: sqlite3.Connection, tx: SqliteTx, job: _Job) -> None:
+        """Run one piece of work again, so that it takes nobody with it if it fails."""
+        mark = tx.mark()
         connection.execute("SAVEPOINT job")
         job.run(tx)
         if isinstance(job.error, sqlite3.Error):
@@ -167,6 +185,7 @@ class SqliteEngine:
             if not connection.in_transaction and isinstance(job.error, LedgerError):
                 raise job.error  # SQLite gave up the whole group, as on a full disk
             connection.execute("ROLLBACK TO job")
+            tx.rewind(mark)
         connection.execute("RELEASE job")
 
     def _post(self, callback: Callable[[], object]) -> None:

@@ -59,6 +59,32 @@ class SqliteTx:
         self._cursor.row_factory = None  # rows become dicts here, which is cheaper
         self._sql = statements(NAME)
         self._columns: dict[str, tuple[str, ...]] = {}
+        self._head: Row | None = None
+        self._audit: list[dict[str, Value]] = []
+
+    # --- the life of a transaction ----------------------------------------------------
+
+    def begin(self) -> None:
+        """Note that a transaction begins: what was remembered may be old by now."""
+        self._head = None
+        self._audit.clear()
+
+    def mark(self) -> tuple[Row | None, int]:
+        """Return a place to which a failed piece of work is taken back."""
+        return self._head, len(self._audit)
+
+    def rewind(self, mark: tuple[Row | None, int]) -> None:
+        """Forget what a failed piece of work wanted to tell the audit."""
+        self._head, kept = mark
+        del self._audit[kept:]
+
+    def end(self) -> None:
+        """Write the audit rows of the whole transaction; the commit comes next."""
+        if self._audit:
+            self._cursor.executemany(self._sql["audit.insert"], self._audit)
+            self._audit.clear()
+
+    # --- statements -------------------------------------------------------------------
 
     def one(self, name: str, /, **params: Value) -> Row | None:
         """Run a named statement and return its first row, if any."""
@@ -67,6 +93,8 @@ class SqliteTx:
 
     def all(self, name: str, /, **params: Value) -> list[Row]:
         """Run a named statement and return all its rows."""
+        if name == "audit.head" and self._head is not None:
+            return [self._head]
         found = self._execute(name, params).fetchall()
         if not found:
             return []
@@ -77,6 +105,10 @@ class SqliteTx:
 
     def run(self, name: str, /, **params: Value) -> int:
         """Run a named statement and return how many rows it changed."""
+        if name == "audit.insert":
+            self._audit.append(params)
+            self._head = {"seq": params["seq"], "hash": params["hash"]}
+            return 1
         return self._execute(name, params).rowcount
 
     def _execute(self, name: str, params: dict[str, Value]) -> sqlite3.Cursor:

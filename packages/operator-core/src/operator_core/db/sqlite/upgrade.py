@@ -89,6 +89,7 @@ def _upgrade(connection: sqlite3.Connection, steps: tuple[Migration, ...], now: 
         tx.one("ledger.insert", ledger_id=uuid.uuid4().hex, now=now)
     if old is not None:
         adopt.bring_back(connection, tx, old, now)
+    tx.end()
 
 
 def _apply(
