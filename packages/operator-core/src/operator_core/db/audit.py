@@ -16,6 +16,9 @@ from operator_core.types import JsonObject
 GENESIS = "0" * 64
 """What stands where a chain has no row before."""
 
+# Made once: `json.dumps` with options makes an encoder for each call.
+_ENCODE = json.JSONEncoder(sort_keys=True, allow_nan=False).encode
+_ENCODE_HASHED = json.JSONEncoder(separators=(",", ":")).encode
 _HASHED = (
     "writer",
     "seq",
@@ -78,14 +81,14 @@ def genesis(heads: str) -> str:
 def text_of(data: JsonObject) -> str:
     """Return the JSON of what an event says; what is no JSON is told in words, never lost."""
     try:
-        return json.dumps(data, sort_keys=True, allow_nan=False)
+        return _ENCODE(data)
     except (TypeError, ValueError, RecursionError):
         return json.dumps(readable(data), sort_keys=True)
 
 
 def row_hash(row: Row) -> str:
     """Return the hash that a row must carry."""
-    text = json.dumps([row[name] for name in _HASHED], separators=(",", ":"))
+    text = _ENCODE_HASHED([row[name] for name in _HASHED])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -7,7 +7,6 @@ and gets an error; the machine's table says which states those are (a test holds
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import NoReturn
 
 from operator_core.clock import to_text
@@ -45,11 +44,11 @@ class Stamp:
 
     actor: str
     now: datetime
+    text: str = field(init=False)
 
-    @cached_property
-    def text(self) -> str:
-        """The moment in the one text form."""
-        return to_text(self.now)
+    def __post_init__(self) -> None:
+        """Write the moment down once: every row of a transaction carries it."""
+        object.__setattr__(self, "text", to_text(self.now))
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from operator_core.monitor.types import (
 )
 from operator_core.types import JsonObject, Severity
 
+_ENCODE = json.JSONEncoder(allow_nan=False, sort_keys=True).encode
 _PROPOSAL_TIMES = (
     "validated_at",
     "cancelled_at",
@@ -62,7 +63,7 @@ def to_json(value: object) -> str:
         RequestError: the value is not JSON (such as NaN or a date).
     """
     try:
-        return json.dumps(value, allow_nan=False, sort_keys=True)
+        return _ENCODE(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise RequestError(f"Only JSON can be stored: {error}.") from error
 
