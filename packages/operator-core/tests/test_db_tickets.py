@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from engine_bench import bench
+from engine_bench import bench, proposal
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.db.ledger import Ledger, open_ledger
 from operator_core.db.tickets import TicketDB
-from operator_core.errors import TransitionError
+from operator_core.errors import ConflictError, TransitionError
 from operator_core.monitor.types import TicketStatus, Violation
 from operator_core.testing.faults import CrashingEngine
 
@@ -112,3 +112,17 @@ async def test_a_view_with_another_clock_wakes_the_same_sleepers(tmp_path: Path)
 def test_each_module_may_be_the_first_that_is_imported(module: str) -> None:
     """Pitfall 53: circular imports that show only in some order."""
     subprocess.run([sys.executable, "-c", f"import operator_core.{module}"], check=True)
+
+
+async def test_nothing_is_proposed_for_a_resolved_ticket(tmp_path: Path) -> None:
+    """Pitfall 44 and peer bug 15: actions of a resolved ticket still ran."""
+    async with bench(tmp_path) as one:
+        tickets = TicketDB(one.ledger)
+        ticket = await tickets.report(Violation(invariant="disk", target="n1", message="full"))
+        ticket_id = int(ticket.id or 0)
+        await tickets.resolve(ticket_id, actor="ann", resolution="gone")
+        with pytest.raises(ConflictError, match="resolved"):
+            await one.db.create_proposal(proposal(ticket_id=ticket_id))
+        with pytest.raises(ConflictError, match="resolved"):
+            await one.db.create_workflow("w", "d", [proposal()], ticket_id)
+        assert await one.db.list_proposals() == []

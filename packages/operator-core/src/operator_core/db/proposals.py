@@ -18,6 +18,7 @@ from operator_core.db import changes, compensations, rows
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.errors import ConflictError, ConstraintError, RequestError, TransitionError
+from operator_core.monitor.types import TicketStatus
 from operator_core.types import JsonObject
 
 _DIRECT: dict[ActionStatus, tuple[ActionEvent, Params]] = {
@@ -71,11 +72,23 @@ def _require_links(tx: Tx, model: ActionProposal) -> None:
         if row_id is None:
             continue
         row = changes.get(tx, kind, row_id)
+        if kind == "ticket":
+            _require_open(row, model)
         if kind == "workflow" and (row["approved_at"] or row["status"] != WorkflowStatus.PENDING):
             raise ConflictError(
                 f"Workflow {row_id} is approved, has started or has ended: it gets no further "
                 "step. Propose another workflow."
             )
+
+
+def _require_open(ticket: Row, model: ActionProposal) -> None:
+    """Nothing is proposed for a problem that is gone: its ticket may resolve at any moment."""
+    waits = model.status in (ActionStatus.PROPOSED, ActionStatus.VALIDATED)
+    if waits and ticket["status"] == TicketStatus.RESOLVED:
+        raise ConflictError(
+            f"Ticket {ticket['id']} is resolved: nothing more is proposed for it. Open a new one "
+            "if the problem is back."
+        )
 
 
 def create_chain(tx: Tx, head: Params, steps: list[ActionProposal], stamp: Stamp) -> Row:
