@@ -1,11 +1,14 @@
 """The documents say what the program does: pictures from the tables, commands that exist."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from operator_core.actions.lifecycle import ACTION_MACHINE, WORKFLOW_MACHINE
+from operator_core.cli.main import app
 from operator_core.monitor.lifecycle import TICKET_MACHINE
 
 ROOT = Path(__file__).parent.parent
@@ -35,3 +38,38 @@ def test_every_decision_gives_its_reason() -> None:
         text = path.read_text(encoding="utf-8")
         assert "**Decision.**" in text, path.name
         assert "**Why.**" in text, path.name
+
+
+def commands_of(text: str) -> list[list[str]]:
+    """Return the `operator` commands of a document's shell blocks, as words."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    calls = [line for line in lines if line.startswith((".venv/bin/operator ", "operator "))]
+    return [shlex.split(call)[1:] for call in calls]
+
+
+README_COMMANDS = commands_of((ROOT / "README.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("words", README_COMMANDS, ids=" ".join)
+def test_every_command_of_the_readme_is_one_with_these_options(words: list[str]) -> None:
+    names = [word for word in words if not word.startswith("-")]
+    options = [word for word in words if word.startswith("--")]
+    told = help_of(names)
+    assert [option for option in options if option not in told] == []
+
+
+def test_the_readme_names_commands() -> None:
+    assert len(README_COMMANDS) >= 5
+
+
+def help_of(names: list[str]) -> str:
+    """Return the help of the command that the words begin with; the rest are its arguments."""
+    told = ""
+    for end in range(1, len(names) + 1):
+        answer = CliRunner().invoke(app, [*names[:end], "--help"], env={"COLUMNS": "200"})
+        if answer.exit_code != 0:
+            break
+        told = answer.output
+    assert told, f"operator {' '.join(names)} is no command"
+    return told
