@@ -16,7 +16,7 @@ from operator_core.actions.types import (
     WorkflowProposal,
     WorkflowStatus,
 )
-from operator_core.db.actions import CheckedCall
+from operator_core.db.checked import CheckedCall
 from operator_core.errors import ConflictError, NotFoundError, RequestError, TransitionError
 from operator_core.monitor.types import Violation
 

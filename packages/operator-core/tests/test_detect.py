@@ -146,9 +146,9 @@ def test_a_rule_without_needs_opens_by_a_partial_look_and_clears_only_by_a_whole
     partial = Observation(parts={"stores": part({"down": ["tikv-1"]}), "x": part(complete=False)})
     assert "store_down:tikv-1" in keys(watch.look(0, partial).present)
     half = Observation(parts={"stores": part({"down": []}), "x": part(complete=False)})
-    assert watch.look(10, half).cleared == NOTHING
-    assert watch.look(20, Observation()).cleared == NOTHING
-    assert watch.look(30, HEALTHY).cleared == {"store_down:tikv-1"}
+    assert watch.look(2, half).cleared == NOTHING
+    assert watch.look(3, Observation()).cleared == NOTHING
+    assert watch.look(4, HEALTHY).cleared == {"store_down:tikv-1"}
 
 
 # --- open tickets without a memory ----------------------------------------------------

@@ -21,7 +21,12 @@ from operator_core.actions.types import (
     WorkflowProposal,
     WorkflowStatus,
 )
-from operator_core.errors import ApprovalRequiredError, ObserveOnlyError, ValidationError
+from operator_core.errors import (
+    ApprovalRequiredError,
+    ObserveOnlyError,
+    UnknownActionError,
+    ValidationError,
+)
 
 if TYPE_CHECKING:
     from operator_core.actions.audit import ActionAuditor
@@ -29,8 +34,11 @@ if TYPE_CHECKING:
     from operator_core.actions.registry import ActionRegistry
     from operator_core.actions.safety import SafetyController
     from operator_core.actions.validation import validate_action_params
+    from operator_core.agent.diagnosis import ActionRecommendation, WorkflowRecommendation
 
 _LAZY = {
+    "ActionRecommendation": "operator_core.agent.diagnosis",
+    "WorkflowRecommendation": "operator_core.agent.diagnosis",
     "ActionAuditor": "operator_core.actions.audit",
     "ActionExecutor": "operator_core.actions.executor",
     "ActionRegistry": "operator_core.actions.registry",
@@ -43,6 +51,7 @@ __all__ = [
     "ActionDefinition",
     "ActionExecutor",
     "ActionProposal",
+    "ActionRecommendation",
     "ActionRecord",
     "ActionRegistry",
     "ActionStatus",
@@ -55,8 +64,10 @@ __all__ = [
     "RetryConfig",
     "SafetyController",
     "SafetyMode",
+    "UnknownActionError",
     "ValidationError",
     "WorkflowProposal",
+    "WorkflowRecommendation",
     "WorkflowStatus",
     "validate_action_params",
 ]

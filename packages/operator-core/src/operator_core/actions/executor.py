@@ -22,8 +22,9 @@ from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.config import DEFAULT_LEASE_SECONDS
 from operator_core.config import approval_mode as approval_mode_of_environment
-from operator_core.db.actions import ActionDB, CheckedCall
+from operator_core.db.actions import ActionDB
 from operator_core.db.attempts import ClaimTerms
+from operator_core.db.checked import CheckedCall
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.ledger import Ledger, LedgerAddress
 from operator_core.errors import ConflictError, NotFoundError

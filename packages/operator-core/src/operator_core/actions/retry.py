@@ -9,7 +9,7 @@ from operator_core.clock import local_now
 from operator_core.errors import ConfigurationError
 
 
-@dataclass(frozen=True)
+@dataclass
 class RetryConfig:
     """Backoff between tries, and the ceiling over every proposal's own number of tries.
 

@@ -4,7 +4,7 @@ import math
 import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -27,6 +27,19 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 
 SafetyMode = RunMode
 """The seeds' word for the run mode."""
+
+
+class Positional(BaseModel):
+    """A model that also takes its fields by position, in the order in which they stand."""
+
+    if not TYPE_CHECKING:  # checkers see the signature that pydantic makes of the fields
+
+        def __init__(self: "Positional", *values: object, **named: object) -> None:
+            """Take fields by position or by name."""
+            names = list(type(self).model_fields)
+            if len(values) > len(names):
+                raise TypeError(f"{type(self).__name__} takes at most {len(names)} values")
+            super().__init__(**dict(zip(names, values, strict=False)), **named)
 
 
 class ActionStatus(StrEnum):
@@ -71,7 +84,7 @@ class Outcome(StrEnum):
 ParamType = Literal["int", "float", "str", "bool", "list", "object"]
 
 
-class ParamDef(BaseModel):
+class ParamDef(Positional):
     """One parameter of an action: its type and the values it allows."""
 
     model_config = ConfigDict(frozen=True)
@@ -95,7 +108,7 @@ class ParamDef(BaseModel):
         return self
 
 
-class ActionDefinition(BaseModel):
+class ActionDefinition(Positional):
     """What a subject or tool can do: name, parameters and what the engine must know of it."""
 
     model_config = ConfigDict(frozen=True)
@@ -120,7 +133,7 @@ class ActionDefinition(BaseModel):
     version: int = 1
 
 
-class ActionRequest(BaseModel):
+class ActionRequest(Positional):
     """An action by its name, with its arguments."""
 
     action_name: Name
@@ -183,11 +196,12 @@ class ActionProposal(BaseModel):
     fence: int = Field(default=0, description="Fencing number: grows with each claim")
     effect: int = Field(default=1, description="Number of the effect in the idempotency key")
     in_doubt: bool = Field(default=False, description="Sent, and nobody knows if it happened")
+    held: bool = Field(default=False, description="Restored: waits for a person's approval anew")
 
     @property
     def is_approved(self) -> bool:
         """Whether the proposal itself carries an approval that still stands."""
-        return self.approved_at is not None and self.rejected_at is None
+        return self.approved_at is not None and self.rejected_at is None and not self.held
 
 
 class WorkflowProposal(BaseModel):
@@ -257,7 +271,7 @@ class ActionRecord(BaseModel):
     fence: int | None = Field(default=None, description="Fencing number of the attempt")
 
 
-class AuditEvent(BaseModel):
+class AuditEvent(Positional):
     """One line of the audit: what happened, to what, by whom, when."""
 
     model_config = ConfigDict(frozen=True)

@@ -67,6 +67,7 @@ def refusal(
     return (
         _switch(facts)
         or _workflow(proposal, facts)
+        or _hold(proposal)
         or _approval(proposal, facts, require_approval=require_approval)
         or _readiness(proposal, facts)
     )
@@ -106,6 +107,17 @@ def _compensation(proposal: ActionProposal, facts: GateFacts) -> OperatorError |
         f"Proposal {proposal.id} undoes proposal {proposal.compensates_proposal_id} of workflow "
         f"{proposal.workflow_id}: only a completed step of a failed or cancelled workflow is "
         "undone."
+    )
+
+
+def _hold(proposal: ActionProposal) -> OperatorError | None:
+    """What a backup knew of may have been done since then, so no policy lets it run."""
+    if not proposal.held:
+        return None
+    return ApprovalRequiredError(
+        f"Proposal {proposal.id} is held: the ledger was restored from a backup, and it may have "
+        "been done since then. Look at the cluster, then run `operator actions approve "
+        f"{proposal.id}`, or approve its workflow."
     )
 
 

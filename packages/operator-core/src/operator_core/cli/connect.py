@@ -31,6 +31,7 @@ from operator_core.cli.text import given, one_line
 from operator_core.cli.values import parsed
 from operator_core.cli.views import parameters_text
 from operator_core.db.control import ControlDB
+from operator_core.errors import SubjectUnreachableError
 from operator_core.plugin import SubjectPlugin
 from operator_core.runtime import plugins
 from operator_core.types import JsonObject
@@ -186,6 +187,12 @@ async def _connect(
         observation = await look(subject) if check else None
     finally:
         await subject.close()
+    if observation is not None and not any(part.complete for part in observation.parts.values()):
+        faults = "; ".join(str(part.error) for part in observation.parts.values())
+        raise SubjectUnreachableError(
+            f"Nothing of {called} could be read, so it is not remembered ({one_line(faults)}). "
+            "Check the address, or use --no-check."
+        )
     async with ControlDB(session.db_path) as db:
         await db.connect_subject(called, plugin.name, settings, actor=session.person)
     data = {**record, "observation": brief(observation), "actions": definitions}

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str, Offer]] = {
     "schedules": ("schedules", "app", Offer("Actions proposed again and again.", _DECIDE)),
     "mode": ("control", "mode_app", Offer("Show or set whether Operator may act.", _STOP)),
     "kill": ("control", "kill_app", Offer("Stop everything at once.", _STOP)),
+    "ledger": ("ledger", "app", Offer("Check, back up and prune the ledger.", _STOP)),
     "doctor": ("doctor", "app", Offer("Check ledger, audit, clusters and leftovers.", _STOP)),
 }
 """Each command: its module, the app (or function) in it, and what the help says."""

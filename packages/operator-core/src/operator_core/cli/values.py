@@ -39,7 +39,7 @@ def not_before(later: str | None, at: str | None, now: datetime) -> datetime | N
     """
     if later is not None and at is not None:
         raise RequestError("Give --in or --at, not both.")
-    due = None if later is None else now + _duration(later)
+    due = None if later is None else now + min(duration(later, "--in"), 2 * _LONGEST)
     if at is not None:
         due = _moment(at)
     if due is not None and not now <= due <= now + _LONGEST:
@@ -47,11 +47,16 @@ def not_before(later: str | None, at: str | None, now: datetime) -> datetime | N
     return due
 
 
-def _duration(text: str) -> timedelta:
+def duration(text: str, option: str) -> timedelta:
+    """Return a length of time, such as ``5m`` or ``90d``, that an option was given.
+
+    Raises:
+        RequestError: it cannot be read.
+    """
     match = _DURATION.fullmatch(text.strip())
     if match is None:
-        raise RequestError(f"--in {text!r} must be a number with s, m, h or d, such as 5m.")
-    return min(timedelta(seconds=int(match[1]) * _UNIT_SECONDS[match[2]]), 2 * _LONGEST)
+        raise RequestError(f"{option} {text!r} must be a number with s, m, h or d, such as 5m.")
+    return timedelta(seconds=int(match[1]) * _UNIT_SECONDS[match[2]])
 
 
 def _moment(text: str) -> datetime:

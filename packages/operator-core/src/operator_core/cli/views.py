@@ -51,6 +51,8 @@ def proposal_state(proposal: ActionProposal) -> Text:
     if proposal.in_doubt:
         return word(f"unknown whether it happened ({state})")
     waits = proposal.status in (ActionStatus.PROPOSED, ActionStatus.VALIDATED)
+    if waits and proposal.held:
+        return word(f"{state} (held: approve it anew)")
     if waits and proposal.is_approved:
         return word(f"{state} (approved)")
     # A step goes by the approval of its workflow.

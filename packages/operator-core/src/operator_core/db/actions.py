@@ -1,7 +1,6 @@
 """`ActionDB`: proposals, workflows and records in the ledger."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from operator_core.actions.types import (
@@ -14,6 +13,7 @@ from operator_core.actions.types import (
 )
 from operator_core.clock import to_text
 from operator_core.db import changes, proposals, rows, safety
+from operator_core.db.checked import CheckedCall
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import ALL_ROWS, SYSTEM_ACTOR, Store
 from operator_core.errors import NotFoundError
@@ -23,16 +23,12 @@ DEFAULT_PERSON = "user"
 """Who approves where nobody says who."""
 
 
-@dataclass(frozen=True)
-class CheckedCall:
-    """A proposal's call as the registry knows it: canonical parameters, and if it runs alone."""
-
-    parameters: JsonObject
-    disruptive: bool
-
-
 class ActionDB(Store):
     """Proposals, workflows and records; each method is one durable transaction."""
+
+    _row_to_proposal = staticmethod(rows.proposal)
+    _row_to_record = staticmethod(rows.record)
+    _row_to_workflow = staticmethod(rows.workflow)
 
     # --- proposals --------------------------------------------------------------------
 
@@ -83,8 +79,9 @@ class ActionDB(Store):
             NotFoundError: there is no such proposal.
             TransitionError: the life cycle has no such transition.
         """
+        wanted = rows.known(ActionStatus, status)
         stamp = self._stamp(SYSTEM_ACTOR)
-        await self._write(lambda tx: proposals.set_status(tx, proposal_id, status, stamp))
+        await self._write(lambda tx: proposals.set_status(tx, proposal_id, wanted, stamp))
 
     async def validate_proposal(
         self,
@@ -299,8 +296,9 @@ class ActionDB(Store):
             NotFoundError: there is no such workflow.
             TransitionError: the life cycle has no such transition.
         """
+        wanted = rows.known(WorkflowStatus, status)
         stamp = self._stamp(SYSTEM_ACTOR)
-        await self._write(lambda tx: proposals.set_workflow_status(tx, workflow_id, status, stamp))
+        await self._write(lambda tx: proposals.set_workflow_status(tx, workflow_id, wanted, stamp))
 
     async def approve_workflow(
         self, workflow_id: int, approved_by: str = DEFAULT_PERSON

@@ -16,6 +16,9 @@ from operator_core.types import JsonObject
 GENESIS = "0" * 64
 """What stands where a chain has no row before."""
 
+PRUNED = "audit_pruned"
+"""The event that tells which rows were taken away on purpose."""
+
 # Made once: `json.dumps` with options makes an encoder for each call.
 _ENCODE = json.JSONEncoder(sort_keys=True, allow_nan=False).encode
 _ENCODE_HASHED = json.JSONEncoder(separators=(",", ":")).encode
@@ -108,16 +111,43 @@ def first_broken(rows: list[Row], heads: dict[str, str]) -> Row | None:
     return None
 
 
+def anchors(tx: Tx) -> dict[str, Row]:
+    """Return the last row, as seq and hash, that was pruned of each chain.
+
+    They are told by the audit itself, so its chains cover them: rows that are gone without
+    such an event are missed.
+    """
+    found: dict[str, Row] = {}
+    for row in tx.all("audit.of_type", event_type=PRUNED):
+        for writer, last in json.loads(row["event_data"])["anchors"].items():
+            if writer not in found or last["seq"] > found[writer]["seq"]:
+                found[writer] = last
+    return found
+
+
 def starts(tx: Tx) -> dict[str, str]:
-    """Return what stands before the first row of each chain that began beside others."""
-    return {row["writer"]: genesis(row["heads"]) for row in tx.all("audit.chains")}
+    """Return what stands before the first row of each chain that does not begin with nothing."""
+    begun = {row["writer"]: genesis(row["heads"]) for row in tx.all("audit.chains")}
+    return begun | {writer: last["hash"] for writer, last in anchors(tx).items()}
 
 
 def first_cut_off(tx: Tx) -> Row | None:
     """Return the first head that a later chain names and that is not in the audit any more."""
+    pruned = anchors(tx)
+    for writer, last in pruned.items():
+        if tx.one("audit.at", writer=writer, seq=last["seq"] + 1) is None:
+            return {"writer": writer, "seq": last["seq"] + 1, "missing": True}
     for chain in tx.all("audit.chains"):
         for writer, head in json.loads(chain["heads"]).items():
-            row = tx.one("audit.at", writer=writer, seq=head["seq"])
-            if row is None or row["hash"] != head["hash"]:
+            if not _is_there(tx, writer, head, pruned.get(writer)):
                 return {"writer": writer, **head, "missing": True}
     return None
+
+
+def _is_there(tx: Tx, writer: str, head: Row, pruned: Row | None) -> bool:
+    if pruned is not None and head["seq"] < pruned["seq"]:
+        return True
+    if pruned is not None and head["seq"] == pruned["seq"]:
+        return bool(head["hash"] == pruned["hash"])
+    row = tx.one("audit.at", writer=writer, seq=head["seq"])
+    return row is not None and row["hash"] == head["hash"]

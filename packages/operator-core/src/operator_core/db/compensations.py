@@ -21,11 +21,12 @@ _LOST = (ActionStatus.FAILED, ActionStatus.CANCELLED)
 
 @dataclass(frozen=True)
 class _Approval:
-    """An approval that a compensation goes by."""
+    """An approval that a compensation goes by; held: it needs one of its own in any case."""
 
     by: str | None = None
     at: datetime | None = None
     of: str | None = None
+    held: bool = False
 
 
 def begin(tx: Tx, workflow_id: int, stamp: Stamp) -> None:
@@ -69,6 +70,8 @@ def settle(tx: Tx, ended: Row, stamp: Stamp) -> None:
 
 def _approval_of(step: ActionProposal, workflow: WorkflowProposal) -> _Approval:
     """Return the approval of a step: it covers what undoes the step too."""
+    if step.held:
+        return _Approval(held=True)
     if step.is_approved:
         return _Approval(step.approved_by, step.approved_at, f"action {step.id}")
     if workflow.approved_at is not None and approval.covers(workflow.approved_steps, step):
@@ -90,4 +93,6 @@ def _insert(tx: Tx, undo: ActionProposal, given: _Approval, stamp: Stamp) -> int
         "covered_by_approval_of": given.of,
     }
     changes.tell(tx, "proposal", row, Change("", "compensation_proposed", data), stamp)
+    if given.held:
+        changes.apply(tx, row["id"], Change("proposal.hold", "proposal_held"), stamp)
     return int(row["id"])

@@ -73,7 +73,13 @@ class ControlDB(Store):
 
     async def first_broken_audit_row(self) -> JsonObject | None:
         """Return the first row of the audit that was tampered with, or None."""
-        heads = await self._read(audit.starts)
+        while True:
+            starts = await self._read(audit.starts)
+            broken = await self._first_broken(dict(starts))
+            if broken is None or starts == await self._read(audit.starts):
+                return broken  # else it was pruned meanwhile
+
+    async def _first_broken(self, heads: dict[str, str]) -> JsonObject | None:
         writer, seq = "", 0
         while page := await self._read(partial(_audit_page, writer, seq)):
             broken = audit.first_broken(page, heads)

@@ -12,7 +12,7 @@ from operator_core.clock import SYSTEM_CLOCK, Clock, to_text
 from operator_core.db.address import LedgerAddress, is_postgres
 from operator_core.db.engine import Engine, Tx
 from operator_core.db.sqlite.engine import SqliteEngine
-from operator_core.errors import LedgerCorruptError, LedgerUnavailableError
+from operator_core.errors import ConfigurationError, LedgerCorruptError, LedgerUnavailableError
 
 __all__ = ["Ledger", "LedgerAddress", "LedgerUse", "open_ledger"]
 
@@ -146,6 +146,8 @@ class LedgerUse:
 
 
 def _canonical(where: LedgerAddress) -> LedgerAddress:
+    if str(where) == ":memory:":
+        raise ConfigurationError("A ledger must last: name a file, not :memory:.")
     return where if is_postgres(where) else Path(where).expanduser().resolve()
 
 

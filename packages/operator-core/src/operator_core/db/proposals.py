@@ -282,7 +282,9 @@ def approve_workflow(tx: Tx, workflow_id: int, stamp: Stamp) -> Row:
     data = {"approved_by": stamp.actor, "steps": [row["id"] for row in found], "calls": steps}
     params = {"approved_by": stamp.actor, "approved_steps": rows.to_json(steps)}
     change = Change("workflow.approve", "workflow_approved", data, params)
-    return changes.apply(tx, workflow_id, change, stamp)
+    row = changes.apply(tx, workflow_id, change, stamp)
+    tx.run("proposal.let_go_of_workflow", workflow_id=workflow_id, now=stamp.text)
+    return row
 
 
 def cancel_workflow(

@@ -6,6 +6,7 @@ again.
 
 import json
 from datetime import datetime
+from typing import TypeVar
 
 from operator_core.actions.types import (
     ActionProposal,
@@ -34,6 +35,8 @@ from operator_core.monitor.types import (
 )
 from operator_core.types import JsonObject, Severity
 
+Word = TypeVar("Word", ActionStatus, WorkflowStatus)
+
 _ENCODE = json.JSONEncoder(allow_nan=False, sort_keys=True).encode
 _PROPOSAL_TIMES = (
     "validated_at",
@@ -44,6 +47,19 @@ _PROPOSAL_TIMES = (
     "schedule_due_at",
     "next_retry_at",
 )
+
+
+def known(words: type[Word], value: str) -> Word:
+    """Return the state that a text names.
+
+    Raises:
+        RequestError: it names none.
+    """
+    try:
+        return words(value)
+    except ValueError:
+        names = ", ".join(word.value for word in words)
+        raise RequestError(f"{value!r} is no state. Known: {names}.") from None
 
 
 def time_or_none(text: str | None) -> datetime | None:
@@ -81,6 +97,7 @@ def proposal(row: Row) -> ActionProposal:
         "proposed_at": from_text(row["proposed_at"]),
         "disruptive": bool(row["disruptive"]),
         "in_doubt": bool(row["in_doubt"]),
+        "held": bool(row["held"]),
     }
     return ActionProposal.model_construct(**fields)
 

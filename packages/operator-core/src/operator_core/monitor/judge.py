@@ -22,7 +22,7 @@ INVARIANT_FAILED = "invariant_failed"
 OBSERVE_PART = "observe"
 """The one part of an observation that failed as a whole."""
 
-SOURCE_GRACE_SECONDS = 15.0
+SOURCE_GRACE_SECONDS = 5.0
 """How long a source must stay unreadable before that is a problem of its own."""
 
 

@@ -149,12 +149,24 @@ async def _monitor(ledger: Ledger, one: Wired, options: RunOptions, stop: asynci
     while not stop.is_set():
         async with _enduring("monitor", one.subject.name, stop):
             if await watch.is_mine():
-                look = await one.monitor.step()
-                for ticket in look.resolved:
-                    _tell(options, f"ticket {ticket.id} resolved: {ticket.resolution}")
+                await _look(one, options, stop)
         await _wait(stop, options.interval_seconds)
     async with _enduring("monitor", one.subject.name, stop):
         await watch.end()
+
+
+async def _look(one: Wired, options: RunOptions, stop: asyncio.Event) -> None:
+    """Look once; a request to stop ends even a look at a cluster that does not answer."""
+    step = asyncio.create_task(one.monitor.step())
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({step, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not step.done():
+        step.cancel()
+        await asyncio.wait({step})
+        return
+    for ticket in step.result().resolved:
+        _tell(options, f"ticket {ticket.id} resolved: {ticket.resolution}")
 
 
 async def _agent(ledger: Ledger, one: Wired, stop: asyncio.Event) -> None:

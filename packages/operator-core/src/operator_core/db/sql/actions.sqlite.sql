@@ -70,6 +70,7 @@ CREATE TABLE IF NOT EXISTS action_proposals (
     effect INTEGER NOT NULL DEFAULT 1,
     in_doubt INTEGER NOT NULL DEFAULT 0 CHECK (in_doubt IN (0, 1)),
     cancel_requested_at TEXT,
+    held INTEGER NOT NULL DEFAULT 0 CHECK (held IN (0, 1)),
     created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00'),
     updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00'),
     FOREIGN KEY (ticket_id) REFERENCES tickets(id),
@@ -176,7 +177,8 @@ CREATE TABLE IF NOT EXISTS safety (
 CREATE TABLE IF NOT EXISTS ledger (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     ledger_id TEXT NOT NULL,
-    created_at TEXT NOT NULL
+    created_at TEXT NOT NULL,
+    backup_at TEXT
 );
 
 -- Each row's hash covers the one before it in its writer's chain.

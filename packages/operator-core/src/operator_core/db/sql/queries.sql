@@ -39,8 +39,8 @@ SELECT * FROM action_proposals WHERE workflow_id = :workflow_id ORDER BY executi
 UPDATE action_proposals
 SET status = 'validated', validated_at = :now, updated_at = :now,
     parameters = COALESCE(:parameters, parameters), disruptive = COALESCE(:disruptive, disruptive),
-    approved_at = COALESCE(approved_at, :approved_at),
-    approved_by = COALESCE(approved_by, :approved_by)
+    approved_at = COALESCE(approved_at, CASE held WHEN 0 THEN :approved_at END),
+    approved_by = COALESCE(approved_by, CASE held WHEN 0 THEN :approved_by END)
 WHERE id = :id AND status IN ('proposed')
 RETURNING *
 
@@ -136,10 +136,26 @@ ORDER BY lease_expires_at, id
 
 -- name: proposal.approve
 UPDATE action_proposals
-SET approved_at = :now, approved_by = :approved_by, updated_at = :now
+SET approved_at = :now, approved_by = :approved_by, held = 0, updated_at = :now
 WHERE id = :id AND status IN ('proposed', 'validated')
-  AND approved_at IS NULL AND rejected_at IS NULL
+  AND (approved_at IS NULL OR held = 1) AND rejected_at IS NULL
 RETURNING *
+
+-- name: proposal.hold
+UPDATE action_proposals SET held = 1, approved_at = NULL, approved_by = NULL, updated_at = :now
+WHERE id = :id AND status IN ('proposed', 'validated')
+RETURNING *
+
+-- What may still become runnable, or be undone, without a new decision. Its approval stays as
+-- history where it has been used, and counts no more.
+-- name: proposal.hold_begun
+UPDATE action_proposals SET held = 1, updated_at = :now
+WHERE held = 0 AND (status IN ('executing', 'failed') OR workflow_id IN (
+    SELECT id FROM workflows WHERE status IN ('pending', 'in_progress') OR compensation_due = 1))
+
+-- name: proposal.let_go_of_workflow
+UPDATE action_proposals SET held = 0, updated_at = :now
+WHERE workflow_id = :workflow_id AND held = 1
 
 -- name: proposal.reject
 UPDATE action_proposals
@@ -177,7 +193,7 @@ WHERE id = :id AND status = 'failed'
 
 -- name: proposal.ready
 SELECT p.* FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
-WHERE p.status = 'validated' AND COALESCE(p.scheduled_at, '') <= :now
+WHERE p.status = 'validated' AND COALESCE(p.scheduled_at, '') <= :now AND p.held = 0
   AND (:subject IS NULL OR p.subject IS NULL OR p.subject = :subject)
   AND (p.approved_at IS NOT NULL
        OR (w.approved_at IS NOT NULL AND w.status IN ('pending', 'in_progress')
@@ -190,7 +206,7 @@ ORDER BY COALESCE(p.scheduled_at, ''), p.id LIMIT :limit
 
 -- name: proposal.ready_scheduled
 SELECT p.* FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
-WHERE p.status = 'validated'
+WHERE p.status = 'validated' AND p.held = 0
   AND COALESCE(p.scheduled_at, '') > '' AND COALESCE(p.scheduled_at, '') <= :now
   AND (p.approved_at IS NOT NULL
        OR (w.approved_at IS NOT NULL AND w.status IN ('pending', 'in_progress')
@@ -304,6 +320,12 @@ SET approved_at = :now, approved_by = :approved_by, approved_steps = :approved_s
 WHERE id = :id AND status IN ('pending', 'in_progress') AND approved_at IS NULL
 RETURNING *
 
+-- name: workflow.void_approval
+UPDATE workflows
+SET approved_at = NULL, approved_by = NULL, approved_steps = NULL, updated_at = :now
+WHERE id = :id AND status IN ('pending', 'in_progress') AND approved_at IS NOT NULL
+RETURNING *
+
 -- name: workflow.pause
 UPDATE workflows SET paused_at = :now, paused_by = :paused_by, updated_at = :now
 WHERE id = :id AND status IN ('pending', 'in_progress') AND paused_at IS NULL
@@ -341,6 +363,9 @@ SELECT * FROM schedules WHERE name = :name
 
 -- name: schedule.list
 SELECT * FROM schedules WHERE id > :after_id ORDER BY id LIMIT :limit
+
+-- name: schedule.enabled
+SELECT * FROM schedules WHERE enabled = 1 ORDER BY id
 
 -- name: schedule.due
 SELECT * FROM schedules
@@ -399,6 +424,12 @@ RETURNING *
 -- name: ledger.get
 SELECT * FROM ledger WHERE id = 1
 
+-- name: ledger.restore
+UPDATE ledger SET ledger_id = :ledger_id, backup_at = NULL WHERE id = 1
+
+-- name: ledger.version
+SELECT MAX(version) AS version FROM schema_migrations
+
 -- name: ledger.insert
 INSERT INTO ledger (id, ledger_id, created_at) VALUES (1, :ledger_id, :now) RETURNING *
 
@@ -436,6 +467,18 @@ WHERE (:proposal_id IS NULL OR proposal_id = :proposal_id)
   AND (:event_type IS NULL OR event_type = :event_type)
   AND id > :after_id
 ORDER BY id LIMIT :limit
+
+-- name: audit.of_type
+SELECT * FROM audit_log WHERE event_type = :event_type ORDER BY id
+
+-- The last row of a chain always stays: the next one follows from it.
+-- name: audit.prunable
+SELECT writer, MIN(seq) AS first,
+    COALESCE(MIN(CASE WHEN timestamp >= :before THEN seq END), MAX(seq)) - 1 AS last
+FROM audit_log GROUP BY writer ORDER BY writer
+
+-- name: audit.prune
+DELETE FROM audit_log WHERE writer = :writer AND seq <= :seq
 
 -- name: audit.chain
 SELECT * FROM audit_log WHERE (writer, seq) > (:writer, :seq) ORDER BY writer, seq LIMIT :limit
@@ -572,6 +615,12 @@ ON CONFLICT (subject, violation_key) DO UPDATE SET
     violation = excluded.violation, first_seen_at = excluded.first_seen_at,
     last_seen_at = excluded.last_seen_at, clear_since = excluded.clear_since
 
+-- name: sighting.prunable
+SELECT COUNT(*) AS count FROM sightings WHERE last_seen_at < :before
+
+-- name: sighting.prune
+DELETE FROM sightings WHERE last_seen_at < :before
+
 -- name: sighting.delete
 DELETE FROM sightings WHERE subject = :subject AND violation_key = :violation_key
 
@@ -585,6 +634,23 @@ SELECT * FROM observations WHERE id = :id
 
 -- name: observation.latest
 SELECT * FROM observations WHERE subject = :subject ORDER BY id DESC LIMIT 1
+
+-- name: observation.prunable
+SELECT COUNT(*) AS count FROM observations AS o
+WHERE observed_at < :before AND ticket_id IS NULL
+  AND id NOT IN (SELECT observation_id FROM diagnoses WHERE observation_id IS NOT NULL)
+  AND id < (SELECT MAX(id) FROM observations AS later
+            WHERE COALESCE(later.subject, '') = COALESCE(o.subject, ''))
+
+-- The latest of each cluster stays.
+-- name: observation.prune
+DELETE FROM observations WHERE id IN (
+    SELECT id FROM observations AS o
+    WHERE observed_at < :before AND ticket_id IS NULL
+      AND id NOT IN (SELECT observation_id FROM diagnoses WHERE observation_id IS NOT NULL)
+      AND id < (SELECT MAX(id) FROM observations AS later
+                WHERE COALESCE(later.subject, '') = COALESCE(o.subject, ''))
+    ORDER BY id LIMIT :limit)
 
 -- name: observation.trim
 DELETE FROM observations

@@ -5,12 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from operator_core.db.sqlite.backup import begin_anew
 from operator_core.db.sqlite.tx import patiently, translate
 from operator_core.db.sqlite.upgrade import require_ledger, upgrade
-from operator_core.errors import LedgerUnavailableError
+from operator_core.errors import LedgerCorruptError, LedgerUnavailableError
 
 _BUSY_HANDLER_SECONDS = 0.5
 _STATEMENTS_CACHED = 256
+_NO_LOG = b"\x01\x01"
+"""What the header of a file says (read and write version) that has no write-ahead log."""
+_MAGIC, _HEADER_BYTES, _SMALLEST_PAGE_BYTES = b"SQLite format 3\0", 100, 512
 
 
 def _row(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> Mapping[str, Any]:
@@ -27,6 +31,7 @@ def connect(path: Path, now: str) -> sqlite3.Connection:
     Raises:
         LedgerError: the file cannot be used; the message says what to do.
     """
+    _require_whole_pages(path)
     connection = _open(path)
     try:
         connection.row_factory = _row
@@ -34,6 +39,7 @@ def connect(path: Path, now: str) -> sqlite3.Connection:
         patiently(lambda: _pragma(connection, "journal_mode=WAL"))
         patiently(lambda: _pragma(connection, "synchronous=FULL"))
         upgrade(connection, now)
+        begin_anew(connection, now)
         _pragma(connection, "foreign_keys=ON")
     except sqlite3.Error as error:
         connection.close()
@@ -44,8 +50,48 @@ def connect(path: Path, now: str) -> sqlite3.Connection:
     return connection
 
 
+def _require_whole_pages(path: Path) -> None:
+    """Refuse a file whose tail was cut off: SQLite would fill the last page with zeros.
+
+    Raises:
+        LedgerCorruptError: the file does not end where a page ends.
+    """
+    if not path.is_file() or path.stat().st_size < _HEADER_BYTES:
+        return
+    with path.open("rb") as file:
+        header = file.read(_HEADER_BYTES)
+    page_bytes = int.from_bytes(header[16:18], "big")
+    if not header.startswith(_MAGIC) or page_bytes < _SMALLEST_PAGE_BYTES:
+        return  # no SQLite file, or one with pages of 64 KiB, which is written as 1
+    if path.stat().st_size % page_bytes:
+        raise LedgerCorruptError(
+            f"The ledger {path} is damaged: its end is cut off. Restore a backup; it was not "
+            "changed."
+        )
+
+
+def _require_own_log(path: Path) -> None:
+    """A restored backup has no log yet: one beside it is another ledger's, and would destroy it.
+
+    Raises:
+        LedgerCorruptError: there is one; nothing was changed.
+    """
+    log = Path(f"{path}-wal")
+    if not log.exists() or not log.stat().st_size:
+        return
+    with path.open("rb") as file:  # after the look for the log, which is made after this mark
+        versions = file.read(20)[18:]
+    if versions == _NO_LOG:
+        raise LedgerCorruptError(
+            f"{log} belongs to another ledger than {path}, as after restoring a backup. Move "
+            f"{log} and {path}-shm away; nothing was changed."
+        )
+
+
 def _open(path: Path) -> sqlite3.Connection:
     try:
+        if path.is_file():
+            _require_own_log(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         return sqlite3.connect(
             path,

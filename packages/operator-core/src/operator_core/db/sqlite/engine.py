@@ -49,7 +49,7 @@ class SqliteEngine:
 
     def __init__(self, path: Path) -> None:
         """Take the path; `open` opens it."""
-        self._path = path
+        self.path = path
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread: threading.Thread | None = None
@@ -104,7 +104,7 @@ class SqliteEngine:
 
     async def _submit(self, job: _Job) -> object:
         if self._thread is None:
-            raise LedgerUnavailableError(f"The ledger {self._path} is closed.")
+            raise LedgerUnavailableError(f"The ledger {self.path} is closed.")
         self._jobs.put(job)
         result: object = await job.future
         return result
@@ -113,7 +113,7 @@ class SqliteEngine:
 
     def _serve(self, ready: "asyncio.Future[None]", now: str) -> None:
         try:
-            connection = connect(self._path, now)
+            connection = connect(self.path, now)
         except Exception as error:  # noqa: BLE001 - handed to whoever waits in `open`
             self._post(partial(_settle, ready, None, error))
             return
@@ -146,7 +146,7 @@ class SqliteEngine:
     def _read(self, job: _Job, tx: Tx) -> None:
         job.run(tx)
         if isinstance(job.error, sqlite3.Error):
-            job.error = translate(job.error, self._path)
+            job.error = translate(job.error, self.path)
 
     def _commit(self, connection: sqlite3.Connection, tx: SqliteTx, jobs: list[_Job]) -> None:
         try:
@@ -162,7 +162,7 @@ class SqliteEngine:
             connection.execute("COMMIT")
         except (sqlite3.Error, LedgerError) as error:
             roll_back(connection)
-            failure = translate(error, self._path) if isinstance(error, sqlite3.Error) else error
+            failure = translate(error, self.path) if isinstance(error, sqlite3.Error) else error
             for job in jobs:
                 job.error = job.error or failure
 
@@ -180,7 +180,7 @@ class SqliteEngine:
         connection.execute("SAVEPOINT job")
         job.run(tx)
         if isinstance(job.error, sqlite3.Error):
-            job.error = translate(job.error, self._path)
+            job.error = translate(job.error, self.path)
         if job.error is not None:
             if not connection.in_transaction and isinstance(job.error, LedgerError):
                 raise job.error  # SQLite gave up the whole group, as on a full disk

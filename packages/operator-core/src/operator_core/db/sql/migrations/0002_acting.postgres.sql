@@ -71,6 +71,7 @@ CREATE TABLE action_proposals (
     effect BIGINT NOT NULL DEFAULT 1,
     in_doubt BIGINT NOT NULL DEFAULT 0 CHECK (in_doubt IN (0, 1)),
     cancel_requested_at TEXT COLLATE "C",
+    held BIGINT NOT NULL DEFAULT 0 CHECK (held IN (0, 1)),
     created_at TEXT COLLATE "C" NOT NULL DEFAULT ledger_now(),
     updated_at TEXT COLLATE "C" NOT NULL DEFAULT ledger_now(),
     FOREIGN KEY (ticket_id) REFERENCES tickets(id),
@@ -170,7 +171,8 @@ CREATE TABLE safety (
 CREATE TABLE ledger (
     id BIGINT PRIMARY KEY CHECK (id = 1),
     ledger_id TEXT COLLATE "C" NOT NULL,
-    created_at TEXT COLLATE "C" NOT NULL
+    created_at TEXT COLLATE "C" NOT NULL,
+    backup_at TEXT COLLATE "C"
 );
 
 -- Each row's hash covers the one before it in its writer's chain.

@@ -1,0 +1,155 @@
+"""`CareDB`: looking after the ledger's storage."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from operator_core.clock import to_text
+from operator_core.db import prune
+from operator_core.db.control import ControlDB
+from operator_core.db.engine import Tx
+from operator_core.db.prune import PruneReport
+from operator_core.db.schema import migrations
+from operator_core.db.sqlite.backup import back_up
+from operator_core.db.sqlite.engine import SqliteEngine
+from operator_core.db.store import Store
+from operator_core.errors import ConflictError, LedgerError, RequestError
+
+_SHOWN_LINKS = 5
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What one check of the ledger found.
+
+    Attributes:
+        check: what was looked at: schema, file, links or audit.
+        ok: whether it is as it must be.
+        detail: what was found, and what to do.
+    """
+
+    check: str
+    ok: bool
+    detail: str
+
+
+class CareDB(Store):
+    """The care of a ledger's storage."""
+
+    @property
+    def _on_sqlite(self) -> bool:
+        return isinstance(self.ledger.engine, SqliteEngine)
+
+    # --- check ------------------------------------------------------------------------
+
+    async def check(self) -> list[CheckResult]:
+        """Look for damage: of the schema, the file, the links between rows, and the audit.
+
+        On PostgreSQL file and links are the server's own care.
+        """
+        looks = [("schema", self._check_schema)]
+        if self._on_sqlite:
+            looks += [("file", self._check_file), ("links", self._check_links)]
+        looks.append(("audit", self._check_audit))
+        found = []
+        for name, look in looks:
+            try:
+                fault, fine = await look()
+            except LedgerError as error:
+                fault, fine = str(error), ""
+            found.append(CheckResult(name, not fault, fault or fine))
+        return found
+
+    async def _check_schema(self) -> tuple[str, str]:
+        engine = "sqlite" if self._on_sqlite else "postgres"
+        known = migrations(engine)[-1].version
+        row = await self._read(lambda tx: tx.one("ledger.version"))
+        version = row["version"] if row else None
+        if version is None or version < known:
+            return f"the schema has version {version}, not {known}: restore a backup", ""
+        return "", f"version {version}"
+
+    async def _check_file(self) -> tuple[str, str]:
+        found = await self._read(lambda tx: tx.all("sqlite.integrity_check"))
+        said = [str(row["integrity_check"]) for row in found]
+        if said == ["ok"]:
+            return "", "every page and index is whole"
+        return f"damaged: {'; '.join(said)}: restore a backup", ""
+
+    async def _check_links(self) -> tuple[str, str]:
+        found = await self._read(_broken_links)
+        if not found:
+            return "", "every link leads to a row"
+        shown = ", ".join(found[:_SHOWN_LINKS])
+        return f"{len(found)} links lead nowhere: {shown}: restore a backup", ""
+
+    async def _check_audit(self) -> tuple[str, str]:
+        broken = await ControlDB(self.ledger).first_broken_audit_row()
+        if broken is None:
+            return "", "the chain is whole"
+        place = f"row {broken['seq']} of chain {broken['writer']!r}"
+        return f"{place} was tampered with: see `operator audit verify`", ""
+
+    # --- backup -----------------------------------------------------------------------
+
+    async def backup(self, target: Path, *, force: bool = False) -> int:
+        """Copy the ledger to a file while others go on writing.
+
+        The copy is marked: opened as a ledger it comes up in observe mode, with an id of its
+        own, and with its pending work held until a person approves it anew.
+
+        Args:
+            target: the file to write.
+            force: whether a file that is there may be replaced.
+
+        Returns:
+            The size of the copy in bytes.
+
+        Raises:
+            RequestError: the file exists or its folder does not, or the ledger is no file.
+            LedgerError: it cannot be read or written.
+        """
+        engine = self.ledger.engine
+        if not isinstance(engine, SqliteEngine):
+            raise RequestError(
+                "This ledger lies on a PostgreSQL server: back it up with the server's own "
+                "tools, such as pg_dump."
+            )
+        now = self.ledger.now_text()
+        return await asyncio.to_thread(back_up, engine.path, target, now, force=force)
+
+    # --- prune ------------------------------------------------------------------------
+
+    async def prune(self, before: datetime, *, actor: str, dry_run: bool = False) -> PruneReport:
+        """Drop looks that nothing refers to, and the audit's rows, from before a moment.
+
+        Args:
+            before: the moment.
+            actor: who does it.
+            dry_run: only count.
+
+        Raises:
+            ConflictError: the audit was tampered with; pruning could hide that.
+        """
+        text = to_text(before)
+        if dry_run:
+            return await self._read(lambda tx: prune.count(tx, text))
+        if await ControlDB(self.ledger).first_broken_audit_row() is not None:
+            raise ConflictError(
+                "The audit was tampered with, and pruning could hide it. See "
+                "`operator audit verify`."
+            )
+        whole = PruneReport()
+        while True:
+            work = partial(prune.prune, before=text, stamp=self._stamp(actor))
+            done = await self._write(work)
+            whole += done
+            if max(done.observations, done.audit_rows) < prune.BATCH:
+                return whole
+
+
+def _broken_links(tx: Tx) -> list[str]:
+    found = tx.all("sqlite.foreign_key_check")
+    return [f"{row['table']} {row['rowid']} to {row['parent']}" for row in found]
