@@ -2,8 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from operator_core import config
-from operator_core.cli.failures import told
 from operator_core.cli.text import given
 from operator_core.errors import LedgerUnavailableError
 from operator_core.types import DEFAULT_PAGE_SIZE
@@ -191,13 +189,6 @@ def _signature(handler: Handler) -> inspect.Signature:
     ]
     first = inspect.Parameter("context", kind, annotation=typer.Context)
     return inspect.Signature([first, *(one.replace(kind=kind) for one in own), *shared])
-
-
-@contextmanager
-def failing_clearly() -> Iterator[None]:
-    """Turn errors into one line and an exit code, for commands that run their own loop."""
-    with told(debug=False):
-        yield
 
 
 def run(work: Coroutine[object, object, None]) -> None:

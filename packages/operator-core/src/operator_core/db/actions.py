@@ -11,7 +11,6 @@ from operator_core.actions.types import (
     WorkflowProposal,
     WorkflowStatus,
 )
-from operator_core.clock import to_text
 from operator_core.db import changes, proposals, rows, safety
 from operator_core.db.checked import CheckedCall
 from operator_core.db.engine import Row, Tx
@@ -388,6 +387,6 @@ class ActionDB(Store):
 
     async def next_due_at(self) -> str | None:
         """Return when the next proposal, retry or schedule becomes due, as text."""
-        now = to_text(self.ledger.clock.now())
+        now = self.ledger.now_text()
         row = await self._read(lambda tx: tx.one("proposal.next_due", now=now))
         return row["due"] if row else None

@@ -90,6 +90,13 @@ def tell(tx: Tx, kind: str, row: Row, change: Change, stamp: Stamp) -> None:
     audit.write(tx, event)
 
 
+def note(
+    tx: Tx, event_type: str, data: JsonObject, stamp: Stamp, *, subject: str | None = None
+) -> None:
+    """Write an audit row about no ticket, workflow or proposal."""
+    tell(tx, "", {"subject": subject}, Change("", event_type, data), stamp)
+
+
 def get(tx: Tx, kind: str, row_id: int) -> Row:
     """Return a row.
 

@@ -2,10 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from operator_core.actions.types import AuditEvent
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.clock import to_text
-from operator_core.db import audit, changes, proposals, rows
+from operator_core.db import changes, proposals, rows
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.errors import ConstraintError
@@ -147,11 +146,5 @@ def connect_subject(tx: Tx, name: str, plugin: str, settings: str, stamp: Stamp)
     """Remember a cluster that Operator is connected to."""
     params: Params = {"plugin": plugin, "settings": settings, "actor": stamp.actor}
     tx.run("subject.put", name=name, now=stamp.text, **params)
-    event = AuditEvent(
-        event_type="subject_connected",
-        event_data={"name": name, "plugin": plugin},
-        actor=stamp.actor,
-        timestamp=stamp.now,
-        subject=name,
-    )
-    audit.append(tx, event)
+    data = {"name": name, "plugin": plugin}
+    changes.note(tx, "subject_connected", data, stamp, subject=name)

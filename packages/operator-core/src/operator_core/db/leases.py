@@ -7,14 +7,12 @@ it. The fence grows with each new holder: what a former one still writes can be 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from operator_core.actions.types import AuditEvent
 from operator_core.clock import from_text, to_text
-from operator_core.db import audit
+from operator_core.db import changes
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import Store
 from operator_core.errors import RequestError
-from operator_core.types import JsonObject
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def acquire(tx: Tx, name: str, holder: str, seconds: float, stamp: Stamp) -> Lea
         return None
     if before is None or before["fence"] != row["fence"]:
         data = {"name": name, "from": before["holder"] if before else None, "fence": row["fence"]}
-        _tell(tx, "lease_taken", data, stamp)
+        changes.note(tx, "lease_taken", data, stamp)
     return _lease(row)
 
 
@@ -78,7 +76,7 @@ def release(tx: Tx, lease: Lease, stamp: Stamp) -> bool:
         now=stamp.text,
     )
     if row is not None:
-        _tell(tx, "lease_released", {"name": lease.name, "fence": lease.fence}, stamp)
+        changes.note(tx, "lease_released", {"name": lease.name, "fence": lease.fence}, stamp)
     return row is not None
 
 
@@ -90,13 +88,6 @@ def _end(seconds: float, stamp: Stamp) -> str:
 
 def _lease(row: Row) -> Lease:
     return Lease(row["name"], row["holder"], from_text(row["expires_at"]), row["fence"])
-
-
-def _tell(tx: Tx, event_type: str, data: JsonObject, stamp: Stamp) -> None:
-    event = AuditEvent(
-        event_type=event_type, event_data=data, actor=stamp.actor, timestamp=stamp.now
-    )
-    audit.append(tx, event)
 
 
 class LeaseDB(Store):

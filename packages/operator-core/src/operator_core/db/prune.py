@@ -5,8 +5,7 @@ Tickets, diagnoses, proposals and their records are never dropped.
 
 from dataclasses import dataclass
 
-from operator_core.actions.types import AuditEvent
-from operator_core.db import audit
+from operator_core.db import audit, changes
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Row, Tx
 
@@ -61,10 +60,7 @@ def prune(tx: Tx, before: str, stamp: Stamp) -> PruneReport:
     if report.total:
         data = {"before": before, "observations": observations, "sightings": sightings}
         data |= {"audit_rows": audit_rows, "anchors": anchors}
-        event = AuditEvent(
-            event_type=audit.PRUNED, event_data=data, actor=stamp.actor, timestamp=stamp.now
-        )
-        audit.append(tx, event)
+        changes.note(tx, audit.PRUNED, data, stamp)
     return report
 
 

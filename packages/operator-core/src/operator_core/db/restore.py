@@ -4,8 +4,8 @@ What the backup knew as pending may have been done since it was made. So nothing
 be tried again or be undone by any policy before a person has approved it anew.
 """
 
-from operator_core.actions.types import AuditEvent, Outcome
-from operator_core.db import attempts, audit, changes, proposals, rows, safety
+from operator_core.actions.types import Outcome
+from operator_core.db import attempts, changes, proposals, rows, safety
 from operator_core.db.attempts import Attempt, Ending
 from operator_core.db.changes import Change, Stamp
 from operator_core.db.engine import Row, Tx
@@ -33,13 +33,7 @@ def begin_anew(tx: Tx, ledger_id: str, stamp: Stamp) -> None:
     }
     tx.run("ledger.restore", ledger_id=ledger_id)
     was = {"ledger_id": ledger_id, "was": before.get("ledger_id"), "made": before.get("backup_at")}
-    event = AuditEvent(
-        event_type="ledger_restored",
-        event_data={**was, **told},
-        actor=stamp.actor,
-        timestamp=stamp.now,
-    )
-    audit.append(tx, event)
+    changes.note(tx, "ledger_restored", {**was, **told}, stamp)
 
 
 def _hold(tx: Tx, stamp: Stamp) -> list[int]:

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from operator_core.actions.types import AuditEvent
-from operator_core.db import audit, changes, compensations, proposals, rows
+from operator_core.db import changes, compensations, proposals, rows
 from operator_core.db.changes import Change, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.errors import ConstraintError
-from operator_core.types import JsonObject, RunMode
+from operator_core.types import RunMode
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def _first(tx: Tx, mode: RunMode, stamp: Stamp) -> SafetyState:
     row = tx.one("safety.insert", mode=mode.value, actor=stamp.actor, now=stamp.text)
     if row is None:
         raise ConstraintError("the run mode was not stored")
-    _tell(tx, "mode_changed", {"from": None, "to": mode.value}, stamp)
+    changes.note(tx, "mode_changed", {"from": None, "to": mode.value}, stamp)
     return _state(row)
 
 
@@ -98,7 +97,7 @@ def set_mode(tx: Tx, mode: RunMode, stamp: Stamp) -> SafetyState:
     row = tx.one("safety.set_mode", mode=mode.value, actor=stamp.actor, now=stamp.text)
     lifted = present.killed_at is not None and mode is RunMode.EXECUTE
     data = {"from": present.mode.value, "to": mode.value, "kill_lifted": lifted}
-    _tell(tx, "mode_changed", data, stamp)
+    changes.note(tx, "mode_changed", data, stamp)
     return _state(row) if row else present
 
 
@@ -110,7 +109,7 @@ def kill(tx: Tx, reason: str, stamp: Stamp) -> KillReport:
     running = tuple(row["id"] for row in tx.all("proposal.executing") if not row["in_doubt"])
     for proposal_id in running:
         request_cancel(tx, proposal_id, stamp)
-    _tell(tx, "kill_switch", {"reason": reason, "running": list(running)}, stamp)
+    changes.note(tx, "kill_switch", {"reason": reason, "running": list(running)}, stamp)
     return KillReport(report.cancelled, report.retries_dropped, report.workflows_cancelled, running)
 
 
@@ -135,10 +134,3 @@ def request_cancel(tx: Tx, proposal_id: int, stamp: Stamp) -> Row:
     return changes.apply(
         tx, proposal_id, Change("proposal.request_cancel", "cancel_requested"), stamp
     )
-
-
-def _tell(tx: Tx, event_type: str, data: JsonObject, stamp: Stamp) -> None:
-    event = AuditEvent(
-        event_type=event_type, event_data=data, actor=stamp.actor, timestamp=stamp.now
-    )
-    audit.append(tx, event)

@@ -10,9 +10,9 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from operator_core.actions.types import AuditEvent
 from operator_core.clock import from_text
-from operator_core.db import audit
+from operator_core.db import changes
+from operator_core.db.changes import Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.db.schema import Migration
 from operator_core.db.sqlite import old_rows
@@ -149,7 +149,4 @@ def _keep_orphan(connection: sqlite3.Connection, tx: Tx, row: Row, now: str) -> 
 
 
 def _tell(tx: Tx, event_type: str, data: Row, now: str) -> None:
-    event = AuditEvent(
-        event_type=event_type, event_data=data, actor="upgrade", timestamp=from_text(now)
-    )
-    audit.append(tx, event)
+    changes.note(tx, event_type, data, Stamp("upgrade", from_text(now)))

@@ -56,14 +56,16 @@ def _require_whole_pages(path: Path) -> None:
     Raises:
         LedgerCorruptError: the file does not end where a page ends.
     """
-    if not path.is_file() or path.stat().st_size < _HEADER_BYTES:
-        return
-    with path.open("rb") as file:
-        header = file.read(_HEADER_BYTES)
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+        size_bytes = path.stat().st_size
+    except OSError:
+        return  # it is not there, or may not be read: opening it says so in words
     page_bytes = int.from_bytes(header[16:18], "big")
     if not header.startswith(_MAGIC) or page_bytes < _SMALLEST_PAGE_BYTES:
         return  # no SQLite file, or one with pages of 64 KiB, which is written as 1
-    if path.stat().st_size % page_bytes:
+    if size_bytes % page_bytes:
         raise LedgerCorruptError(
             f"The ledger {path} is damaged: its end is cut off. Restore a backup; it was not "
             "changed."
