@@ -20,8 +20,8 @@ from operator_core.agent.diagnosis import (
 from operator_core.cli.main import app
 from operator_core.clock import utc_now
 from operator_core.db.actions import ActionDB
-from operator_core.db.attempts import Attempt, ClaimTerms
 from operator_core.db.checked import CheckedCall
+from operator_core.db.claims import Attempt, ClaimTerms
 from operator_core.db.control import ControlDB
 from operator_core.db.executions import ExecutionDB
 from operator_core.errors import SubjectUnreachableError

@@ -22,7 +22,7 @@ from operator_core.actions.types import (
 )
 from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.db.actions import ActionDB
-from operator_core.db.attempts import ClaimTerms
+from operator_core.db.claims import ClaimTerms
 from operator_core.db.control import ControlDB
 from operator_core.db.engine import Row
 from operator_core.db.executions import ExecutionDB

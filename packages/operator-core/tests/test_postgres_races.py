@@ -12,7 +12,7 @@ import engine_worker
 from engine_bench import Bench, id_of, recommend
 from operator_core.actions.types import ActionStatus, SafetyMode
 from operator_core.clock import SYSTEM_CLOCK
-from operator_core.db.attempts import ClaimTerms
+from operator_core.db.claims import ClaimTerms
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.ledger import Ledger, open_ledger
 from operator_core.db.tickets import TicketDB

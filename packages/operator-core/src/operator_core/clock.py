@@ -54,7 +54,7 @@ def monotonic_seconds() -> float:
 
 def as_utc(moment: datetime) -> datetime:
     """Return the moment aware and in UTC; a naive one is taken as local time."""
-    return moment.astimezone(UTC)
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 def to_text(moment: datetime) -> str:

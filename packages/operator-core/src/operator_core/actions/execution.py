@@ -24,8 +24,9 @@ from operator_core.actions.types import (
     Outcome,
 )
 from operator_core.actions.validation import validate_action_params
-from operator_core.clock import Clock
-from operator_core.db.attempts import Attempt, ClaimTerms, Ending
+from operator_core.clock import Clock, monotonic_seconds
+from operator_core.db.attempts import Ending
+from operator_core.db.claims import Attempt, ClaimTerms
 from operator_core.db.executions import ExecutionDB
 from operator_core.errors import LedgerError, LostLeaseError, RequestError
 from operator_core.subject import ActionCall, FullSubject, ProbeAnswer, Subject, complete
@@ -34,6 +35,9 @@ log = structlog.get_logger(__name__)
 
 WATCH_SECONDS = 0.25
 """How often a running call is checked on: a kill reaches it well within a second."""
+
+FRESH_SECONDS = 0.25
+"""How old a claim may be for its call to be sent without another look at the ledger."""
 
 PROBE_LIMIT_SECONDS = 10.0
 LEDGER_LIMIT_SECONDS = 3.0
@@ -92,8 +96,18 @@ async def carry_out(
     subject: Subject | None,
     registry: ActionRegistry,
     terms: Terms,
+    *,
+    asked_seconds: float,
 ) -> ActionRecord:
     """Carry out a claimed attempt and return its record.
+
+    Args:
+        db: the ledger's side of executing.
+        attempt: what was claimed.
+        subject: the cluster's side; a tool needs none.
+        registry: the actions that may be called.
+        terms: on what terms it runs.
+        asked_seconds: the monotonic time before the claim was asked for.
 
     Raises:
         RequestError: the action is not registered, or its parameters do not fit any more; the
@@ -108,7 +122,7 @@ async def carry_out(
     except RequestError as error:
         await db.finish(attempt, Ending(Outcome.FAILED, str(error)))
         raise
-    return await _call_subject(run)
+    return await _call_subject(run, asked_seconds)
 
 
 async def settle_abandoned(
@@ -165,8 +179,8 @@ async def _use_tool(db: ExecutionDB, attempt: Attempt, call: ActionCall) -> Acti
 # --- the call -------------------------------------------------------------------------
 
 
-async def _call_subject(run: _Run) -> ActionRecord:
-    if not await _may_send(run):
+async def _call_subject(run: _Run, asked_seconds: float) -> ActionRecord:
+    if not _just_claimed(run, asked_seconds) and not await _may_send(run):
         return await _fail(run, Failure(Outcome.FAILED, permanent=False, message=run.stop.words))
     task = asyncio.create_task(_perform(run))
     try:
@@ -178,6 +192,19 @@ async def _call_subject(run: _Run) -> ActionRecord:
         await _halt(run, task, "Operator itself failed")
         raise
     return await _conclude(run, task)
+
+
+def _just_claimed(run: _Run, asked_seconds: float) -> bool:
+    """Return whether the claim is so fresh that nobody can have taken the work over.
+
+    Both clocks must say so: the monotonic one cannot be set, the other is what leases go by.
+    """
+    lease_seconds, expires = run.terms.claim.lease_seconds, run.proposal.lease_expires_at
+    fresh_seconds = min(FRESH_SECONDS, lease_seconds / _RENEWALS_A_LEASE)
+    if expires is None or monotonic_seconds() - asked_seconds > fresh_seconds:
+        return False
+    left_seconds = (expires - run.terms.clock.now()).total_seconds()
+    return lease_seconds - fresh_seconds <= left_seconds <= lease_seconds
 
 
 async def _may_send(run: _Run) -> bool:
@@ -220,6 +247,9 @@ async def _watch(run: _Run, task: "asyncio.Task[object]") -> None:
     """Return when the call has ended, whether by itself or because it was stopped."""
     clock, started = run.terms.clock, run.terms.clock.now()
     renewed = started
+    await asyncio.sleep(0)  # most calls that need no network end within their first step
+    if task.done():
+        return None
     while not await _ends_within(task, clock, WATCH_SECONDS):
         try:
             async with asyncio.timeout(LEDGER_LIMIT_SECONDS):

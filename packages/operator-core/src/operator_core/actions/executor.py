@@ -19,12 +19,12 @@ from operator_core.actions.types import (
 )
 from operator_core.actions.validation import validate_action_params
 from operator_core.agent.diagnosis import ActionRecommendation
-from operator_core.clock import SYSTEM_CLOCK, Clock
+from operator_core.clock import SYSTEM_CLOCK, Clock, monotonic_seconds
 from operator_core.config import DEFAULT_LEASE_SECONDS
 from operator_core.config import approval_mode as approval_mode_of_environment
 from operator_core.db.actions import ActionDB
-from operator_core.db.attempts import ClaimTerms
 from operator_core.db.checked import CheckedCall
+from operator_core.db.claims import ClaimTerms
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.ledger import Ledger, LedgerAddress
 from operator_core.errors import ConflictError, NotFoundError
@@ -122,11 +122,11 @@ class ActionExecutor:
             UnknownActionError: the action is not registered (a ValueError).
             ValidationError: the parameters do not fit; names every fault.
         """
-        await self._safety.check_can_execute()
+        await self._safety.ensure()
         proposal = self._proposal(recommendation, ticket_id, proposed_by)
         proposal.scheduled_at = scheduled_at
         async with ActionDB(self.db_path, clock=self._clock) as db:
-            return await db.create_proposal(proposal)
+            return await db.create_proposal(proposal, acting=True)
 
     async def propose_workflow(
         self,
@@ -148,11 +148,16 @@ class ActionExecutor:
             UnknownActionError: an action is not registered (a ValueError).
             ValidationError: parameters do not fit.
         """
-        await self._safety.check_can_execute()
+        await self._safety.ensure()
         steps = [self._proposal(rec, ticket_id, proposed_by) for rec in action_recommendations]
         async with ActionDB(self.db_path, clock=self._clock) as db:
             return await db.create_workflow(
-                name, description, steps, ticket_id, subject=self._registry.subject_name
+                name,
+                description,
+                steps,
+                ticket_id,
+                subject=self._registry.subject_name,
+                acting=True,
             )
 
     def _proposal(
@@ -219,8 +224,11 @@ class ActionExecutor:
         await self._safety.ensure()
         async with ExecutionDB(self.db_path, clock=self._clock) as db:
             terms = self._terms(db)
+            asked_seconds = monotonic_seconds()
             attempt = await db.claim(proposal_id, terms.claim)
-            return await carry_out(db, attempt, subject, self._registry, terms)
+            return await carry_out(
+                db, attempt, subject, self._registry, terms, asked_seconds=asked_seconds
+            )
 
     async def settle_expired(self, subject: Subject) -> list[int]:
         """Settle the attempts on this subject whose owner went away; return their proposals."""

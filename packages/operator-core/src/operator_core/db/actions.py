@@ -13,7 +13,9 @@ from operator_core.actions.types import (
 )
 from operator_core.db import changes, proposals, rows, safety
 from operator_core.db.checked import CheckedCall
-from operator_core.db.engine import Row, Tx
+from operator_core.db.creation import Chain, Creation, create_chains, create_each
+from operator_core.db.engine import Tx
+from operator_core.db.proposals import Validation, validate_each
 from operator_core.db.store import ALL_ROWS, SYSTEM_ACTOR, Store
 from operator_core.errors import NotFoundError
 from operator_core.types import DEFAULT_PAGE_SIZE, JsonObject
@@ -31,15 +33,22 @@ class ActionDB(Store):
 
     # --- proposals --------------------------------------------------------------------
 
-    async def create_proposal(self, proposal: ActionProposal) -> ActionProposal:
+    async def create_proposal(
+        self, proposal: ActionProposal, *, acting: bool = False
+    ) -> ActionProposal:
         """Store a proposal and return it with its id.
 
+        Args:
+            proposal: the proposal.
+            acting: whether it is refused where Operator may not act.
+
         Raises:
+            ObserveOnlyError: Operator may not act, and `acting` was given.
             RequestError: it is executing, or its parameters are no JSON.
             NotFoundError: it names a ticket, workflow or proposal that does not exist.
         """
         stamp = self._stamp(proposal.proposed_by)
-        return rows.proposal(await self._write(lambda tx: proposals.create(tx, proposal, stamp)))
+        return await self._item(create_each, Creation(proposal, stamp, acting))
 
     async def get_proposal(self, proposal_id: int) -> ActionProposal | None:
         """Return a proposal, or None where there is none with this id."""
@@ -97,18 +106,8 @@ class ActionDB(Store):
                 changed.
             auto_approve: whether the policy approves it in the same step.
         """
-        stamp = self._stamp(SYSTEM_ACTOR)
-
-        def work(tx: Tx) -> Row:
-            proposal = rows.proposal(changes.get(tx, "proposal", proposal_id))
-            call = check(proposal)
-            proposals.void_approval(tx, proposal, call.parameters, stamp)
-            text = rows.to_json(call.parameters)
-            return proposals.validate(
-                tx, proposal_id, text, stamp, disruptive=call.disruptive, auto=auto_approve
-            )
-
-        return rows.proposal(await self._write(work))
+        validation = Validation(proposal_id, check, auto_approve, self._stamp(SYSTEM_ACTOR))
+        return await self._item(validate_each, validation)
 
     async def cancel_proposal(
         self, proposal_id: int, *, cancelled_by: str = DEFAULT_PERSON, reason: str = ""
@@ -241,6 +240,7 @@ class ActionDB(Store):
         ticket_id: int | None = None,
         *,
         subject: str | None = None,
+        acting: bool = False,
     ) -> int:
         """Store a workflow with its steps in one transaction and return its id.
 
@@ -248,6 +248,7 @@ class ActionDB(Store):
         changed.
 
         Raises:
+            ObserveOnlyError: Operator may not act, and `acting` was given.
             RequestError: there is no step, or one cannot be stored.
             NotFoundError: the ticket does not exist.
         """
@@ -256,7 +257,7 @@ class ActionDB(Store):
         )
         columns = head.model_dump(include={"name", "description", "ticket_id", "subject"})
         stamp = self._stamp(actions[0].proposed_by if actions else SYSTEM_ACTOR)
-        row = await self._write(lambda tx: proposals.create_chain(tx, columns, actions, stamp))
+        row = await self._item(create_chains, Chain(columns, actions, stamp, acting))
         return int(row["id"])
 
     async def list_workflow_actions(self, workflow_id: int) -> list[ActionProposal]:

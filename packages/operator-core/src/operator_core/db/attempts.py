@@ -1,14 +1,13 @@
-"""Attempts: the claim that starts one, and the ways it can end, as functions of a transaction.
+"""The ways an attempt can end, its lease, and its takeover, as functions of a transaction.
 
 An attempt belongs to its owner by the fencing number that the claim gave it. Whoever took the
 work over in the meantime has a higher one, and what the old owner writes finds no row.
 """
 
-import json
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from operator_core.actions import approval
 from operator_core.actions.lifecycle import WORKFLOW_MACHINE
 from operator_core.actions.types import (
     ActionProposal,
@@ -17,44 +16,16 @@ from operator_core.actions.types import (
     Outcome,
     WorkflowStatus,
 )
-from operator_core.actions.verdict import GateFacts, refusal
 from operator_core.clock import to_text
-from operator_core.db import changes, proposals, rows, safety
+from operator_core.db import changes, proposals, rows
 from operator_core.db.changes import Change, Params, Stamp
-from operator_core.db.engine import Row, Tx
-from operator_core.errors import (
-    ConflictError,
-    ConstraintError,
-    LimitError,
-    LostLeaseError,
-    RequestError,
-    TransitionError,
-)
+from operator_core.db.claims import Attempt, ClaimTerms, Taken, begin_records
+from operator_core.db.engine import Row, Tx, Value
+from operator_core.errors import ConflictError, LostLeaseError, TransitionError
 from operator_core.types import JsonObject
 
-
-@dataclass(frozen=True)
-class ClaimTerms:
-    """On what terms an executor claims; ``subject`` is the one it acts on, where it has a name."""
-
-    owner: str
-    ledger_id: str
-    lease_seconds: float
-    require_approval: bool
-    subject: str | None = None
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """A claimed proposal and the record of the attempt."""
-
-    proposal: ActionProposal
-    record: ActionRecord
-
-    @property
-    def proposal_id(self) -> int:
-        """The proposal's id."""
-        return self.record.proposal_id
+_COMPLETED = Change("proposal.complete", "execution_completed")
+_SUCCESS = {Outcome.SUCCEEDED: 1, Outcome.FAILED: 0, Outcome.UNKNOWN: None}
 
 
 @dataclass(frozen=True)
@@ -78,125 +49,110 @@ class Ending:
     stopped: bool = field(default=False)
 
 
-def claim(tx: Tx, proposal_id: int, terms: ClaimTerms, stamp: Stamp) -> Attempt:
-    """Take a proposal for execution, if the gate lets it through right now.
-
-    Raises:
-        NotFoundError: there is no such proposal.
-        RefusedError: the gate is closed (mode, kill switch, approval, not due, a limit).
-        ConflictError: it is not validated, or its workflow has ended.
-        RequestError: it is for another subject than the executor's.
-    """
-    proposal = rows.proposal(changes.get(tx, "proposal", proposal_id))
-    if None not in (proposal.subject, terms.subject) and proposal.subject != terms.subject:
-        raise RequestError(
-            f"Proposal {proposal_id} is for subject {proposal.subject!r}, not {terms.subject!r}."
-        )
-    facts = _facts(tx, proposal, stamp.now)
-    refused = refusal(proposal, facts, require_approval=terms.require_approval)
-    if refused is not None:
-        raise refused
-    row = _take(tx, proposal_id, terms, stamp)
-    record = _begin_record(tx, row, terms, stamp)
-    proposals.settle_workflow(tx, row, stamp)
-    return Attempt(rows.proposal(row), record)
-
-
-def _facts(tx: Tx, proposal: ActionProposal, now: datetime) -> GateFacts:
-    state = safety.state_of_claim(tx)
-    facts = GateFacts(mode=state.mode, killed=state.killed_at is not None, now=now)
-    if proposal.depends_on_proposal_id is not None:
-        dependency = changes.get(tx, "proposal", proposal.depends_on_proposal_id)
-        facts = replace(facts, dependency=ActionStatus(dependency["status"]))
-    if proposal.workflow_id is not None:
-        workflow = changes.get(tx, "workflow", proposal.workflow_id)
-        facts = replace(
-            facts,
-            workflow=WorkflowStatus(workflow["status"]),
-            workflow_approved=workflow["approved_at"] is not None,
-            workflow_covers=_covers(workflow, proposal),
-            workflow_paused=workflow["paused_at"] is not None,
-        )
-    if proposal.compensates_proposal_id is not None:
-        undone = changes.get(tx, "proposal", proposal.compensates_proposal_id)
-        facts = replace(facts, undone=ActionStatus(undone["status"]))
-    return facts
-
-
-def _covers(workflow: Row, proposal: ActionProposal) -> bool:
-    return approval.covers(json.loads(workflow["approved_steps"] or "{}"), proposal)
-
-
-def _take(tx: Tx, proposal_id: int, terms: ClaimTerms, stamp: Stamp) -> Row:
-    lease_end = to_text(stamp.now + timedelta(seconds=terms.lease_seconds))
-    params: Params = {"owner": terms.owner, "lease_expires_at": lease_end}
-    data = {"owner": terms.owner}
-    change = Change("proposal.claim", "execution_started", data, params)
-    try:
-        return changes.apply(tx, proposal_id, change, stamp)
-    except ConstraintError as error:
-        raise LimitError(
-            f"Another disruptive action runs on the subject of proposal {proposal_id}; it waits "
-            "until that one has ended."
-        ) from error
-
-
-def _begin_record(tx: Tx, row: Row, terms: ClaimTerms, stamp: Stamp) -> ActionRecord:
-    record = tx.one(
-        "record.insert",
-        proposal_id=row["id"],
-        started_at=stamp.text,
-        completed_at=None,
-        success=None,
-        error_message=None,
-        result_data=None,
-        outcome=None,
-        idempotency_key=f"operator:{terms.ledger_id}:{row['id']}:{row['effect']}",
-        owner=terms.owner,
-        fence=row["fence"],
-    )
-    if record is None:
-        raise ConstraintError("the record of the attempt was not stored")
-    return rows.record(record)
-
-
 # --- the end of an attempt ------------------------------------------------------------
 
 
-def finish(tx: Tx, attempt: Attempt, ending: Ending, stamp: Stamp) -> ActionRecord:
-    """Write how an attempt ended, and what follows for retries and the workflow.
+@dataclass(frozen=True)
+class Finish:
+    """An attempt that has ended, and how."""
+
+    attempt: Attempt
+    ending: Ending
+    stamp: Stamp
+
+
+def finish_each(tx: Tx, items: Sequence[Finish]) -> list[ActionRecord | Exception]:
+    """Write how attempts ended, and what follows for retries and workflows.
 
     Raises:
         LostLeaseError: somebody else has taken the work over.
     """
-    endings = {
-        Outcome.SUCCEEDED: _succeed,
-        Outcome.FAILED: _stop if ending.stopped else _fail,
-        Outcome.UNKNOWN: _doubt,
-    }
-    try:
-        row = endings[ending.outcome](tx, attempt, ending, stamp)
-    except TransitionError as error:
-        raise LostLeaseError(
-            f"Proposal {attempt.proposal_id} was taken over or settled by somebody else while it "
-            "ran; what this process wanted to write was dropped."
-        ) from error
-    record = _end_record(tx, attempt, ending, stamp)
-    proposals.settle_workflow(tx, row, stamp)
+    done = [item for item in items if item.ending.outcome is Outcome.SUCCEEDED]
+    if done:
+        _complete(tx, done)
+    for item in items:
+        if item.ending.outcome is not Outcome.SUCCEEDED:
+            _end_badly(tx, item)
+    tx.each("record.finish", [_record_params(item) for item in items])
+    return [_ended(item) for item in items]
+
+
+def finish(tx: Tx, attempt: Attempt, ending: Ending, stamp: Stamp) -> ActionRecord:
+    """Write how one attempt ended; raises what `finish_each` raises."""
+    (record,) = finish_each(tx, [Finish(attempt, ending, stamp)])
+    if isinstance(record, Exception):
+        raise record
     return record
+
+
+def _complete(tx: Tx, items: Sequence[Finish]) -> None:
+    params: list[Params] = [
+        {"id": one.attempt.proposal_id, "fence": one.attempt.proposal.fence, "now": one.stamp.text}
+        for one in items
+    ]
+    if tx.each("proposal.complete", params) != len(items):
+        raise _lost(items[0].attempt)
+    state = {"status": ActionStatus.COMPLETED.value}
+    ended = [(rows.brief(one.attempt.proposal) | state, _COMPLETED, one.stamp) for one in items]
+    changes.tell_each(tx, "proposal", ended)
+    for one in items:
+        _delay_followers(tx, one)
+    for row, _, stamp in ended:
+        proposals.settle_workflow(tx, row, stamp)
+
+
+def _delay_followers(tx: Tx, item: Finish) -> None:
+    seconds = item.ending.follower_delay_seconds
+    if seconds > 0:
+        due = to_text(item.stamp.now + timedelta(seconds=seconds))
+        follows = item.attempt.proposal_id
+        tx.run("proposal.delay_followers", id=follows, scheduled_at=due, now=item.stamp.text)
+
+
+def _end_badly(tx: Tx, item: Finish) -> None:
+    end = _doubt if item.ending.outcome is Outcome.UNKNOWN else _fail
+    if item.ending.stopped:
+        end = _stop
+    try:
+        row = end(tx, item.attempt, item.ending, item.stamp)
+    except TransitionError as error:
+        raise _lost(item.attempt) from error
+    proposals.settle_workflow(tx, row, item.stamp)
+
+
+def _lost(attempt: Attempt) -> LostLeaseError:
+    return LostLeaseError(
+        f"Proposal {attempt.proposal_id} was taken over or settled by somebody else while it "
+        "ran; what this process wanted to write was dropped."
+    )
+
+
+def _record_params(item: Finish) -> dict[str, Value]:
+    ending = item.ending
+    return {
+        "id": item.attempt.record.id,
+        "now": item.stamp.text,
+        "success": _SUCCESS[ending.outcome],
+        "outcome": ending.outcome.value,
+        "error_message": ending.message,
+        "result_data": rows.to_json(ending.result) if ending.result is not None else None,
+    }
+
+
+def _ended(item: Finish) -> ActionRecord:
+    ending, success = item.ending, _SUCCESS[item.ending.outcome]
+    ended = {
+        "completed_at": item.stamp.now,
+        "success": None if success is None else bool(success),
+        "outcome": ending.outcome,
+        "error_message": ending.message,
+        "result_data": ending.result,
+    }
+    return rows.changed(item.attempt.record, ended)
 
 
 def _fence(attempt: Attempt) -> Params:
     return {"fence": attempt.proposal.fence}
-
-
-def _succeed(tx: Tx, attempt: Attempt, ending: Ending, stamp: Stamp) -> Row:
-    change = Change("proposal.complete", "execution_completed", {}, _fence(attempt))
-    row = changes.apply(tx, attempt.proposal_id, change, stamp)
-    if ending.follower_delay_seconds > 0:
-        due = to_text(stamp.now + timedelta(seconds=ending.follower_delay_seconds))
-        tx.run("proposal.delay_followers", id=row["id"], scheduled_at=due, now=stamp.text)
-    return row
 
 
 def _fail(tx: Tx, attempt: Attempt, ending: Ending, stamp: Stamp) -> Row:
@@ -224,22 +180,6 @@ def _doubt(tx: Tx, attempt: Attempt, ending: Ending, stamp: Stamp) -> Row:
     return changes.apply(tx, attempt.proposal_id, change, stamp)
 
 
-def _end_record(tx: Tx, attempt: Attempt, ending: Ending, stamp: Stamp) -> ActionRecord:
-    known = {Outcome.SUCCEEDED: 1, Outcome.FAILED: 0}
-    row = tx.one(
-        "record.finish",
-        id=attempt.record.id,
-        now=stamp.text,
-        success=known.get(ending.outcome),
-        outcome=ending.outcome.value,
-        error_message=ending.message,
-        result_data=rows.to_json(ending.result) if ending.result is not None else None,
-    )
-    if row is None:
-        raise ConstraintError("the record of the attempt is gone")
-    return rows.record(row)
-
-
 def settle_in_doubt(tx: Tx, proposal_id: int, ending: Ending, stamp: Stamp) -> ActionRecord:
     """End an attempt in doubt by a person's word; a sure failure is not retried by itself.
 
@@ -247,12 +187,18 @@ def settle_in_doubt(tx: Tx, proposal_id: int, ending: Ending, stamp: Stamp) -> A
         ConflictError: the proposal is not in doubt.
     """
     row = changes.get(tx, "proposal", proposal_id)
-    latest = tx.one("record.latest", proposal_id=proposal_id)
     if not row["in_doubt"]:
         raise ConflictError(f"Proposal {proposal_id} is {row['status']}, not in doubt.")
     terms = ClaimTerms(stamp.actor, "", 0.0, require_approval=False)
-    record = rows.record(latest) if latest else _begin_record(tx, row, terms, stamp)
-    return finish(tx, Attempt(rows.proposal(row), record), ending, stamp)
+    attempt = _attempt(tx, Taken(rows.proposal(row), terms, stamp))
+    return finish(tx, attempt, ending, stamp)
+
+
+def _attempt(tx: Tx, taken: Taken) -> Attempt:
+    """Return the attempt of a claimed proposal; it has no record where an older file had none."""
+    latest = tx.one("record.latest", proposal_id=taken.proposal.id)
+    record = rows.record(latest) if latest else begin_records(tx, [taken])[0]
+    return Attempt(taken.proposal, record)
 
 
 # --- leases ---------------------------------------------------------------------------
@@ -316,9 +262,7 @@ def take_over(tx: Tx, proposal: ActionProposal, terms: ClaimTerms, stamp: Stamp)
     data = {"from": proposal.owner, "to": terms.owner}
     change = Change("proposal.take_over", "execution_taken_over", data, params)
     row = changes.apply(tx, int(proposal.id or 0), change, stamp)
-    latest = tx.one("record.latest", proposal_id=row["id"])
-    record = rows.record(latest) if latest else _begin_record(tx, row, terms, stamp)
-    return Attempt(rows.proposal(row), record)
+    return _attempt(tx, Taken(rows.proposal(row), terms, stamp))
 
 
 def release(tx: Tx, attempt: Attempt, error: str, due: datetime, stamp: Stamp) -> None:
@@ -332,7 +276,8 @@ def release(tx: Tx, attempt: Attempt, error: str, due: datetime, stamp: Stamp) -
     params = {**_fence(attempt), "error": error, "scheduled_at": to_text(due)}
     change = Change("proposal.release", "execution_released", {"error": error}, params)
     changes.apply(tx, attempt.proposal_id, change, stamp)
-    _end_record(tx, attempt, Ending(Outcome.UNKNOWN, error), stamp)
+    unsure = Finish(attempt, Ending(Outcome.UNKNOWN, error), stamp)
+    tx.each("record.finish", [_record_params(unsure)])
 
 
 def _workflow_has_ended(tx: Tx, attempt: Attempt) -> bool:

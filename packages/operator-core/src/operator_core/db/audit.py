@@ -6,11 +6,12 @@ changed, added or taken away later breaks the chain from there on.
 
 import hashlib
 import json
+from collections.abc import Iterable
 
 from operator_core.actions.readable import readable
 from operator_core.actions.types import AuditEvent
 from operator_core.clock import to_text
-from operator_core.db.engine import Row, Tx
+from operator_core.db.engine import AUDIT_COLUMNS, Row, Tx, Value
 from operator_core.types import JsonObject
 
 GENESIS = "0" * 64
@@ -22,48 +23,49 @@ PRUNED = "audit_pruned"
 # Made once: `json.dumps` with options makes an encoder for each call.
 _ENCODE = json.JSONEncoder(sort_keys=True, allow_nan=False).encode
 _ENCODE_HASHED = json.JSONEncoder(separators=(",", ":")).encode
-_HASHED = (
-    "writer",
-    "seq",
-    "timestamp",
-    "event_type",
-    "actor",
-    "subject",
-    "ticket_id",
-    "workflow_id",
-    "proposal_id",
-    "event_data",
-    "prev_hash",
-)
+_NUL, _REPLACED = "\0", "\N{REPLACEMENT CHARACTER}"
+_HASHED = AUDIT_COLUMNS[:-1]
+
+Event = tuple[Value, ...]
+"""What an event says: the columns from its time to its data, in the order of the table's."""
 
 
 def append(tx: Tx, event: AuditEvent) -> None:
     """Append one event to the transaction's chain."""
-    write(
-        tx,
-        {
-            "timestamp": to_text(event.timestamp),
-            "event_type": event.event_type,
-            "actor": event.actor,
-            "subject": event.subject,
-            "ticket_id": event.ticket_id,
-            "workflow_id": event.workflow_id,
-            "proposal_id": event.proposal_id,
-            "event_data": text_of(event.event_data),
-        },
+    own = (
+        to_text(event.timestamp),
+        event.event_type,
+        event.actor,
+        event.subject,
+        event.ticket_id,
+        event.workflow_id,
+        event.proposal_id,
+        text_of(event.event_data),
     )
+    write(tx, [own])
 
 
-def write(tx: Tx, event: Row) -> None:
-    """Append one event, given as its columns, to the transaction's chain."""
-    head = tx.one("audit.head", writer=tx.writer)
-    row: Row = {
-        "writer": tx.writer,
-        "seq": head["seq"] + 1 if head else 1,
-        "prev_hash": head["hash"] if head else _begin_chain(tx, event["timestamp"]),
-        **event,
-    }
-    tx.run("audit.insert", hash=row_hash(row), **row)
+def write(tx: Tx, events: Iterable[Event]) -> None:
+    """Append events to the transaction's chain."""
+    writer, seq, last = tx.writer, 0, ""
+    head = tx.audit_head()
+    if head is not None:
+        seq, last = head
+    chained = []
+    for event in events:
+        seq += 1
+        before = last or _begin_chain(tx, str(event[0]))
+        hashed = (writer, seq, *_storable(event), before)
+        last = _hash(hashed)
+        chained.append((*hashed, last))
+    tx.append_audit(chained)
+
+
+def _storable(event: Event) -> Event:
+    """Return an event without NUL, which a cluster's names may have and no server stores."""
+    if _NUL not in f"{event[1]}{event[2]}{event[3]}":
+        return event
+    return tuple(one.replace(_NUL, _REPLACED) if isinstance(one, str) else one for one in event)
 
 
 def _begin_chain(tx: Tx, now: str) -> str:
@@ -91,8 +93,11 @@ def text_of(data: JsonObject) -> str:
 
 def row_hash(row: Row) -> str:
     """Return the hash that a row must carry."""
-    text = _ENCODE_HASHED([row[name] for name in _HASHED])
-    return hashlib.sha256(text.encode()).hexdigest()
+    return _hash(tuple(row[name] for name in _HASHED))
+
+
+def _hash(hashed: tuple[Value, ...]) -> str:
+    return hashlib.sha256(_ENCODE_HASHED(hashed).encode()).hexdigest()
 
 
 def first_broken(rows: list[Row], heads: dict[str, str]) -> Row | None:

@@ -4,9 +4,11 @@ A transition's statement names the states it may leave, so the loser of a race f
 and gets an error; the machine's table says which states those are (a test holds them equal).
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import NoReturn
 
 from operator_core.clock import to_text
@@ -60,6 +62,11 @@ class Change:
     data: JsonObject = field(default_factory=dict)
     params: Params = field(default_factory=dict)
 
+    @cached_property
+    def data_text(self) -> str:
+        """What it carries, as the audit's JSON."""
+        return audit.text_of(self.data)
+
 
 def apply(tx: Tx, row_id: int, change: Change, stamp: Stamp) -> Row:
     """Change one row and write the audit row of it.
@@ -77,17 +84,26 @@ def apply(tx: Tx, row_id: int, change: Change, stamp: Stamp) -> Row:
 
 def tell(tx: Tx, kind: str, row: Row, change: Change, stamp: Stamp) -> None:
     """Write the audit row of a change that was made to a row of a kind."""
-    event: Row = {
-        "timestamp": stamp.text,
-        "event_type": change.event_type,
-        "actor": stamp.actor,
-        "subject": row.get("subject"),
-        "ticket_id": row["id"] if kind == "ticket" else row.get("ticket_id"),
-        "workflow_id": row["id"] if kind == "workflow" else row.get("workflow_id"),
-        "proposal_id": row["id"] if kind == "proposal" else row.get("proposal_id"),
-        "event_data": audit.text_of(change.data),
-    }
-    audit.write(tx, event)
+    audit.write(tx, [event(kind, row, change, stamp)])
+
+
+def tell_each(tx: Tx, kind: str, told: Sequence[tuple[Row, Change, Stamp]]) -> None:
+    """Write the audit rows of changes that were made to rows of a kind."""
+    audit.write(tx, [event(kind, row, change, stamp) for row, change, stamp in told])
+
+
+def event(kind: str, row: Row, change: Change, stamp: Stamp) -> audit.Event:
+    """Return what the audit says of a change that was made to a row of a kind."""
+    return (
+        stamp.text,
+        change.event_type,
+        stamp.actor,
+        row.get("subject"),
+        row["id"] if kind == "ticket" else row.get("ticket_id"),
+        row["id"] if kind == "workflow" else row.get("workflow_id"),
+        row["id"] if kind == "proposal" else row.get("proposal_id"),
+        change.data_text,
+    )
 
 
 def note(
@@ -105,17 +121,36 @@ def get(tx: Tx, kind: str, row_id: int) -> Row:
     """
     row = tx.one(f"{kind}.get", id=row_id)
     if row is None:
-        raise NotFoundError(_KINDS.get(kind, kind.capitalize()), row_id)
+        raise not_found(kind, row_id)
     return row
+
+
+def get_each(tx: Tx, kind: str, row_ids: Iterable[int]) -> dict[int, Row]:
+    """Return the rows that there are, by their ids."""
+    wanted = sorted(set(row_ids))
+    if len(wanted) == 1:
+        row = tx.one(f"{kind}.get", id=wanted[0])
+        return {} if row is None else {wanted[0]: row}
+    found = tx.all(f"{kind}.get_each", ids=json.dumps(wanted)) if wanted else []
+    return {row["id"]: row for row in found}
+
+
+def not_found(kind: str, row_id: int) -> NotFoundError:
+    """Return the error that tells that there is no such row."""
+    return NotFoundError(_KINDS.get(kind, kind.capitalize()), row_id)
+
+
+def refused(kind: str, row: Row, wanted: str) -> TransitionError:
+    """Return the error that tells that a row is not in a state that a change may leave."""
+    return TransitionError(
+        f"{_KINDS[kind]} {row['id']} is {_state_of(row)}: {_PASSIVE.get(wanted, wanted)} is not "
+        "possible now. Somebody else may have been first; look at it again."
+    )
 
 
 def _explain(tx: Tx, row_id: int, change: Change) -> NoReturn:
     kind, wanted = change.statement.split(".", maxsplit=1)
-    row = get(tx, kind, row_id)
-    raise TransitionError(
-        f"{_KINDS[kind]} {row_id} is {_state_of(row)}: {_PASSIVE.get(wanted, wanted)} is not "
-        "possible now. Somebody else may have been first; look at it again."
-    )
+    raise refused(kind, get(tx, kind, row_id), wanted)
 
 
 def _state_of(row: Row) -> str:

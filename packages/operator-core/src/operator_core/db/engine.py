@@ -5,18 +5,39 @@ other work that waits (group commit), and the caller goes on once its own work i
 A function that raises leaves nothing behind and takes nobody else with it.
 """
 
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from operator_core.clock import Clock
 
+if TYPE_CHECKING:
+    from operator_core.db.work import ItemWork
+
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 - an item
 
 Row = dict[str, Any]
 """One row of a result, by column."""
 
 Value = str | int | float | None
 """What a statement takes as a parameter."""
+
+
+AUDIT_COLUMNS = (
+    "writer",
+    "seq",
+    "timestamp",
+    "event_type",
+    "actor",
+    "subject",
+    "ticket_id",
+    "workflow_id",
+    "proposal_id",
+    "event_data",
+    "prev_hash",
+    "hash",
+)
+"""The columns of an audit row; its hash, the last, covers the others in this order."""
 
 
 class Tx(Protocol):
@@ -37,6 +58,22 @@ class Tx(Protocol):
         """Run a named statement and return how many rows it changed."""
         ...
 
+    def each(self, name: str, params: Sequence[Mapping[str, Value]], /) -> int:
+        """Run a named change for each set of parameters; return how many rows it changed."""
+        ...
+
+    def audit_head(self) -> tuple[int, str] | None:
+        """Return number and hash of the last row of the transaction's audit chain, if any."""
+        ...
+
+    def append_audit(self, rows: Sequence[tuple[Value, ...]], /) -> None:
+        """Take rows of the audit, by `AUDIT_COLUMNS`; they are stored with the transaction."""
+        ...
+
+    def insert(self, name: str, params: Sequence[Mapping[str, Value]], /) -> list[int]:
+        """Run a named insert for each set of parameters; return the new rows' ids."""
+        ...
+
 
 class Engine(Protocol):
     """Durable storage."""
@@ -46,6 +83,14 @@ class Engine(Protocol):
 
         Where others write at once the work may be run again from its beginning, so it has no
         effects but those of its statements. Only one run of it is committed.
+        """
+        ...
+
+    async def write_item(self, work: "ItemWork[I, T]", item: I) -> T:
+        """Run work on an item, together with others' items that wait for the same work.
+
+        Raises:
+            Exception: the error that the work returned or raised for this item.
         """
         ...
 

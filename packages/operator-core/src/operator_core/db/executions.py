@@ -4,7 +4,8 @@ from datetime import datetime
 
 from operator_core.actions.types import ActionProposal, ActionRecord, Outcome
 from operator_core.db import attempts, proposals, rows
-from operator_core.db.attempts import Attempt, ClaimTerms, Ending, Hold
+from operator_core.db.attempts import Ending, Finish, Hold, finish_each
+from operator_core.db.claims import Attempt, Claim, ClaimTerms, claim_each
 from operator_core.db.proposals import RetryRule
 from operator_core.db.store import Store
 
@@ -20,10 +21,7 @@ class ExecutionDB(Store):
             RefusedError: the gate is closed.
             ConflictError: it is not validated, or its workflow has ended.
         """
-        # The lease begins when the work runs: before that it may wait for the ledger.
-        return await self._write(
-            lambda tx: attempts.claim(tx, proposal_id, terms, self._stamp(terms.owner))
-        )
+        return await self._item(claim_each, Claim(proposal_id, terms, self.ledger.clock))
 
     async def finish(self, attempt: Attempt, ending: Ending) -> ActionRecord:
         """Write how an attempt ended, and what follows from it.
@@ -32,7 +30,7 @@ class ExecutionDB(Store):
             LostLeaseError: somebody else has taken the work over.
         """
         stamp = self._stamp(attempt.proposal.owner or "system")
-        return await self._write(lambda tx: attempts.finish(tx, attempt, ending, stamp))
+        return await self._item(finish_each, Finish(attempt, ending, stamp))
 
     async def look(self, attempt: Attempt) -> Hold:
         """Return whether an attempt is still its owner's, and whether it is asked to stop."""

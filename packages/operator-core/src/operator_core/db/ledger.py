@@ -12,11 +12,13 @@ from operator_core.clock import SYSTEM_CLOCK, Clock, to_text
 from operator_core.db.address import LedgerAddress, is_postgres
 from operator_core.db.engine import Engine, Tx
 from operator_core.db.sqlite.engine import SqliteEngine
+from operator_core.db.work import ItemWork
 from operator_core.errors import ConfigurationError, LedgerCorruptError, LedgerUnavailableError
 
 __all__ = ["Ledger", "LedgerAddress", "LedgerUse", "open_ledger"]
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 - an item
 
 _DRIVER = "psycopg"
 
@@ -54,6 +56,12 @@ class Ledger:
     async def write(self, work: Callable[[Tx], T]) -> T:
         """Run work in a transaction, durable on return, and wake who waits for changes."""
         result = await self.engine.write(work)
+        self._wakes.ring()
+        return result
+
+    async def write_item(self, work: ItemWork[I, T], item: I) -> T:
+        """Run work on an item together with others' items; durable on return, as `write`."""
+        result = await self.engine.write_item(work, item)
         self._wakes.ring()
         return result
 

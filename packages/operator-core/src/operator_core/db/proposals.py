@@ -1,6 +1,7 @@
 """What can be done to proposals and their workflows, as functions of a transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from operator_core.actions import approval
@@ -16,9 +17,9 @@ from operator_core.actions.workflow import Step, roll_up
 from operator_core.clock import to_text
 from operator_core.db import changes, compensations, rows
 from operator_core.db.changes import Change, Params, Stamp
+from operator_core.db.checked import CheckedCall
 from operator_core.db.engine import Row, Tx
-from operator_core.errors import ConflictError, ConstraintError, RequestError, TransitionError
-from operator_core.monitor.types import TicketStatus
+from operator_core.errors import ConstraintError, TransitionError
 from operator_core.types import JsonObject
 
 _DIRECT: dict[ActionStatus, tuple[ActionEvent, Params]] = {
@@ -37,83 +38,14 @@ _WORKFLOW_EVENTS = {
     WorkflowStatus.CANCELLED: WorkflowEvent.CANCEL,
 }
 
+POLICY = "policy"
+"""Who approves where no person has to."""
+
+_VALIDATED = Change("proposal.validate", "proposal_validated")
+_BY_POLICY = Change("", "proposal_approved", {"approved_by": POLICY})
+
 RetryRule = Callable[[int, int], datetime | None]
 """Says for (failures so far, limit) when to try again; None: not any more."""
-
-
-def create(tx: Tx, model: ActionProposal, stamp: Stamp) -> Row:
-    """Insert a proposal.
-
-    Raises:
-        RequestError: it is executing (only a claim makes that), or its parameters are no JSON.
-        NotFoundError: it names a ticket, workflow or proposal that does not exist.
-        ConflictError: its workflow is approved, has started or has ended.
-    """
-    if model.status is ActionStatus.EXECUTING:
-        raise RequestError("A proposal cannot be created executing; only a claim starts it.")
-    params = rows.proposal_params(model)
-    _require_links(tx, model)
-    row = tx.one("proposal.insert", now=stamp.text, **params)
-    if row is None:
-        raise ConstraintError("the proposal was not stored")
-    data = {"action_name": model.action_name, "status": model.status.value}
-    changes.tell(tx, "proposal", row, Change("", "proposal_created", data), stamp)
-    return row
-
-
-def _require_links(tx: Tx, model: ActionProposal) -> None:
-    """Whoever approved a workflow approved the steps it had, so nobody adds one later."""
-    links = {
-        "ticket": model.ticket_id,
-        "workflow": model.workflow_id,
-        "proposal": model.depends_on_proposal_id,
-    }
-    for kind, row_id in links.items():
-        if row_id is None:
-            continue
-        row = changes.get(tx, kind, row_id)
-        if kind == "ticket":
-            _require_open(row, model)
-        if kind == "workflow" and (row["approved_at"] or row["status"] != WorkflowStatus.PENDING):
-            raise ConflictError(
-                f"Workflow {row_id} is approved, has started or has ended: it gets no further "
-                "step. Propose another workflow."
-            )
-
-
-def _require_open(ticket: Row, model: ActionProposal) -> None:
-    """Nothing is proposed for a problem that is gone: its ticket may resolve at any moment."""
-    waits = model.status in (ActionStatus.PROPOSED, ActionStatus.VALIDATED)
-    if waits and ticket["status"] == TicketStatus.RESOLVED:
-        raise ConflictError(
-            f"Ticket {ticket['id']} is resolved: nothing more is proposed for it. Open a new one "
-            "if the problem is back."
-        )
-
-
-def create_chain(tx: Tx, head: Params, steps: list[ActionProposal], stamp: Stamp) -> Row:
-    """Insert a workflow and its steps, each depending on the one before it.
-
-    Raises:
-        RequestError: there is no step.
-        NotFoundError: the ticket does not exist.
-    """
-    if not steps:
-        raise RequestError("Workflow must contain at least one action")
-    if head["ticket_id"] is not None:
-        changes.get(tx, "ticket", int(head["ticket_id"]))
-    workflow = tx.one("workflow.insert", now=stamp.text, **head)
-    if workflow is None:
-        raise ConstraintError("the workflow was not stored")
-    data = {"workflow_id": workflow["id"], "name": head["name"], "action_count": len(steps)}
-    changes.tell(tx, "workflow", workflow, Change("", "workflow_created", data), stamp)
-    before: int | None = None
-    for order, step in enumerate(steps):
-        links = {"workflow_id": workflow["id"], "execution_order": order}
-        own = {"subject": step.subject or head["subject"], "depends_on_proposal_id": before}
-        own["ticket_id"] = step.ticket_id or head["ticket_id"]
-        before = create(tx, step.model_copy(update=links | own), stamp)["id"]
-    return workflow
 
 
 def set_status(tx: Tx, proposal_id: int, status: ActionStatus, stamp: Stamp) -> Row:
@@ -136,33 +68,93 @@ def set_status(tx: Tx, proposal_id: int, status: ActionStatus, stamp: Stamp) -> 
     return row
 
 
-def validate(
-    tx: Tx, proposal_id: int, parameters: str, stamp: Stamp, *, disruptive: bool, auto: bool
-) -> Row:
-    """Mark a proposal valid; in autonomous mode the policy approves it in the same step."""
-    change = Change(
-        "proposal.validate",
-        "proposal_validated",
-        params={
-            "parameters": parameters,
-            "disruptive": int(disruptive),
-            "approved_at": stamp.text if auto else None,
-            "approved_by": "policy" if auto else None,
-        },
-    )
-    row = changes.apply(tx, proposal_id, change, stamp)
-    if auto and row["approved_by"] == "policy":
-        by_policy = Change("", "proposal_approved", {"approved_by": "policy"})
-        changes.tell(tx, "proposal", row, by_policy, stamp)
-    return row
+@dataclass(frozen=True)
+class Validation:
+    """A proposal that is to be marked valid.
+
+    Attributes:
+        proposal_id: the proposal.
+        check: checks it, purely, and returns its canonical call; what it raises is told.
+        auto: whether the policy approves it in the same step.
+        stamp: who and when.
+    """
+
+    proposal_id: int
+    check: Callable[[ActionProposal], CheckedCall]
+    auto: bool
+    stamp: Stamp
 
 
-def void_approval(tx: Tx, proposal: ActionProposal, parameters: JsonObject, stamp: Stamp) -> None:
+def validate_each(tx: Tx, items: Sequence[Validation]) -> list[ActionProposal | Exception]:
+    """Mark proposals valid; in autonomous mode the policy approves them in the same step.
+
+    Returns:
+        The proposal as it is then, or the error of each: NotFoundError, TransitionError, or
+        what its check raises.
+    """
+    found = changes.get_each(tx, "proposal", (item.proposal_id for item in items))
+    results = [_validated(tx, found.get(item.proposal_id), item) for item in items]
+    valid = [
+        (one, item)
+        for one, item in zip(results, items, strict=True)
+        if not isinstance(one, Exception)
+    ]
+    changed = tx.each("proposal.validate", [_params(one, item) for one, item in valid])
+    if changed != len(valid):
+        raise ConstraintError("one proposal was to be validated twice")
+    told = []
+    for one, item in valid:
+        told.append((rows.brief(one), _VALIDATED, item.stamp))
+        if item.auto and one.approved_by == POLICY:
+            told.append((rows.brief(one), _BY_POLICY, item.stamp))
+    changes.tell_each(tx, "proposal", told)
+    return results
+
+
+def _params(proposal: ActionProposal, item: Validation) -> Params:
+    return {
+        "id": proposal.id,
+        "parameters": rows.to_json(proposal.parameters),
+        "disruptive": int(proposal.disruptive),
+        "approved_at": rows.text_or_none(proposal.approved_at),
+        "approved_by": proposal.approved_by,
+        "now": item.stamp.text,
+    }
+
+
+def _validated(tx: Tx, row: Row | None, item: Validation) -> ActionProposal | Exception:
+    """Return a proposal as it is when it is valid, or why it is not."""
+    if row is None:
+        return changes.not_found("proposal", item.proposal_id)
+    if row["status"] != ActionStatus.PROPOSED:
+        return changes.refused("proposal", row, "validate")
+    proposal, stamp = rows.proposal(row), item.stamp
+    try:
+        call = item.check(proposal)
+        rows.to_json(call.parameters)
+    except Exception as error:  # noqa: BLE001 - handed to the caller, whose check it is
+        return error
+    if void_approval(tx, proposal, call.parameters, stamp):
+        proposal = rows.changed(proposal, {"approved_at": None, "approved_by": None})
+    valid: dict[str, object] = {
+        "status": ActionStatus.VALIDATED,
+        "parameters": call.parameters,
+        "disruptive": call.disruptive,
+        "validated_at": stamp.now,
+    }
+    if item.auto and proposal.approved_at is None and not proposal.held:
+        valid |= {"approved_at": stamp.now, "approved_by": POLICY}
+    return rows.changed(proposal, valid)
+
+
+def void_approval(tx: Tx, proposal: ActionProposal, parameters: JsonObject, stamp: Stamp) -> bool:
     """Take back the approval of a proposal that was given for other arguments than these."""
-    if proposal.approved_at is not None and not same_json(proposal.parameters, parameters):
-        data = {"approved_by": proposal.approved_by, "approved": proposal.parameters}
-        change = Change("proposal.void_approval", "approval_voided", data)
-        changes.apply(tx, int(proposal.id or 0), change, stamp)
+    if proposal.approved_at is None or same_json(proposal.parameters, parameters):
+        return False
+    data = {"approved_by": proposal.approved_by, "approved": proposal.parameters}
+    change = Change("proposal.void_approval", "approval_voided", data)
+    changes.apply(tx, int(proposal.id or 0), change, stamp)
+    return True
 
 
 def approve(tx: Tx, proposal_id: int, stamp: Stamp) -> Row:
@@ -327,7 +319,7 @@ def settle_workflow(tx: Tx, step: Row, stamp: Stamp) -> None:
     if not WORKFLOW_MACHINE.events_of(WorkflowStatus(workflow["status"])):
         _settle_late(tx, workflow, step, stamp)
         return
-    steps = tx.all("proposal.list_of_workflow", workflow_id=workflow["id"])
+    steps = tx.all("proposal.states_of_workflow", workflow_id=workflow["id"])
     verdict = roll_up(WorkflowStatus(workflow["status"]), [_step(row) for row in steps])
     if verdict.event is not None:
         status = WORKFLOW_MACHINE.after(WorkflowStatus(workflow["status"]), verdict.event)

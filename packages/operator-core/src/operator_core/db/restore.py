@@ -6,8 +6,9 @@ be tried again or be undone by any policy before a person has approved it anew.
 
 from operator_core.actions.types import Outcome
 from operator_core.db import attempts, changes, proposals, rows, safety
-from operator_core.db.attempts import Attempt, Ending
+from operator_core.db.attempts import Ending
 from operator_core.db.changes import Change, Stamp
+from operator_core.db.claims import Attempt
 from operator_core.db.engine import Row, Tx
 from operator_core.types import RunMode
 

@@ -6,7 +6,10 @@ again.
 
 import json
 from datetime import datetime
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from operator_core.actions.types import (
     ActionProposal,
@@ -22,7 +25,7 @@ from operator_core.actions.types import (
     WorkflowStatus,
 )
 from operator_core.agent.diagnosis import Diagnosis
-from operator_core.clock import from_text, to_text
+from operator_core.clock import as_utc, from_text, to_text
 from operator_core.db.engine import Row, Value
 from operator_core.errors import RequestError
 from operator_core.monitor.types import (
@@ -35,6 +38,7 @@ from operator_core.monitor.types import (
 )
 from operator_core.types import JsonObject, Severity
 
+Model = TypeVar("Model", bound=BaseModel)
 Word = TypeVar("Word", ActionStatus, WorkflowStatus)
 
 _ENCODE = json.JSONEncoder(allow_nan=False, sort_keys=True).encode
@@ -47,6 +51,10 @@ _PROPOSAL_TIMES = (
     "schedule_due_at",
     "next_retry_at",
 )
+_PROPOSAL_FIELDS = tuple(ActionProposal.model_fields)
+_PROPOSAL_TEXT_TIMES = ("proposed_at", *_PROPOSAL_TIMES, "lease_expires_at")
+_ACTION_STATES = {state.value: state for state in ActionStatus}
+_ACTION_TYPES = {kind.value: kind for kind in ActionType}
 
 
 def known(words: type[Word], value: str) -> Word:
@@ -86,20 +94,37 @@ def to_json(value: object) -> str:
 
 def proposal(row: Row) -> ActionProposal:
     """Return a proposal."""
-    fields = {name: row[name] for name in ActionProposal.model_fields}
-    for name in (*_PROPOSAL_TIMES, "lease_expires_at"):
-        fields[name] = time_or_none(row[name])
-    fields |= {
-        "action_type": ActionType(row["action_type"]),
-        "status": ActionStatus(row["status"]),
-        "parameters": json.loads(row["parameters"]),
-        "compensation": _compensation(row["compensation"]),
-        "proposed_at": from_text(row["proposed_at"]),
-        "disruptive": bool(row["disruptive"]),
-        "in_doubt": bool(row["in_doubt"]),
-        "held": bool(row["held"]),
-    }
-    return ActionProposal.model_construct(**fields)
+    fields = {name: row[name] for name in _PROPOSAL_FIELDS}
+    for name in _PROPOSAL_TEXT_TIMES:
+        if fields[name] is not None:
+            fields[name] = from_text(fields[name])
+    fields["action_type"] = _ACTION_TYPES[row["action_type"]]
+    fields["status"] = _ACTION_STATES[row["status"]]
+    fields["parameters"] = json.loads(row["parameters"])
+    fields["compensation"] = _compensation(row["compensation"])
+    for name in ("disruptive", "in_doubt", "held"):
+        fields[name] = bool(fields[name])
+    return _built(ActionProposal, fields)
+
+
+def _built(model: type[Model], fields: dict[str, Any]) -> Model:
+    """Return a model of fields that are all there and valid.
+
+    It is what `model_construct` does without looking for each field's default and alias: the
+    ledger makes a dozen models for one action.
+    """
+    built = model.__new__(model)
+    object.__setattr__(built, "__dict__", fields)
+    object.__setattr__(built, "__pydantic_fields_set__", _names(model))
+    object.__setattr__(built, "__pydantic_extra__", None)
+    object.__setattr__(built, "__pydantic_private__", None)
+    return built
+
+
+@cache
+def _names(model: type[BaseModel]) -> set[str]:
+    """Return the names of a model's fields; all are set, so that no instance adds one."""
+    return set(model.model_fields)
 
 
 def _compensation(text: str | None) -> Compensation | None:
@@ -138,21 +163,62 @@ def proposal_params(model: ActionProposal) -> dict[str, Value]:
     }
 
 
+_FRESH: dict[str, Any] = {
+    "owner": None,
+    "lease_expires_at": None,
+    "fence": 0,
+    "effect": 1,
+    "in_doubt": False,
+    "held": False,
+}
+"""What the schema puts where the insert of a proposal says nothing."""
+
+
+def fresh_proposal(model: ActionProposal, params: Row, proposal_id: int) -> ActionProposal:
+    """Return what an insert of a proposal with these parameters has made."""
+    own = {"id": proposal_id, "parameters": json.loads(params["parameters"])}
+    for name in _PROPOSAL_TIMES:
+        moment = getattr(model, name)
+        own[name] = as_utc(moment) if moment else None
+    return changed(model, {**_FRESH, **own, "proposed_at": as_utc(model.proposed_at)})
+
+
+def changed(model: Model, fields: dict[str, Any]) -> Model:
+    """Return a copy of a model with other values, which are valid as the ledger's are."""
+    return _built(type(model), {**model.__dict__, **fields})
+
+
+def brief(proposal: ActionProposal) -> Row:
+    """Return what the audit and the roll-up of a workflow need of a proposal's row."""
+    return {
+        "id": proposal.id,
+        "subject": proposal.subject,
+        "ticket_id": proposal.ticket_id,
+        "workflow_id": proposal.workflow_id,
+        "compensates_proposal_id": proposal.compensates_proposal_id,
+        "status": proposal.status.value,
+        "next_retry_at": text_or_none(proposal.next_retry_at),
+        "retry_count": proposal.retry_count,
+        "max_retries": proposal.max_retries,
+    }
+
+
 def record(row: Row) -> ActionRecord:
     """Return a record of an attempt."""
-    return ActionRecord.model_construct(
-        id=row["id"],
-        proposal_id=row["proposal_id"],
-        started_at=time_or_none(row["started_at"]),
-        completed_at=time_or_none(row["completed_at"]),
-        success=None if row["success"] is None else bool(row["success"]),
-        error_message=row["error_message"],
-        result_data=json.loads(row["result_data"]) if row["result_data"] else None,
-        outcome=Outcome(row["outcome"]) if row["outcome"] else None,
-        idempotency_key=row["idempotency_key"],
-        owner=row["owner"],
-        fence=row["fence"],
-    )
+    fields = {
+        "id": row["id"],
+        "proposal_id": row["proposal_id"],
+        "started_at": time_or_none(row["started_at"]),
+        "completed_at": time_or_none(row["completed_at"]),
+        "success": None if row["success"] is None else bool(row["success"]),
+        "error_message": row["error_message"],
+        "result_data": json.loads(row["result_data"]) if row["result_data"] else None,
+        "outcome": Outcome(row["outcome"]) if row["outcome"] else None,
+        "idempotency_key": row["idempotency_key"],
+        "owner": row["owner"],
+        "fence": row["fence"],
+    }
+    return _built(ActionRecord, fields)
 
 
 def workflow(row: Row) -> WorkflowProposal:

@@ -6,7 +6,7 @@ from datetime import datetime
 from operator_core.db import changes, compensations, proposals, rows
 from operator_core.db.changes import Change, Stamp
 from operator_core.db.engine import Row, Tx
-from operator_core.errors import ConstraintError
+from operator_core.errors import ConstraintError, ObserveOnlyError
 from operator_core.types import RunMode
 
 
@@ -58,6 +58,14 @@ def state_of_claim(tx: Tx) -> SafetyState:
     """Return how the switch stands, and keep it so until the claim's transaction has ended."""
     row = tx.one("safety.of_claim")
     return _state(row) if row else SafetyState()
+
+
+def refusal(tx: Tx) -> ObserveOnlyError | None:
+    """Return why Operator may not act, and keep it so until the transaction has ended."""
+    present = state_of_claim(tx)
+    if present.killed_at is not None:
+        return ObserveOnlyError("The kill switch is on. Run `operator mode execute` to lift it.")
+    return None if present.mode is RunMode.EXECUTE else ObserveOnlyError()
 
 
 def _state(row: Row) -> SafetyState:

@@ -5,8 +5,9 @@ import structlog
 from operator_core.actions.schedule import Rule, Run, run_of
 from operator_core.actions.types import ActionProposal, Schedule
 from operator_core.clock import from_text, to_text
-from operator_core.db import changes, proposals, rows, safety
+from operator_core.db import changes, rows, safety
 from operator_core.db.changes import Change, Stamp
+from operator_core.db.creation import create as create_proposal
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import ALL_ROWS, Store
 from operator_core.errors import ConflictError, ConstraintError, NotFoundError, RequestError
@@ -98,8 +99,7 @@ class ScheduleDB(Store):
         return fired
 
     async def _fire(self, row: Row, stamp: Stamp, max_retries: int) -> ActionProposal | None:
-        made = await self._write(lambda tx: fire(tx, row, stamp, max_retries))
-        return rows.proposal(made) if made else None
+        return await self._write(lambda tx: fire(tx, row, stamp, max_retries))
 
 
 def create(tx: Tx, schedule: Schedule, stamp: Stamp) -> Row:
@@ -184,7 +184,7 @@ def _may_act(state: safety.SafetyState) -> bool:
     return state.mode is RunMode.EXECUTE and state.killed_at is None
 
 
-def fire(tx: Tx, seen: Row, stamp: Stamp, max_retries: int) -> Row | None:
+def fire(tx: Tx, seen: Row, stamp: Stamp, max_retries: int) -> ActionProposal | None:
     """Propose the run of a schedule that was seen due; None: somebody else did, or nobody may.
 
     Raises:
@@ -211,9 +211,11 @@ def fire(tx: Tx, seen: Row, stamp: Stamp, max_retries: int) -> Row | None:
     return _propose(tx, schedule, run, stamp, max_retries)
 
 
-def _propose(tx: Tx, schedule: Schedule, run: Run, stamp: Stamp, max_retries: int) -> Row:
+def _propose(
+    tx: Tx, schedule: Schedule, run: Run, stamp: Stamp, max_retries: int
+) -> ActionProposal:
     late = f" (missed at {run.due:%Y-%m-%d %H:%M} UTC)" if run.late else ""
-    made = proposals.create(
+    made = create_proposal(
         tx,
         ActionProposal(
             subject=schedule.subject,
@@ -230,11 +232,11 @@ def _propose(tx: Tx, schedule: Schedule, run: Run, stamp: Stamp, max_retries: in
         stamp,
     )
     due = rows.text_or_none(run.due)
-    row = tx.one("schedule.fired", id=schedule.id, due=due, proposal_id=made["id"])
+    row = tx.one("schedule.fired", id=schedule.id, due=due, proposal_id=made.id)
     if row is None:
         raise ConstraintError("the schedule is gone")
     data = {"due_at": due, "next_due_at": to_text(run.next_due), "late": run.late}
-    _tell(tx, row, "schedule_fired", {**data, "proposal_id": made["id"]}, stamp)
+    _tell(tx, row, "schedule_fired", {**data, "proposal_id": made.id}, stamp)
     return made
 
 

@@ -1,6 +1,6 @@
 """What the typed stores share: opening the ledger, its clock, and who acts."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -8,9 +8,11 @@ from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Tx
 from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
+from operator_core.db.work import ItemWork
 from operator_core.errors import RequestError
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 - an item
 
 SYSTEM_ACTOR = "system"
 ALL_ROWS = 2**62
@@ -55,6 +57,9 @@ class Store:
 
     async def _write(self, work: Callable[[Tx], T]) -> T:
         return await self.ledger.write(work)
+
+    def _item(self, work: ItemWork[I, T], item: I) -> Awaitable[T]:
+        return self.ledger.write_item(work, item)
 
     async def _read(self, work: Callable[[Tx], T]) -> T:
         return await self.ledger.read(work)

@@ -1,12 +1,14 @@
 """An engine that dies at a chosen place, as a process does that is killed there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from operator_core.clock import Clock
 from operator_core.db.engine import Engine, Row, Tx, Value
+from operator_core.db.work import ItemWork
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 - an item
 
 
 class CrashError(Exception):
@@ -48,6 +50,17 @@ class CrashingEngine:
         if self.commits == self._after_commit:
             self.die()
         return result
+
+    async def write_item(self, work: ItemWork[I, T], item: I) -> T:
+        """Run work on one item in a transaction of its own, unless it dies before or in it."""
+
+        def alone(tx: Tx) -> T:
+            (result,) = work(tx, [item])
+            if isinstance(result, Exception):
+                raise result
+            return result
+
+        return await self.write(alone)
 
     async def read(self, work: Callable[[Tx], T]) -> T:
         """Run work that only reads."""
@@ -111,3 +124,18 @@ class _CountingTx:
     def run(self, name: str, /, **params: Value) -> int:
         self._engine.step()
         return self._tx.run(name, **params)
+
+    def each(self, name: str, params: Sequence[Mapping[str, Value]], /) -> int:
+        self._engine.step()
+        return self._tx.each(name, params)
+
+    def audit_head(self) -> tuple[int, str] | None:
+        return self._tx.audit_head()
+
+    def append_audit(self, rows: Sequence[tuple[Value, ...]], /) -> None:
+        self._engine.step()
+        self._tx.append_audit(rows)
+
+    def insert(self, name: str, params: Sequence[Mapping[str, Value]], /) -> list[int]:
+        self._engine.step()
+        return self._tx.insert(name, params)

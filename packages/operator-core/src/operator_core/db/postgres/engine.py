@@ -20,9 +20,11 @@ from operator_core.db.postgres.reader import Reader
 from operator_core.db.postgres.server_clock import Offset, told_by_server
 from operator_core.db.postgres.upgrade import upgrade
 from operator_core.db.postgres.writer import Writer
+from operator_core.db.work import ItemWork
 from operator_core.errors import LedgerUnavailableError
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 - an item
 
 PATIENCE_SECONDS = 45.0
 """How long work waits for a server that is away: an outage of half a minute loses nothing."""
@@ -84,11 +86,15 @@ class PostgresEngine:
         It may run more than once, when other processes are in its way or the server goes
         away, but only one run has effects.
         """
-        return cast("T", await self._submit(self._writes, work))
+        return cast("T", await self._submit(self._writes, Job(work)))
+
+    async def write_item(self, work: ItemWork[I, T], item: I) -> T:
+        """Run work on an item, together with others' items that wait for the same work."""
+        return cast("T", await self._submit(self._writes, Job(items=work, item=item)))
 
     async def read(self, work: Callable[[Tx], T]) -> T:
         """Run work that only reads, on a committed state."""
-        return cast("T", await self._submit(self._reads, work))
+        return cast("T", await self._submit(self._reads, Job(work)))
 
     async def changes(self) -> int:
         """Return a number that differs after another process has committed."""
@@ -117,9 +123,8 @@ class PostgresEngine:
         for worker in (self._reader, *self._writers):
             await asyncio.to_thread(worker.join, _CLOSE_SECONDS)
 
-    async def _submit(self, jobs: Jobs, work: Callable[[Tx], object]) -> object:
+    async def _submit(self, jobs: Jobs, job: Job) -> object:
         self._require_open()
-        job = Job(work)
         jobs.put(job)
         result: object = await job.future
         return result

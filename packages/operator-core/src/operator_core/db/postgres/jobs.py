@@ -1,6 +1,5 @@
 """Pieces of work, and the thread with one connection that serves them."""
 
-import asyncio
 import queue
 import threading
 from abc import ABC, abstractmethod
@@ -14,10 +13,12 @@ import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from operator_core.clock import monotonic_seconds
+from operator_core.db import work
 from operator_core.db.engine import Tx
 from operator_core.db.postgres.connection import Address
 from operator_core.db.postgres.troubles import is_contention, is_lost, translate
 from operator_core.db.postgres.tx import Connection
+from operator_core.db.work import ItemWork, Piece
 
 log = structlog.get_logger(__name__)
 
@@ -25,39 +26,37 @@ _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 1.0
 
 
-class Job:
-    """One piece of work and the place where its result goes."""
+class Job(work.Job):
+    """One caller's piece of work, and since when it waits."""
 
-    def __init__(self, work: Callable[[Tx], object]) -> None:
-        """Take the work; its caller waits for the future."""
-        self.work = work
-        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    __slots__ = ("submitted_seconds",)
+
+    def __init__(
+        self,
+        plain: Callable[[Tx], object] | None = None,
+        *,
+        items: ItemWork[Any, object] | None = None,
+        item: object = None,
+    ) -> None:
+        """Take plain work, or work on items and this caller's item."""
+        super().__init__(plain, items=items, item=item)
         self.submitted_seconds = monotonic_seconds()
-        self.result: object = None
-        self.error: BaseException | None = None
 
-    def run(self, tx: Tx) -> None:
-        """Run the work and keep how it ended; trouble that is not its own goes on.
 
-        Raises:
-            psycopg.Error: a statement failed for no reason of the work's.
-        """
-        self.result, self.error = None, None
-        try:
-            self.result = self.work(tx)
-        except psycopg.Error:
-            raise
-        except Exception as error:  # noqa: BLE001 - handed to the caller, who asked for the work
-            self.error = error
+def run_piece(piece: Piece, tx: Tx) -> bool:
+    """Run a piece and keep how it ended; False: it raised, so all it did must be taken back.
 
-    def settle(self) -> None:
-        """Hand the caller what came of it."""
-        if self.future.cancelled():
-            return  # the caller went away; the work is done all the same
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.result)
+    Raises:
+        psycopg.Error: a statement failed for no reason of the work's.
+    """
+    try:
+        piece.run(tx)
+    except psycopg.Error:
+        raise
+    except Exception as error:  # noqa: BLE001 - handed to the caller, who asked for the work
+        piece.fail(error)
+        return False
+    return True
 
 
 Jobs = queue.SimpleQueue[Job | None]

@@ -3,10 +3,11 @@
 import psycopg
 
 from operator_core.clock import monotonic_seconds
-from operator_core.db.postgres.jobs import Job, Jobs, Terms, Worker
+from operator_core.db.postgres.jobs import Job, Jobs, Terms, Worker, run_piece
 from operator_core.db.postgres.server_clock import Offset
 from operator_core.db.postgres.troubles import is_contention, is_lost, translate
 from operator_core.db.postgres.tx import Connection, PostgresTx
+from operator_core.db.work import Piece
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _LOOK_AT_CLOCK_SECONDS = 30.0
@@ -42,14 +43,14 @@ class Reader(Worker):
             return self._alone(connection, tx, group[0])
         connection.execute(_BEGIN, prepare=False)
         for job in group:
-            job.run(tx)
+            run_piece(Piece([job]), tx)
         connection.execute("COMMIT", prepare=False)
         return None
 
     def _alone(self, connection: Connection, tx: PostgresTx, job: Job) -> None:
         connection.execute(_BEGIN, prepare=False)
         try:
-            job.run(tx)
+            run_piece(Piece([job]), tx)
         except psycopg.Error as error:
             if is_contention(error) or is_lost(error, connection):
                 raise

@@ -1,7 +1,8 @@
 """Named statements on a PostgreSQL connection."""
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -17,6 +18,9 @@ from operator_core.errors import RequestError
 NAME = "postgres"
 
 _NAMED = re.compile(r"'(?:[^']|'')*'|--[^\n]*|::\w+|:(\w+)( IS (?:NOT )?NULL\b)?")
+
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+_NUL = "\\u0000"
 
 Connection = psycopg.Connection[Any]
 
@@ -78,6 +82,35 @@ class PostgresTx:
         self._execute(name, params)
         return self._cursor.rowcount
 
+    def each(self, name: str, params: Sequence[Mapping[str, Value]], /) -> int:
+        """Run a named change for each set of parameters; return how many rows it changed."""
+        if f"{name}.each" in self._sql:
+            self._execute(f"{name}.each", {"items": _items(params)})
+            return self._cursor.rowcount
+        changed = 0
+        for one in params:
+            self._execute(name, one)
+            changed += self._cursor.rowcount
+        return changed
+
+    def insert(self, name: str, params: Sequence[Mapping[str, Value]], /) -> list[int]:
+        """Run a named insert for each set of parameters; return the new rows' ids."""
+        self._execute(f"{name}.each", {"items": _items(params)})
+        return sorted(row["id"] for row in self._cursor.fetchall())
+
+    def audit_head(self) -> tuple[int, str] | None:
+        """Return nothing: a transaction that only reads has no chain."""
+        return None
+
+    def append_audit(self, rows: Sequence[tuple[Value, ...]], /) -> None:
+        """Take nothing: a transaction that only reads changes nothing.
+
+        Raises:
+            RequestError: always, where there is something.
+        """
+        if rows:
+            raise RequestError("A transaction that only reads cannot write to the audit.")
+
     def _execute(self, name: str, params: Mapping[str, Value]) -> None:
         statement = self._sql[name]
         try:
@@ -90,6 +123,16 @@ class PostgresTx:
             raise told from error
         except UnicodeEncodeError as error:
             raise RequestError(f"A value cannot be stored: {error}.") from error
+
+
+def _items(params: Sequence[Mapping[str, Value]]) -> str:
+    """Return sets of parameters as the one parameter of a statement for all of them."""
+    text = _ENCODE(list(params))
+    return _ENCODE([_storable(one) for one in params]) if _NUL in text else text
+
+
+def _storable(params: Mapping[str, Value]) -> dict[str, Value]:
+    return {name: storable(v) if isinstance(v, str) else v for name, v in params.items()}
 
 
 def _value(value: Value) -> str | None:

@@ -6,7 +6,8 @@ switch, then a workflow, then its steps. The work itself says nothing of locks a
 forget one.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -26,6 +27,7 @@ LOCKING = {
     "lease.get": _LOCKED,
     "proposal.executing": _LOCKED,
     "proposal.get": _LOCKED,
+    "proposal.get_each": _LOCKED,
     "proposal.not_started_of_ticket": f"{_LOCKED} OF p",
     "proposal.pending": _LOCKED,
     "proposal.waiting_retry": _LOCKED,
@@ -36,12 +38,14 @@ LOCKING = {
     "ticket.open_for_key": _LOCKED,
     "ticket.resolved_since": _LOCKED,
     "workflow.get": _LOCKED,
+    "workflow.get_each": _LOCKED,
     "workflow.not_started_of_ticket": _LOCKED,
     "workflow.unfinished": _LOCKED,
 }
 """What a reading statement is followed by in a transaction that writes."""
 
 _OF_CLAIM = "safety.of_claim"
+_OF_PROPOSALS = "proposal."
 _READS = ("SELECT", "WITH")
 _REMEMBERED = 20_000
 
@@ -58,7 +62,7 @@ def _locking_statements() -> Mapping[str, Statement]:
 class Mark:
     """A place in a transaction that a failed piece of work is taken back to."""
 
-    audit: tuple[Row | None, int]
+    audit: tuple[tuple[int, str] | None, int]
 
 
 class WriteTx(PostgresTx):
@@ -107,8 +111,6 @@ class WriteTx(PostgresTx):
 
     def all(self, name: str, /, **params: Value) -> list[Row]:
         """Run a named statement and return all its rows."""
-        if name == "audit.head" and self._tail.head and params["writer"] == self.writer:
-            return [self._tail.head]
         if name == _OF_CLAIM and self._switch is not None:
             return self._switch
         self._prepare(name, params)
@@ -121,18 +123,48 @@ class WriteTx(PostgresTx):
 
     def run(self, name: str, /, **params: Value) -> int:
         """Run a named statement and return how many rows it changed."""
-        if name == "audit.insert" and params["writer"] == self.writer:
-            self.changed = True
-            self._tail.append(params)
-            return 1
         self._prepare(name, params)
         return super().run(name, **params)
+
+    def each(self, name: str, params: Sequence[Mapping[str, Value]], /) -> int:
+        """Run a named change for each set of parameters; return how many rows it changed."""
+        self.changed = True
+        if name.startswith(_OF_PROPOSALS):
+            self._hold_workflows([one["id"] for one in params])
+        return super().each(name, params)
+
+    def audit_head(self) -> tuple[int, str] | None:
+        """Return number and hash of the last row of the audit chain, if any."""
+        if self._tail.head is None:
+            row = self.one("audit.head", writer=self.writer)
+            self._tail.head = (row["seq"], row["hash"]) if row else None
+        return self._tail.head
+
+    def append_audit(self, rows: Sequence[tuple[Value, ...]], /) -> None:
+        """Take rows of the audit; `end` stores them."""
+        self.changed = True
+        self._tail.append(rows)
+
+    def insert(self, name: str, params: Sequence[Mapping[str, Value]], /) -> list[int]:
+        """Run a named insert for each set of parameters; return the new rows' ids."""
+        self.changed = True
+        if name.startswith(_OF_PROPOSALS):
+            for one in params:
+                self._hold_workflow(one)
+        ids = super().insert(name, params)
+        if name.startswith(_OF_PROPOSALS):
+            self._learn([{**one, "id": new} for one, new in zip(params, ids, strict=True)])
+        elif name == "workflow.insert":
+            self._held.update(("lock.workflow", new) for new in ids)  # nobody else sees them
+        return ids
 
     def _prepare(self, name: str, params: Mapping[str, Value]) -> None:
         """Take the locks that must be held before a statement runs."""
         self.changed = self.changed or not self._sql[name].text.startswith(_READS)
         kind = name.partition(".")[0]
-        if kind == "proposal":
+        if "ids" in params and kind == "proposal":
+            self._hold_workflows(json.loads(str(params["ids"])))
+        elif kind == "proposal":
             self._hold_workflow(params)
         elif name == _OF_CLAIM:
             self._hold("lock.claims_go_on")
@@ -151,6 +183,17 @@ class WriteTx(PostgresTx):
                 return self._hold("lock.workflow_of", id=proposal_id)
             workflow_id = self._workflow_of[proposal_id]
         return None if workflow_id is None else self._hold("lock.workflow", id=workflow_id)
+
+    def _hold_workflows(self, proposal_ids: Sequence[Value]) -> None:
+        """Lock the workflows of steps before the steps, in the order of their ids."""
+        unknown = [one for one in proposal_ids if one not in self._workflow_of]
+        if unknown:
+            self._learn(super().all("lock.workflows_of", ids=json.dumps(unknown)))
+        workflows = {self._workflow_of.get(one) for one in proposal_ids} - {None}
+        missing = [one for one in workflows if ("lock.workflow", one) not in self._held]
+        if missing:
+            self._execute("lock.workflows", {"ids": json.dumps(missing)})
+            self._held.update(("lock.workflow", one) for one in missing)
 
     def _hold(self, name: str, **params: Value) -> None:
         key = (name, params.get("id"))

@@ -13,10 +13,11 @@ import structlog
 from psycopg import Cursor
 from psycopg.pq import TransactionStatus
 
-from operator_core.db.postgres.jobs import Job, Jobs, Terms, Worker
+from operator_core.db.postgres.jobs import Job, Jobs, Terms, Worker, run_piece
 from operator_core.db.postgres.troubles import CommitUnknownError, is_contention, is_lost, translate
 from operator_core.db.postgres.tx import Connection, PostgresTx
 from operator_core.db.postgres.write_tx import WriteTx
+from operator_core.db.work import Piece, pieces
 from operator_core.errors import ConstraintError
 
 log = structlog.get_logger(__name__)
@@ -86,41 +87,46 @@ class Writer(Worker):
         with connection.pipeline():
             _say(connection, _BEGIN)
             tx.run("mark.put", writer=self.chain, number=self._number)
-        for job in group:
-            if apart:
-                self._run_apart(connection, tx, job)
-            elif not self._run_with_others(connection, tx, job) and len(group) > 1:
-                return False
-        return True
+        if apart:
+            for job in group:
+                self._run_apart(connection, tx, Piece([job]))
+            return True
+        found = pieces(group)
+        return all(self._run_with_others(connection, tx, piece, len(group)) for piece in found)
 
-    def _run_with_others(self, connection: Connection, tx: WriteTx, job: Job) -> bool:
-        """Run a piece; False: it failed and left something behind."""
+    def _run_with_others(
+        self, connection: Connection, tx: WriteTx, piece: Piece, group_size: int
+    ) -> bool:
+        """Run a piece; False: it failed and somebody else would suffer from it."""
         mark = tx.mark()
-        self._run(connection, tx, job)
-        if job.error is None:
+        if self._run(connection, tx, piece):
             return True
         tx.rewind(mark, unlocked=False)
-        return not tx.changed and connection.info.transaction_status == TransactionStatus.INTRANS
+        usable = connection.info.transaction_status == TransactionStatus.INTRANS
+        return group_size == 1 or (len(piece.jobs) == 1 and usable and not tx.changed)
 
-    def _run_apart(self, connection: Connection, tx: WriteTx, job: Job) -> None:
+    def _run_apart(self, connection: Connection, tx: WriteTx, piece: Piece) -> None:
         """Run a piece that is taken back alone if it fails."""
         _say(connection, "SAVEPOINT piece")
         mark = tx.mark()
-        self._run(connection, tx, job)
-        if job.error is not None:
+        if not self._run(connection, tx, piece):
             _say(connection, "ROLLBACK TO piece")
             tx.rewind(mark, unlocked=True)
         _say(connection, "RELEASE piece")
 
-    def _run(self, connection: Connection, tx: WriteTx, job: Job) -> None:
+    def _run(self, connection: Connection, tx: WriteTx, piece: Piece) -> bool:
+        """Run a piece; False: it raised, and its jobs have the error."""
         try:
-            job.run(tx)
+            done = run_piece(piece, tx)
         except psycopg.Error as error:
             if is_contention(error) or is_lost(error, connection):
                 raise
-            job.error = translate(error, str(self._terms.address))
-        if job.error is None and connection.info.transaction_status == TransactionStatus.INERROR:
-            job.error = ConstraintError("a statement of this work failed, and it went on")
+            piece.fail(translate(error, str(self._terms.address)))
+            return False
+        if done and connection.info.transaction_status == TransactionStatus.INERROR:
+            piece.fail(ConstraintError("a statement of this work failed, and it went on"))
+            return False
+        return done
 
     def _commit(self, connection: Connection, tx: WriteTx) -> None:
         """Store the audit, commit, and wake other processes: all in one message."""

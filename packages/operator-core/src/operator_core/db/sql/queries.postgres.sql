@@ -11,6 +11,16 @@ SELECT id FROM workflows
 WHERE id = (SELECT workflow_id FROM action_proposals WHERE id = :id)
 FOR NO KEY UPDATE
 
+-- Which workflows steps belong to; it never changes, so nothing is locked.
+-- name: lock.workflows_of
+SELECT id, workflow_id FROM action_proposals
+WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json))
+
+-- name: lock.workflows
+SELECT id FROM workflows
+WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json))
+ORDER BY id FOR NO KEY UPDATE
+
 -- Claims share this lock and a change of the switch takes it alone. An advisory lock is fair,
 -- so that a stream of claims cannot keep the kill switch waiting; a row lock is not.
 -- name: lock.claims_go_on
@@ -42,3 +52,90 @@ WHERE application_name = :name AND pid <> pg_backend_pid()
 -- name: notify.changed
 -- It wakes others and need not last: the writer does not wait for the disk again.
 SELECT set_config('synchronous_commit', 'off', TRUE), pg_notify('operator_ledger', :writer)
+
+-- name: proposal.get_each
+SELECT * FROM action_proposals
+WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json)) ORDER BY id
+
+-- name: workflow.get_each
+SELECT * FROM workflows
+WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json)) ORDER BY id
+
+-- What a statement named <name>.each does for all sets of parameters, <name> does for one.
+
+-- name: proposal.insert.each
+INSERT INTO action_proposals (
+    subject, ticket_id, action_name, action_type, parameters, reason, status, proposed_at,
+    proposed_by, validated_at, cancelled_at, approved_at, approved_by, rejected_at, rejected_by,
+    rejection_reason, workflow_id, execution_order, depends_on_proposal_id, compensation,
+    compensates_proposal_id, scheduled_at, schedule_id, schedule_due_at, retry_count, max_retries,
+    next_retry_at, last_error, disruptive, created_at, updated_at)
+SELECT
+    subject, ticket_id, action_name, action_type, parameters, reason, status, proposed_at,
+    proposed_by, validated_at, cancelled_at, approved_at, approved_by, rejected_at, rejected_by,
+    rejection_reason, workflow_id, execution_order, depends_on_proposal_id, compensation,
+    compensates_proposal_id, scheduled_at, schedule_id, schedule_due_at, retry_count, max_retries,
+    next_retry_at, last_error, disruptive, now, now
+FROM json_to_recordset(:items::json) AS item (
+    subject text, ticket_id bigint, action_name text, action_type text, parameters text,
+    reason text, status text, proposed_at text, proposed_by text, validated_at text,
+    cancelled_at text, approved_at text, approved_by text, rejected_at text, rejected_by text,
+    rejection_reason text, workflow_id bigint, execution_order bigint,
+    depends_on_proposal_id bigint, compensation text, compensates_proposal_id bigint,
+    scheduled_at text, schedule_id bigint, schedule_due_at text, retry_count bigint,
+    max_retries bigint, next_retry_at text, last_error text, disruptive bigint, now text)
+RETURNING id
+
+-- name: proposal.validate.each
+UPDATE action_proposals AS proposal
+SET status = 'validated', validated_at = item.now, updated_at = item.now,
+    parameters = item.parameters, disruptive = item.disruptive,
+    approved_at = COALESCE(proposal.approved_at, CASE held WHEN 0 THEN item.approved_at END),
+    approved_by = COALESCE(proposal.approved_by, CASE held WHEN 0 THEN item.approved_by END)
+FROM json_to_recordset(:items::json) AS item (
+    id bigint, parameters text, disruptive bigint, approved_at text, approved_by text, now text)
+WHERE proposal.id = item.id AND proposal.status IN ('proposed')
+
+-- name: proposal.claim.each
+UPDATE action_proposals AS proposal
+SET status = 'executing', owner = item.owner, lease_expires_at = item.lease_expires_at,
+    fence = proposal.fence + 1, in_doubt = 0, cancel_requested_at = NULL, failure_counted = 0,
+    updated_at = item.now
+FROM json_to_recordset(:items::json) AS item (
+    id bigint, owner text, lease_expires_at text, now text)
+WHERE proposal.id = item.id AND proposal.status IN ('validated')
+
+-- name: proposal.complete.each
+UPDATE action_proposals AS proposal
+SET status = 'completed', owner = NULL, lease_expires_at = NULL, in_doubt = 0,
+    last_error = NULL, updated_at = item.now
+FROM json_to_recordset(:items::json) AS item (id bigint, fence bigint, now text)
+WHERE proposal.id = item.id AND proposal.status IN ('executing')
+  AND proposal.fence = item.fence
+
+-- name: record.insert.each
+INSERT INTO action_records (
+    proposal_id, started_at, completed_at, success, error_message, result_data, outcome,
+    idempotency_key, owner, fence)
+SELECT
+    proposal_id, started_at, completed_at, success, error_message, result_data, outcome,
+    idempotency_key, owner, fence
+FROM json_to_recordset(:items::json) AS item (
+    proposal_id bigint, started_at text, completed_at text, success bigint, error_message text,
+    result_data text, outcome text, idempotency_key text, owner text, fence bigint)
+RETURNING id
+
+-- name: record.finish.each
+UPDATE action_records AS record
+SET completed_at = item.now, success = item.success, outcome = item.outcome,
+    error_message = item.error_message, result_data = item.result_data
+FROM json_to_recordset(:items::json) AS item (
+    id bigint, now text, success bigint, outcome text, error_message text, result_data text)
+WHERE record.id = item.id
+
+-- name: workflow.insert.each
+INSERT INTO workflows (subject, name, description, ticket_id, status, created_at, updated_at)
+SELECT subject, name, description, ticket_id, 'pending', now, now
+FROM json_to_recordset(:items::json) AS item (
+    subject text, name text, description text, ticket_id bigint, now text)
+RETURNING id

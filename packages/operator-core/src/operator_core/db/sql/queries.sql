@@ -20,6 +20,9 @@ RETURNING *
 -- name: proposal.get
 SELECT * FROM action_proposals WHERE id = :id
 
+-- name: proposal.get_each
+SELECT * FROM action_proposals WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id
+
 -- name: proposal.list
 SELECT * FROM action_proposals
 WHERE (:status IS NULL OR status = :status)
@@ -34,6 +37,11 @@ SELECT * FROM action_proposals WHERE status = :status AND id > :after_id ORDER B
 
 -- name: proposal.list_of_workflow
 SELECT * FROM action_proposals WHERE workflow_id = :workflow_id ORDER BY execution_order, id
+
+-- What the roll-up of a workflow needs of its steps.
+-- name: proposal.states_of_workflow
+SELECT id, status, next_retry_at, retry_count, max_retries FROM action_proposals
+WHERE workflow_id = :workflow_id ORDER BY execution_order, id
 
 -- name: proposal.validate
 UPDATE action_proposals
@@ -285,6 +293,9 @@ RETURNING *
 
 -- name: workflow.get
 SELECT * FROM workflows WHERE id = :id
+
+-- name: workflow.get_each
+SELECT * FROM workflows WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id
 
 -- name: workflow.list
 SELECT * FROM workflows

@@ -12,36 +12,28 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from operator_core.clock import Clock
 from operator_core.db.engine import Tx
 from operator_core.db.sqlite.connection import connect
 from operator_core.db.sqlite.tx import SqliteTx, begin, roll_back, translate
 from operator_core.db.sqlite.upgrade import WRITER
+from operator_core.db.work import ItemWork, Job, Piece, pieces
 from operator_core.errors import LedgerError, LedgerUnavailableError
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 - an item
 
 _MAX_GROUP = 256
 
 
-class _Job:
-    """One piece of work and the place where its result goes."""
+class _Read(Job):
+    """A job that only reads."""
 
-    def __init__(self, work: Callable[[Tx], object] | None, *, writes: bool) -> None:
-        self.work = work
-        self.writes = writes
-        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.result: object = None
-        self.error: BaseException | None = None
 
-    def run(self, tx: Tx) -> None:
-        self.error = None
-        try:
-            self.result = self.work(tx) if self.work else None
-        except Exception as error:  # noqa: BLE001 - handed to the caller, who asked for the work
-            self.error = error
+class _End(Job):
+    """The writer's last job."""
 
 
 class SqliteEngine:
@@ -50,7 +42,7 @@ class SqliteEngine:
     def __init__(self, path: Path) -> None:
         """Take the path; `open` opens it."""
         self.path = path
-        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread: threading.Thread | None = None
 
@@ -71,17 +63,23 @@ class SqliteEngine:
             await asyncio.shield(ready)
         except asyncio.CancelledError:
             ready.add_done_callback(_hear)
-            engine._jobs.put(_Job(None, writes=False))  # nobody else would end the thread
+            engine._jobs.put(_End())  # nobody else would end the thread
             raise
         return engine
 
     async def write(self, work: Callable[[Tx], T]) -> T:
         """Run work in a transaction; its effects are durable on return."""
-        return cast("T", await self._submit(_Job(work, writes=True)))
+        return cast("T", await self._submit(Job(work)))
+
+    async def write_item(self, work: ItemWork[I, T], item: I) -> T:
+        """Run work on an item, together with others' items that wait for the same work."""
+        job = Job(items=work, item=item)
+        self._put(job)
+        return cast("T", await job.future)
 
     async def read(self, work: Callable[[Tx], T]) -> T:
         """Run work that only reads, on a committed state."""
-        return cast("T", await self._submit(_Job(work, writes=False)))
+        return cast("T", await self._submit(_Read(work)))
 
     async def changes(self) -> int:
         """Return a number that differs after another process has committed."""
@@ -98,16 +96,19 @@ class SqliteEngine:
         """End the writer after the work that waits."""
         if self._thread is None:
             return
-        self._jobs.put(_Job(None, writes=False))
+        self._jobs.put(_End())
         thread, self._thread = self._thread, None
         await asyncio.to_thread(thread.join)
 
-    async def _submit(self, job: _Job) -> object:
+    async def _submit(self, job: Job) -> object:
+        self._put(job)
+        result: object = await job.future
+        return result
+
+    def _put(self, job: Job) -> None:
         if self._thread is None:
             raise LedgerUnavailableError(f"The ledger {self.path} is closed.")
         self._jobs.put(job)
-        result: object = await job.future
-        return result
 
     # --- the writer thread ------------------------------------------------------------
 
@@ -115,15 +116,15 @@ class SqliteEngine:
         try:
             connection = connect(self.path, now)
         except Exception as error:  # noqa: BLE001 - handed to whoever waits in `open`
-            self._post(partial(_settle, ready, None, error))
+            self._post(partial(_settle, ready, error))
             return
-        self._post(partial(_settle, ready, None, None))
+        self._post(partial(_settle, ready, None))
         tx = SqliteTx(connection, WRITER)
         while self._serve_group(connection, tx, self._next_group()):
             pass
         connection.close()
 
-    def _next_group(self) -> list[_Job]:
+    def _next_group(self) -> list[Job]:
         group = [self._jobs.get()]
         while len(group) < _MAX_GROUP:
             try:
@@ -132,23 +133,24 @@ class SqliteEngine:
                 break
         return group
 
-    def _serve_group(self, connection: sqlite3.Connection, tx: SqliteTx, group: list[_Job]) -> bool:
+    def _serve_group(self, connection: sqlite3.Connection, tx: SqliteTx, group: list[Job]) -> bool:
         """Run one group; writes first and together, then reads on what is committed."""
-        writes = [job for job in group if job.writes]
+        writes = [job for job in group if not isinstance(job, _Read | _End)]
         if writes:
             self._commit(connection, tx, writes)
         for job in group:
-            if not job.writes and job.work is not None:
+            if isinstance(job, _Read):
                 self._read(job, tx)
         self._post(partial(_settle_all, group))
-        return all(job.work is not None for job in group)
+        return not any(isinstance(job, _End) for job in group)
 
-    def _read(self, job: _Job, tx: Tx) -> None:
-        job.run(tx)
-        if isinstance(job.error, sqlite3.Error):
-            job.error = translate(job.error, self.path)
+    def _read(self, job: Job, tx: Tx) -> None:
+        try:
+            Piece([job]).run(tx)
+        except Exception as error:  # noqa: BLE001 - handed to the caller, who asked for the work
+            job.error = self._told(error)
 
-    def _commit(self, connection: sqlite3.Connection, tx: SqliteTx, jobs: list[_Job]) -> None:
+    def _commit(self, connection: sqlite3.Connection, tx: SqliteTx, jobs: list[Job]) -> None:
         try:
             begin(connection)
             tx.begin()
@@ -162,25 +164,24 @@ class SqliteEngine:
             connection.execute("COMMIT")
         except (sqlite3.Error, LedgerError) as error:
             roll_back(connection)
-            failure = translate(error, self.path) if isinstance(error, sqlite3.Error) else error
+            failure = self._told(error)
             for job in jobs:
                 job.error = job.error or failure
 
-    def _run_together(self, tx: SqliteTx, jobs: list[_Job]) -> bool:
+    def _run_together(self, tx: SqliteTx, jobs: list[Job]) -> bool:
         """Run the group without savepoints, as nearly all work succeeds."""
-        for job in jobs:
-            job.run(tx)
-            if job.error is not None:
-                return False
+        try:
+            for piece in pieces(jobs):
+                piece.run(tx)
+        except Exception:  # noqa: BLE001 - whose it is shows when each is run apart
+            return False
         return True
 
-    def _run_apart(self, connection: sqlite3.Connection, tx: SqliteTx, job: _Job) -> None:
+    def _run_apart(self, connection: sqlite3.Connection, tx: SqliteTx, job: Job) -> None:
         """Run one piece of work again, so that it takes nobody with it if it fails."""
-        mark = tx.mark()
+        mark, job.error = tx.mark(), None
         connection.execute("SAVEPOINT job")
-        job.run(tx)
-        if isinstance(job.error, sqlite3.Error):
-            job.error = translate(job.error, self.path)
+        self._read(job, tx)
         if job.error is not None:
             if not connection.in_transaction and isinstance(job.error, LedgerError):
                 raise job.error  # SQLite gave up the whole group, as on a full disk
@@ -188,23 +189,26 @@ class SqliteEngine:
             tx.rewind(mark)
         connection.execute("RELEASE job")
 
+    def _told(self, error: Exception) -> Exception:
+        return translate(error, self.path) if isinstance(error, sqlite3.Error) else error
+
     def _post(self, callback: Callable[[], object]) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback)
 
 
-def _settle_all(group: list[_Job]) -> None:
+def _settle_all(group: list[Job]) -> None:
     for job in group:
-        _settle(job.future, job.result, job.error)
+        job.settle()
 
 
-def _settle(future: "asyncio.Future[Any]", result: object, error: BaseException | None) -> None:
+def _settle(future: "asyncio.Future[None]", error: BaseException | None) -> None:
     if future.cancelled():
-        return  # the caller went away; the work is done all the same
+        return  # nobody waits any more
     if error is not None:
         future.set_exception(error)
     else:
-        future.set_result(result)
+        future.set_result(None)
 
 
 def _hear(future: "asyncio.Future[None]") -> None:

@@ -1,7 +1,10 @@
 """Named statements on a connection, and SQLite's errors in Operator's words."""
 
+import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from operator import itemgetter
 from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
@@ -23,6 +26,8 @@ NAME = "sqlite"
 BUSY_SECONDS = 5.0
 """How long a writer waits for another process before it says that the ledger is busy."""
 
+_RETURNING = "RETURNING *"
+_BAD_VALUES = (sqlite3.IntegrityError, OverflowError, UnicodeEncodeError)
 _NOT_A_LEDGER = ("not a database", "malformed", "disk image", "no such table", "no such column")
 
 
@@ -49,6 +54,44 @@ def translate(error: sqlite3.Error, path: Path) -> LedgerError:
     return LedgerUnavailableError(f"The ledger {path} cannot be used: {text}.")
 
 
+_NAMED = re.compile(r"'(?:[^']|'')*'|--[^\n]*|:(\w+)")
+
+
+# The driver looks for a way to adapt each None, at greater cost than all else of a parameter:
+# this tells it.
+sqlite3.register_adapter(type(None), lambda nothing: nothing)
+
+
+class _Statement:
+    """A statement with numbered places: what is bound by name is looked up by name each time."""
+
+    __slots__ = ("changing", "columns", "text", "values")
+
+    def __init__(self, text: str) -> None:
+        places: dict[str, int] = {}
+
+        def place(match: re.Match[str]) -> str:
+            name = match[1]
+            return f"?{places.setdefault(name, len(places) + 1)}" if name else match[0]
+
+        self.text = _NAMED.sub(place, text)
+        self.changing = self.text.removesuffix(_RETURNING).rstrip()
+        self.values = _picker(tuple(places))
+        self.columns: tuple[str, ...] = ()
+
+
+def _picker(names: tuple[str, ...]) -> Callable[[Mapping[str, Value]], tuple[Value, ...]]:
+    """Return a function that picks the parameters in the order of their places."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda params: tuple(params[name] for name in names)
+
+
+@cache
+def _statements() -> Mapping[str, _Statement]:
+    return {name: _Statement(text) for name, text in statements(NAME).items()}
+
+
 class SqliteTx:
     """Named statements on one connection."""
 
@@ -57,10 +100,9 @@ class SqliteTx:
         self.writer = writer
         self._cursor = connection.cursor()
         self._cursor.row_factory = None  # rows become dicts here, which is cheaper
-        self._sql = statements(NAME)
-        self._columns: dict[str, tuple[str, ...]] = {}
-        self._head: Row | None = None
-        self._audit: list[dict[str, Value]] = []
+        self._sql = _statements()
+        self._head: tuple[int, str] | None = None
+        self._audit: list[tuple[Value, ...]] = []
 
     # --- the life of a transaction ----------------------------------------------------
 
@@ -69,11 +111,11 @@ class SqliteTx:
         self._head = None
         self._audit.clear()
 
-    def mark(self) -> tuple[Row | None, int]:
+    def mark(self) -> tuple[tuple[int, str] | None, int]:
         """Return a place to which a failed piece of work is taken back."""
         return self._head, len(self._audit)
 
-    def rewind(self, mark: tuple[Row | None, int]) -> None:
+    def rewind(self, mark: tuple[tuple[int, str] | None, int]) -> None:
         """Forget what a failed piece of work wanted to tell the audit."""
         self._head, kept = mark
         del self._audit[kept:]
@@ -81,7 +123,7 @@ class SqliteTx:
     def end(self) -> None:
         """Write the audit rows of the whole transaction; the commit comes next."""
         if self._audit:
-            self._cursor.executemany(self._sql["audit.insert"], self._audit)
+            self._cursor.executemany(self._sql["audit.insert"].text, self._audit)
             self._audit.clear()
 
     # --- statements -------------------------------------------------------------------
@@ -93,31 +135,65 @@ class SqliteTx:
 
     def all(self, name: str, /, **params: Value) -> list[Row]:
         """Run a named statement and return all its rows."""
-        if name == "audit.head" and self._head is not None:
-            return [self._head]
         found = self._execute(name, params).fetchall()
         if not found:
             return []
-        columns = self._columns.get(name)
-        if columns is None:
-            columns = self._columns[name] = tuple(one[0] for one in self._cursor.description)
+        statement = self._sql[name]
+        if not statement.columns:
+            statement.columns = tuple(one[0] for one in self._cursor.description)
+        columns = statement.columns
         return [dict(zip(columns, values, strict=True)) for values in found]
 
     def run(self, name: str, /, **params: Value) -> int:
         """Run a named statement and return how many rows it changed."""
-        if name == "audit.insert":
-            self._audit.append(params)
-            self._head = {"seq": params["seq"], "hash": params["hash"]}
-            return 1
         return self._execute(name, params).rowcount
 
-    def _execute(self, name: str, params: dict[str, Value]) -> sqlite3.Cursor:
+    def each(self, name: str, params: Sequence[Mapping[str, Value]], /) -> int:
+        """Run a named change for each set of parameters; return how many rows it changed."""
+        statement = self._sql[name]
         try:
-            return self._cursor.execute(self._sql[name], params)
-        except sqlite3.IntegrityError as error:
-            raise ConstraintError(str(error)) from error
-        except (OverflowError, UnicodeEncodeError) as error:
-            raise RequestError(f"A value cannot be stored: {error}.") from error
+            values = map(statement.values, params)
+            return self._cursor.executemany(statement.changing, values).rowcount
+        except _BAD_VALUES as error:
+            raise _told(error) from error
+
+    def insert(self, name: str, params: Sequence[Mapping[str, Value]], /) -> list[int]:
+        """Run a named insert for each set of parameters; return the new rows' ids."""
+        statement, ids = self._sql[name], []
+        try:
+            for one in params:
+                self._cursor.execute(statement.changing, statement.values(one))
+                ids.append(int(self._cursor.lastrowid or 0))
+        except _BAD_VALUES as error:
+            raise _told(error) from error
+        return ids
+
+    def audit_head(self) -> tuple[int, str] | None:
+        """Return number and hash of the last row of the audit chain, if any."""
+        if self._head is None:
+            row = self.one("audit.head", writer=self.writer)
+            self._head = (row["seq"], row["hash"]) if row else None
+        return self._head
+
+    def append_audit(self, rows: Sequence[tuple[Value, ...]], /) -> None:
+        """Take rows of the audit; `end` stores them."""
+        if rows:
+            self._audit += rows
+            self._head = int(rows[-1][1] or 0), str(rows[-1][-1])
+
+    def _execute(self, name: str, params: dict[str, Value]) -> sqlite3.Cursor:
+        statement = self._sql[name]
+        try:
+            return self._cursor.execute(statement.text, statement.values(params))
+        except _BAD_VALUES as error:
+            raise _told(error) from error
+
+
+def _told(error: Exception) -> Exception:
+    """Return an error that tells in Operator's words what is wrong with a statement's values."""
+    if isinstance(error, sqlite3.IntegrityError):
+        return ConstraintError(str(error))
+    return RequestError(f"A value cannot be stored: {error}.")
 
 
 def begin(connection: sqlite3.Connection) -> None:

@@ -1,0 +1,213 @@
+"""The claim that starts an attempt, as work on items of a transaction."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import lru_cache
+
+from operator_core.actions import approval
+from operator_core.actions.types import ActionProposal, ActionRecord, ActionStatus, WorkflowStatus
+from operator_core.actions.verdict import GateFacts, refusal
+from operator_core.clock import Clock
+from operator_core.db import changes, proposals, rows, safety
+from operator_core.db.changes import Change, Params, Stamp
+from operator_core.db.engine import Row, Tx
+from operator_core.db.safety import SafetyState
+from operator_core.errors import ConflictError, ConstraintError, LimitError, RequestError
+
+
+@dataclass(frozen=True)
+class ClaimTerms:
+    """On what terms an executor claims; ``subject`` is the one it acts on, where it has a name."""
+
+    owner: str
+    ledger_id: str
+    lease_seconds: float
+    require_approval: bool
+    subject: str | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A proposal that an executor wants to take."""
+
+    proposal_id: int
+    terms: ClaimTerms
+    clock: Clock
+
+    def stamped(self) -> Stamp:
+        """Return who claims and when: a lease begins when the work runs, not while it waits."""
+        return Stamp(self.terms.owner, self.clock.now())
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A proposal as it is once it is claimed, and by whom."""
+
+    proposal: ActionProposal
+    terms: ClaimTerms
+    stamp: Stamp
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A claimed proposal and the record of the attempt."""
+
+    proposal: ActionProposal
+    record: ActionRecord
+
+    @property
+    def proposal_id(self) -> int:
+        """The proposal's id."""
+        return self.record.proposal_id
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What the ledger says besides the proposals themselves, each row by its id."""
+
+    switch: SafetyState
+    workflows: dict[int, Row]
+    others: dict[int, Row]
+
+
+def claim_each(tx: Tx, items: Sequence[Claim]) -> list[Attempt | Exception]:
+    """Take proposals for execution, each if the gate lets it through right now.
+
+    Returns:
+        The attempt, or the error of each:
+        NotFoundError: there is no such proposal.
+        RefusedError: the gate is closed (mode, kill switch, approval, not due, a limit).
+        ConflictError: it is not validated, or its workflow has ended.
+        RequestError: it is for another subject than the executor's.
+    """
+    found = changes.get_each(tx, "proposal", (item.proposal_id for item in items))
+    context = _context(tx, found.values())
+    verdicts = [_admitted(found.get(item.proposal_id), item, context) for item in items]
+    admitted = [verdict for verdict in verdicts if isinstance(verdict, Taken)]
+    taken = iter(_take(tx, admitted, context) if admitted else [])
+    return [one if isinstance(one, Exception) else next(taken) for one in verdicts]
+
+
+def _context(tx: Tx, found: Iterable[Row]) -> _Context:
+    present = list(found)
+    workflows = {row["workflow_id"] for row in present} - {None}
+    others = {row["depends_on_proposal_id"] for row in present}
+    others |= {row["compensates_proposal_id"] for row in present}
+    return _Context(
+        safety.state_of_claim(tx),
+        changes.get_each(tx, "workflow", workflows),
+        changes.get_each(tx, "proposal", others - {None}),
+    )
+
+
+def _admitted(row: Row | None, item: Claim, context: _Context) -> Taken | Exception:
+    """Return a proposal as it is once it is claimed, or why it is not."""
+    if row is None:
+        return changes.not_found("proposal", item.proposal_id)
+    terms, stamp = item.terms, item.stamped()
+    if None not in (row["subject"], terms.subject) and row["subject"] != terms.subject:
+        return RequestError(
+            f"Proposal {row['id']} is for subject {row['subject']!r}, not {terms.subject!r}."
+        )
+    proposal = rows.proposal(row)
+    facts = _facts(proposal, context, stamp)
+    refused = refusal(proposal, facts, require_approval=terms.require_approval)
+    return refused or Taken(_claimed(proposal, terms, stamp), terms, stamp)
+
+
+def _claimed(proposal: ActionProposal, terms: ClaimTerms, stamp: Stamp) -> ActionProposal:
+    claimed = {
+        "status": ActionStatus.EXECUTING,
+        "owner": terms.owner,
+        "lease_expires_at": stamp.now + timedelta(seconds=terms.lease_seconds),
+        "fence": proposal.fence + 1,
+        "in_doubt": False,
+    }
+    return rows.changed(proposal, claimed)
+
+
+def _facts(proposal: ActionProposal, context: _Context, stamp: Stamp) -> GateFacts:
+    switch, others = context.switch, context.others
+    facts = GateFacts(mode=switch.mode, killed=switch.killed_at is not None, now=stamp.now)
+    if proposal.depends_on_proposal_id is not None:
+        dependency = others[proposal.depends_on_proposal_id]
+        facts = replace(facts, dependency=ActionStatus(dependency["status"]))
+    if proposal.workflow_id is not None:
+        workflow = context.workflows[proposal.workflow_id]
+        facts = replace(
+            facts,
+            workflow=WorkflowStatus(workflow["status"]),
+            workflow_approved=workflow["approved_at"] is not None,
+            workflow_covers=_covers(workflow, proposal),
+            workflow_paused=workflow["paused_at"] is not None,
+        )
+    if proposal.compensates_proposal_id is not None:
+        undone = others[proposal.compensates_proposal_id]
+        facts = replace(facts, undone=ActionStatus(undone["status"]))
+    return facts
+
+
+def _covers(workflow: Row, proposal: ActionProposal) -> bool:
+    return approval.covers(json.loads(workflow["approved_steps"] or "{}"), proposal)
+
+
+def _take(tx: Tx, admitted: Sequence[Taken], context: _Context) -> list[Attempt]:
+    """Take what the gate let through; a limit, or a second claim of one, stops all of them."""
+    try:
+        changed = tx.each("proposal.claim", [_claim_params(one) for one in admitted])
+    except ConstraintError as error:
+        raise LimitError(
+            f"Another disruptive action runs on the subject of proposal {admitted[0].proposal.id}; "
+            "it waits until that one has ended."
+        ) from error
+    if changed != len(admitted):
+        raise ConflictError("one proposal was to be claimed twice")
+    records = begin_records(tx, admitted)
+    told = [(rows.brief(one.proposal), _started(one.terms.owner), one.stamp) for one in admitted]
+    changes.tell_each(tx, "proposal", told)
+    for row, _, stamp in told:
+        workflow = context.workflows.get(row["workflow_id"])
+        if workflow is not None and workflow["status"] != WorkflowStatus.IN_PROGRESS:
+            proposals.settle_workflow(tx, row, stamp)
+    return [Attempt(one.proposal, record) for one, record in zip(admitted, records, strict=True)]
+
+
+def _claim_params(taken: Taken) -> Params:
+    return {
+        "id": taken.proposal.id,
+        "owner": taken.terms.owner,
+        "lease_expires_at": rows.text_or_none(taken.proposal.lease_expires_at),
+        "now": taken.stamp.text,
+    }
+
+
+@lru_cache(maxsize=64)
+def _started(owner: str) -> Change:
+    return Change("", "execution_started", {"owner": owner})
+
+
+def begin_records(tx: Tx, taken: Sequence[Taken]) -> list[ActionRecord]:
+    """Insert the records of attempts that begin."""
+    params = [
+        {
+            "proposal_id": one.proposal.id,
+            "started_at": one.stamp.text,
+            "completed_at": None,
+            "success": None,
+            "error_message": None,
+            "result_data": None,
+            "outcome": None,
+            "idempotency_key": _key(one),
+            "owner": one.terms.owner,
+            "fence": one.proposal.fence,
+        }
+        for one in taken
+    ]
+    ids = tx.insert("record.insert", params)
+    return [rows.record({**given, "id": new}) for given, new in zip(params, ids, strict=True)]
+
+
+def _key(taken: Taken) -> str:
+    return f"operator:{taken.terms.ledger_id}:{taken.proposal.id}:{taken.proposal.effect}"

@@ -1,0 +1,209 @@
+"""Proposals and workflows that enter the ledger, as work on items of a transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowStatus
+from operator_core.db import changes, rows, safety
+from operator_core.db.changes import Change, Params, Stamp
+from operator_core.db.engine import Row, Tx, Value
+from operator_core.errors import ConflictError, OperatorError, RequestError
+from operator_core.monitor.types import TicketStatus
+
+
+@dataclass(frozen=True)
+class Creation:
+    """A proposal that somebody wants stored.
+
+    Attributes:
+        model: the proposal.
+        stamp: who and when.
+        acting: only where Operator may act: neither in observe mode nor after a kill.
+    """
+
+    model: ActionProposal
+    stamp: Stamp
+    acting: bool = False
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A workflow that somebody wants stored, with its steps in order."""
+
+    head: Params
+    steps: Sequence[ActionProposal]
+    stamp: Stamp
+    acting: bool = False
+
+
+def create(tx: Tx, model: ActionProposal, stamp: Stamp) -> ActionProposal:
+    """Insert one proposal; raises what `create_each` returns."""
+    (result,) = create_each(tx, [Creation(model, stamp)])
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def create_each(tx: Tx, items: Sequence[Creation]) -> list[ActionProposal | Exception]:
+    """Insert proposals, and return the stored one or the error of each.
+
+    The errors:
+        ObserveOnlyError: Operator may not act, and it was asked for.
+        RequestError: it is executing (only a claim makes that), or its parameters are no JSON.
+        NotFoundError: it names a ticket, workflow or proposal that does not exist.
+        ConflictError: its workflow is approved, has started or has ended; its ticket is resolved.
+    """
+    observing = safety.refusal(tx) if any(item.acting for item in items) else None
+    wanted = [
+        observing if observing is not None and item.acting else _params(tx, item) for item in items
+    ]
+    accepted = [
+        (item, params)
+        for item, params in zip(items, wanted, strict=True)
+        if not isinstance(params, Exception)
+    ]
+    made = iter(_insert(tx, accepted) if accepted else [])
+    return [one if isinstance(one, Exception) else next(made) for one in wanted]
+
+
+def _params(tx: Tx, item: Creation) -> dict[str, Value] | Exception:
+    """Return the parameters of a proposal's insert, or why it is refused."""
+    if item.model.status is ActionStatus.EXECUTING:
+        return RequestError("A proposal cannot be created executing; only a claim starts it.")
+    try:
+        _require_links(tx, item.model)
+        return {**rows.proposal_params(item.model), "now": item.stamp.text}
+    except OperatorError as error:
+        return error
+
+
+def _insert(tx: Tx, items: Sequence[tuple[Creation, dict[str, Value]]]) -> list[ActionProposal]:
+    ids = tx.insert("proposal.insert", [params for _, params in items])
+    made = [
+        rows.fresh_proposal(item.model, params, new)
+        for (item, params), new in zip(items, ids, strict=True)
+    ]
+    told = [
+        (rows.brief(one), _created(one.action_name, one.status), item.stamp)
+        for one, (item, _) in zip(made, items, strict=True)
+    ]
+    changes.tell_each(tx, "proposal", told)
+    return made
+
+
+@lru_cache(maxsize=1024)
+def _created(action_name: str, status: ActionStatus) -> Change:
+    data = {"action_name": action_name, "status": status.value}
+    return Change("", "proposal_created", data)
+
+
+def _require_links(tx: Tx, model: ActionProposal) -> None:
+    """Whoever approved a workflow approved the steps it had, so nobody adds one later."""
+    links = {
+        "ticket": model.ticket_id,
+        "workflow": model.workflow_id,
+        "proposal": model.depends_on_proposal_id,
+    }
+    for kind, row_id in links.items():
+        if row_id is None:
+            continue
+        row = changes.get(tx, kind, row_id)
+        if kind == "ticket":
+            _require_open(row, model)
+        if kind == "workflow" and (row["approved_at"] or row["status"] != WorkflowStatus.PENDING):
+            raise ConflictError(
+                f"Workflow {row_id} is approved, has started or has ended: it gets no further "
+                "step. Propose another workflow."
+            )
+
+
+def _require_open(ticket: Row, model: ActionProposal) -> None:
+    """Nothing is proposed for a problem that is gone: its ticket may resolve at any moment."""
+    waits = model.status in (ActionStatus.PROPOSED, ActionStatus.VALIDATED)
+    if waits and ticket["status"] == TicketStatus.RESOLVED:
+        raise ConflictError(
+            f"Ticket {ticket['id']} is resolved: nothing more is proposed for it. Open a new one "
+            "if the problem is back."
+        )
+
+
+# --- workflows ------------------------------------------------------------------------
+
+
+def create_chains(tx: Tx, items: Sequence[Chain]) -> list[Row | Exception]:
+    """Insert workflows with their steps, each depending on the one before it.
+
+    The errors are those of `create_each`, and:
+        RequestError: there is no step.
+    """
+    refused = [_chain_refusal(tx, item) for item in items]
+    accepted = [item for item, error in zip(items, refused, strict=True) if error is None]
+    made = iter(_insert_chains(tx, accepted))
+    return [next(made) if error is None else error for error in refused]
+
+
+def _chain_refusal(tx: Tx, item: Chain) -> Exception | None:
+    if not item.steps:
+        return RequestError("Workflow must contain at least one action")
+    try:
+        for step in item.steps:
+            _require_storable(step)
+        if item.head["ticket_id"] is not None:
+            _require_open(changes.get(tx, "ticket", int(item.head["ticket_id"])), item.steps[0])
+    except OperatorError as error:
+        return error
+    return safety.refusal(tx) if item.acting else None
+
+
+def _require_storable(step: ActionProposal) -> None:
+    if step.status is ActionStatus.EXECUTING:
+        raise RequestError("A proposal cannot be created executing; only a claim starts it.")
+    rows.to_json(step.parameters)
+
+
+def _insert_chains(tx: Tx, items: Sequence[Chain]) -> list[Row]:
+    """Insert the workflows, then all first steps, then all second ones, and so on."""
+    if not items:
+        return []
+    heads = [{**item.head, "now": item.stamp.text} for item in items]
+    ids = tx.insert("workflow.insert", heads)
+    made = [{**head, "id": new} for head, new in zip(heads, ids, strict=True)]
+    changes.tell_each(
+        tx,
+        "workflow",
+        [
+            (row, _workflow_created(row, len(item.steps)), item.stamp)
+            for row, item in zip(made, items, strict=True)
+        ],
+    )
+    before: list[int | None] = [None] * len(items)
+    for order in range(max(len(item.steps) for item in items)):
+        _insert_steps(tx, items, made, before, order)
+    return made
+
+
+def _workflow_created(row: Row, count: int) -> Change:
+    data = {"workflow_id": row["id"], "name": row["name"], "action_count": count}
+    return Change("", "workflow_created", data)
+
+
+def _insert_steps(
+    tx: Tx, items: Sequence[Chain], workflows: list[Row], before: list[int | None], order: int
+) -> None:
+    places = [place for place, item in enumerate(items) if order < len(item.steps)]
+    steps = []
+    for place in places:
+        step, head = items[place].steps[order], items[place].head
+        links = {
+            "workflow_id": workflows[place]["id"],
+            "execution_order": order,
+            "subject": step.subject or head["subject"],
+            "depends_on_proposal_id": before[place],
+            "ticket_id": step.ticket_id or head["ticket_id"],
+        }
+        linked = step.model_copy(update=links)
+        params = {**rows.proposal_params(linked), "now": items[place].stamp.text}
+        steps.append((Creation(linked, items[place].stamp), params))
+    for place, made in zip(places, _insert(tx, steps), strict=True):
+        before[place] = made.id

@@ -1,0 +1,106 @@
+"""Work that waits for a writer, and how pieces of one kind are done together.
+
+Work comes in two forms. A plain piece is a function of a transaction. Work on an item is a
+function of a transaction and of all the items that wait for it: sixty claims are one function
+call with sixty items, and a statement for all of them instead of one each.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from operator_core.db.engine import Tx
+
+I_contra = TypeVar("I_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+
+class ItemWork(Protocol[I_contra, R_co]):
+    """Work on items that may be done together with other callers' items.
+
+    It returns a result for each item, or the error of an item for which it has changed nothing.
+    Where it raises, all that it did is taken back and each item is worked on alone.
+    """
+
+    def __call__(self, tx: Tx, items: Sequence[I_contra], /) -> Sequence[R_co | Exception]:
+        """Work on the items."""
+        ...
+
+
+class Job:
+    """One caller's piece of work and the place where its result goes."""
+
+    __slots__ = ("error", "future", "item", "items", "result", "work")
+
+    def __init__(
+        self,
+        work: Callable[[Tx], object] | None = None,
+        *,
+        items: ItemWork[Any, object] | None = None,
+        item: object = None,
+    ) -> None:
+        """Take plain work, or work on items and this caller's item; neither: nothing to do."""
+        self.work = work
+        self.items = items
+        self.item = item
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.result: object = None
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        """Hand the caller what came of it."""
+        if self.future.cancelled():
+            return  # the caller went away; the work is done all the same
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+class Piece:
+    """Jobs that are done by one call."""
+
+    __slots__ = ("jobs",)
+
+    def __init__(self, jobs: list[Job]) -> None:
+        """Take plain work alone, or jobs of one work on items."""
+        self.jobs = jobs
+
+    def run(self, tx: Tx) -> None:
+        """Run it and keep the results.
+
+        Raises:
+            Exception: whatever the work raises; its jobs keep no result.
+        """
+        first = self.jobs[0]
+        if first.items is None:
+            first.result = first.work(tx) if first.work else None
+            return
+        results = first.items(tx, [job.item for job in self.jobs])
+        for job, result in zip(self.jobs, results, strict=True):
+            job.error = result if isinstance(result, Exception) else None
+            job.result = None if job.error else result
+
+    def fail(self, error: BaseException) -> None:
+        """Hand an error to all of its jobs."""
+        for job in self.jobs:
+            job.error = error
+
+
+def pieces(jobs: Sequence[Job]) -> list[Piece]:
+    """Return the jobs as pieces, those of one work on items together.
+
+    All of them wait at the same time, so none was promised to be done before another.
+    """
+    found: list[Piece] = []
+    of_work: dict[object, Piece] = {}
+    for job in jobs:
+        piece = of_work.get(job.items) if job.items is not None else None
+        if piece is not None:
+            piece.jobs.append(job)
+            continue
+        piece = Piece([job])
+        found.append(piece)
+        if job.items is not None:
+            of_work[job.items] = piece
+    return found
