@@ -141,6 +141,7 @@ async def test_an_owner_that_lost_its_work_while_it_ran_writes_nothing(tmp_path:
         one.subject.mode = Mode.HANG
         target = await one.validated()
         running = await start(one, target)
+        await until(lambda: clock.sleepers == 1)
         clock.advance(LEASE_SECONDS)
         one.subject.probe_answer = ProbeAnswer.HAPPENED
         await one.executor("two").settle_expired(one.subject)

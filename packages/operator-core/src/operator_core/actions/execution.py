@@ -97,7 +97,7 @@ async def carry_out(
     registry: ActionRegistry,
     terms: Terms,
     *,
-    asked_seconds: float,
+    asked_seconds: float | None = None,
 ) -> ActionRecord:
     """Carry out a claimed attempt and return its record.
 
@@ -107,7 +107,7 @@ async def carry_out(
         subject: the cluster's side; a tool needs none.
         registry: the actions that may be called.
         terms: on what terms it runs.
-        asked_seconds: the monotonic time before the claim was asked for.
+        asked_seconds: the monotonic time before the claim was asked for; None: some time ago.
 
     Raises:
         RequestError: the action is not registered, or its parameters do not fit any more; the
@@ -179,7 +179,7 @@ async def _use_tool(db: ExecutionDB, attempt: Attempt, call: ActionCall) -> Acti
 # --- the call -------------------------------------------------------------------------
 
 
-async def _call_subject(run: _Run, asked_seconds: float) -> ActionRecord:
+async def _call_subject(run: _Run, asked_seconds: float | None) -> ActionRecord:
     if not _just_claimed(run, asked_seconds) and not await _may_send(run):
         return await _fail(run, Failure(Outcome.FAILED, permanent=False, message=run.stop.words))
     task = asyncio.create_task(_perform(run))
@@ -194,14 +194,16 @@ async def _call_subject(run: _Run, asked_seconds: float) -> ActionRecord:
     return await _conclude(run, task)
 
 
-def _just_claimed(run: _Run, asked_seconds: float) -> bool:
+def _just_claimed(run: _Run, asked_seconds: float | None) -> bool:
     """Return whether the claim is so fresh that nobody can have taken the work over.
 
     Both clocks must say so: the monotonic one cannot be set, the other is what leases go by.
     """
     lease_seconds, expires = run.terms.claim.lease_seconds, run.proposal.lease_expires_at
     fresh_seconds = min(FRESH_SECONDS, lease_seconds / _RENEWALS_A_LEASE)
-    if expires is None or monotonic_seconds() - asked_seconds > fresh_seconds:
+    if expires is None or asked_seconds is None:
+        return False
+    if monotonic_seconds() - asked_seconds > fresh_seconds:
         return False
     left_seconds = (expires - run.terms.clock.now()).total_seconds()
     return lease_seconds - fresh_seconds <= left_seconds <= lease_seconds

@@ -53,6 +53,16 @@ _PROPOSAL_TIMES = (
 )
 _PROPOSAL_FIELDS = tuple(ActionProposal.model_fields)
 _PROPOSAL_TEXT_TIMES = ("proposed_at", *_PROPOSAL_TIMES, "lease_expires_at")
+_FREE_TEXTS = (
+    "subject",
+    "action_name",
+    "reason",
+    "proposed_by",
+    "approved_by",
+    "rejected_by",
+    "rejection_reason",
+    "last_error",
+)
 _ACTION_STATES = {state.value: state for state in ActionStatus}
 _ACTION_TYPES = {kind.value: kind for kind in ActionType}
 
@@ -134,19 +144,13 @@ def _compensation(text: str | None) -> Compensation | None:
 def proposal_params(model: ActionProposal) -> dict[str, Value]:
     """Return what the insert of a proposal takes."""
     times = {name: text_or_none(getattr(model, name)) for name in _PROPOSAL_TIMES}
+    texts = {name: storable(getattr(model, name)) for name in _FREE_TEXTS}
     return {
-        "subject": model.subject,
         "ticket_id": model.ticket_id,
-        "action_name": model.action_name,
         "action_type": model.action_type.value,
         "parameters": to_json(model.parameters),
-        "reason": model.reason,
         "status": model.status.value,
         "proposed_at": to_text(model.proposed_at),
-        "proposed_by": model.proposed_by,
-        "approved_by": model.approved_by,
-        "rejected_by": model.rejected_by,
-        "rejection_reason": model.rejection_reason,
         "workflow_id": model.workflow_id,
         "execution_order": model.execution_order,
         "depends_on_proposal_id": model.depends_on_proposal_id,
@@ -157,10 +161,15 @@ def proposal_params(model: ActionProposal) -> dict[str, Value]:
         "schedule_id": model.schedule_id,
         "retry_count": model.retry_count,
         "max_retries": model.max_retries,
-        "last_error": model.last_error,
         "disruptive": int(model.disruptive),
         **times,
+        **texts,
     }
+
+
+def storable(text: str | None) -> str | None:
+    """Return a text as every engine stores it: without NUL, which a cluster may send."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if text and "\0" in text else text
 
 
 _FRESH: dict[str, Any] = {
@@ -176,7 +185,8 @@ _FRESH: dict[str, Any] = {
 
 def fresh_proposal(model: ActionProposal, params: Row, proposal_id: int) -> ActionProposal:
     """Return what an insert of a proposal with these parameters has made."""
-    own = {"id": proposal_id, "parameters": json.loads(params["parameters"])}
+    own = {name: params[name] for name in _FREE_TEXTS}
+    own |= {"id": proposal_id, "parameters": json.loads(params["parameters"])}
     for name in _PROPOSAL_TIMES:
         moment = getattr(model, name)
         own[name] = as_utc(moment) if moment else None

@@ -75,6 +75,7 @@ class Piece:
         first = self.jobs[0]
         if first.items is None:
             first.result = first.work(tx) if first.work else None
+            first.error = None  # of an earlier run, which was taken back
             return
         results = first.items(tx, [job.item for job in self.jobs])
         for job, result in zip(self.jobs, results, strict=True):
