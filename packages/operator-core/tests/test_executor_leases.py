@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -10,9 +11,12 @@ import pytest
 
 from engine_bench import LEASE_SECONDS, Bench, bench, until
 from operator_core.actions import execution
-from operator_core.actions.types import ActionRecord, ActionStatus, SafetyMode
+from operator_core.actions.types import ActionRecord, ActionStatus, Outcome, SafetyMode
+from operator_core.db.attempts import Ending
 from operator_core.db.engine import Engine, Tx
 from operator_core.errors import LedgerBusyError, LostLeaseError, TransitionError
+from operator_core.owner import name_of
+from operator_core.process import new_owner, this_process
 from operator_core.subject import ProbeAnswer
 from operator_core.testing.clock import ManualClock
 from operator_core.testing.fakes import Mode
@@ -54,6 +58,38 @@ async def test_the_work_of_a_dead_owner_is_settled_after_its_lease(
         assert one.subject.calls == []
         (record,) = await one.db.list_records(target)
         assert record.completed_at is not None
+
+
+def owner_that_is_gone() -> str:
+    """Return the name of an owner whose process's number somebody else has."""
+    here = this_process()
+    assert here is not None
+    return name_of(replace(here, started_ticks=here.started_ticks - 1), "a")
+
+
+async def test_an_owner_that_is_seen_to_be_dead_is_not_waited_for(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        dead, alive = owner_that_is_gone(), new_owner()
+        targets = [await one.validated() for _ in range(3)]
+        for target, owner in zip(targets, [dead, dead, alive], strict=True):
+            await one.executions.claim(target, one.terms(owner))
+        one.subject.probe_answer = ProbeAnswer.HAPPENED
+        assert await one.executor("two").settle_expired(one.subject) == targets[:2]
+        assert await one.status(targets[0]) is ActionStatus.COMPLETED
+        assert await one.status(targets[2]) is EXECUTING
+        (told,) = await one.control.list_events(event_type="owner_found_dead")
+        assert told.event_data == {"owner": dead, "proposals": targets[:2]}
+        assert told.actor == "two"
+        assert await one.executor("two").settle_expired(one.subject) == []
+
+
+async def test_what_a_dead_owner_left_in_doubt_stays_so(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        target = await one.validated()
+        attempt = await one.executions.claim(target, one.terms(owner_that_is_gone()))
+        await one.executions.finish(attempt, Ending(Outcome.UNKNOWN))
+        assert await one.executor("two").settle_expired(one.subject) == []
+        assert await one.control.list_events(event_type="owner_found_dead") == []
 
 
 async def test_a_dead_owners_tool_completes(tmp_path: Path) -> None:

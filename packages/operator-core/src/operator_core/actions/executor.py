@@ -1,8 +1,5 @@
 """`ActionExecutor`: proposes, validates, executes and cancels, through the ledger and the gate."""
 
-import os
-import socket
-import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -28,15 +25,11 @@ from operator_core.db.claims import ClaimTerms
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.ledger import Ledger, LedgerAddress
 from operator_core.errors import ConflictError, NotFoundError
+from operator_core.process import is_dead, new_owner
 from operator_core.subject import Subject
 
 CANCEL_WAIT_SECONDS = 2.0
 _CANCEL_LOOK_SECONDS = 0.1
-
-
-def new_owner() -> str:
-    """Return a name for this process as an owner of leases: host, pid and a random part."""
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 class ActionExecutor:
@@ -236,7 +229,7 @@ class ActionExecutor:
         settled = []
         async with ExecutionDB(self.db_path, clock=self._clock) as db:
             terms = self._terms(db)
-            for proposal in await db.list_expired():
+            for proposal in await db.list_abandoned(is_dead, by=self._owner):
                 if proposal.subject not in (name, None):
                     continue
                 try:

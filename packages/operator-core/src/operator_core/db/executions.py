@@ -1,11 +1,14 @@
 """`ExecutionDB`: what an executor writes: claims, leases, endings, recovery."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from operator_core.actions.types import ActionProposal, ActionRecord, Outcome
-from operator_core.db import attempts, proposals, rows
+from operator_core.db import attempts, changes, proposals, rows
 from operator_core.db.attempts import Ending, Finish, Hold, finish_each
+from operator_core.db.changes import Stamp
 from operator_core.db.claims import Attempt, Claim, ClaimTerms, claim_each
+from operator_core.db.engine import Tx
 from operator_core.db.proposals import RetryRule
 from operator_core.db.store import Store
 
@@ -48,6 +51,28 @@ class ExecutionDB(Store):
         now = self.ledger.now_text()
         found = await self._read(lambda tx: tx.all("proposal.expired", now=now))
         return [rows.proposal(row) for row in found]
+
+    async def list_abandoned(
+        self, is_dead: Callable[[str], bool], *, by: str
+    ) -> list[ActionProposal]:
+        """Return executing proposals whose owner is gone, and end the leases of dead ones.
+
+        Args:
+            is_dead: tells of an owner's name whether its process surely runs no more.
+            by: who asks.
+        """
+        now = self.ledger.now_text()
+        found, others = await self._read(
+            lambda tx: (
+                tx.all("proposal.expired", now=now),
+                tx.all("proposal.owners", owner=by, now=now),
+            )
+        )
+        dead = [row["owner"] for row in others if is_dead(row["owner"])]
+        if not dead:
+            return [rows.proposal(row) for row in found]
+        await self._write(lambda tx: _expire(tx, dead, self._stamp(by)))
+        return await self.list_expired()
 
     async def take_over(self, proposal: ActionProposal, terms: ClaimTerms) -> Attempt:
         """Take over the work of an owner whose lease has ended.
@@ -96,3 +121,11 @@ class ExecutionDB(Store):
         return await self._write(
             lambda tx: attempts.settle_in_doubt(tx, proposal_id, ending, stamp)
         )
+
+
+def _expire(tx: Tx, owners: list[str], stamp: Stamp) -> None:
+    for owner in owners:
+        found = tx.all("proposal.expire_leases", owner=owner, now=stamp.text)
+        if found:
+            ids = sorted(row["id"] for row in found)
+            changes.note(tx, "owner_found_dead", {"owner": owner, "proposals": ids}, stamp)

@@ -110,9 +110,19 @@ class LeaseDB(Store):
         """Renew a lease; None: somebody else has taken it, so stop at once."""
         return await self._write(lambda tx: renew(tx, lease, seconds, self._stamp(lease.holder)))
 
-    async def release(self, lease: Lease) -> bool:
-        """Let go of a lease; False: it was not held any more."""
-        return await self._write(lambda tx: release(tx, lease, self._stamp(lease.holder)))
+    async def release(self, lease: Lease, *, by: str | None = None) -> bool:
+        """Let go of a lease; False: it was not held any more.
+
+        Args:
+            lease: as it was read.
+            by: who does it in the place of a holder that is dead; None: the holder.
+        """
+        return await self._write(lambda tx: release(tx, lease, self._stamp(by or lease.holder)))
+
+    async def get(self, name: str) -> Lease | None:
+        """Return a lease, also one that has ended; None: nobody ever had it."""
+        row = await self._read(lambda tx: tx.one("lease.get", name=name))
+        return _lease(row) if row else None
 
     async def list_leases(self) -> list[Lease]:
         """Return all leases, also those that have ended."""

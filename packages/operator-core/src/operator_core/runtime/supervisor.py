@@ -145,14 +145,28 @@ async def _end_with_parent(stop: asyncio.Event) -> None:
 
 async def _monitor(ledger: Ledger, one: Wired, options: RunOptions, stop: asyncio.Event) -> None:
     """Watch one cluster while no other process does; take over when that one dies."""
-    watch = Watch(ledger, one.subject.name, one.executor.owner, options.lease_seconds)
+    name = one.subject.name
+    watch = Watch(ledger, name, one.executor.owner, options.lease_seconds)
+    keeping = asyncio.create_task(_keep(watch, name, stop))
     while not stop.is_set():
-        async with _enduring("monitor", one.subject.name, stop):
-            if await watch.is_mine():
+        mine = False
+        async with _enduring("monitor", name, stop):
+            mine = await watch.is_mine()
+            if mine:
                 await _look(one, options, stop)
-        await _wait(stop, options.interval_seconds)
-    async with _enduring("monitor", one.subject.name, stop):
+        pause = options.interval_seconds
+        await _wait(stop, pause if mine else min(pause, watch.look_seconds))
+    await keeping
+    async with _enduring("monitor", name, stop):
         await watch.end()
+
+
+async def _keep(watch: Watch, subject: str, stop: asyncio.Event) -> None:
+    """Hold the right to watch between looks, however far apart they are."""
+    while not stop.is_set():
+        await _wait(stop, watch.look_seconds)
+        async with _enduring("lease", subject, stop):
+            await watch.keep()
 
 
 async def _look(one: Wired, options: RunOptions, stop: asyncio.Event) -> None:

@@ -142,6 +142,15 @@ WHERE status = 'executing' AND in_doubt = 0
   AND (lease_expires_at IS NULL OR lease_expires_at <= :now)
 ORDER BY lease_expires_at, id
 
+-- name: proposal.owners
+SELECT DISTINCT owner FROM action_proposals
+WHERE status = 'executing' AND in_doubt = 0 AND owner <> :owner AND lease_expires_at > :now
+
+-- name: proposal.expire_leases
+UPDATE action_proposals SET lease_expires_at = NULL, updated_at = :now
+WHERE status = 'executing' AND in_doubt = 0 AND owner = :owner
+RETURNING id
+
 -- name: proposal.approve
 UPDATE action_proposals
 SET approved_at = :now, approved_by = :approved_by, held = 0, updated_at = :now
