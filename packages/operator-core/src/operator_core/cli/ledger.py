@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 from rich.console import RenderableType
 
-from operator_core.cli.context import Session, command, new_group, show
+from operator_core.cli.context import Session, command, new_group, note, show
 from operator_core.cli.failures import EXIT_WRONG
 from operator_core.cli.render import facts, hint, stacked, table, word
 from operator_core.cli.values import duration
 from operator_core.cli.views import said
+from operator_core.db.address import is_postgres, shown
 from operator_core.db.care import CareDB, CheckResult
+from operator_core.db.copy import CopyReport, move_ledger
 from operator_core.db.prune import PruneReport
 from operator_core.errors import RequestError
 
@@ -82,6 +84,58 @@ async def backup(
         size = await db.backup(file, force=force)
     data = {"file": str(file), "bytes": size}
     show(session, data, lambda: said(f"The ledger is copied to {file}: {size} bytes."))
+
+
+@command(app, "copy", ledger=False)
+async def copy(
+    session: Session,
+    source: Annotated[
+        str, typer.Argument(metavar="SQLITE", help="The ledger's file.", show_default=False)
+    ],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="POSTGRES", help="An empty database: postgresql://…", show_default=False
+        ),
+    ],
+) -> None:
+    """Move a ledger with its whole history from a file to PostgreSQL.
+
+    Stop Operator first. Ids, audit and pending work go along. The ledger in
+    the database comes up in observe mode; the file is only a backup from
+    then on: opened as a ledger it begins anew, with its pending work held.
+    A copy that was interrupted is begun again, or ended, by the same command.
+
+    Example:
+      operator ledger copy operator.db postgresql://user@host/operator
+
+    Next: operator ledger check --db postgresql://user@host/operator
+    """
+    path = _file_and_database(source, target)
+
+    def tell(table: str, done: int, total: int) -> None:
+        if total and not session.json:
+            note(f"{table}: {done} of {total}")
+
+    report = await move_ledger(path, target, actor=session.person, tell=tell)
+    data = {"source": str(path), "target": shown(target), **asdict(report)}
+    show(session, data, lambda: _copied(report, path, target))
+
+
+def _file_and_database(source: str, target: str) -> Path:
+    if is_postgres(source) or not is_postgres(target):
+        raise RequestError("Name a file first and then a database: postgresql://user@host/name.")
+    return Path(source).expanduser()
+
+
+def _copied(report: CopyReport, path: Path, target: str) -> RenderableType:
+    rows = sum(report.rows.values())
+    what = f"{rows} rows were copied" if rows else "An earlier copy has come to its end"
+    return stacked(
+        said(f"The ledger lies in {shown(target)} now: {what}."),
+        hint(f"{path} is a backup from now on. The ledger is in observe mode."),
+        hint(f"Next: operator mode execute --db {shown(target)}"),
+    )
 
 
 @command(app, "prune")

@@ -16,7 +16,11 @@ from operator_core.db.postgres.connection import SCHEMA, Address
 from operator_core.db.postgres.troubles import translate
 from operator_core.db.postgres.tx import Connection, PostgresTx
 from operator_core.db.schema import Migration, migrations
-from operator_core.errors import LedgerCorruptError, LedgerVersionError
+from operator_core.errors import (
+    LedgerCorruptError,
+    LedgerUnavailableError,
+    LedgerVersionError,
+)
 
 NAME = "postgres"
 UPGRADE_WAIT_SECONDS = 60.0
@@ -31,26 +35,29 @@ CREATE TABLE schema_migrations (
 _NEEDS = re.compile(r"^-- needs: (\d+)$", re.MULTILINE)
 
 
-def upgrade(address: Address, now: str) -> None:
+def upgrade(address: Address, now: str, *, unfinished: bool = False) -> None:
     """Apply what is missing, in one transaction; a ledger that is up to date is not written.
 
     Args:
         address: the database.
         now: the present moment as text.
+        unfinished: whether a ledger may be there that was copied and is not usable yet.
 
     Raises:
         LedgerVersionError: a newer Operator wrote it and this one cannot work on it.
         LedgerCorruptError: the tables there are some other program's.
+        LedgerUnavailableError: a copy into the database has not come to its end.
         LedgerError: it cannot be reached or written.
     """
     connection = address.connect_once("operator upgrade", lock_seconds=UPGRADE_WAIT_SECONDS)
     try:
         with connection:
-            if _is_current(connection):
-                return
-            with connection.transaction():
-                connection.execute(_LOCK, [f"operator upgrade {_schema(connection)}"])
-                _upgrade(connection, now)
+            if not _is_current(connection):
+                with connection.transaction():
+                    connection.execute(_LOCK, [f"operator upgrade {_schema(connection)}"])
+                    _upgrade(connection, now)
+            if not unfinished:
+                _require_finished(connection)
     except psycopg.Error as error:
         raise translate(error, str(address)) from error
 
@@ -80,6 +87,15 @@ def _upgrade(connection: Connection, now: str) -> None:
     tx = PostgresTx(connection)
     if tx.one("ledger.get") is None:
         tx.one("ledger.insert", ledger_id=uuid.uuid4().hex, now=now)
+
+
+def _require_finished(connection: Connection) -> None:
+    row = PostgresTx(connection).one("ledger.get")
+    if row is not None and row["backup_at"] is not None:
+        raise LedgerUnavailableError(
+            "A copy into this ledger has not come to its end: use the ledger that is copied, or "
+            "run `operator ledger copy` again."
+        )
 
 
 def _make_room(connection: Connection) -> None:
