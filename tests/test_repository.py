@@ -129,7 +129,7 @@ def test_the_job_on_every_commit_calls_make_test() -> None:
 def test_a_package_is_typed_and_of_the_common_version(package: Path) -> None:
     project = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == package.name
-    assert project["version"] == "0.1.0"
+    assert project["version"] == "0.2.0"
     assert project["requires-python"] == ">=3.11"
     assert (package / "src" / package.name.replace("-", "_") / "py.typed").is_file()
 

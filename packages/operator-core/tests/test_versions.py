@@ -1,0 +1,282 @@
+"""The version before this one and this one, on one ledger at the same time."""
+
+import asyncio
+import re
+import signal
+import sqlite3
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+import old_version
+import version_worker
+from engine_bench import Bench, recommend
+from operator_core.actions.types import ActionStatus, WorkflowStatus
+from operator_core.clock import SYSTEM_CLOCK, to_text, utc_now
+from operator_core.db.ledger import open_ledger
+from operator_core.db.postgres import upgrade as upgrades
+from operator_core.db.postgres.connection import Address
+from operator_core.db.postgres.tx import numbered
+from operator_core.db.postgres.upgrade import upgrade
+from operator_core.db.schema import Migration, migrations
+from operator_core.db.statements import parse
+from operator_core.testing.clock import ManualClock
+from operator_core.testing.fakes import FakeSubject
+from operator_core.testing.postgres import PostgresServer
+
+pytestmark = pytest.mark.real
+
+NOW = to_text(utc_now())
+OLD_SCHEMA = 2
+ADDS = f"""-- needs: {OLD_SCHEMA}
+ALTER TABLE action_proposals ADD COLUMN later TEXT COLLATE "C";
+ALTER TABLE workflows ADD COLUMN later BIGINT NOT NULL DEFAULT 0;
+CREATE TABLE later (id BIGINT PRIMARY KEY);
+CREATE INDEX idx_later ON action_proposals(later);
+"""
+TAKES_AWAY = "ALTER TABLE action_proposals RENAME COLUMN reason TO why;"
+
+
+@pytest.fixture(scope="session")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unpack the old version once."""
+    return old_version.unpacked(tmp_path_factory.mktemp("old"))
+
+
+# --- both at work -------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def worker(*arguments: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Process]:
+    """Run a worker of a version; it is asked to stop in the end, and must do so in peace."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, version_worker.__file__, *arguments), stdout=PIPE, stderr=PIPE, env=env
+    )
+    try:
+        yield process
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        _, told = await process.communicate()
+        assert process.returncode == 0, told.decode()
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+async def version_of(process: Process) -> str:
+    assert process.stdout is not None
+    return (await process.stdout.readline()).decode().strip()
+
+
+def effects_in(file: Path) -> list[tuple[int, str]]:
+    lines = file.read_text(encoding="ascii").splitlines() if file.exists() else []
+    return [(int(line.split()[0]), line.split()[1]) for line in lines]
+
+
+async def propose(one: Bench) -> None:
+    """Propose a few actions and a workflow."""
+    executor = one.executor()
+    await asyncio.gather(*[executor.propose_action(recommend()) for _ in range(8)])
+    await executor.propose_workflow("in order", "d", [recommend() for _ in range(3)])
+
+
+async def until_all_worked(one: Bench, file: Path, *processes: Process) -> None:
+    """Propose until each process has had another effect, and wait for the end of all work."""
+    before = len(effects_in(file))
+    while {process.pid for process in processes} - {pid for pid, _ in effects_in(file)[before:]}:
+        await propose(one)
+        await asyncio.sleep(0.25)
+    while {row.status for row in await one.db.list_proposals()} != {ActionStatus.COMPLETED}:  # noqa: ASYNC110 - other processes
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.timeout(180)  # three programs start, which takes long on a busy machine
+async def test_both_versions_work_on_one_ledger_while_the_new_one_upgrades_it(
+    empty_database: str, old: Path, tmp_path: Path
+) -> None:
+    file, env = tmp_path / "effects", old_version.environment(old)
+    arguments = empty_database, str(file)
+    async with worker(*arguments, env=env) as first:
+        assert await version_of(first) == old_version.VERSION
+        assert schema_of(empty_database) == OLD_SCHEMA
+        async with worker(*arguments, ADDS) as second, on(empty_database) as one:
+            assert await version_of(second) != old_version.VERSION
+            assert schema_of(empty_database) == version_worker.LATER_VERSION
+            await until_all_worked(one, file, first, second)
+            async with worker(*arguments, env=env) as third:  # begun after the upgrade
+                assert await version_of(third) == old_version.VERSION
+                await until_all_worked(one, file, first, second, third)
+            stored = await one.db.list_proposals()
+            counts = Counter(key for _, key in effects_in(file))
+            assert (len(counts), set(counts.values())) == (len(stored), {1})
+            flows = await one.db.list_workflows()
+            assert {flow.status for flow in flows} == {WorkflowStatus.COMPLETED}
+            assert await one.control.first_broken_audit_row() is None
+
+
+@asynccontextmanager
+async def on(url: str) -> AsyncIterator[Bench]:
+    ledger = await open_ledger(url)
+    made = Bench(ledger, ManualClock(), FakeSubject())
+    made.clock = SYSTEM_CLOCK  # type: ignore[assignment] # real processes, real time
+    yield made
+    await ledger.engine.close()
+
+
+def schema_of(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT MAX(version) FROM operator.schema_migrations").fetchone()
+    return int(row[0]) if row else 0
+
+
+# --- an old one alone ---------------------------------------------------------------------
+
+
+def apply(url: str, sql: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bring a database up to date, and apply one migration more."""
+    step = Migration(version_worker.LATER_VERSION, "later", sql)
+    monkeypatch.setattr(upgrades, "migrations", lambda engine: (*migrations(engine), step))
+    upgrade(Address(url), NOW)
+
+
+@pytest.mark.parametrize("sql", [ADDS.replace(f"needs: {OLD_SCHEMA}", "needs: 9001"), TAKES_AWAY])
+def test_an_old_one_is_refused_where_it_would_not_find_what_it_needs(
+    empty_database: str, old: Path, monkeypatch: pytest.MonkeyPatch, sql: str
+) -> None:
+    apply(empty_database, sql, monkeypatch)
+    done = old_version.run_cli(old, "actions", "list", "--db", empty_database)
+    assert done.returncode == 5
+    assert "needs an Operator that knows 9001" in done.stderr
+    assert "Upgrade Operator; the ledger was not changed" in done.stderr
+
+
+async def test_an_old_one_refuses_a_newer_file_and_leaves_it_alone(
+    tmp_path: Path, old: Path
+) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = await open_ledger(path)
+    await ledger.engine.close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO schema_migrations VALUES (9001, 'later', 'then')")
+    before = path.read_bytes()
+    done = await asyncio.to_thread(old_version.run_cli, old, "actions", "list", "--db", str(path))
+    assert done.returncode == 5
+    assert "has schema version 9001, this Operator knows 2" in done.stderr
+    assert "Upgrade Operator; the ledger was not changed" in done.stderr
+    assert path.read_bytes() == before
+
+
+# --- nothing that the old one uses is taken away --------------------------------------------
+
+COLUMNS = """
+SELECT table_name, column_name, data_type, is_nullable, column_default IS NOT NULL
+FROM information_schema.columns WHERE table_schema = 'operator'
+"""
+RULES = """
+SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint
+WHERE connamespace = 'operator'::regnamespace AND contype <> 'n'
+UNION ALL
+SELECT tablename, regexp_replace(indexdef, 'INDEX \\S+ ON', 'INDEX ON') FROM pg_indexes
+WHERE schemaname = 'operator' AND indexdef LIKE 'CREATE UNIQUE%'
+"""
+
+
+def read(url: str, query: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url, options="-c search_path=operator") as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def faults_for_the_old_one(old_url: str, new_url: str) -> list[str]:
+    """Return what the old version would stumble over in a newer schema."""
+    return [
+        *_lost_columns(old_url, new_url),
+        *_new_rules(old_url, new_url),
+        *_broken_statements(new_url),
+    ]
+
+
+def _lost_columns(old_url: str, new_url: str) -> list[str]:
+    there = {(row[0], row[1]): row[2:] for row in read(old_url, COLUMNS)}
+    now = {(row[0], row[1]): row[2:] for row in read(new_url, COLUMNS)}
+    tables = {table for table, _ in there}
+    lost = [f"column {key} changed" for key, what in there.items() if now.get(key) != what]
+    must = [
+        f"column {key} must be given"
+        for key, (_, nullable, default) in now.items()
+        if key not in there and key[0] in tables and nullable == "NO" and not default
+    ]
+    return lost + must
+
+
+def _new_rules(old_url: str, new_url: str) -> list[str]:
+    there = read(old_url, RULES)
+    tables = {row[0] for row in there}
+    return [f"rule {row}" for row in read(new_url, RULES) if row not in there and row[0] in tables]
+
+
+def _broken_statements(url: str) -> list[str]:
+    """Return each statement of the old version that cannot be planned."""
+    texts = parse(old_version.sql("queries.sql")) | parse(old_version.sql("queries.postgres.sql"))
+    faults = []
+    with psycopg.connect(url, autocommit=True, options="-c search_path=operator") as connection:
+        for name, text in texts.items():
+            try:
+                with psycopg.RawCursor(connection) as cursor:
+                    cursor.execute(f"EXPLAIN (GENERIC_PLAN) {numbered(text).text}".encode())
+            except psycopg.Error as error:
+                faults.append(f"statement {name}: {error}")
+    return faults
+
+
+@pytest.fixture
+def old_schema(empty_database: str) -> str:
+    """Make the schema of the old version."""
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA operator")
+        connection.execute("SET search_path = operator")
+        for name in ("0001_watching", "0002_acting"):
+            connection.execute(old_version.sql(f"migrations/{name}.postgres.sql").encode())
+        connection.execute(upgrades._RECORD_TABLE)
+    return empty_database
+
+
+def test_no_migration_takes_away_what_the_old_one_uses(old_schema: str, postgres_url: str) -> None:
+    assert faults_for_the_old_one(old_schema, postgres_url) == []
+    assert max(upgrades.needs_of(step) for step in migrations("postgres")) <= OLD_SCHEMA
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("ALTER TABLE action_proposals DROP COLUMN held", "column .*'held'.* changed"),
+        ("ALTER TABLE tickets ADD COLUMN x TEXT NOT NULL", "'x'.* must be given"),
+        ("ALTER TABLE tickets ALTER subject SET NOT NULL", "'subject'.* changed"),
+        ("ALTER TABLE leases ALTER fence TYPE INTEGER", "'fence'.* changed"),
+        ("CREATE UNIQUE INDEX x ON tickets(target)", "rule .*target"),
+        ("ALTER TABLE tickets ADD CHECK (target <> '')", "rule .*target"),
+        ("ALTER TABLE leases DROP CONSTRAINT leases_pkey", "statement lease.acquire"),
+        ("ALTER TABLE sightings RENAME TO seen", "statement sighting"),
+        ("DROP FUNCTION ledger_now CASCADE", "statement mark.put"),
+    ],
+)
+def test_a_migration_that_takes_something_away_would_be_found(
+    old_schema: str, postgres_server: PostgresServer, sql: str, said: str
+) -> None:
+    name = old_schema.rpartition("/")[2]
+    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}_new TEMPLATE {name}".encode())
+        try:
+            new = postgres_server.url_of(f"{name}_new")
+            assert faults_for_the_old_one(old_schema, new) == []
+            with psycopg.connect(new, options="-c search_path=operator") as changed:
+                changed.execute(sql.encode())
+            assert re.search(said, "\n".join(faults_for_the_old_one(old_schema, new)))
+        finally:
+            connection.execute(f"DROP DATABASE {name}_new".encode())
