@@ -5,10 +5,11 @@ import re
 import signal
 import sqlite3
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import PIPE
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 import old_version
 import version_worker
 from engine_bench import Bench, recommend
+from operator_core import __version__
 from operator_core.actions.types import ActionStatus, WorkflowStatus
 from operator_core.clock import SYSTEM_CLOCK, to_text, utc_now
 from operator_core.db.ledger import open_ledger
@@ -29,7 +31,6 @@ from operator_core.db.schema import Migration, migrations
 from operator_core.db.statements import parse
 from operator_core.testing.clock import ManualClock
 from operator_core.testing.fakes import FakeSubject
-from operator_core.testing.postgres import PostgresServer
 
 pytestmark = pytest.mark.real
 
@@ -54,25 +55,27 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @asynccontextmanager
-async def worker(*arguments: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Process]:
-    """Run a worker of a version; it is asked to stop in the end, and must do so in peace."""
+async def worker(
+    version: str, *arguments: str, env: Mapping[str, str] | None = None
+) -> AsyncIterator[int]:
+    """Run a worker that is of this version; it is asked to stop in the end, and does so in peace.
+
+    Gives its number as a process.
+    """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, version_worker.__file__, *arguments), stdout=PIPE, stderr=PIPE, env=env
     )
+    assert process.stdout is not None
     try:
-        yield process
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-        _, told = await process.communicate()
+        assert (await process.stdout.readline()).decode().strip() == version
+        telling = asyncio.create_task(process.communicate())  # what it logs must not fill a pipe
+        yield process.pid
+        process.send_signal(signal.SIGTERM)
+        _, told = await telling
         assert process.returncode == 0, told.decode()
     finally:
         if process.returncode is None:
             process.kill()
-
-
-async def version_of(process: Process) -> str:
-    assert process.stdout is not None
-    return (await process.stdout.readline()).decode().strip()
 
 
 def effects_in(file: Path) -> list[tuple[int, str]]:
@@ -87,14 +90,15 @@ async def propose(one: Bench) -> None:
     await executor.propose_workflow("in order", "d", [recommend() for _ in range(3)])
 
 
-async def until_all_worked(one: Bench, file: Path, *processes: Process) -> None:
+async def until_all_worked(one: Bench, file: Path, *pids: int) -> None:
     """Propose until each process has had another effect, and wait for the end of all work."""
     before = len(effects_in(file))
-    while {process.pid for process in processes} - {pid for pid, _ in effects_in(file)[before:]}:
+    while set(pids) - {pid for pid, _ in effects_in(file)[before:]}:
         await propose(one)
-        await asyncio.sleep(0.25)
-    while {row.status for row in await one.db.list_proposals()} != {ActionStatus.COMPLETED}:  # noqa: ASYNC110 - other processes
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+    for status in (ActionStatus.PROPOSED, ActionStatus.VALIDATED, ActionStatus.EXECUTING):
+        while await one.db.list_proposals(status, limit=1):  # noqa: ASYNC110 - other processes
+            await asyncio.sleep(0.1)
 
 
 @pytest.mark.timeout(180)  # three programs start, which takes long on a busy machine
@@ -103,17 +107,15 @@ async def test_both_versions_work_on_one_ledger_while_the_new_one_upgrades_it(
 ) -> None:
     file, env = tmp_path / "effects", old_version.environment(old)
     arguments = empty_database, str(file)
-    async with worker(*arguments, env=env) as first:
-        assert await version_of(first) == old_version.VERSION
+    async with worker(old_version.VERSION, *arguments, env=env) as first:
         assert schema_of(empty_database) == OLD_SCHEMA
-        async with worker(*arguments, ADDS) as second, on(empty_database) as one:
-            assert await version_of(second) != old_version.VERSION
+        async with worker(__version__, *arguments, ADDS) as second, on(empty_database) as one:
             assert schema_of(empty_database) == version_worker.LATER_VERSION
             await until_all_worked(one, file, first, second)
-            async with worker(*arguments, env=env) as third:  # begun after the upgrade
-                assert await version_of(third) == old_version.VERSION
+            async with worker(old_version.VERSION, *arguments, env=env) as third:
                 await until_all_worked(one, file, first, second, third)
             stored = await one.db.list_proposals()
+            assert {row.status for row in stored} == {ActionStatus.COMPLETED}
             counts = Counter(key for _, key in effects_in(file))
             assert (len(counts), set(counts.values())) == (len(stored), {1})
             flows = await one.db.list_workflows()
@@ -139,18 +141,12 @@ def schema_of(url: str) -> int:
 # --- an old one alone ---------------------------------------------------------------------
 
 
-def apply(url: str, sql: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bring a database up to date, and apply one migration more."""
-    step = Migration(version_worker.LATER_VERSION, "later", sql)
-    monkeypatch.setattr(upgrades, "migrations", lambda engine: (*migrations(engine), step))
-    upgrade(Address(url), NOW)
-
-
-@pytest.mark.parametrize("sql", [ADDS.replace(f"needs: {OLD_SCHEMA}", "needs: 9001"), TAKES_AWAY])
 def test_an_old_one_is_refused_where_it_would_not_find_what_it_needs(
-    empty_database: str, old: Path, monkeypatch: pytest.MonkeyPatch, sql: str
+    empty_database: str, old: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    apply(empty_database, sql, monkeypatch)
+    step = Migration(version_worker.LATER_VERSION, "later", TAKES_AWAY)
+    monkeypatch.setattr(upgrades, "migrations", lambda engine: (*migrations(engine), step))
+    upgrade(Address(empty_database), NOW)
     done = old_version.run_cli(old, "actions", "list", "--db", empty_database)
     assert done.returncode == 5
     assert "needs an Operator that knows 9001" in done.stderr
@@ -188,95 +184,96 @@ WHERE schemaname = 'operator' AND indexdef LIKE 'CREATE UNIQUE%'
 """
 
 
-def read(url: str, query: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url, options="-c search_path=operator") as connection:
-        return connection.execute(query.encode()).fetchall()
+PLANTED = {
+    "ALTER TABLE action_proposals DROP COLUMN held": "column .*'held'.* changed",
+    "ALTER TABLE tickets ADD COLUMN x TEXT NOT NULL": "'x'.* must be given",
+    "ALTER TABLE tickets ALTER subject SET NOT NULL": "'subject'.* changed",
+    "ALTER TABLE leases ALTER fence TYPE INTEGER": "'fence'.* changed",
+    "CREATE UNIQUE INDEX x ON tickets(target)": "rule .*target",
+    "ALTER TABLE tickets ADD CHECK (target <> '')": "rule .*target",
+    "ALTER TABLE leases DROP CONSTRAINT leases_pkey": "statement lease.acquire",
+    "ALTER TABLE sightings RENAME TO seen": "statement sighting",
+    "DROP FUNCTION ledger_now CASCADE": "statement mark.put",
+}
+"""What no migration may do, and how it is found."""
 
 
-def faults_for_the_old_one(old_url: str, new_url: str) -> list[str]:
+@dataclass(frozen=True)
+class Shape:
+    """What a schema demands and offers."""
+
+    columns: dict[tuple[str, str], tuple[str, str, bool]]
+    rules: frozenset[tuple[str, str]]
+
+    @property
+    def tables(self) -> frozenset[str]:
+        return frozenset(table for table, _ in self.columns)
+
+
+def connected(url: str) -> "psycopg.Connection[tuple[Any, ...]]":
+    return psycopg.connect(url, autocommit=True, options="-c search_path=operator")
+
+
+def shape(connection: "psycopg.Connection[tuple[Any, ...]]") -> Shape:
+    columns = {(row[0], row[1]): row[2:] for row in connection.execute(COLUMNS)}
+    rules = frozenset((row[0], row[1]) for row in connection.execute(RULES))
+    return Shape(columns, rules)
+
+
+def faults(old: Shape, connection: "psycopg.Connection[tuple[Any, ...]]") -> list[str]:
     """Return what the old version would stumble over in a newer schema."""
+    new = shape(connection)
     return [
-        *_lost_columns(old_url, new_url),
-        *_new_rules(old_url, new_url),
-        *_broken_statements(new_url),
+        *(f"column {key} changed" for key, it in old.columns.items() if new.columns.get(key) != it),
+        *(
+            f"column {key} must be given"
+            for key, (_, nullable, has_default) in new.columns.items()
+            if key not in old.columns
+            and key[0] in old.tables
+            and nullable == "NO"
+            and not has_default
+        ),
+        *(f"rule {rule}" for rule in new.rules - old.rules if rule[0] in old.tables),
+        *_broken_statements(connection),
     ]
 
 
-def _lost_columns(old_url: str, new_url: str) -> list[str]:
-    there = {(row[0], row[1]): row[2:] for row in read(old_url, COLUMNS)}
-    now = {(row[0], row[1]): row[2:] for row in read(new_url, COLUMNS)}
-    tables = {table for table, _ in there}
-    lost = [f"column {key} changed" for key, what in there.items() if now.get(key) != what]
-    must = [
-        f"column {key} must be given"
-        for key, (_, nullable, default) in now.items()
-        if key not in there and key[0] in tables and nullable == "NO" and not default
-    ]
-    return lost + must
-
-
-def _new_rules(old_url: str, new_url: str) -> list[str]:
-    there = read(old_url, RULES)
-    tables = {row[0] for row in there}
-    return [f"rule {row}" for row in read(new_url, RULES) if row not in there and row[0] in tables]
-
-
-def _broken_statements(url: str) -> list[str]:
+def _broken_statements(connection: "psycopg.Connection[tuple[Any, ...]]") -> list[str]:
     """Return each statement of the old version that cannot be planned."""
     texts = parse(old_version.sql("queries.sql")) | parse(old_version.sql("queries.postgres.sql"))
-    faults = []
-    with psycopg.connect(url, autocommit=True, options="-c search_path=operator") as connection:
-        for name, text in texts.items():
-            try:
-                with psycopg.RawCursor(connection) as cursor:
-                    cursor.execute(f"EXPLAIN (GENERIC_PLAN) {numbered(text).text}".encode())
-            except psycopg.Error as error:
-                faults.append(f"statement {name}: {error}")
-    return faults
+    found = []
+    for name, text in texts.items():
+        try:
+            with connection.transaction(), psycopg.RawCursor(connection) as cursor:
+                cursor.execute(f"EXPLAIN (GENERIC_PLAN) {numbered(text).text}".encode())
+        except psycopg.Error as error:
+            found.append(f"statement {name}: {error}")
+    return found
 
 
-@pytest.fixture
-def old_schema(empty_database: str) -> str:
-    """Make the schema of the old version."""
-    with psycopg.connect(empty_database, autocommit=True) as connection:
+def make_old_schema(url: str) -> None:
+    with connected(url) as connection:
         connection.execute("CREATE SCHEMA operator")
-        connection.execute("SET search_path = operator")
         for name in ("0001_watching", "0002_acting"):
             connection.execute(old_version.sql(f"migrations/{name}.postgres.sql").encode())
         connection.execute(upgrades._RECORD_TABLE)
-    return empty_database
 
 
-def test_no_migration_takes_away_what_the_old_one_uses(old_schema: str, postgres_url: str) -> None:
-    assert faults_for_the_old_one(old_schema, postgres_url) == []
+def test_no_migration_takes_away_what_the_old_one_uses(
+    empty_database: str, postgres_url: str
+) -> None:
+    make_old_schema(empty_database)
+    with connected(empty_database) as old, connected(postgres_url) as new:
+        assert faults(shape(old), new) == []
     assert max(upgrades.needs_of(step) for step in migrations("postgres")) <= OLD_SCHEMA
 
 
-@pytest.mark.parametrize(
-    ("sql", "said"),
-    [
-        ("ALTER TABLE action_proposals DROP COLUMN held", "column .*'held'.* changed"),
-        ("ALTER TABLE tickets ADD COLUMN x TEXT NOT NULL", "'x'.* must be given"),
-        ("ALTER TABLE tickets ALTER subject SET NOT NULL", "'subject'.* changed"),
-        ("ALTER TABLE leases ALTER fence TYPE INTEGER", "'fence'.* changed"),
-        ("CREATE UNIQUE INDEX x ON tickets(target)", "rule .*target"),
-        ("ALTER TABLE tickets ADD CHECK (target <> '')", "rule .*target"),
-        ("ALTER TABLE leases DROP CONSTRAINT leases_pkey", "statement lease.acquire"),
-        ("ALTER TABLE sightings RENAME TO seen", "statement sighting"),
-        ("DROP FUNCTION ledger_now CASCADE", "statement mark.put"),
-    ],
-)
-def test_a_migration_that_takes_something_away_would_be_found(
-    old_schema: str, postgres_server: PostgresServer, sql: str, said: str
-) -> None:
-    name = old_schema.rpartition("/")[2]
-    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}_new TEMPLATE {name}".encode())
-        try:
-            new = postgres_server.url_of(f"{name}_new")
-            assert faults_for_the_old_one(old_schema, new) == []
-            with psycopg.connect(new, options="-c search_path=operator") as changed:
-                changed.execute(sql.encode())
-            assert re.search(said, "\n".join(faults_for_the_old_one(old_schema, new)))
-        finally:
-            connection.execute(f"DROP DATABASE {name}_new".encode())
+def test_what_a_migration_takes_away_would_be_found(empty_database: str) -> None:
+    make_old_schema(empty_database)
+    with connected(empty_database) as connection:
+        old = shape(connection)
+        assert faults(old, connection) == []
+        for statement, said in PLANTED.items():
+            with connection.transaction(force_rollback=True):
+                connection.execute(statement.encode())
+                assert re.search(said, "\n".join(faults(old, connection))), statement
