@@ -71,3 +71,31 @@ def test_prune_counts_and_drops(tmp_path: Path) -> None:
 def test_an_age_that_makes_no_sense_is_refused(tmp_path: Path, age: str) -> None:
     cli = made(tmp_path)
     assert "--older-than" in cli.fails(2, "ledger", "prune", f"--older-than={age}")
+
+
+@pytest.mark.real
+def test_a_ledger_is_moved_to_a_database(tmp_path: Path, empty_database: str) -> None:
+    cli = made(tmp_path)
+    now_do(add_proposals(cli.db_path))
+    told = cli.invoke("ledger", "copy", str(cli.db_path), empty_database)
+    assert told.exit_code == 0
+    assert "action_proposals: " in told.stderr
+    assert "only-for-tests" not in told.stdout + told.stderr
+    assert cli.json("ledger", "check", "--db", empty_database)[0]["ok"]
+    again = cli.invoke("ledger", "copy", str(cli.db_path), empty_database)
+    assert again.exit_code == 4
+    assert "was moved away" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "said"),
+    [
+        ("none.db", "postgresql://h/d", "No ledger at"),
+        ("postgresql://h/d", "none.db", "a file first"),
+        ("none.db", "other.db", "a file first"),
+    ],
+)
+def test_what_cannot_be_copied_is_told(tmp_path: Path, source: str, target: str, said: str) -> None:
+    told = Cli(tmp_path).invoke("ledger", "copy", source, target)
+    assert told.exit_code == 2
+    assert said in told.stderr
