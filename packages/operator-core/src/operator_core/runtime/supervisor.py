@@ -148,15 +148,17 @@ async def _monitor(ledger: Ledger, one: Wired, options: RunOptions, stop: asynci
     name = one.subject.name
     watch = Watch(ledger, name, one.executor.owner, options.lease_seconds)
     keeping = asyncio.create_task(_keep(watch, name, stop))
-    while not stop.is_set():
-        mine = False
-        async with _enduring("monitor", name, stop):
-            mine = await watch.is_mine()
-            if mine:
-                await _look(one, options, stop)
-        pause = options.interval_seconds
-        await _wait(stop, pause if mine else min(pause, watch.look_seconds))
-    await keeping
+    try:
+        while not stop.is_set():
+            mine = False
+            async with _enduring("monitor", name, stop):
+                mine = await watch.is_mine()
+                if mine:
+                    await _look(one, options, stop)
+            pause = options.interval_seconds
+            await _wait(stop, pause if mine else min(pause, watch.look_seconds))
+    finally:
+        keeping.cancel()
     async with _enduring("monitor", name, stop):
         await watch.end()
 
