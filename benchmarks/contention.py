@@ -25,7 +25,7 @@ from benchmarks.ours.victim import prepare
 from benchmarks.processes import program
 from operator_core.actions.types import ActionStatus
 from operator_core.db.actions import ActionDB
-from operator_core.db.attempts import Attempt, ClaimTerms
+from operator_core.db.claims import Attempt, ClaimTerms
 from operator_core.db.executions import ExecutionDB
 from operator_core.errors import ConflictError
 from operator_core.testing.postgres import PostgresServer

@@ -329,20 +329,13 @@ async def test_a_ledger_that_somebody_works_on_is_left_alone(
         assert await there.status(other) is ActionStatus.EXECUTING
 
 
-async def test_what_a_hash_covers_is_not_changed(tmp_path: Path, empty_database: str) -> None:
-    async with lived_in(tmp_path) as one:
-        await one.db.create_proposal(proposal(subject="a\0b"))
-    with pytest.raises(RequestError, match="audit_log holds a NUL"):
-        await copied(tmp_path / "ledger.db", empty_database)
-    assert [name for name, found in postgres_rows(empty_database).items() if found] == ["ledger"]
-
-
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
         ("UPDATE action_proposals SET workflow_id = 99 WHERE id = 1", "does not fit"),
         ("UPDATE diagnoses SET confidence = 'much'", "does not fit"),
         ("UPDATE tickets SET message = x'00ff'", "holds bytes"),
+        ("UPDATE audit_log SET actor = 'a' || char(0) WHERE id = 1", "holds a NUL"),
     ],
 )
 async def test_a_damaged_row_stops_it_and_is_told(
