@@ -35,7 +35,9 @@ MACHINES: dict[str, Machine[Any, Any]] = {
     "ticket": TICKET_MACHINE,
 }
 EVENTS = [
-    (kind, event) for kind, machine in MACHINES.items() for event in {e for _, e in machine.table}
+    (kind, event)
+    for kind, machine in MACHINES.items()
+    for event in dict.fromkeys(event for _, event in machine.table)
 ]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -149,10 +150,18 @@ async def bench_on(file: Path) -> AsyncIterator[ActionDB]:
 # --- permissions: tests may run as root, who may write everything ------------------------
 
 
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """Make a folder that nobody may enter: pytest's own lie below one that is private."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+        folder.chmod(0o755)
+
+
 @contextmanager
-def as_nobody(folder: Path) -> Iterator[None]:
-    for place in (folder, *folder.parents[:2]):
-        place.chmod(0o755)
+def as_nobody() -> Iterator[None]:
     is_root = os.geteuid() == 0
     if is_root:
         os.seteuid(NOBODY)
@@ -163,32 +172,34 @@ def as_nobody(folder: Path) -> Iterator[None]:
             os.seteuid(0)
 
 
-async def test_a_read_only_file_is_refused(file: Path) -> None:
+async def test_a_read_only_file_is_refused(open_to_all: Path) -> None:
+    file = open_to_all / "l.db"
     async with ActionDB(file):
         pass
     before = old.dump(file)
     file.chmod(0o444)  # noqa: ASYNC240 - no disk to speak of
     file.parent.chmod(0o555)
-    with as_nobody(file.parent):
+    with as_nobody():
         async with refusal(file, LedgerError) as said:
             assert str(file) in said[0]
     assert old.dump(file) == before
 
 
-async def test_an_older_file_that_is_read_only_is_refused(file: Path) -> None:
+async def test_an_older_file_that_is_read_only_is_refused(open_to_all: Path) -> None:
+    file = open_to_all / "l.db"
     old.make(file, old.BARE_TICKETS, old.PHASE_15)
     before = file.read_bytes()  # noqa: ASYNC240 - a small file
     file.chmod(0o444)  # noqa: ASYNC240 - no disk to speak of
-    with as_nobody(file.parent):
+    with as_nobody():
         async with refusal(file, LedgerReadOnlyError) as said:
             assert "permissions" in said[0]
     assert file.read_bytes() == before  # noqa: ASYNC240 - a small file
 
 
-async def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "closed"
+async def test_a_folder_that_cannot_be_written_is_refused(open_to_all: Path) -> None:
+    folder = open_to_all / "closed"
     folder.mkdir(mode=0o555)
-    with as_nobody(folder):
+    with as_nobody():
         async with refusal(folder / "l.db", LedgerUnavailableError):
             pass
         async with refusal(folder / "new" / "l.db", LedgerUnavailableError):

@@ -99,7 +99,7 @@ NOON = datetime(2025, 1, 2, 12, tzinfo=UTC)
         (State.UP, "up"),
         (State.DOWN, ["down", 1]),
         ({3, 1, 2}, [1, 2, 3]),
-        (frozenset({"b", "a"}), ["a", "b"]),
+        pytest.param(frozenset({"b", "a"}), ["a", "b"], id="a frozenset"),
         ((1, (2, 3)), [1, [2, 3]]),
         ([], []),
         ("a\x00\ud800", "a\ufffd?"),
