@@ -177,7 +177,7 @@ async def test_a_read_only_file_is_refused(open_to_all: Path) -> None:
     async with ActionDB(file):
         pass
     before = old.dump(file)
-    file.chmod(0o444)  # noqa: ASYNC240 - no disk to speak of
+    file.chmod(0o444)
     file.parent.chmod(0o555)
     with as_nobody():
         async with refusal(file, LedgerError) as said:
@@ -188,12 +188,12 @@ async def test_a_read_only_file_is_refused(open_to_all: Path) -> None:
 async def test_an_older_file_that_is_read_only_is_refused(open_to_all: Path) -> None:
     file = open_to_all / "l.db"
     old.make(file, old.BARE_TICKETS, old.PHASE_15)
-    before = file.read_bytes()  # noqa: ASYNC240 - a small file
-    file.chmod(0o444)  # noqa: ASYNC240 - no disk to speak of
+    before = file.read_bytes()
+    file.chmod(0o444)
     with as_nobody():
         async with refusal(file, LedgerReadOnlyError) as said:
             assert "permissions" in said[0]
-    assert file.read_bytes() == before  # noqa: ASYNC240 - a small file
+    assert file.read_bytes() == before
 
 
 async def test_a_folder_that_cannot_be_written_is_refused(open_to_all: Path) -> None:
