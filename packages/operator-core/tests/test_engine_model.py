@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Coroutine
 from copy import deepcopy
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,10 +26,10 @@ from hypothesis.stateful import (
 import ledger_places
 from engine_bench import Bench, bench, id_of
 from engine_model import ACTIONS, IDEMPOTENT, LEASE_SECONDS, Model, Mood, S
+from engine_picture import Picture, expected, next_due, picture_of, seconds, told
 from moody_subject import MoodySubject
-from operator_core.actions.types import ActionProposal, SafetyMode, Schedule
+from operator_core.actions.types import SafetyMode, Schedule
 from operator_core.agent.diagnosis import ActionRecommendation
-from operator_core.clock import from_text
 from operator_core.db.ledger import open_ledger
 from operator_core.db.schedules import ScheduleDB
 from operator_core.db.workflows import WorkflowDB
@@ -38,12 +38,18 @@ from operator_core.testing.clock import START, ManualClock
 
 T = TypeVar("T")
 Call = Coroutine[Any, Any, object]
+Move = Callable[[Model], bool]
 Order = Callable[[Model], tuple[bool, bool]]
 """One order in which two calls may take effect, and whether each of them is allowed."""
 
 PICK = st.integers(0, 9)
 """Which proposal or workflow, counted from the newest."""
 SECONDS = st.sampled_from([0, 1, 2, 60])
+
+
+OF_FLOWS = ("approve flow", "cancel flow", "pause", "resume")
+MOVES = ("kill", "observe", "approve", "cancel", "reject", "stop", *OF_FLOWS)
+"""What somebody does, alone or while somebody else does something."""
 
 
 def recommended(action: str) -> ActionRecommendation:
@@ -87,36 +93,35 @@ class EngineMachine(RuleBasedStateMachine):
         error = self.do(refusal(call))
         assert (error is None) is when, error
 
-    def ids(self) -> list[int]:
-        """Return the ledger's ids of the model's items, in order."""
-        return [id_of(one) for one in self.do(self.one.db.list_proposals())]
+    def look(self) -> Picture:
+        """Read the ledger, all at once: that is what a step costs."""
+        self.picture = self.do(picture_of(self.one))
+        return self.picture
 
-    def flow_ids(self) -> list[int]:
-        return [int(one.id or 0) for one in self.do(self.one.db.list_workflows())]
+    @property
+    def ids(self) -> list[int]:
+        """The ledger's ids of the model's items, in order, as of the last look."""
+        return [id_of(one) for one in self.picture.items]
 
     def item(self, pick: int) -> tuple[int, int]:
         """Return an item's index and its id."""
-        ids = self.ids()
-        n = len(ids) - 1 - pick % len(ids)
-        return n, ids[n]
+        n = len(self.ids) - 1 - pick % len(self.ids)
+        return n, self.ids[n]
 
     def flow(self, pick: int) -> tuple[int, int]:
-        ids = self.flow_ids()
+        ids = [int(one.id or 0) for one in self.picture.flows]
         f = len(ids) - 1 - pick % len(ids)
         return f, ids[f]
 
-    def some_item(self) -> bool:
-        return bool(self.model.items)
-
-    def some_flow(self) -> bool:
-        return bool(self.model.flows)
-
     # --- proposing ---------------------------------------------------------------------
 
-    @rule(action=st.sampled_from(ACTIONS))
-    def propose(self, action: str) -> None:
+    @rule(action=st.sampled_from(ACTIONS), ready=st.booleans())
+    def propose(self, action: str, *, ready: bool) -> None:
         call = self.one.executor().propose_action(recommended(action))
-        self.agree(call, when=self.model.propose(action, chained=False))
+        may = self.model.propose(action, chained=False)
+        self.agree(call, when=may)
+        if may and ready:
+            self.get_ready(1, flow=False)
 
     @rule(actions=st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=3), ready=st.booleans())
     def propose_workflow(self, actions: list[str], *, ready: bool) -> None:
@@ -125,14 +130,18 @@ class EngineMachine(RuleBasedStateMachine):
         may = self.model.propose(*actions, chained=True)
         self.agree(call, when=may)
         if may and ready:
-            self.get_ready(len(actions))
+            self.get_ready(len(actions), flow=True)
 
-    def get_ready(self, count: int) -> None:
+    def get_ready(self, count: int, *, flow: bool) -> None:
+        self.look()
         for pick in range(count):
             n, stored = self.item(pick)
             self.agree(self.one.executor().validate_proposal(stored), when=self.model.validate(n))
-        f, stored = self.flow(0)
-        self.agree(self.one.db.approve_workflow(stored), when=self.model.approve_flow(f))
+            if not flow:
+                self.agree(self.one.db.approve_proposal(stored), when=self.model.approve(n))
+        if flow:
+            f, stored = self.flow(0)
+            self.agree(self.one.db.approve_workflow(stored), when=self.model.approve_flow(f))
 
     @rule()
     def fire_schedules(self) -> None:
@@ -143,13 +152,13 @@ class EngineMachine(RuleBasedStateMachine):
 
     # --- people ------------------------------------------------------------------------
 
-    @precondition(some_item)
+    @precondition(lambda self: bool(self.model.items))
     @rule(pick=PICK)
     def validate(self, pick: int) -> None:
         n, stored = self.item(pick)
         self.agree(self.one.executor().validate_proposal(stored), when=self.model.validate(n))
 
-    @precondition(some_item)
+    @precondition(lambda self: bool(self.model.items))
     @rule(pick=PICK, after=st.none() | SECONDS)
     def schedule(self, pick: int, after: int | None) -> None:
         n, stored = self.item(pick)
@@ -158,13 +167,13 @@ class EngineMachine(RuleBasedStateMachine):
         call = self.one.db.update_scheduled_at(stored, due)
         self.agree(call, when=self.model.schedule(n, at))
 
-    @precondition(some_item)
+    @precondition(lambda self: bool(self.model.items))
     @rule(pick=PICK)
     def retry(self, pick: int) -> None:
         n, stored = self.item(pick)
         self.agree(self.one.db.reset_for_retry(stored), when=self.model.retry(n))
 
-    @precondition(some_item)
+    @precondition(lambda self: bool(self.model.items))
     @rule(pick=PICK)
     def settle(self, pick: int) -> None:
         n, stored = self.item(pick)
@@ -180,65 +189,44 @@ class EngineMachine(RuleBasedStateMachine):
         self.do(self.one.safety.set_mode(mode_of(execute=execute), actor="alice"))
         self.model.set_mode(execute=execute)
 
-    # What people and executors do at the same time: each also happens alone.
+    @precondition(lambda self: not self.model.may_act)
+    @rule()
+    def go_on(self) -> None:
+        self.set_mode(execute=True)
 
-    def moves(self, item: int, flow: int | None) -> dict[str, tuple[Call, Callable[[Model], bool]]]:
-        n, stored = self.item(item)
-        db, who = self.one.db, "alice"
-        return {
-            "approve": (db.approve_proposal(stored, who), lambda m: m.approve(n)),
-            "cancel": (db.cancel_proposal(stored), lambda m: m.cancel(n)),
-            "reject": (db.reject_proposal(stored, who), lambda m: m.cancel(n, rejects=True)),
-            "stop": (db.request_cancel(stored, cancelled_by=who), lambda m: m.ask_to_stop(n)),
-            "kill": (self.one.safety.kill(actor=who), lambda m: m.kill()),
+    def choose(self, name: str, pick: int, flow: int) -> tuple[Call, Move]:
+        """Return what somebody does, and what must come of it."""
+        db, flows, safety, who = self.one.db, self.workflows, self.one.safety, "alice"
+        n, item = self.item(pick)
+        f, work = self.flow(flow) if self.model.flows else (0, 0)
+        moves: dict[str, tuple[Callable[[], Call], Move]] = {
+            "kill": (lambda: safety.kill(actor=who), lambda m: m.kill()),
             "observe": (
-                self.one.safety.set_mode(SafetyMode.OBSERVE, actor=who),
+                lambda: safety.set_mode(SafetyMode.OBSERVE, actor=who),
                 lambda m: m.set_mode(execute=False),
             ),
-        } | ({} if flow is None else self.moves_of_flow(flow))
-
-    def moves_of_flow(self, pick: int) -> dict[str, tuple[Call, Callable[[Model], bool]]]:
-        f, stored = self.flow(pick)
-        db, flows, who = self.one.db, self.workflows, "alice"
-        return {
-            "approve flow": (db.approve_workflow(stored, who), lambda m: m.approve_flow(f)),
-            "cancel flow": (db.cancel_workflow(stored), lambda m: m.cancel_flow(f)),
-            "pause": (flows.pause(stored, paused_by=who), lambda m: m.pause(f)),
-            "resume": (flows.resume(stored, resumed_by=who), lambda m: m.resume(f)),
+            "approve": (lambda: db.approve_proposal(item), lambda m: m.approve(n)),
+            "cancel": (lambda: db.cancel_proposal(item), lambda m: m.cancel(n)),
+            "reject": (lambda: db.reject_proposal(item), lambda m: m.cancel(n, rejects=True)),
+            "stop": (
+                lambda: db.request_cancel(item, cancelled_by=who),
+                lambda m: m.ask_to_stop(n),
+            ),
+            "approve flow": (lambda: db.approve_workflow(work), lambda m: m.approve_flow(f)),
+            "cancel flow": (lambda: db.cancel_workflow(work), lambda m: m.cancel_flow(f)),
+            "pause": (lambda: flows.pause(work, paused_by=who), lambda m: m.pause(f)),
+            "resume": (lambda: flows.resume(work, resumed_by=who), lambda m: m.resume(f)),
         }
+        call, move = moves[name if self.model.flows or name not in OF_FLOWS else "approve"]
+        return call(), move
 
-    def choose(self, name: str, pick: int, flow: int) -> tuple[Call, Callable[[Model], bool]]:
-        """Return one of the moves; the others are closed, so that none is never awaited."""
-        known = self.moves(pick, flow if self.model.flows else None)
-        chosen = known.pop(name, None) or known.pop("approve")
-        for call, _ in known.values():
-            call.close()
-        return chosen
-
-    @precondition(some_item)
-    @rule(
-        name=st.sampled_from(
-            MOVES := (
-                "approve",
-                "cancel",
-                "reject",
-                "stop",
-                "kill",
-                "observe",
-                "approve flow",
-                "cancel flow",
-                "pause",
-                "resume",
-            )
-        ),
-        pick=PICK,
-        flow=PICK,
-    )
+    @precondition(lambda self: bool(self.model.items))
+    @rule(name=st.sampled_from(MOVES), pick=PICK, flow=PICK)
     def move(self, name: str, pick: int, flow: int) -> None:
-        call, expected = self.choose(name, pick, flow)
-        self.agree(call, when=expected(self.model))
+        call, move = self.choose(name, pick, flow)
+        self.agree(call, when=move(self.model))
 
-    @precondition(some_item)
+    @precondition(lambda self: bool(self.model.items))
     @rule(names=st.tuples(st.sampled_from(MOVES), st.sampled_from(MOVES)), pick=PICK, flow=PICK)
     def two_people_at_once(self, names: tuple[str, str], pick: int, flow: int) -> None:
         (first, one), (second, two) = (self.choose(name, pick, flow) for name in names)
@@ -249,21 +237,21 @@ class EngineMachine(RuleBasedStateMachine):
     def take(self, mood: Mood, *, knows: bool) -> None:
         self.subject.mood, self.subject.knows = mood, knows
 
-    @precondition(some_item)
+    @precondition(lambda self: bool(self.model.items))
     @rule(pick=PICK, mood=st.sampled_from(Mood), knows=st.booleans())
     def execute(self, pick: int, mood: Mood, *, knows: bool) -> None:
         n, stored = self.item(pick)
         self.take(mood, knows=knows)
         self.agree(self.one.run(stored), when=self.model.execute(n, mood, knows=knows))
 
-    @precondition(some_item)
+    @precondition(lambda self: bool(self.model.items))
     @rule(mood=st.sampled_from(Mood), knows=st.booleans())
     def execute_what_is_ready(self, mood: Mood, *, knows: bool) -> None:
-        ids = self.ids()
-        for stored in [id_of(one) for one in self.do(self.one.db.list_ready())][:1]:
-            self.execute(len(ids) - 1 - ids.index(stored), mood, knows=knows)
+        for stored in self.picture.ready[:1]:
+            newer = len(self.ids) - 1 - self.ids.index(stored)
+            self.execute(newer, mood, knows=knows)
 
-    @precondition(some_item)
+    @precondition(lambda self: bool(self.model.items))
     @rule(name=st.sampled_from(MOVES), pick=PICK, flow=PICK, mood=st.sampled_from(Mood))
     def somebody_interferes(self, name: str, pick: int, flow: int, mood: Mood) -> None:
         self.take(mood, knows=True)
@@ -281,7 +269,7 @@ class EngineMachine(RuleBasedStateMachine):
             ],
         )
 
-    @precondition(some_item)
+    @precondition(lambda self: bool(self.model.items))
     @rule(pick=PICK, knows=st.booleans())
     def two_executors_at_once(self, pick: int, *, knows: bool) -> None:
         self.take(Mood.LOST_AFTER, knows=knows)
@@ -290,7 +278,7 @@ class EngineMachine(RuleBasedStateMachine):
         runs = [self.one.run(stored, owner=owner) for owner in ("one", "two")]
         self.race(*runs, [once, lambda m: once(m)[::-1]])
 
-    @precondition(some_item)
+    @precondition(lambda self: bool(self.model.items))
     @rule(pick=PICK, sent=st.booleans())
     def die_in_the_middle(self, pick: int, *, sent: bool) -> None:
         n, stored = self.item(pick)
@@ -308,7 +296,7 @@ class EngineMachine(RuleBasedStateMachine):
         if later:
             self.let_time_pass(LEASE_SECONDS)
         self.take(Mood.SUCCEED, knows=knows)
-        expired = {self.ids()[n] for n in self.model.expired()}
+        expired = {self.ids[n] for n in self.model.expired()}
         assert set(self.do(self.one.executor("heir").settle_expired(self.subject))) == expired
         self.model.recover(knows=knows)
 
@@ -339,35 +327,14 @@ class EngineMachine(RuleBasedStateMachine):
     # --- what always holds -------------------------------------------------------------
 
     def seen(self) -> object:
-        db = self.one.db
-        items = [self.look_at(one) for one in self.do(db.list_proposals())]
-        flows = [
-            (flow.status.value, flow.approved_at is not None, flow.paused_at is not None)
-            for flow in self.do(db.list_workflows())
-        ]
-        state = self.do(self.one.control.safety_state())
-        return items, flows, (state.mode is SafetyMode.EXECUTE, state.killed_at is not None)
-
-    def look_at(self, one: ActionProposal) -> object:
-        times = (seconds(one.next_retry_at), seconds(one.scheduled_at))
-        state = (one.action_name, one.status.value, one.in_doubt, one.is_approved)
-        return state, one.retry_count, times, self.subject.done[id_of(one)]
+        return told(self.look(), self.subject.done)
 
     @invariant()
     def the_ledger_says_what_the_model_says(self) -> None:
         assert self.seen() == expected(self.model)
-
-    @invariant()
-    def what_is_ready_is_listed(self) -> None:
-        ids, model = self.ids(), self.model
-        every = range(len(model.items))
-        listed = {id_of(one) for one in self.do(self.one.db.list_ready())}
-        assert listed == {ids[n] for n in every if model.is_ready(n)}
-
-    @invariant()
-    def what_is_due_next_is_known(self) -> None:
-        due = self.do(self.one.db.next_due_at())
-        assert seconds(from_text(due) if due else None) == next_due(self.model)
+        ready = {self.ids[n] for n in range(len(self.ids)) if self.model.is_ready(n)}
+        assert set(self.picture.ready) == ready
+        assert seconds(self.picture.next_due) == next_due(self.model)
 
     @invariant()
     def no_effect_happens_twice_and_none_is_denied(self) -> None:
@@ -402,41 +369,13 @@ async def both(one: Call, two: Call) -> list[OperatorError | None]:
     return await asyncio.gather(refusal(one), refusal(two))
 
 
-def between(
-    model: Model, n: int, other: Callable[[Model], bool], then: Callable[[], None]
-) -> tuple[bool, bool]:
+def between(model: Model, n: int, other: Move, then: Callable[[], None]) -> tuple[bool, bool]:
     """Let somebody do something between the claim of an attempt and its end."""
     if not model.claim(n):
         return False, other(model)
     allowed = other(model)
     then()
     return True, allowed
-
-
-def seconds(moment: datetime | None) -> int | None:
-    return None if moment is None else int((moment - START).total_seconds())
-
-
-def expected(model: Model) -> object:
-    """Return what the ledger must say, in the words of `EngineMachine.seen`."""
-    items = [
-        (
-            (one.action, one.status.value, one.doubt, one.approved),
-            one.failures,
-            (one.retry_at, one.scheduled_at),
-            one.effects,
-        )
-        for one in model.items
-    ]
-    flows = [(one.status.value, one.covered is not None, one.paused) for one in model.flows]
-    return items, flows, (model.may_act, model.killed)
-
-
-def next_due(model: Model) -> int | None:
-    waiting = (one.scheduled_at for one in model.items if one.status is S.VALIDATED)
-    retries = (one.retry_at for one in model.items)
-    times = [time for time in (*waiting, *retries, model.next_run) if time is not None]
-    return min((time for time in times if time > model.now), default=None)
 
 
 @pytest.mark.timeout(60)

@@ -1,0 +1,84 @@
+"""What a ledger says beside what the model of the engine says, in the same words."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+
+from engine_bench import Bench, id_of
+from engine_model import Model, S
+from operator_core.actions.types import ActionProposal, SafetyMode, WorkflowProposal
+from operator_core.clock import from_text
+from operator_core.testing.clock import START
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What the ledger says."""
+
+    items: list[ActionProposal]
+    flows: list[WorkflowProposal]
+    ready: list[int]
+    next_due: datetime | None
+    mode: SafetyMode
+    killed: bool
+
+
+async def picture_of(one: Bench) -> Picture:
+    """Read all of it at once."""
+    db = one.db
+    items, flows, ready, due, state = await asyncio.gather(
+        db.list_proposals(),
+        db.list_workflows(),
+        db.list_ready(),
+        db.next_due_at(),
+        one.control.safety_state(),
+    )
+    return Picture(
+        items,
+        flows,
+        [id_of(each) for each in ready],
+        from_text(due) if due else None,
+        state.mode,
+        state.killed_at is not None,
+    )
+
+
+def told(look: Picture, done: Counter[int]) -> object:
+    """Return what the ledger says, in the words of `expected`."""
+    items = [(*words_of(one), done[id_of(one)]) for one in look.items]
+    flows = [
+        (flow.status.value, flow.approved_at is not None, flow.paused_at is not None)
+        for flow in look.flows
+    ]
+    return items, flows, (look.mode is SafetyMode.EXECUTE, look.killed)
+
+
+def words_of(one: ActionProposal) -> tuple[object, object]:
+    state = (one.action_name, one.status.value, one.in_doubt, one.is_approved)
+    return state, (one.retry_count, seconds(one.next_retry_at), seconds(one.scheduled_at))
+
+
+def seconds(moment: datetime | None) -> int | None:
+    return None if moment is None else int((moment - START).total_seconds())
+
+
+def expected(model: Model) -> object:
+    """Return what the ledger must say, in the words of `told`."""
+    items = [
+        (
+            (one.action, one.status.value, one.doubt, one.approved),
+            (one.failures, one.retry_at, one.scheduled_at),
+            one.effects,
+        )
+        for one in model.items
+    ]
+    flows = [(one.status.value, one.covered is not None, one.paused) for one in model.flows]
+    return items, flows, (model.may_act, model.killed)
+
+
+def next_due(model: Model) -> int | None:
+    waiting = (one.scheduled_at for one in model.items if one.status is S.VALIDATED)
+    retries = (one.retry_at for one in model.items)
+    times = [time for time in (*waiting, *retries, model.next_run) if time is not None]
+    return min((time for time in times if time > model.now), default=None)
