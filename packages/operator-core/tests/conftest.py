@@ -1,7 +1,7 @@
 """Ledgers for tests: the behaviour suite runs on both engines."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
@@ -51,6 +51,15 @@ def postgres_url(postgres_server: PostgresServer) -> str:
     url = postgres_server.url_of("ledger")
     _execute(url, TRUNCATE)
     return url
+
+
+@pytest.fixture
+def empty_ledger(postgres_server: PostgresServer) -> Iterator[Callable[[], None]]:
+    """Let the ledger lie on PostgreSQL, and return what empties it."""
+    url = postgres_server.url_of("ledger")
+    ledger_places.choose(url)
+    yield lambda: _execute(url, TRUNCATE)
+    ledger_places.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -224,13 +224,15 @@ class Model:
             and (item.approved or (self._covers(n) and self._lives(item.flow)))
             and (item.flow is None or not self.flows[item.flow].paused)
             and before in (None, S.COMPLETED)
+            and not (item.action in DISRUPTIVE and self._is_busy())
         )
+
+    def _is_busy(self) -> bool:
+        return any(one.action in DISRUPTIVE for one in self.items if one.status is S.EXECUTING)
 
     def may_claim(self, n: int) -> bool:
         """Return whether an executor must get an item now."""
-        busy = any(one.action in DISRUPTIVE for one in self.items if one.status is S.EXECUTING)
-        alone = self.items[n].action in DISRUPTIVE
-        return self.may_act and self.is_ready(n) and not (alone and busy)
+        return self.may_act and self.is_ready(n)
 
     def claim(self, n: int) -> bool:
         """Begin an attempt."""

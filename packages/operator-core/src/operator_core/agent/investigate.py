@@ -1,5 +1,7 @@
 """The stage from a ticket to its diagnosis, on the evidence that lies in the ledger."""
 
+from datetime import timedelta
+
 import structlog
 
 from operator_core.actions.registry import ActionRegistry
@@ -11,10 +13,14 @@ from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger
 from operator_core.db.tickets import TicketDB
 from operator_core.errors import TransitionError
+from operator_core.monitor.judge import SOURCE_UNREADABLE
 from operator_core.monitor.types import Observation, Ticket
 from operator_core.subject import FullSubject
 
 log = structlog.get_logger(__name__)
+
+BLIND_PATIENCE_SECONDS = 300.0
+"""How long a cause that nobody knows is looked for again while the cluster is not seen whole."""
 
 _TOLD = {
     "ticket_opened": "ticket opened",
@@ -51,11 +57,18 @@ class InvestigateStage:
         return made
 
     async def diagnose(self, ticket: Ticket) -> Diagnosis | None:
-        """Diagnose one ticket and store the answer; None: nothing was seen, or it is resolved."""
+        """Diagnose one ticket and store the answer.
+
+        Returns:
+            None: nothing was seen, it is resolved, or the cluster is not seen well enough now:
+            an unknown cause would end the search just when the cluster cannot be reached.
+        """
         observation = await self._db.latest_observation(self._subject.name)
         if observation is None:
             return None
         answer = await self._answer(ticket, observation)
+        if answer.is_unknown and self._is_worth_waiting(ticket, observation):
+            return None
         result = checked(answer, self._registry.require)
         for reason in result.dropped:
             log.warning("recommendation_dropped", ticket_id=ticket.id, reason=reason)
@@ -65,6 +78,12 @@ class InvestigateStage:
             )
         except TransitionError:
             return None  # it was resolved while we thought
+
+    def _is_worth_waiting(self, ticket: Ticket, observation: Observation) -> bool:
+        if observation.complete or ticket.invariant_name == SOURCE_UNREADABLE:
+            return False
+        waited = self._clock.now() - ticket.first_seen_at
+        return waited < timedelta(seconds=BLIND_PATIENCE_SECONDS)
 
     async def _answer(self, ticket: Ticket, observation: Observation) -> Diagnosis:
         return rules.diagnose(

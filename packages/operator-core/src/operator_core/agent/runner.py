@@ -6,6 +6,7 @@ another. So the runner can be killed anywhere, and started again here or elsewhe
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -22,11 +23,14 @@ from operator_core.db.tickets import TicketDB
 from operator_core.errors import ConflictError, OperatorError, RefusedError, RequestError
 from operator_core.monitor.types import Ticket, TicketPhase, TicketStatus
 from operator_core.subject import FullSubject
+from operator_core.types import DEFAULT_PAGE_SIZE
 
 log = structlog.get_logger(__name__)
 
 AGENT = "agent"
 MAX_RUNNING = 16
+REFUSED_SECONDS = 5.0
+"""How long what the gate has refused comes after everything else, so that it blocks nobody."""
 
 
 class AgentRunner:
@@ -61,6 +65,7 @@ class AgentRunner:
         self._verify_seconds = verify_seconds
         self._clock = clock
         self._running: dict[int, asyncio.Task[None]] = {}
+        self._refused: dict[int, datetime] = {}
 
     # --- propose and follow -----------------------------------------------------------
 
@@ -152,8 +157,16 @@ class AgentRunner:
             return  # a reset for retry must not burn anything while nothing may run
         for proposal in self._mine(await self._actions.list_retry_eligible()):
             await self._reset(int(proposal.id or 0))
-        for proposal in await self._actions.list_ready(subject=self._subject.name):
-            self._start(int(proposal.id or 0))
+        for proposal_id in await self._ready():
+            self._start(proposal_id)
+
+    async def _ready(self) -> list[int]:
+        """Return what can be claimed in the order it is due, what was refused lately at the end."""
+        since = self._clock.now() - timedelta(seconds=REFUSED_SECONDS)
+        self._refused = {one: at for one, at in self._refused.items() if at > since}
+        limit = DEFAULT_PAGE_SIZE + len(self._refused)
+        found = await self._actions.list_ready(subject=self._subject.name, limit=limit)
+        return sorted((int(one.id or 0) for one in found), key=self._refused.__contains__)
 
     async def _reset(self, proposal_id: int) -> None:
         try:
@@ -173,6 +186,7 @@ class AgentRunner:
         try:
             await self._executor.execute_proposal(proposal_id, self._subject)
         except (RefusedError, ConflictError) as error:
+            self._refused[proposal_id] = self._clock.now()
             log.info("not_executed", proposal_id=proposal_id, reason=str(error))
         except OperatorError as error:
             log.warning("execution_error", proposal_id=proposal_id, reason=str(error))

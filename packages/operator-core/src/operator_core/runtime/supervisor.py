@@ -143,6 +143,20 @@ async def _end_with_parent(stop: asyncio.Event) -> None:
         await _wait(stop, PARENT_LOOK_SECONDS)
 
 
+async def _look_if_mine(
+    watch: Watch, one: Wired, options: RunOptions, stop: asyncio.Event
+) -> bool:
+    """Look where this process has the right to; where it cannot, whoever can look, shall."""
+    try:
+        mine = await watch.is_mine()
+        if mine:
+            await _look(one, options, stop)
+    except Exception:
+        await watch.end()
+        raise
+    return mine
+
+
 async def _monitor(ledger: Ledger, one: Wired, options: RunOptions, stop: asyncio.Event) -> None:
     """Watch one cluster while no other process does; take over when that one dies."""
     name = one.subject.name
@@ -152,9 +166,7 @@ async def _monitor(ledger: Ledger, one: Wired, options: RunOptions, stop: asynci
         while not stop.is_set():
             mine = False
             async with _enduring("monitor", name, stop):
-                mine = await watch.is_mine()
-                if mine:
-                    await _look(one, options, stop)
+                mine = await _look_if_mine(watch, one, options, stop)
             pause = options.interval_seconds
             await _wait(stop, pause if mine else min(pause, watch.look_seconds))
     finally:

@@ -208,6 +208,7 @@ RETURNING *
 UPDATE action_proposals SET failure_counted = :counted, updated_at = :now
 WHERE id = :id AND status = 'failed'
 
+-- What disrupts waits for its turn outside the list: it would only be refused, and hide others.
 -- name: proposal.ready
 SELECT p.* FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
 WHERE p.status = 'validated' AND COALESCE(p.scheduled_at, '') <= :now AND p.held = 0
@@ -219,6 +220,10 @@ WHERE p.status = 'validated' AND COALESCE(p.scheduled_at, '') <= :now AND p.held
   AND (p.depends_on_proposal_id IS NULL OR EXISTS (
        SELECT 1 FROM action_proposals d
        WHERE d.id = p.depends_on_proposal_id AND d.status = 'completed'))
+  AND (p.disruptive = 0 OR NOT EXISTS (
+       SELECT 1 FROM action_proposals r
+       WHERE r.status = 'executing' AND r.disruptive = 1
+         AND COALESCE(r.subject, '') = COALESCE(p.subject, '')))
 ORDER BY COALESCE(p.scheduled_at, ''), p.id LIMIT :limit
 
 -- name: proposal.ready_scheduled

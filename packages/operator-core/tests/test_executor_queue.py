@@ -1,0 +1,79 @@
+"""What cannot run now never keeps others from running, however much of it there is."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine_bench import Bench, bench, id_of, proposal
+from operator_core.actions.executor import ActionExecutor
+from operator_core.actions.types import ActionRecord, ActionStatus
+from operator_core.agent.runner import MAX_RUNNING, AgentRunner
+from operator_core.errors import LimitError
+from operator_core.subject import Subject, complete
+from operator_core.types import DEFAULT_PAGE_SIZE
+
+
+async def approved(one: Bench, action_name: str, **columns: object) -> int:
+    """Store a proposal that may run, without its workflow's or anybody's check."""
+    now = one.clock.now()
+    row = proposal(action_name, status=ActionStatus.VALIDATED, approved_at=now, **columns)
+    return id_of(await one.db.create_proposal(row.model_copy(update={"subject": "fake"})))
+
+
+async def test_what_waits_for_its_turn_does_not_hide_what_can_run(tmp_path: Path) -> None:
+    """Peer bug 5: a page of work that is refused hid everything behind it."""
+    async with bench(tmp_path) as one:
+        first = await approved(one, "act_alone", disruptive=True)
+        await one.executions.claim(first, one.terms("another"))
+        many = DEFAULT_PAGE_SIZE + 1
+        await asyncio.gather(*[approved(one, "act_alone", disruptive=True) for _ in range(many)])
+        last = await approved(one, "act")
+        assert [id_of(ready) for ready in await one.db.list_ready(subject="fake")] == [last]
+        await one.db.update_proposal_status(first, ActionStatus.COMPLETED)
+        assert len(await one.db.list_ready(subject="fake", limit=many + 9)) == many + 1
+
+
+async def test_only_what_disrupts_the_same_cluster_waits(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        running = await approved(one, "act_alone", disruptive=True)
+        await one.executions.claim(running, one.terms("another"))
+        other = proposal("act_alone", disruptive=True, status=ActionStatus.VALIDATED)
+        row = other.model_copy(update={"subject": "b", "approved_at": one.clock.now()})
+        elsewhere = id_of(await one.db.create_proposal(row))
+        assert [id_of(ready) for ready in await one.db.list_ready()] == [elsewhere]
+
+
+@dataclass
+class Picky:
+    """An executor whose gate never lets some proposals through."""
+
+    executor: ActionExecutor
+    refused: set[int]
+
+    async def execute_proposal(self, proposal_id: int, subject: Subject) -> ActionRecord:
+        """Execute, or refuse."""
+        if proposal_id in self.refused:
+            raise LimitError("not now")
+        return await self.executor.execute_proposal(proposal_id, subject)
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("count", [MAX_RUNNING + 1, DEFAULT_PAGE_SIZE + MAX_RUNNING])
+async def test_what_the_gate_refuses_again_and_again_blocks_nobody(
+    tmp_path: Path, count: int
+) -> None:
+    """Peer bug 5: what is never let through took the places of all workers."""
+    async with bench(tmp_path) as one:
+        stuck = await asyncio.gather(*[approved(one, "act") for _ in range(count)])
+        last = await approved(one, "act")
+        executor: Any = Picky(one.executor(), set(stuck))
+        agent = AgentRunner(
+            one.ledger, complete(one.subject), executor, one.safety, clock=one.clock
+        )
+        for _ in range(2 + count // MAX_RUNNING):
+            await agent.execute()
+            await asyncio.gather(*agent.running)
+        assert await one.status(last) is ActionStatus.COMPLETED
