@@ -383,9 +383,9 @@ def agree(examples: int, steps: int = 40) -> None:
     )
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_the_engine_and_its_model_agree() -> None:
-    agree(40)
+    agree(30)
 
 
 @pytest.mark.slow
@@ -394,7 +394,7 @@ def test_the_engine_and_its_model_agree_for_long() -> None:
 
 
 @pytest.mark.real
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_the_engine_on_postgres_and_its_model_agree(empty_ledger: Callable[[], None]) -> None:
     """Each story begins on an empty ledger."""
     machine = type("OnPostgres", (EngineMachine,), {"empty": staticmethod(empty_ledger)})

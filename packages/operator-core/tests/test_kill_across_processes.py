@@ -1,11 +1,11 @@
 """The kill switch from another terminal, and a person who settles what it left in doubt."""
 
-import asyncio
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,33 +13,28 @@ from typing import Any
 import pytest
 
 import engine_worker
-from engine_bench import bench, until
-from operator_core.actions.types import ActionStatus
+from cli_kit import Cli, now_do
+from engine_bench import bench
 from operator_core.clock import SYSTEM_CLOCK
-from operator_core.db.actions import ActionDB
 from operator_core.testing.clock import ManualClock
 from operator_core.testing.fakes import Mode
 
 OPERATOR = str(Path(sys.executable).parent / "operator")
+PATIENCE_SECONDS = 60
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(3 * PATIENCE_SECONDS)]
 
 
-def operator(folder: Path, *words: str) -> Any:  # noqa: ANN401 - whatever the command prints
-    """Run the installed command and return its JSON."""
-    done = subprocess.run(
-        [OPERATOR, *words, "--json"],
-        env={**os.environ, "OPERATOR_DB": str(folder / "ledger.db")},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=40,
-    )
-    return json.loads(done.stdout)
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """Store an action that is ready, and one that waits for its hour."""
+    now_do(prepared(tmp_path))
+    made = Cli(tmp_path)
+    made.db_path = tmp_path / "ledger.db"
+    return made
 
 
 async def prepared(folder: Path) -> None:
-    """Store an action that is ready, and one that waits for its hour."""
     async with bench(folder, clock=ManualClock(SYSTEM_CLOCK.now())) as one:
         await one.validated()
         later = await one.validated()
@@ -50,7 +45,7 @@ async def prepared(folder: Path) -> None:
 def another_process(folder: Path, mode: Mode) -> Iterator[None]:
     """Let another process begin to execute what is ready."""
     command = [sys.executable, engine_worker.__file__, folder / "ledger.db", folder / "effects"]
-    process = subprocess.Popen([*command, mode.value, "30"], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*command, mode.value, "300"], stderr=subprocess.DEVNULL)
     try:
         yield
     finally:
@@ -58,37 +53,46 @@ def another_process(folder: Path, mode: Mode) -> Iterator[None]:
         process.wait()
 
 
-async def test_a_kill_from_another_terminal_stops_a_call_and_lists_what_it_left_in_doubt(
-    tmp_path: Path,
+def kill_from_a_terminal(folder: Path, wait_seconds: str) -> Any:  # noqa: ANN401 - JSON
+    """Run the installed command and return what it says."""
+    done = subprocess.run(
+        [OPERATOR, "kill", "--reason", "wrong cluster", "--wait", wait_seconds, "--json"],
+        env={**os.environ, "OPERATOR_DB": str(folder / "ledger.db")},
+        capture_output=True,
+        check=True,
+        timeout=2 * PATIENCE_SECONDS,
+    )
+    return json.loads(done.stdout)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    for _ in range(PATIENCE_SECONDS * 20):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise TimeoutError("it does not come to hold")
+
+
+def test_a_kill_from_another_terminal_stops_a_call_and_lists_what_it_left_in_doubt(
+    tmp_path: Path, cli: Cli
 ) -> None:
     """Pitfalls 7, 9 and 10: it acted on another file, on one object only, and returned 0."""
-    await prepared(tmp_path)
     with another_process(tmp_path, Mode.HANG_AFTER_EFFECT):
-        await until((tmp_path / "effects").exists, seconds=20)
-        killed = operator(tmp_path, "kill", "--reason", "wrong cluster", "--wait", "20")
+        wait_until((tmp_path / "effects").exists)
+        killed = kill_from_a_terminal(tmp_path, str(PATIENCE_SECONDS))
     assert (killed["report"]["running"], killed["report"]["cancelled"]) == ([1], [2])
     assert [(one["id"], one["in_doubt"]) for one in killed["not_stopped"]] == [(1, True)]
-    assert operator(tmp_path, "mode")["kill_reason"] == "wrong cluster"
-    operator(tmp_path, "actions", "settle", "1", "--done")
-    operator(tmp_path, "mode", "execute")
-    states = [one["status"] for one in operator(tmp_path, "actions", "list")]
-    assert states == ["completed", "cancelled"]
+    assert cli.json("mode")["kill_reason"] == "wrong cluster"
+    cli.ok("actions", "settle", "1", "--done")
+    cli.ok("mode", "execute")
+    assert [one["status"] for one in cli.json("actions", "list")] == ["completed", "cancelled"]
     assert len((tmp_path / "effects").read_text(encoding="utf-8").splitlines()) == 1
 
 
-async def test_a_call_that_does_not_listen_is_listed_as_not_stopped(tmp_path: Path) -> None:
+def test_a_call_that_does_not_listen_is_listed_as_not_stopped(tmp_path: Path, cli: Cli) -> None:
     """Peer bug 10: "killed" while it was running."""
-    await prepared(tmp_path)
     with another_process(tmp_path, Mode.STUBBORN):
-        await is_running(tmp_path)
-        killed = operator(tmp_path, "kill", "--wait", "0.5")
-        (left,) = killed["not_stopped"]
+        wait_until(lambda: cli.json("actions", "list", "--status", "executing"))
+        (left,) = kill_from_a_terminal(tmp_path, "0")["not_stopped"]
         assert (left["id"], left["status"], left["in_doubt"]) == (1, "executing", False)
-    assert operator(tmp_path, "actions", "show", "1")["proposal"]["status"] == "executing"
-
-
-async def is_running(folder: Path) -> None:
-    """Wait until the other process has claimed its action."""
-    async with ActionDB(folder / "ledger.db") as db, asyncio.timeout(20):
-        while not await db.list_proposals(ActionStatus.EXECUTING):  # noqa: ASYNC110 - another process
-            await asyncio.sleep(0.05)
+    assert cli.json("actions", "show", "1")["proposal"]["status"] == "executing"
