@@ -193,11 +193,10 @@ async def list_events(
             workflow_id=workflow,
             event_type=event,
             after_id=after,
-            **({} if last else {"limit": limit + 1}),
+            limit=last or limit + 1,
+            newest=last is not None,
         )
-    if last:
-        events = events[-last:]
-    elif len(events) > limit:
+    if last is None and len(events) > limit:
         events = events[:limit]
         note("More follow: use --last, a filter, or a higher --limit.")
     show(session, events, lambda: event_table(events) if events else hint("Nothing happened yet."))

@@ -56,11 +56,15 @@ class ControlDB(Store):
         event_type: str | None = None,
         after_id: int = 0,
         limit: int = ALL_ROWS,
+        newest: bool = False,
     ) -> list[AuditEvent]:
-        """Return events in the order they were written; each filter narrows the list."""
+        """Return events in the order they were written; each filter narrows the list.
+
+        Where there are more than the limit, the oldest ones are returned, or the newest.
+        """
         found = await self._read(
             lambda tx: tx.all(
-                "audit.list",
+                "audit.list_newest" if newest else "audit.list",
                 proposal_id=proposal_id,
                 ticket_id=ticket_id,
                 workflow_id=workflow_id,
@@ -69,7 +73,8 @@ class ControlDB(Store):
                 limit=limit,
             )
         )
-        return [rows.audit_event(row) for row in found]
+        events = [rows.audit_event(row) for row in found]
+        return events[::-1] if newest else events
 
     async def first_broken_audit_row(self) -> JsonObject | None:
         """Return the first row of the audit that was tampered with, or None."""

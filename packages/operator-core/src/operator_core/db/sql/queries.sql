@@ -493,6 +493,15 @@ WHERE (:proposal_id IS NULL OR proposal_id = :proposal_id)
   AND id > :after_id
 ORDER BY id LIMIT :limit
 
+-- name: audit.list_newest
+SELECT * FROM audit_log
+WHERE (:proposal_id IS NULL OR proposal_id = :proposal_id)
+  AND (:ticket_id IS NULL OR ticket_id = :ticket_id)
+  AND (:workflow_id IS NULL OR workflow_id = :workflow_id)
+  AND (:event_type IS NULL OR event_type = :event_type)
+  AND id > :after_id
+ORDER BY id DESC LIMIT :limit
+
 -- name: audit.of_type
 SELECT * FROM audit_log WHERE event_type = :event_type ORDER BY id
 
