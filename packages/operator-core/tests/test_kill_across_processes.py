@@ -44,8 +44,9 @@ async def prepared(folder: Path) -> None:
 @contextmanager
 def another_process(folder: Path, mode: Mode) -> Iterator[None]:
     """Let another process begin to execute what is ready."""
-    command = [sys.executable, engine_worker.__file__, folder / "ledger.db", folder / "effects"]
-    process = subprocess.Popen([*command, mode.value, "300"], stderr=subprocess.DEVNULL)
+    places = [str(folder / name) for name in ("ledger.db", "effects")]
+    command = [sys.executable, engine_worker.__file__, *places, mode.value, "300"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         yield
     finally:
