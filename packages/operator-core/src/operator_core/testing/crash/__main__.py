@@ -1,0 +1,72 @@
+"""``python -m operator_core.testing.crash``: run the crash test and print its table."""
+
+import argparse
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from operator_core.clock import monotonic_seconds
+from operator_core.testing.crash import flaws, table
+from operator_core.testing.crash.campaign import Campaign, Extent, cases
+from operator_core.testing.crash.driver import Case
+from operator_core.testing.crash.judge import Tally
+from operator_core.testing.crash.places import SETTINGS, Databases, Files, Place
+from operator_core.testing.crash.points import World
+from operator_core.testing.postgres import PostgresServer
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="crash-test", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=2, help="seeds of each crash point")
+    parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="only crash points whose name has this in it")
+    parser.add_argument("--engine", action="append", choices=["sqlite", "postgres"])
+    parser.add_argument("--world", action="append", choices=[one.value for one in World])
+    parser.add_argument("--processes", action="append", type=int)
+    parser.add_argument("--flaw", default="", choices=["", *flaws.NAMES])
+    parser.add_argument("--at-once", type=int, default=6, help="runs at a time")
+    parser.add_argument("--keep", type=Path, default=Path(".cache/crash-test"))
+    return parser.parse_args()
+
+
+def extent_of(chosen: argparse.Namespace) -> Extent:
+    """Return how much is to be run."""
+    first = chosen.first_seed
+    return Extent(
+        seeds=range(first, first + chosen.seeds),
+        processes=chosen.processes or (1, 3),
+        worlds=[World(name) for name in chosen.world or World],
+        chosen=lambda blow: chosen.only in str(blow),
+        flaw=chosen.flaw,
+    )
+
+
+async def main(chosen: argparse.Namespace) -> int:
+    """Run everything; return how many faults there are."""
+    began = monotonic_seconds()
+    engines = chosen.engine or ["sqlite", "postgres"]
+    planned = list(cases(extent_of(chosen)))
+    print(f"{len(planned) * len(engines)} runs, {chosen.at_once} at a time", flush=True)
+    async with AsyncExitStack() as stack:
+        places: list[Place] = [Files()] if "sqlite" in engines else []
+        if "postgres" in engines:
+            databases = Databases(stack.enter_context(PostgresServer(SETTINGS)))
+            await databases.prepare()
+            places.append(databases)
+        campaign = Campaign(places, chosen.at_once, chosen.keep, on_end=_tell)
+        tally = await campaign.run(planned)
+    print(*table.lines(campaign.tallies), sep="\n")
+    print(f"\n{tally.runs} runs in {monotonic_seconds() - began:.0f} s, {len(tally.faults)} faults")
+    return len(tally.faults)
+
+
+def _tell(case: Case, engine: str, tally: Tally) -> None:
+    del case, engine
+    for fault in tally.faults:
+        print(f"WRONG {fault}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(1 if asyncio.run(main(arguments())) else 0)

@@ -1,0 +1,101 @@
+"""All runs: every blow in every world on every engine, for some seeds, several at a time."""
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from operator_core.testing.crash.driver import Case, run
+from operator_core.testing.crash.judge import Tally, tally_of
+from operator_core.testing.crash.places import Place, forget
+from operator_core.testing.crash.points import Blow, World, blows, is_out_of_reach
+from operator_core.testing.crash.processes import Nursery
+
+Key = tuple[Blow | None, str]
+"""What a line of the table is about: a blow and the name of an engine."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is run.
+
+    Attributes:
+        seeds: the seeds of each blow.
+        processes: numbers of processes.
+        worlds: the worlds.
+        chosen: says which blows are run.
+        flaw: what is broken on purpose.
+    """
+
+    seeds: Sequence[int]
+    processes: Sequence[int] = (1, 3)
+    worlds: Sequence[World] = tuple(World)
+    chosen: Callable[[Blow], bool] = field(default=lambda _: True)
+    flaw: str = ""
+
+
+def cases(extent: Extent) -> Iterator[Case]:
+    """Yield the runs of an extent."""
+    for blow in filter(extent.chosen, blows()):
+        for world in extent.worlds:
+            if is_out_of_reach(blow, world):
+                continue
+            for processes in extent.processes:
+                for seed in extent.seeds:
+                    yield Case(blow, world, processes, seed, extent.flaw)
+
+
+@dataclass
+class Campaign:
+    """Runs cases and keeps what came of them.
+
+    Attributes:
+        places: the engines.
+        at_once: how many runs there are at a time.
+        keep: where the folders of runs with faults stay.
+        on_end: told after each run.
+        tallies: what came of them, by blow and engine.
+    """
+
+    places: Sequence[Place]
+    at_once: int
+    keep: Path
+    on_end: Callable[[Case, str, Tally], None] = field(default=lambda *_: None)
+    tallies: dict[Key, Tally] = field(default_factory=dict)
+
+    async def run(self, planned: Sequence[Case]) -> Tally:
+        """Run cases on every engine and return all of it together."""
+        queue = [(case, place) for case in planned for place in self.places]
+        waiting = iter(queue)
+        async with Nursery() as nursery, asyncio.TaskGroup() as group:
+            for _ in range(self.at_once):
+                group.create_task(self._one_after_the_other(waiting, nursery))
+        return sum(self.tallies.values(), start=Tally())
+
+    async def _one_after_the_other(
+        self, waiting: Iterator[tuple[Case, Place]], nursery: Nursery
+    ) -> None:
+        for case, place in waiting:
+            tally = await self._run(case, place, nursery)
+            key = (case.blow, place.name)
+            self.tallies[key] = self.tallies.get(key, Tally()) + tally
+            self.on_end(case, place.name, tally)
+
+    async def _run(self, case: Case, place: Place, nursery: Nursery) -> Tally:
+        folder = Path(tempfile.mkdtemp(prefix="crash-"))
+        end = await run(case, place, nursery, folder)
+        tally = tally_of(end)
+        if tally.faults:
+            self._keep(folder, f"{case.name}-{place.name}", tally)
+        forget(folder)
+        tally.faults = [f"{case.name} on {place.name}: {one}" for one in tally.faults]
+        return tally
+
+    def _keep(self, folder: Path, name: str, tally: Tally) -> None:
+        kept = self.keep / name
+        kept.mkdir(parents=True, exist_ok=True)
+        (kept / "faults.json").write_text(json.dumps(tally.faults, indent=1), encoding="utf-8")
+        for file in folder.iterdir():
+            (kept / file.name).write_bytes(file.read_bytes())

@@ -1,0 +1,92 @@
+"""Where the ledgers of runs lie: a fresh file, or a fresh database of a real server, for each."""
+
+import asyncio
+import shutil
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+from operator_core.db.ledger import open_ledger
+from operator_core.testing.postgres import PostgresServer, programs
+
+SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "max_connections": "300",
+}
+"""Processes are killed here, never the server or the machine: it needs no disk's promise."""
+
+_TEMPLATE = "fresh"
+
+
+class Place(Protocol):
+    """Gives each run a ledger of its own."""
+
+    name: str
+
+    def ledger(self, folder: Path) -> "asynccontextmanager[str]":
+        """Lend an empty ledger, gone afterwards."""
+        ...
+
+
+class Files:
+    """Ledgers on SQLite."""
+
+    name = "sqlite"
+
+    @asynccontextmanager
+    async def ledger(self, folder: Path) -> AsyncIterator[str]:
+        """Lend the path of a ledger in a folder."""
+        yield str(folder / "ledger.db")
+
+
+class Databases:
+    """Ledgers on PostgreSQL."""
+
+    name = "postgres"
+
+    def __init__(self, server: PostgresServer) -> None:
+        """Take a running server; `prepare` comes next."""
+        self._server = server
+
+    async def prepare(self) -> None:
+        """Make the empty ledger of which each run gets a copy."""
+        await self._do("createdb", _TEMPLATE)
+        ledger = await open_ledger(self._server.url_of(_TEMPLATE))
+        await ledger.engine.close()
+
+    @asynccontextmanager
+    async def ledger(self, folder: Path) -> AsyncIterator[str]:
+        """Lend the URL of a database."""
+        del folder
+        name = f"run_{uuid.uuid4().hex}"
+        await self._do("createdb", "--template", _TEMPLATE, name)
+        try:
+            yield self._server.url_of(name)
+        finally:
+            await self._do("dropdb", "--force", name)
+
+    async def _do(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's own programs.
+
+        Raises:
+            RuntimeError: it failed.
+        """
+        process = await asyncio.create_subprocess_exec(
+            str(programs() / program),
+            "--maintenance-db",
+            self._server.url,
+            *arguments,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, error = await process.communicate()
+        if process.returncode != 0:
+            raise RuntimeError(f"{program} failed: {error.decode(errors='replace')}")
+
+
+def forget(folder: Path) -> None:
+    """Remove what a run has left."""
+    shutil.rmtree(folder, ignore_errors=True)

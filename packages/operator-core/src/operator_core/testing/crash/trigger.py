@@ -1,0 +1,88 @@
+"""What strikes a worker process at its crash point: once in a run, whichever process is first."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from operator_core.testing.crash.points import OPERATIONS, CrashPoint, Fault, Side
+
+_STAND_SECONDS = 0.05
+"""How long the thread waits for a signal that it has sent to its own process to take hold."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where the blow falls.
+
+    Attributes:
+        operation: the operation of the crash point; empty: nothing happens.
+        side: its side.
+        fault: what happens.
+        arrival: at which arrival at the point, counted over all processes of the run.
+        depth: how many statements of a transaction run between its first write and the blow.
+        folder: where the processes of the run keep their counts.
+    """
+
+    operation: str
+    side: Side
+    fault: Fault
+    arrival: int
+    depth: int
+    folder: Path
+
+    @property
+    def point(self) -> CrashPoint:
+        """The crash point."""
+        return CrashPoint(self.operation, self.side)
+
+
+class Trigger:
+    """Counts arrivals at the crash point and strikes at the planned one."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Take the plan."""
+        self.plan = plan
+
+    def is_due(self, operation: str, side: Side) -> bool:
+        """Count an arrival; return whether this is the one at which the blow falls."""
+        if operation not in OPERATIONS:
+            self._note("unnamed", operation)
+        if CrashPoint(operation, side) != self.plan.point or fired(self.plan.folder):
+            return False
+        return self._note("arrivals", "x") == self.plan.arrival * len("x\n")
+
+    def strike(self, lost: Callable[[], Exception]) -> None:
+        """Let it happen: die, stand still, or lose the answer.
+
+        Raises:
+            Exception: what ``lost`` makes, where the answer is lost.
+        """
+        self._note("fired", json.dumps({"pid": os.getpid(), "point": str(self.plan.point)}))
+        if self.plan.fault in (Fault.LOST, Fault.LATE):
+            raise lost()
+        os.kill(os.getpid(), signal.Signals[self.plan.fault.value])
+        time.sleep(_STAND_SECONDS)
+
+    def _note(self, name: str, line: str) -> int:
+        """Append a line that no other process can tear, and return where it ends."""
+        file = os.open(self.plan.folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        try:
+            os.write(file, f"{line}\n".encode())
+            return os.lseek(file, 0, os.SEEK_CUR)
+        finally:
+            os.close(file)
+
+
+def fired(folder: Path) -> bool:
+    """Return whether the blow has fallen in this run."""
+    return (folder / "fired").exists()
+
+
+def unnamed(folder: Path) -> set[str]:
+    """Return the operations that took place in this run and have no crash point."""
+    file = folder / "unnamed"
+    return set(file.read_text(encoding="utf-8").split()) if file.exists() else set()

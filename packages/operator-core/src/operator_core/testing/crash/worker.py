@@ -1,0 +1,117 @@
+"""A worker process: the production loop on a shared ledger, until nothing is left to do."""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from operator_core.actions.types import ActionProposal, ActionStatus
+from operator_core.clock import monotonic_seconds
+from operator_core.db.actions import ActionDB
+from operator_core.db.ledger import Ledger, open_ledger
+from operator_core.db.schedules import ScheduleDB
+from operator_core.errors import OperatorError
+from operator_core.runtime.supervisor import agent_round
+from operator_core.runtime.wiring import Wired, WiringOptions, wire
+from operator_core.testing.crash import flaws
+from operator_core.testing.crash.engine import PointedEngine
+from operator_core.testing.crash.points import Fault, Side
+from operator_core.testing.crash.scenario import RETRY, propose_later
+from operator_core.testing.crash.subject import FarSubject
+from operator_core.testing.crash.trigger import Plan, Trigger
+
+log = structlog.get_logger(__name__)
+
+LEASE_SECONDS = 1.0
+PAUSE_SECONDS = 0.02
+LIFETIME_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker process is told, in a form that JSON carries."""
+
+    address: str
+    port: int
+    folder: str
+    proposes: bool
+    operation: str
+    side: str
+    fault: str
+    arrival: int
+    depth: int
+    flaw: str = field(default="")
+
+    @property
+    def plan(self) -> Plan:
+        """Where the blow falls."""
+        return Plan(
+            operation=self.operation,
+            side=Side(self.side),
+            fault=Fault(self.fault),
+            arrival=self.arrival,
+            depth=self.depth,
+            folder=Path(self.folder),
+        )
+
+
+async def live(task: Task) -> None:
+    """Work until nothing is left to do.
+
+    Raises:
+        TimeoutError: something is left when the process is old.
+    """
+    trigger = Trigger(task.plan)
+    real = await open_ledger(task.address)
+    engine = flaws.engine(task.flaw, PointedEngine(real.engine, trigger))
+    subject = flaws.subject(task.flaw, FarSubject(task.port, trigger))
+    options = WiringOptions(require_approval=False, lease_seconds=LEASE_SECONDS, retry=RETRY)
+    wired = wire(Ledger(engine, real.ledger_id, real.clock), subject, options)
+    try:
+        async with asyncio.timeout(LIFETIME_SECONDS):
+            await _until_done(real, wired, proposes=task.proposes)
+    finally:
+        await real.engine.close()
+
+
+async def _until_done(ledger: Ledger, wired: Wired, *, proposes: bool) -> None:
+    while True:
+        began = monotonic_seconds()
+        try:
+            if proposes:
+                proposes = not await propose_later(ledger, wired.executor)
+            await agent_round(wired)
+            if not proposes and not wired.agent.running and await is_done(ledger):
+                return
+        except OperatorError as error:
+            log.warning("round_failed", error=str(error))
+        log.debug("round", seconds=monotonic_seconds() - began)
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def is_done(ledger: Ledger) -> bool:
+    """Return whether every row is settled, in doubt, or waits for one that is in doubt."""
+    every = await ActionDB(ledger).list_proposals()
+    schedules = await ScheduleDB(ledger).list_schedules()
+    return not unsettled(every) and all(one.last_due_at is not None for one in schedules)
+
+
+def unsettled(proposals: list[ActionProposal]) -> list[ActionProposal]:
+    """Return the proposals that are neither settled, in doubt, nor wait for one in doubt; pure."""
+    in_doubt = {one.workflow_id for one in proposals if one.in_doubt} - {None}
+    return [one for one in proposals if _moves(one) and not _waits(one, in_doubt)]
+
+
+def _moves(one: ActionProposal) -> bool:
+    if one.status is ActionStatus.EXECUTING:
+        return not one.in_doubt
+    waits = one.next_retry_at is not None and one.retry_count < one.max_retries
+    return one.status in (ActionStatus.PROPOSED, ActionStatus.VALIDATED) or (
+        one.status is ActionStatus.FAILED and waits
+    )
+
+
+def _waits(one: ActionProposal, in_doubt: set[int | None]) -> bool:
+    still = one.status in (ActionStatus.PROPOSED, ActionStatus.VALIDATED)
+    return still and one.workflow_id in in_doubt
