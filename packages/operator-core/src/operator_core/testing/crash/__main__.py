@@ -48,7 +48,7 @@ async def main(chosen: argparse.Namespace) -> int:
     began = monotonic_seconds()
     engines = chosen.engine or ["sqlite", "postgres"]
     planned = list(cases(extent_of(chosen)))
-    print(f"{len(planned) * len(engines)} runs, {chosen.at_once} at a time", flush=True)
+    _say(f"{len(planned) * len(engines)} runs, {chosen.at_once} at a time")
     async with AsyncExitStack() as stack:
         places: list[Place] = [Files()] if "sqlite" in engines else []
         if "postgres" in engines:
@@ -57,15 +57,21 @@ async def main(chosen: argparse.Namespace) -> int:
             places.append(databases)
         campaign = Campaign(places, chosen.at_once, chosen.keep, on_end=_tell)
         tally = await campaign.run(planned)
-    print(*table.lines(campaign.tallies), sep="\n")
-    print(f"\n{tally.runs} runs in {monotonic_seconds() - began:.0f} s, {len(tally.faults)} faults")
+    _say("\n".join(table.lines(campaign.tallies)))
+    seconds = monotonic_seconds() - began
+    _say(f"\n{tally.runs} runs in {seconds:.0f} s, {len(tally.faults)} faults")
     return len(tally.faults)
 
 
 def _tell(case: Case, engine: str, tally: Tally) -> None:
     del case, engine
     for fault in tally.faults:
-        print(f"WRONG {fault}", flush=True)
+        _say(f"WRONG {fault}")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

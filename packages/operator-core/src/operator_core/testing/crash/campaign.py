@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from operator_core.testing.crash.driver import Case, run
 from operator_core.testing.crash.judge import Tally, tally_of
-from operator_core.testing.crash.places import Place, forget
+from operator_core.testing.crash.places import Place
 from operator_core.testing.crash.points import Blow, World, blows, is_out_of_reach
 from operator_core.testing.crash.processes import Nursery
 
@@ -89,7 +90,7 @@ class Campaign:
         tally = tally_of(end)
         if tally.faults:
             self._keep(folder, f"{case.name}-{place.name}", tally)
-        forget(folder)
+        shutil.rmtree(folder)
         tally.faults = [f"{case.name} on {place.name}: {one}" for one in tally.faults]
         return tally
 

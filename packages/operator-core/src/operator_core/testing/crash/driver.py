@@ -2,8 +2,9 @@
 
 import asyncio
 import random
+import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from operator_core.db.actions import ActionDB
@@ -23,8 +24,9 @@ from operator_core.testing.crash.worker import LEASE_SECONDS, Task
 STAND_STILL_SECONDS = 1.8 * LEASE_SECONDS
 """How long a stopped process stands still: past its leases, and others take over meanwhile."""
 
-LIMIT_SECONDS = 40.0
+LIMIT_SECONDS = 180.0
 _MOST_STATEMENTS = 6
+_KILLED = -signal.SIGKILL
 
 
 @dataclass(frozen=True)
@@ -139,19 +141,19 @@ class _Workers:
 
     async def _lives(self, number: int) -> None:
         """Let one operator live, and another take its place where it was killed."""
-        while await self._life(number) == -9:
+        while await self._life(number) == _KILLED:
             if self._task.fault != Fault.KILL.value or not fired(self._folder):
                 self._trouble.append("a process was killed by somebody else")
                 return
 
     async def _life(self, number: int) -> int | None:
-        told = self._task.__class__(**{**self._task.__dict__, "proposes": number == 0})
+        told = replace(self._task, proposes=number == 0)
         worker = await self._nursery.start(told, self._folder / f"log-{number}")
         self._alive.append(worker)
         waker = asyncio.create_task(_wake(worker))
         await worker.ended.wait()
         waker.cancel()
-        if worker.code not in (0, -9):
+        if worker.code not in (0, _KILLED):
             self._trouble.append(f"a process ended with {worker.code}: see log-{number}")
         return worker.code
 

@@ -53,6 +53,7 @@ class _Lies(_Flawed):
 
     async def perform(self, call: ActionCall) -> object:
         """Do nothing."""
+        del call
         return {"answer": "done"}
 
 

@@ -5,6 +5,7 @@ output, also a line each. When its input ends, it kills the workers and ends.
 """
 
 import asyncio
+import importlib
 import json
 import os
 import select
@@ -14,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 _LOOK_SECONDS = 0.02
+_WARM = ("operator_core.testing.crash.worker", "operator_core.db.postgres.engine")
+"""What every worker needs is imported once, before the forks."""
 
 
 def main() -> None:
     """Serve until the input ends."""
-    from operator_core.testing.crash import worker  # noqa: PLC0415, F401 - warm before the forks
-
+    for module in _WARM:
+        importlib.import_module(module)
     children: set[int] = set()
     _tell({"event": "ready"})
     try:

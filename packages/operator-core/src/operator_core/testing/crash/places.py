@@ -1,10 +1,9 @@
 """Where the ledgers of runs lie: a fresh file, or a fresh database of a real server, for each."""
 
 import asyncio
-import shutil
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -27,7 +26,7 @@ class Place(Protocol):
 
     name: str
 
-    def ledger(self, folder: Path) -> "asynccontextmanager[str]":
+    def ledger(self, folder: Path) -> AbstractAsyncContextManager[str]:
         """Lend an empty ledger, gone afterwards."""
         ...
 
@@ -85,8 +84,3 @@ class Databases:
         _, error = await process.communicate()
         if process.returncode != 0:
             raise RuntimeError(f"{program} failed: {error.decode(errors='replace')}")
-
-
-def forget(folder: Path) -> None:
-    """Remove what a run has left."""
-    shutil.rmtree(folder, ignore_errors=True)

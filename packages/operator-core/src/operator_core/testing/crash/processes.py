@@ -73,7 +73,8 @@ class Nursery:
         if self._process is None or self._process.stdin is None:
             raise RuntimeError("the nursery is not open")
         number = len(self._ordered)
-        born = self._ordered[number] = asyncio.get_running_loop().create_future()
+        born: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
+        self._ordered[number] = born
         order = {"order": number, "log": str(log), "task": asdict(task)}
         self._process.stdin.write(f"{json.dumps(order)}\n".encode())
         return await born

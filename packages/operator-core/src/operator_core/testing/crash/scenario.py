@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.retry import RetryConfig
-from operator_core.actions.types import RunMode, Schedule
+from operator_core.actions.types import Schedule
 from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.clock import SYSTEM_CLOCK
 from operator_core.db.actions import ActionDB
@@ -19,6 +19,7 @@ from operator_core.db.schedules import ScheduleDB
 from operator_core.testing.clock import ManualClock
 from operator_core.testing.crash.subject import NAME
 from operator_core.testing.crash.system import System
+from operator_core.types import RunMode
 
 RETRY = RetryConfig(max_attempts=8, min_wait_seconds=0.05, max_wait_seconds=0.2)
 SCHEDULED_SECONDS = 0.5
@@ -117,9 +118,7 @@ async def propose_later(ledger: Ledger, executor: ActionExecutor) -> bool:
     return True
 
 
-async def _abandon(
-    ledger: Ledger, executor: ActionExecutor, system: System, want: Want
-) -> None:
+async def _abandon(ledger: Ledger, executor: ActionExecutor, system: System, want: Want) -> None:
     """Leave an attempt behind as an owner does that died in it."""
     proposal_id = await _propose(executor, want)
     await executor.validate_proposal(proposal_id)

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from operator_core.testing.crash.points import World
 
@@ -38,7 +38,7 @@ class System:
     _under_way: set["asyncio.Task[None]"] = field(default_factory=set)
     _server: asyncio.Server | None = None
 
-    async def __aenter__(self) -> "System":
+    async def __aenter__(self) -> Self:
         """Listen."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]

@@ -7,7 +7,6 @@ from pathlib import Path
 import structlog
 
 from operator_core.actions.types import ActionProposal, ActionStatus
-from operator_core.clock import monotonic_seconds
 from operator_core.db.actions import ActionDB
 from operator_core.db.ledger import Ledger, open_ledger
 from operator_core.db.schedules import ScheduleDB
@@ -24,8 +23,9 @@ from operator_core.testing.crash.trigger import Plan, Trigger
 log = structlog.get_logger(__name__)
 
 LEASE_SECONDS = 1.0
-PAUSE_SECONDS = 0.02
-LIFETIME_SECONDS = 60.0
+FIRST_PAUSE_SECONDS = 0.03
+LONGEST_PAUSE_SECONDS = 0.3
+LIFETIME_SECONDS = 170.0
 
 
 @dataclass(frozen=True)
@@ -76,18 +76,20 @@ async def live(task: Task) -> None:
 
 
 async def _until_done(ledger: Ledger, wired: Wired, *, proposes: bool) -> None:
+    pause_seconds = FIRST_PAUSE_SECONDS
     while True:
-        began = monotonic_seconds()
         try:
             if proposes:
                 proposes = not await propose_later(ledger, wired.executor)
             await agent_round(wired)
-            if not proposes and not wired.agent.running and await is_done(ledger):
+            if wired.agent.running:
+                pause_seconds = FIRST_PAUSE_SECONDS
+            elif not proposes and await is_done(ledger):
                 return
         except OperatorError as error:
             log.warning("round_failed", error=str(error))
-        log.debug("round", seconds=monotonic_seconds() - began)
-        await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.sleep(pause_seconds)
+        pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
 
 
 async def is_done(ledger: Ledger) -> bool:
