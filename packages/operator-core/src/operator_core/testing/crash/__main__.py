@@ -8,17 +8,22 @@ from pathlib import Path
 
 from operator_core.clock import monotonic_seconds
 from operator_core.testing.crash import flaws, table
-from operator_core.testing.crash.campaign import Campaign, Extent, cases
-from operator_core.testing.crash.driver import Case
+from operator_core.testing.crash.campaign import Campaign, Extent, cases, sample
 from operator_core.testing.crash.judge import Tally
 from operator_core.testing.crash.places import SETTINGS, Databases, Files, Place
 from operator_core.testing.crash.points import World
+from operator_core.testing.crash.processes import Nursery
 from operator_core.testing.postgres import PostgresServer
+
+_PROGRESS_RUNS = 100
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="crash-test", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="one run for each crash point and engine"
+    )
     parser.add_argument("--seeds", type=int, default=2, help="seeds of each crash point")
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--only", default="", help="only crash points whose name has this in it")
@@ -47,15 +52,16 @@ async def main(chosen: argparse.Namespace) -> int:
     """Run everything; return how many faults there are."""
     began = monotonic_seconds()
     engines = chosen.engine or ["sqlite", "postgres"]
-    planned = list(cases(extent_of(chosen)))
-    _say(f"{len(planned) * len(engines)} runs, {chosen.at_once} at a time")
+    planned = sample() if chosen.quick else list(cases(extent_of(chosen)))
     async with AsyncExitStack() as stack:
         places: list[Place] = [Files()] if "sqlite" in engines else []
         if "postgres" in engines:
             databases = Databases(stack.enter_context(PostgresServer(SETTINGS)))
             await databases.prepare()
             places.append(databases)
-        campaign = Campaign(places, chosen.at_once, chosen.keep, on_end=_tell)
+        nursery = await stack.enter_async_context(Nursery())
+        progress = _Progress(len(planned) * len(engines))
+        campaign = Campaign(places, nursery, chosen.at_once, chosen.keep, progress.tell)
         tally = await campaign.run(planned)
     _say("\n".join(table.lines(campaign.tallies)))
     seconds = monotonic_seconds() - began
@@ -63,10 +69,20 @@ async def main(chosen: argparse.Namespace) -> int:
     return len(tally.faults)
 
 
-def _tell(case: Case, engine: str, tally: Tally) -> None:
-    del case, engine
-    for fault in tally.faults:
-        _say(f"WRONG {fault}")
+class _Progress:
+    """Says now and then how far it is, and at once what is wrong."""
+
+    def __init__(self, runs: int) -> None:
+        self._runs = runs
+        self._ended = 0
+
+    def tell(self, tally: Tally) -> None:
+        """Take note of a run that has ended."""
+        self._ended += tally.runs
+        for fault in tally.faults:
+            _say(f"WRONG {fault}")
+        if self._ended % _PROGRESS_RUNS == 0:
+            _say(f"{self._ended} of {self._runs} runs")
 
 
 def _say(text: str) -> None:

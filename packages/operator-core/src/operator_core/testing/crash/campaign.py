@@ -11,8 +11,17 @@ from pathlib import Path
 from operator_core.testing.crash.driver import Case, run
 from operator_core.testing.crash.judge import Tally, tally_of
 from operator_core.testing.crash.places import Place
-from operator_core.testing.crash.points import Blow, World, blows, is_out_of_reach
+from operator_core.testing.crash.points import (
+    EVERYWHERE,
+    Blow,
+    World,
+    blows,
+    is_out_of_reach,
+    points,
+)
 from operator_core.testing.crash.processes import Nursery
+
+_PROCESSES = (1, 3)
 
 Key = tuple[Blow | None, str]
 """What a line of the table is about: a blow and the name of an engine."""
@@ -31,7 +40,7 @@ class Extent:
     """
 
     seeds: Sequence[int]
-    processes: Sequence[int] = (1, 3)
+    processes: Sequence[int] = _PROCESSES
     worlds: Sequence[World] = tuple(World)
     chosen: Callable[[Blow], bool] = field(default=lambda _: True)
     flaw: str = ""
@@ -48,12 +57,27 @@ def cases(extent: Extent) -> Iterator[Case]:
                     yield Case(blow, world, processes, seed, extent.flaw)
 
 
+def sample() -> list[Case]:
+    """Return a run for each crash point; faults, worlds and numbers of processes take turns."""
+    worlds = list(World)
+    return [
+        Case(
+            blow=Blow(point, EVERYWHERE[number % len(EVERYWHERE)]),
+            world=worlds[number // len(EVERYWHERE) % len(worlds)],
+            processes=_PROCESSES[number // 2 % len(_PROCESSES)],
+            seed=number,
+        )
+        for number, point in enumerate(points())
+    ]
+
+
 @dataclass
 class Campaign:
     """Runs cases and keeps what came of them.
 
     Attributes:
         places: the engines.
+        nursery: starts the workers.
         at_once: how many runs there are at a time.
         keep: where the folders of runs with faults stay.
         on_end: told after each run.
@@ -61,32 +85,31 @@ class Campaign:
     """
 
     places: Sequence[Place]
+    nursery: Nursery
     at_once: int
     keep: Path
-    on_end: Callable[[Case, str, Tally], None] = field(default=lambda *_: None)
+    on_end: Callable[[Tally], None] = field(default=lambda _: None)
     tallies: dict[Key, Tally] = field(default_factory=dict)
 
     async def run(self, planned: Sequence[Case]) -> Tally:
         """Run cases on every engine and return all of it together."""
         queue = [(case, place) for case in planned for place in self.places]
         waiting = iter(queue)
-        async with Nursery() as nursery, asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:
             for _ in range(self.at_once):
-                group.create_task(self._one_after_the_other(waiting, nursery))
+                group.create_task(self._one_after_the_other(waiting))
         return sum(self.tallies.values(), start=Tally())
 
-    async def _one_after_the_other(
-        self, waiting: Iterator[tuple[Case, Place]], nursery: Nursery
-    ) -> None:
+    async def _one_after_the_other(self, waiting: Iterator[tuple[Case, Place]]) -> None:
         for case, place in waiting:
-            tally = await self._run(case, place, nursery)
+            tally = await self._run(case, place)
             key = (case.blow, place.name)
             self.tallies[key] = self.tallies.get(key, Tally()) + tally
-            self.on_end(case, place.name, tally)
+            self.on_end(tally)
 
-    async def _run(self, case: Case, place: Place, nursery: Nursery) -> Tally:
+    async def _run(self, case: Case, place: Place) -> Tally:
         folder = Path(tempfile.mkdtemp(prefix="crash-"))
-        end = await run(case, place, nursery, folder)
+        end = await run(case, place, self.nursery, folder)
         tally = tally_of(end)
         if tally.faults:
             self._keep(folder, f"{case.name}-{place.name}", tally)

@@ -34,22 +34,22 @@ class End:
     Attributes:
         world: the world it ran in.
         blow: what was to happen in it; None: nothing.
-        fired: whether it happened.
-        unnamed: transactions that no crash point stands for.
         proposals: every proposal.
         workflows: every workflow.
         done: how often the system has done each effect.
+        fired: whether the blow has fallen.
+        unnamed: transactions that no crash point stands for.
         broken_audit: the first audit row that does not fit its chain.
         trouble: processes that ended badly or never.
     """
 
     world: World
     blow: Blow | None
-    fired: bool
-    unnamed: frozenset[str]
     proposals: Sequence[ActionProposal]
     workflows: Sequence[WorkflowProposal]
     done: Counter[Effect]
+    fired: bool = False
+    unnamed: frozenset[str] = frozenset()
     broken_audit: object = None
     trouble: Sequence[str] = ()
 
@@ -135,6 +135,8 @@ def _faults_of_effect(one: ActionProposal, end: End) -> Iterator[str]:
         yield f"{_name(one)} never happened"
     elif one.status is not S.COMPLETED and not one.in_doubt and times:
         yield f"{_name(one)} happened, and the ledger says that it surely did not"
+    if one.status is S.FAILED and one.parameters.get("trouble") != "refuse":
+        yield f"{_name(one)} was given up, and nothing refuses it"
     if one.in_doubt and _can_tell(one, end):
         yield f"{_name(one)} is in doubt, where a probe tells the truth"
 

@@ -18,8 +18,6 @@ SETTINGS = {
 }
 """Processes are killed here, never the server or the machine: it needs no disk's promise."""
 
-_TEMPLATE = "fresh"
-
 
 class Place(Protocol):
     """Gives each run a ledger of its own."""
@@ -50,11 +48,12 @@ class Databases:
     def __init__(self, server: PostgresServer) -> None:
         """Take a running server; `prepare` comes next."""
         self._server = server
+        self._template = f"fresh_{uuid.uuid4().hex}"
 
     async def prepare(self) -> None:
         """Make the empty ledger of which each run gets a copy."""
-        await self._do("createdb", _TEMPLATE)
-        ledger = await open_ledger(self._server.url_of(_TEMPLATE))
+        await self._do("createdb", self._template)
+        ledger = await open_ledger(self._server.url_of(self._template))
         await ledger.engine.close()
 
     @asynccontextmanager
@@ -62,7 +61,7 @@ class Databases:
         """Lend the URL of a database."""
         del folder
         name = f"run_{uuid.uuid4().hex}"
-        await self._do("createdb", "--template", _TEMPLATE, name)
+        await self._do("createdb", "--template", self._template, name)
         try:
             yield self._server.url_of(name)
         finally:

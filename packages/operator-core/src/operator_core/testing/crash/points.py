@@ -88,12 +88,22 @@ class Blow:
         return f"{self.point} {self.fault.value}"
 
 
-def blows() -> Iterator[Blow]:
-    """Yield everything that can happen everywhere."""
+EVERYWHERE = (Fault.KILL, Fault.STOP, Fault.LOST)
+"""What can happen at every crash point; only a request can be late."""
+
+
+def points() -> Iterator[CrashPoint]:
+    """Yield every crash point."""
     for operation in OPERATIONS:
         for side in Side:
-            for fault in (Fault.KILL, Fault.STOP, Fault.LOST):
-                yield Blow(CrashPoint(operation, side), fault)
+            yield CrashPoint(operation, side)
+
+
+def blows() -> Iterator[Blow]:
+    """Yield everything that can happen everywhere."""
+    for point in points():
+        for fault in EVERYWHERE:
+            yield Blow(point, fault)
     yield Blow(CrashPoint(EFFECT, Side.BEFORE), Fault.LATE)
 
 
