@@ -112,6 +112,15 @@ $(BENCH_STAMP): $(STAMP) $(PEERS) requirements/run.txt
 lock-peers: $(STAMP) ## Write the peers' pins anew, where they fit requirements/
 	$(COMPILE) --constraint requirements/dev.txt benchmarks/requirements-peers.in --output-file $(PEERS)
 
+# --- crash test ------------------------------------------------------------------------
+
+.PHONY: crash-test crash-test-quick
+crash-test: $(STAMP) ## Kill, stop and cut off real processes everywhere; prints the table
+	@$(BIN)/python -m operator_core.testing.crash $(CRASH)
+
+crash-test-quick: $(STAMP) ## One run for each crash point and engine (about 2 minutes)
+	@$(BIN)/python -m operator_core.testing.crash --quick $(CRASH)
+
 clean: ## Remove the environment and every cache
 	rm -rf $(VENV) .venv-bench build dist .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find packages tests -name __pycache__ -type d -prune -exec rm -rf {} +

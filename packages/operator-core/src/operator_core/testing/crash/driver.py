@@ -19,10 +19,13 @@ from operator_core.testing.crash.scenario import RETRY, prepare
 from operator_core.testing.crash.subject import FarSubject
 from operator_core.testing.crash.system import System
 from operator_core.testing.crash.trigger import Plan, Trigger, fired, unnamed
-from operator_core.testing.crash.worker import LEASE_SECONDS, Task
+from operator_core.testing.crash.worker import Task
 
-STAND_STILL_SECONDS = 1.8 * LEASE_SECONDS
-"""How long a stopped process stands still: past its leases, and others take over meanwhile."""
+LEASE_SECONDS = {World.KEYS: 1.0, World.LOOK: 3.0, World.BLIND: 1.0}
+"""Where nothing but the lease prevents a second effect, a busy machine must not end it."""
+
+PAST_LEASE_SECONDS = 0.8
+"""How long beyond its lease a process stands still: others take over meanwhile."""
 
 LIMIT_SECONDS = 180.0
 _MOST_STATEMENTS = 6
@@ -63,7 +66,7 @@ async def run(case: Case, place: Place, nursery: Nursery, folder: Path) -> End:
         nursery: starts the workers.
         folder: an empty folder; logs stay there.
     """
-    async with place.ledger(folder) as address, System(case.world) as system:
+    async with place.ledger(folder) as address, _system(case) as system:
         task = _task(case, address, system.port, folder)
         async with LedgerUse(address) as ledger:
             await _fill(ledger, system, case, task)
@@ -74,6 +77,11 @@ async def run(case: Case, place: Place, nursery: Nursery, folder: Path) -> End:
             return await _end(case, ledger, system, folder, trouble)
 
 
+def _system(case: Case) -> System:
+    """Return a system whose slow answers outlast the first renewal of a lease."""
+    return System(case.world, slow_seconds=0.5 + 0.3 * LEASE_SECONDS[case.world])
+
+
 def _task(case: Case, address: str, port: int, folder: Path) -> Task:
     rng = random.Random(case.seed)
     operation = case.blow.point.operation if case.blow else ""
@@ -81,6 +89,7 @@ def _task(case: Case, address: str, port: int, folder: Path) -> Task:
         address=address,
         port=port,
         folder=str(folder),
+        lease_seconds=LEASE_SECONDS[case.world],
         proposes=False,
         operation=operation,
         side=(case.blow.point.side if case.blow else Side.BEFORE).value,
@@ -150,7 +159,7 @@ class _Workers:
         told = replace(self._task, proposes=number == 0)
         worker = await self._nursery.start(told, self._folder / f"log-{number}")
         self._alive.append(worker)
-        waker = asyncio.create_task(_wake(worker))
+        waker = asyncio.create_task(_wake(worker, told.lease_seconds))
         await worker.ended.wait()
         waker.cancel()
         if worker.code not in (0, _KILLED):
@@ -158,7 +167,7 @@ class _Workers:
         return worker.code
 
 
-async def _wake(worker: Worker) -> None:
+async def _wake(worker: Worker, lease_seconds: float) -> None:
     await worker.stopped.wait()
-    await asyncio.sleep(STAND_STILL_SECONDS)
+    await asyncio.sleep(lease_seconds + PAST_LEASE_SECONDS)
     worker.go_on()

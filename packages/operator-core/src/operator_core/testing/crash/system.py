@@ -9,7 +9,6 @@ from typing import Any, Self
 from operator_core.testing.crash.points import World
 
 REPEATABLE = "set"
-SLOW_SECONDS = 0.8
 LATE_SECONDS = 2.5
 """How long a late request is under way: longer than a lease, a take-over and a retry."""
 
@@ -25,12 +24,14 @@ class System:
 
     Attributes:
         world: what it can do against a second effect.
+        slow_seconds: how late the answer to a slow request is.
         done: how often each effect has really happened.
         asked: how many requests there were for each.
         port: where it listens.
     """
 
     world: World
+    slow_seconds: float = 0.0
     done: Counter[Effect] = field(default_factory=Counter)
     asked: Counter[Effect] = field(default_factory=Counter)
     port: int = 0
@@ -75,7 +76,7 @@ class System:
             return "lost"
         answer = self.do(effect, request["key"], request["trouble"])
         if request["trouble"] == "slow":
-            await asyncio.sleep(SLOW_SECONDS)
+            await asyncio.sleep(self.slow_seconds)
         return answer
 
     async def _do_late(self, effect: Effect, request: dict[str, Any]) -> None:

@@ -22,7 +22,6 @@ from operator_core.testing.crash.trigger import Plan, Trigger
 
 log = structlog.get_logger(__name__)
 
-LEASE_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.03
 LONGEST_PAUSE_SECONDS = 0.3
 LIFETIME_SECONDS = 170.0
@@ -35,6 +34,7 @@ class Task:
     address: str
     port: int
     folder: str
+    lease_seconds: float
     proposes: bool
     operation: str
     side: str
@@ -66,7 +66,7 @@ async def live(task: Task) -> None:
     real = await open_ledger(task.address)
     engine = flaws.engine(task.flaw, PointedEngine(real.engine, trigger))
     subject = flaws.subject(task.flaw, FarSubject(task.port, trigger))
-    options = WiringOptions(require_approval=False, lease_seconds=LEASE_SECONDS, retry=RETRY)
+    options = WiringOptions(require_approval=False, lease_seconds=task.lease_seconds, retry=RETRY)
     wired = wire(Ledger(engine, real.ledger_id, real.clock), subject, options)
     try:
         async with asyncio.timeout(LIFETIME_SECONDS):
