@@ -42,9 +42,10 @@ class PointedEngine:
         def pointed(tx: Tx) -> T:
             seen.clear()
             watched = _PointedTx(tx, self._trigger, seen)
-            result = work(cast("Tx", watched))
-            watched.end()
-            return result
+            try:
+                return work(cast("Tx", watched))
+            finally:
+                watched.end()
 
         result = await self._engine.write(pointed)
         if seen and self._trigger.is_due(seen[0], Side.AFTER):
