@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -16,6 +17,7 @@ from operator_core.testing.crash.processes import Nursery
 from operator_core.testing.postgres import PostgresServer
 
 _PROGRESS_RUNS = 100
+_INTERRUPTED = 130
 
 
 def arguments() -> argparse.Namespace:
@@ -29,7 +31,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="only crash points whose name has this in it")
     parser.add_argument("--engine", action="append", choices=["sqlite", "postgres"])
     parser.add_argument("--world", action="append", choices=[one.value for one in World])
-    parser.add_argument("--processes", action="append", type=int)
+    parser.add_argument("--processes", action="append", type=int, choices=range(1, 10))
     parser.add_argument("--flaw", default="", choices=["", *flaws.NAMES])
     parser.add_argument("--at-once", type=int, default=6, help="runs at a time")
     parser.add_argument("--keep", type=Path, default=Path(".cache/crash-test"))
@@ -49,10 +51,14 @@ def extent_of(chosen: argparse.Namespace) -> Extent:
 
 
 async def main(chosen: argparse.Namespace) -> int:
-    """Run everything; return how many faults there are."""
+    """Run everything; return 0 where nothing is wrong."""
+    _stop_when_asked()
     began = monotonic_seconds()
     engines = chosen.engine or ["sqlite", "postgres"]
     planned = sample() if chosen.quick else list(cases(extent_of(chosen)))
+    if not planned:
+        _say("Nothing is chosen. Leave out --only or give it a part of a crash point's name.")
+        return 1
     async with AsyncExitStack() as stack:
         places: list[Place] = [Files()] if "sqlite" in engines else []
         if "postgres" in engines:
@@ -66,7 +72,14 @@ async def main(chosen: argparse.Namespace) -> int:
     _say("\n".join(table.lines(campaign.tallies)))
     seconds = monotonic_seconds() - began
     _say(f"\n{tally.runs} runs in {seconds:.0f} s, {len(tally.faults)} faults")
-    return len(tally.faults)
+    return 1 if tally.faults else 0
+
+
+def _stop_when_asked() -> None:
+    """Let SIGTERM end it as SIGINT does: with its server and its processes."""
+    running = asyncio.current_task()
+    if running is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
 
 
 class _Progress:
@@ -90,5 +103,14 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
+def run() -> int:
+    """Run what the command line says; return the exit code."""
+    try:
+        return asyncio.run(main(arguments()))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        _say("Interrupted: nothing is proven.")
+        return _INTERRUPTED
+
+
 if __name__ == "__main__":
-    sys.exit(1 if asyncio.run(main(arguments())) else 0)
+    sys.exit(run())

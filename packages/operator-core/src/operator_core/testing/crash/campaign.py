@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -108,12 +107,11 @@ class Campaign:
             self.on_end(tally)
 
     async def _run(self, case: Case, place: Place) -> Tally:
-        folder = Path(tempfile.mkdtemp(prefix="crash-"))
-        end = await run(case, place, self.nursery, folder)
-        tally = tally_of(end)
-        if tally.faults:
-            self._keep(folder, f"{case.name}-{place.name}", tally)
-        shutil.rmtree(folder)
+        with tempfile.TemporaryDirectory(prefix="crash-") as name:
+            folder = Path(name)
+            tally = tally_of(await run(case, place, self.nursery, folder))
+            if tally.faults:
+                self._keep(folder, f"{case.name}-{place.name}", tally)
         tally.faults = [f"{case.name} on {place.name}: {one}" for one in tally.faults]
         return tally
 

@@ -5,6 +5,7 @@ output, also a line each. When its input ends, it kills the workers and ends.
 """
 
 import asyncio
+import contextlib
 import importlib
 import json
 import os
@@ -96,4 +97,5 @@ def _tell(event: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(BrokenPipeError):  # nobody listens any more
+        main()

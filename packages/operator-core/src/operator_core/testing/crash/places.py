@@ -65,7 +65,8 @@ class Databases:
         try:
             yield self._server.url_of(name)
         finally:
-            await self._do("dropdb", "--force", name)
+            # What stays where that fails goes with its server.
+            await self._run("dropdb", "--force", name)
 
     async def _do(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's own programs.
@@ -73,6 +74,12 @@ class Databases:
         Raises:
             RuntimeError: it failed.
         """
+        error = await self._run(program, *arguments)
+        if error:
+            raise RuntimeError(f"{program} failed: {error}")
+
+    async def _run(self, program: str, *arguments: str) -> str:
+        """Run one of PostgreSQL's own programs and return its error, if any."""
         process = await asyncio.create_subprocess_exec(
             str(programs() / program),
             "--maintenance-db",
@@ -81,5 +88,4 @@ class Databases:
             stderr=asyncio.subprocess.PIPE,
         )
         _, error = await process.communicate()
-        if process.returncode != 0:
-            raise RuntimeError(f"{program} failed: {error.decode(errors='replace')}")
+        return error.decode(errors="replace") if process.returncode != 0 else ""

@@ -50,6 +50,7 @@ class Nursery:
             "operator_core.testing.crash.nursery",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # an interrupt at the terminal is the driver's alone
         )
         self._reader = asyncio.create_task(self._read())
         await self._ready.wait()

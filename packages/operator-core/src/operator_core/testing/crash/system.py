@@ -61,8 +61,8 @@ class System:
             if request:
                 writer.write(json.dumps({"answer": await self._answer(request)}).encode() + b"\n")
                 await writer.drain()
-        except ConnectionError:
-            return  # who asked is gone: it was killed
+        except (ConnectionError, asyncio.CancelledError):
+            return  # who asked is gone, or all ends
         finally:
             writer.close()
 
