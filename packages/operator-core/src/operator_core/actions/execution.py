@@ -217,8 +217,9 @@ async def _may_send(run: _Run) -> bool:
     """
     hold = await run.db.look(run.attempt)
     expires = run.proposal.lease_expires_at
-    expired = expires is None or run.terms.clock.now() >= expires
-    if hold.owned and expired:
+    # What is sent in the last moment of a lease arrives when others look for its effect.
+    late = expires is None or run.terms.clock.now() >= expires - _lease(run) / 2
+    if hold.owned and late:
         hold = replace(hold, owned=await run.db.renew(run.attempt, run.terms.claim.lease_seconds))
     if not hold.owned:
         raise LostLeaseError(f"Proposal {run.proposal.id} was taken over before it was sent.")
@@ -334,16 +335,15 @@ async def _settle_failure(run: _Run, failure: Failure) -> ActionRecord:
     return await _fail(run, failure)
 
 
-async def _fail(run: _Run, failure: Failure) -> ActionRecord:
+async def _fail(run: _Run, failure: Failure, *, key_spent: bool = True) -> ActionRecord:
     """Record that the effect surely did not happen, and when it is tried again."""
     if run.stop.requested:
         return await run.db.finish(
             run.attempt, Ending(Outcome.FAILED, failure.message, stopped=True)
         )
     retry_at = None if failure.permanent else _retry_at(run)
-    return await run.db.finish(
-        run.attempt, Ending(Outcome.FAILED, failure.message, next_retry_at=retry_at)
-    )
+    ending = Ending(Outcome.FAILED, failure.message, next_retry_at=retry_at, key_spent=key_spent)
+    return await run.db.finish(run.attempt, ending)
 
 
 def _retry_at(run: _Run) -> datetime | None:
@@ -358,7 +358,7 @@ async def _settle_unknown(run: _Run, failure: Failure) -> ActionRecord | None:
         found = {"confirmed_by": "probe", "after": failure.message}
         return await run.db.finish(run.attempt, Ending(Outcome.SUCCEEDED, result=found))
     if answer is ProbeAnswer.NOT_HAPPENED:
-        return await _fail(run, failure)
+        return await _fail(run, failure, key_spent=False)
     due = _retry_at(run) if run.definition.idempotent and not run.stop.requested else None
     if due is not None:
         await run.db.release(run.attempt, failure.message, due)

@@ -39,6 +39,9 @@ class Ending:
         next_retry_at: for a sure failure: when it is tried again; None: not any more.
         follower_delay_seconds: how long the next step has to wait.
         stopped: the attempt was stopped on request, and surely had no effect.
+        key_spent: for a sure failure: the subject itself answered so, and another try has a key
+            of its own. Where others only looked and saw no effect, the request may be under way
+            still: another try keeps the key, so that both have one effect.
     """
 
     outcome: Outcome
@@ -47,6 +50,7 @@ class Ending:
     next_retry_at: datetime | None = None
     follower_delay_seconds: float = 0.0
     stopped: bool = field(default=False)
+    key_spent: bool = field(default=True)
 
 
 # --- the end of an attempt ------------------------------------------------------------
@@ -157,7 +161,8 @@ def _fence(attempt: Attempt) -> Params:
 
 def _fail(tx: Tx, attempt: Attempt, ending: Ending, stamp: Stamp) -> Row:
     data = {"error": ending.message}
-    change = Change("proposal.fail", "execution_failed", data, _fence(attempt))
+    params = {**_fence(attempt), "key_spent": int(ending.key_spent)}
+    change = Change("proposal.fail", "execution_failed", data, params)
     changes.apply(tx, attempt.proposal_id, change, stamp)
     row = proposals.count_failure(tx, attempt.proposal_id, ending.message, stamp)
     if ending.next_retry_at is None:

@@ -117,7 +117,8 @@ class ExecutionDB(Store):
         """
         stamp = self._stamp(person)
         outcome = Outcome.SUCCEEDED if happened else Outcome.FAILED
-        ending = Ending(outcome, f"settled by {person}: {'done' if happened else 'not done'}")
+        message = f"settled by {person}: {'done' if happened else 'not done'}"
+        ending = Ending(outcome, message, key_spent=False)
         return await self._write(
             lambda tx: attempts.settle_in_doubt(tx, proposal_id, ending, stamp)
         )

@@ -28,7 +28,7 @@ _DIRECT: dict[ActionStatus, tuple[ActionEvent, Params]] = {
         {"parameters": None, "disruptive": None, "approved_at": None, "approved_by": None},
     ),
     ActionStatus.COMPLETED: (ActionEvent.COMPLETE, {"fence": None}),
-    ActionStatus.FAILED: (ActionEvent.FAIL, {"fence": None}),
+    ActionStatus.FAILED: (ActionEvent.FAIL, {"fence": None, "key_spent": 1}),
     ActionStatus.CANCELLED: (ActionEvent.CANCEL, {}),
 }
 _WORKFLOW_EVENTS = {

@@ -74,7 +74,8 @@ RETURNING *
 
 -- name: proposal.fail
 UPDATE action_proposals
-SET status = 'failed', owner = NULL, lease_expires_at = NULL, in_doubt = 0, updated_at = :now
+SET status = 'failed', owner = NULL, lease_expires_at = NULL, in_doubt = 0,
+    effect = effect + :key_spent, updated_at = :now
 WHERE id = :id AND status IN ('executing') AND (:fence IS NULL OR fence = :fence)
 RETURNING *
 
@@ -101,8 +102,7 @@ RETURNING *
 
 -- name: proposal.retry
 UPDATE action_proposals
-SET status = 'validated', next_retry_at = NULL, failure_counted = 0,
-    effect = effect + 1, updated_at = :now
+SET status = 'validated', next_retry_at = NULL, failure_counted = 0, updated_at = :now
 WHERE id = :id AND status IN ('failed') AND retry_count < max_retries
 RETURNING *
 
