@@ -143,9 +143,7 @@ async def _end_with_parent(stop: asyncio.Event) -> None:
         await _wait(stop, PARENT_LOOK_SECONDS)
 
 
-async def _look_if_mine(
-    watch: Watch, one: Wired, options: RunOptions, stop: asyncio.Event
-) -> bool:
+async def _look_if_mine(watch: Watch, one: Wired, options: RunOptions, stop: asyncio.Event) -> bool:
     """Look where this process has the right to; where it cannot, whoever can look, shall."""
     try:
         mine = await watch.is_mine()
