@@ -102,7 +102,7 @@ def test_the_blow_falls_once_at_its_arrival_over_all_processes(tmp_path: Path) -
 
 
 def test_a_transaction_without_a_crash_point_is_told(tmp_path: Path) -> None:
-    assert not Trigger(plan(tmp_path, 1)).is_due("proposal.new", Side.AFTER)
+    Trigger(plan(tmp_path, 1)).tell_unnamed("proposal.new")
     assert unnamed(tmp_path) == {"proposal.new"}
 
 

@@ -1,16 +1,18 @@
-"""An engine whose transactions are crash points, named by their first statement that writes."""
+"""An engine whose transactions are crash points, named by the statements in them."""
 
-from collections.abc import Callable
-from typing import TypeVar, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from operator_core.clock import Clock
 from operator_core.db.engine import Engine, Row, Tx, Value
 from operator_core.db.statements import statements
+from operator_core.db.work import ItemWork
 from operator_core.errors import LedgerUnavailableError
-from operator_core.testing.crash.points import Side
+from operator_core.testing.crash.points import OPERATIONS, Side
 from operator_core.testing.crash.trigger import Trigger
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 - an item
 
 _WRITES = frozenset(
     name
@@ -30,6 +32,7 @@ class PointedEngine:
         """Take the engine that does the work, and what may strike."""
         self._engine = engine
         self._trigger = trigger
+        self._works: dict[object, _PointedWork] = {}
 
     async def write(self, work: Callable[[Tx], T]) -> T:
         """Run work in a transaction.
@@ -37,20 +40,30 @@ class PointedEngine:
         Raises:
             LedgerUnavailableError: its answer was lost on purpose.
         """
-        seen: list[str] = []
-
-        def pointed(tx: Tx) -> T:
-            seen.clear()
-            watched = _PointedTx(tx, self._trigger, seen)
-            try:
-                return work(cast("Tx", watched))
-            finally:
-                watched.end()
-
-        result = await self._engine.write(pointed)
-        if seen and self._trigger.is_due(seen[0], Side.AFTER):
-            self._trigger.strike(_lost)
+        pointed = _PointedTx(self._trigger)
+        result = await self._engine.write(lambda tx: pointed.watch(tx, work))
+        self._after(pointed)
         return result
+
+    async def write_item(self, work: ItemWork[I, T], item: I) -> T:
+        """Run work on an item, together with others' items that wait for the same work.
+
+        Raises:
+            LedgerUnavailableError: its answer was lost on purpose.
+        """
+        pointed = self._works.setdefault(work, _PointedWork(work, self._trigger))
+        try:
+            result: T = await self._engine.write_item(pointed, item)
+        finally:
+            done = pointed.done_for.pop(id(item), None)
+        if done is not None:
+            self._after(done)
+        return result
+
+    def _after(self, pointed: "_PointedTx") -> None:
+        for operation in pointed.operations:
+            if self._trigger.is_due(operation, Side.AFTER):
+                self._trigger.strike(_lost)
 
     async def read(self, work: Callable[[Tx], T]) -> T:
         """Run work that only reads."""
@@ -73,17 +86,41 @@ class PointedEngine:
         await self._engine.close()
 
 
-class _PointedTx:
-    """A transaction in which the blow may fall, at its first write or some statements later."""
+class _PointedWork:
+    """Work on items; one of these stands for each, so that items still come together."""
 
-    def __init__(self, tx: Tx, trigger: Trigger, seen: list[str]) -> None:
-        self._tx = tx
+    def __init__(self, work: ItemWork[Any, Any], trigger: Trigger) -> None:
+        self._work = work
         self._trigger = trigger
-        self._seen = seen
-        self._statements_left: int | None = None
+        self.done_for: dict[int, _PointedTx] = {}
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._tx, name)
+    def __call__(self, tx: Tx, items: Sequence[Any], /) -> Sequence[Any]:
+        pointed = _PointedTx(self._trigger)
+        results: Sequence[Any] = pointed.watch(tx, lambda watched: self._work(watched, items))
+        self.done_for.update((id(item), pointed) for item in items)
+        return results
+
+
+class _PointedTx:
+    """A transaction in which the blow may fall, at a statement or some statements later."""
+
+    def __init__(self, trigger: Trigger) -> None:
+        self.operations: list[str] = []
+        self._trigger = trigger
+        self._statements_left: int | None = None
+        self._wrote = ""
+
+    def watch(self, tx: Tx, work: Callable[[Tx], T]) -> T:
+        """Run work, perhaps again from its beginning; strike before the commit at the latest."""
+        self._tx, self.writer = tx, tx.writer
+        self.operations.clear()
+        try:
+            return work(self)
+        finally:
+            if self._statements_left is not None:
+                self._strike()
+            if self._wrote and not self.operations:
+                self._trigger.tell_unnamed(self._wrote)
 
     def one(self, name: str, /, **params: Value) -> Row | None:
         self._step(name)
@@ -97,16 +134,27 @@ class _PointedTx:
         self._step(name)
         return self._tx.run(name, **params)
 
-    def end(self) -> None:
-        """Strike before the commit at the latest."""
-        if self._statements_left is not None:
-            self._strike()
+    def each(self, name: str, params: Sequence[Mapping[str, Value]], /) -> int:
+        self._step(name)
+        return self._tx.each(name, params)
+
+    def insert(self, name: str, params: Sequence[Mapping[str, Value]], /) -> list[int]:
+        self._step(name)
+        return self._tx.insert(name, params)
+
+    def audit_head(self) -> tuple[int, str] | None:
+        return self._tx.audit_head()
+
+    def append_audit(self, rows: Sequence[tuple[Value, ...]], /) -> None:
+        self._step("audit.insert")
+        self._tx.append_audit(rows)
 
     def _step(self, name: str) -> None:
+        self._wrote = self._wrote or (name if name in _WRITES else "")
         if self._statements_left is not None:
             self._statements_left -= 1
-        elif not self._seen and name in _WRITES:
-            self._seen.append(name)
+        elif name in OPERATIONS and name not in self.operations:
+            self.operations.append(name)
             if self._trigger.is_due(name, Side.BEFORE):
                 self._statements_left = self._trigger.plan.depth
         if self._statements_left == 0:

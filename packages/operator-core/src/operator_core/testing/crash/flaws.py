@@ -1,15 +1,17 @@
 """Broken engines and subjects, with which the crash test must fail: they show that it can."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar, cast
 
 from operator_core.clock import Clock
 from operator_core.db.engine import Engine, Row, Tx, Value
+from operator_core.db.work import ItemWork
 from operator_core.subject import ActionCall
 from operator_core.testing.crash.subject import FarSubject
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 - an item
 
 SENDS_TWICE = "sends-twice"
 LIES = "lies"
@@ -66,6 +68,15 @@ class _UnfencedEngine:
     async def write(self, work: Callable[[Tx], T]) -> T:
         return await self._sound.write(lambda tx: work(cast("Tx", _Unfenced(tx))))
 
+    async def write_item(self, work: ItemWork[I, T], item: I) -> T:
+        def alone(tx: Tx) -> T:
+            (result,) = work(tx, [item])
+            if isinstance(result, Exception):
+                raise result
+            return result
+
+        return await self.write(alone)
+
     async def read(self, work: Callable[[Tx], T]) -> T:
         return await self._sound.read(lambda tx: work(cast("Tx", _Unfenced(tx))))
 
@@ -96,6 +107,10 @@ class _Unfenced:
         if row is not None and name == "proposal.running":
             return row | {"status": "executing", "fence": _AnyNumber()}
         return row
+
+    def each(self, name: str, params: Sequence[Mapping[str, Value]], /) -> int:
+        unfenced = [one | {"fence": None} for one in map(dict, params)]
+        return self._tx.each(name, unfenced if name in _FENCED else params)
 
     def run(self, name: str, /, **params: Value) -> int:
         return 1 if name == "proposal.renew_lease" else self._tx.run(name, **params)

@@ -2,7 +2,7 @@
 
 A crash point is a boundary of an operation: before it is done, or after it is done and before
 who asked for it hears of it. Operations are the effect and the probe on the system behind the
-subject, and each transaction, named by the first statement in it that writes.
+subject, and each transaction, named by the statement that is its purpose.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ class Side(StrEnum):
     """On which side of an operation something happens."""
 
     BEFORE = "before"
-    """For a transaction: somewhere in it, before its commit."""
+    """For a transaction: at the statement or some statements later, before the commit."""
     AFTER = "after"
     """It is done, and who asked for it has not heard of it."""
 
@@ -50,14 +50,14 @@ OPERATIONS = {
     "workflow.insert": 1,
     "proposal.validate": 4,
     "schedule.advance": 1,
-    "proposal.claim": 8,
+    "proposal.claim": 3,
     "proposal.renew_lease": 1,
-    "proposal.complete": 6,
-    "proposal.fail": 2,
+    "proposal.complete": 3,
+    "proposal.fail": 1,
     "proposal.retry": 1,
     "proposal.mark_in_doubt": 1,
     "proposal.release": 1,
-    "proposal.take_over": 3,
+    "proposal.take_over": 2,
     EFFECT: 8,
     PROBE: 3,
 }

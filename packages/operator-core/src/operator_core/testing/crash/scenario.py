@@ -11,7 +11,7 @@ from operator_core.actions.types import Schedule
 from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.clock import SYSTEM_CLOCK
 from operator_core.db.actions import ActionDB
-from operator_core.db.attempts import ClaimTerms
+from operator_core.db.claims import ClaimTerms
 from operator_core.db.control import ControlDB
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.ledger import Ledger

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from operator_core.testing.crash.points import OPERATIONS, CrashPoint, Fault, Side
+from operator_core.testing.crash.points import CrashPoint, Fault, Side
 
 _STAND_SECONDS = 0.05
 """How long the thread waits for a signal that it has sent to its own process to take hold."""
@@ -49,11 +49,13 @@ class Trigger:
 
     def is_due(self, operation: str, side: Side) -> bool:
         """Count an arrival; return whether this is the one at which the blow falls."""
-        if operation not in OPERATIONS:
-            self._note("unnamed", operation)
         if CrashPoint(operation, side) != self.plan.point or fired(self.plan.folder):
             return False
         return self._note("arrivals", "x") == self.plan.arrival * len("x\n")
+
+    def tell_unnamed(self, statement: str) -> None:
+        """Take note of a transaction that has no crash point."""
+        self._note("unnamed", statement)
 
     def strike(self, lost: Callable[[], Exception]) -> None:
         """Let it happen: die, stand still, or lose the answer.
