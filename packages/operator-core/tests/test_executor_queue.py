@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from engine_bench import Bench, bench, id_of, proposal
+from engine_bench import LEASE_SECONDS, Bench, bench, id_of, proposal
 from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.types import ActionRecord, ActionStatus
+from operator_core.agent import runner
 from operator_core.agent.runner import MAX_RUNNING, AgentRunner
 from operator_core.errors import LimitError
-from operator_core.subject import Subject, complete
+from operator_core.subject import ActionCall, ProbeAnswer, Subject, complete
 from operator_core.types import DEFAULT_PAGE_SIZE
 
 
@@ -77,3 +78,31 @@ async def test_what_the_gate_refuses_again_and_again_blocks_nobody(
             await agent.execute()
             await asyncio.gather(*agent.running)
         assert await one.status(last) is ActionStatus.COMPLETED
+
+
+async def test_a_probe_that_hangs_holds_up_no_other_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Peer bug 5: while one row was being recovered nothing else was begun."""
+    monkeypatch.setattr(runner, "RECOVERY_WAIT_SECONDS", 0.01)
+    async with bench(tmp_path) as one:
+        lost, other = await one.validated(), await one.validated()
+        await one.executions.claim(lost, one.terms("dead"))
+        one.clock.advance(LEASE_SECONDS)
+        monkeypatch.setattr(one.subject, "probe", never)
+        agent = AgentRunner(
+            one.ledger, complete(one.subject), one.executor(), one.safety, clock=one.clock
+        )
+        await agent.recover()
+        await agent.recover()
+        await agent.execute()
+        await asyncio.gather(*agent.running)
+        assert await one.status(other) is ActionStatus.COMPLETED
+        await agent.drain(0.01)
+        assert await one.status(lost) is ActionStatus.EXECUTING
+
+
+async def never(_: ActionCall) -> ProbeAnswer:
+    """Ask a cluster that does not answer."""
+    await asyncio.Event().wait()
+    return ProbeAnswer.UNKNOWN

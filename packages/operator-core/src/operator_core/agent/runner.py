@@ -29,6 +29,9 @@ log = structlog.get_logger(__name__)
 
 AGENT = "agent"
 MAX_RUNNING = 16
+RECOVERY_WAIT_SECONDS = 1.0
+"""How long a round waits for what is recovered before it goes on beside it."""
+
 REFUSED_SECONDS = 5.0
 """How long what the gate has refused comes after everything else, so that it blocks nobody."""
 
@@ -66,6 +69,7 @@ class AgentRunner:
         self._clock = clock
         self._running: dict[int, asyncio.Task[None]] = {}
         self._refused: dict[int, datetime] = {}
+        self._recovery: asyncio.Task[None] | None = None
 
     # --- propose and follow -----------------------------------------------------------
 
@@ -146,7 +150,15 @@ class AgentRunner:
     # --- execute ----------------------------------------------------------------------
 
     async def recover(self) -> None:
-        """Settle what an owner that went away left behind."""
+        """Settle what an owner that went away left behind; a probe that hangs holds up nobody."""
+        if self._recovery is None:
+            self._recovery = asyncio.create_task(self._settle_expired())
+        done, _ = await asyncio.wait({self._recovery}, timeout=RECOVERY_WAIT_SECONDS)
+        for task in done:
+            self._recovery = None
+            task.result()
+
+    async def _settle_expired(self) -> None:
         for proposal_id in await self._executor.settle_expired(self._subject):
             log.warning("recovered", proposal_id=proposal_id)
 
@@ -198,9 +210,11 @@ class AgentRunner:
 
     async def drain(self, limit_seconds: float) -> None:
         """Wait for what runs; what takes longer is stopped and settled as far as it can be."""
-        if not self._running:
+        recovery = [] if self._recovery is None else [self._recovery]
+        tasks = [*self.running, *recovery]
+        if not tasks:
             return
-        _, late = await asyncio.wait(self.running, timeout=limit_seconds)
+        _, late = await asyncio.wait(tasks, timeout=limit_seconds)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
