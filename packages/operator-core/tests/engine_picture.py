@@ -2,14 +2,20 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from engine_bench import Bench, id_of
-from engine_model import Model, S
+from engine_items import S
+from engine_model import Model
 from operator_core.actions.types import ActionProposal, SafetyMode, WorkflowProposal
 from operator_core.clock import from_text
+from operator_core.errors import OperatorError
 from operator_core.testing.clock import START
+
+Call = Coroutine[Any, Any, object]
 
 
 @dataclass(frozen=True)
@@ -82,3 +88,17 @@ def next_due(model: Model) -> int | None:
     retries = (one.retry_at for one in model.items)
     times = [time for time in (*waiting, *retries, model.next_run) if time is not None]
     return min((time for time in times if time > model.now), default=None)
+
+
+async def refusal(call: Call) -> OperatorError | None:
+    """Do it, and return why it was refused, if it was."""
+    try:
+        await call
+    except OperatorError as error:
+        return error
+    return None
+
+
+async def both(one: Call, two: Call) -> tuple[OperatorError | None, OperatorError | None]:
+    """Do two things at once."""
+    return await asyncio.gather(refusal(one), refusal(two))

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from engine_model import ACTIONS, DISRUPTIVE, IDEMPOTENT, INVERSE, Mood
+from engine_items import ACTIONS, DISRUPTIVE, IDEMPOTENT, INVERSE, Mood
 from operator_core.actions.types import ActionDefinition
 from operator_core.errors import ActionFailedError, ActionRefusedError, OutcomeUnknownError
 from operator_core.subject import ActionCall, ProbeAnswer

@@ -25,15 +25,15 @@ from hypothesis.stateful import (
 
 import ledger_places
 from engine_bench import Bench, bench, id_of
-from engine_model import ACTIONS, IDEMPOTENT, LEASE_SECONDS, Model, Mood, S
-from engine_picture import Picture, expected, next_due, picture_of, seconds, told
+from engine_items import ACTIONS, IDEMPOTENT, LEASE_SECONDS, Mood, S
+from engine_model import Model
+from engine_picture import Picture, both, expected, next_due, picture_of, refusal, seconds, told
 from moody_subject import MoodySubject
 from operator_core.actions.types import SafetyMode, Schedule
 from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.db.ledger import open_ledger
 from operator_core.db.schedules import ScheduleDB
 from operator_core.db.workflows import WorkflowDB
-from operator_core.errors import OperatorError
 from operator_core.testing.clock import START, ManualClock
 
 T = TypeVar("T")
@@ -354,18 +354,6 @@ class EngineMachine(RuleBasedStateMachine):
         self.do(self.one.ledger.engine.close())
         self.loop.close()
         shutil.rmtree(self.folder)
-
-
-async def refusal(call: Call) -> OperatorError | None:
-    try:
-        await call
-    except OperatorError as error:
-        return error
-    return None
-
-
-async def both(one: Call, two: Call) -> tuple[OperatorError | None, OperatorError | None]:
-    return await asyncio.gather(refusal(one), refusal(two))
 
 
 def between(model: Model, n: int, other: Move, then: Callable[[], None]) -> tuple[bool, bool]:
