@@ -124,9 +124,11 @@ async def _until_stopped(
         loops.append(_end_with_parent(stop))
     tasks = [asyncio.create_task(loop) for loop in loops]
     waiting = asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-    stop.set()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    try:
+        done, _ = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    finally:  # also where this is cancelled: nothing goes on without its ledger
+        stop.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
         task.result()
 
