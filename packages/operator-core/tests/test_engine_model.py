@@ -155,6 +155,15 @@ class EngineMachine(RuleBasedStateMachine):
             f, stored = self.flow(0)
             self.agree(self.one.db.approve_workflow(stored), when=self.model.approve_flow(f))
 
+    @precondition(lambda self: self.model.may_act)
+    @rule(last=MOODS)
+    def do_what_can_be_undone(self, last: Mood) -> None:
+        self.propose_workflow(["put", "put", "look"], ready=True)
+        for n, mood in enumerate((*[Mood.SUCCEED] * 2, last), len(self.model.items) - 3):
+            self.look()
+            self.take(mood, knows=True)
+            self.agree(self.one.run(self.ids[n]), when=self.model.execute(n, mood, knows=True))
+
     @rule()
     def fire_schedules(self) -> None:
         before = len(self.model.items)
