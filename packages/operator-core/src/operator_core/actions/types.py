@@ -81,6 +81,22 @@ class Outcome(StrEnum):
     """Sent, and no answer came: in doubt until a probe or a person settles it."""
 
 
+KNOWN_TAGS = frozenset(
+    {
+        "config",
+        "data-loss",
+        "disruptive",
+        "idempotent",
+        "membership",
+        "movement",
+        "read-only",
+        "restores-sight",
+        "temporary",
+        "tool",
+    }
+)
+"""The words a policy can rely on; a subject may have others of its own."""
+
 ParamType = Literal["int", "float", "str", "bool", "list", "object"]
 
 
@@ -131,6 +147,21 @@ class ActionDefinition(Positional):
     time_limit_seconds: float = Field(default=60.0, gt=0)
     inverse: str | None = Field(default=None, description="The action that undoes this one")
     version: int = 1
+    tags: tuple[str, ...] = Field(default=(), description="What kind it is, see `KNOWN_TAGS`")
+    target_parameters: tuple[str, ...] = Field(
+        default=(), description="The parameters that say what it acts on; all, if none is named"
+    )
+    facts: tuple[str, ...] = Field(
+        default=(),
+        description="Paths in the observation that an approval is bound to, see `Claim`; "
+        "{name} stands for a parameter",
+    )
+    needs_sources: tuple[str, ...] = Field(
+        default=(), description="Parts of the observation that must be seen whole, fresh, agreeing"
+    )
+    max_age_seconds: float = Field(
+        default=60.0, gt=0, description="How old what it needs to see may be"
+    )
 
 
 class ActionRequest(Positional):

@@ -21,6 +21,9 @@ class Part(BaseModel):
     observed_at: Moment
     complete: bool = True
     error: str | None = Field(default=None, description="Why it is not complete")
+    agrees: bool = Field(
+        default=True, description="False: sources contradict each other, or a minority speaks"
+    )
     data: JsonObject = Field(default_factory=dict)
 
 
