@@ -82,6 +82,14 @@ class ApprovalRequiredError(RefusedError):
     """The proposal waits for a person's approval."""
 
 
+class PolicyDeniedError(RefusedError):
+    """The policy in force forbids it."""
+
+
+class BlindError(RefusedError):
+    """Too little of the cluster is seen to act on it."""
+
+
 class NotReadyError(RefusedError):
     """The proposal is not due, or what it depends on is not complete."""
 

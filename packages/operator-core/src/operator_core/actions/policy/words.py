@@ -1,0 +1,207 @@
+"""What stands in a policy file, as models: a key that is not known here is refused."""
+
+import re
+from enum import StrEnum
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from operator_core.types import RiskLevel, Severity
+
+EVERYBODY = "*"
+"""As a member of a role: every user of the operating system."""
+
+DAY_SECONDS = 86_400.0
+
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _listed(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+def _time_of_day(text: str) -> str:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d|24:00", text):
+        raise ValueError(f"{text!r} is no time of day; write it as 09:30")
+    return text
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone; write it as Europe/Berlin") from None
+    return name
+
+
+Words = Annotated[tuple[Word, ...], BeforeValidator(_listed)]
+Risks = Annotated[tuple[RiskLevel, ...], BeforeValidator(_listed)]
+Severities = Annotated[tuple[Severity, ...], BeforeValidator(_listed)]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Days = Annotated[tuple[Day, ...], BeforeValidator(_listed)]
+TimeOfDay = Annotated[str, AfterValidator(_time_of_day)]
+
+
+class Effect(StrEnum):
+    """What a rule says of a request."""
+
+    DENY = "deny"
+    AUTO = "auto"
+    APPROVE = "approve"
+
+
+class Strict(BaseModel):
+    """A table of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Named(Strict):
+    """A table with a name, by which audits and messages call it."""
+
+    name: Word
+
+
+class Hours(Strict):
+    """A window of time that comes again: days of the week, hours of the day, in a zone."""
+
+    days: Days = Field(default=(), description="All days, if none is named")
+    start: TimeOfDay = Field(default="00:00", alias="from")
+    end: TimeOfDay = Field(default="24:00", alias="until", description="May lie past midnight")
+    zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+
+    @model_validator(mode="after")
+    def _has_a_length(self) -> "Hours":
+        if self.start == self.end:
+            raise ValueError("a window of time must not end when it begins")
+        return self
+
+
+class Match(Strict):
+    """What a request must be like; what is not named is not looked at.
+
+    Names take the wild cards ``*`` and ``?``. What is not known counts as the worst: a share
+    as everything, a confidence as none.
+    """
+
+    action: Words = ()
+    subject: Words = ()
+    target: Words = ()
+    proposer: Words = ()
+    tags: Words = Field(default=(), description="Has at least one of them")
+    tags_all: Words = Field(default=(), description="Has each of them")
+    tags_none: Words = Field(default=(), description="Has none of them")
+    risk: Risks = ()
+    severity: Severities = ()
+    data_share_above: Share | None = None
+    data_share_at_most: Share | None = None
+    leader_share_above: Share | None = None
+    leader_share_at_most: Share | None = None
+    client_share_above: Share | None = None
+    client_share_at_most: Share | None = None
+    confidence_at_least: Share | None = None
+    confidence_below: Share | None = None
+    time: Hours | None = None
+
+
+class Demand(Strict):
+    """So many people of a role."""
+
+    role: Word
+    count: int = Field(default=1, ge=1, le=100)
+
+
+class Rule(Named):
+    """One rule; the first that matches decides."""
+
+    match: Match = Match()
+    when: Word | None = Field(default=None, description="A condition in CEL")
+    effect: Effect
+    approvals: tuple[Demand, ...] = ()
+    distinct: bool = Field(default=True, description="Nobody stands for two roles")
+    proposer_may_approve: bool = False
+    expires_seconds: Seconds = Field(default=DAY_SECONDS, le=366 * DAY_SECONDS)
+    reason: str = ""
+
+    @model_validator(mode="after")
+    def _approvals_fit(self) -> "Rule":
+        if (self.effect is Effect.APPROVE) != bool(self.approvals):
+            raise ValueError(
+                'approvals = [{role = …, count = …}] belongs to effect = "approve", and to no other'
+            )
+        roles = [demand.role for demand in self.approvals]
+        if len(set(roles)) != len(roles):
+            raise ValueError("a role stands twice in approvals; raise its count instead")
+        return self
+
+
+class Limit(Named):
+    """At most so many attempts in so long."""
+
+    match: Match = Match()
+    count: int = Field(ge=0, description="0: none at all")
+    per_seconds: Seconds
+    per: Literal["target", "subject", "ledger"] = "subject"
+
+
+class Cooldown(Named):
+    """The same action leaves the same target alone for so long."""
+
+    match: Match = Match()
+    seconds: Seconds
+
+
+class Breaker(Named):
+    """A remedy that did not help so often in a row is not tried on that target again."""
+
+    match: Match = Match()
+    tries: int = Field(ge=1, le=100)
+    within_seconds: Seconds = DAY_SECONDS
+
+
+class Freeze(Named):
+    """A time in which nothing that matches starts; tickets go on, and resolve."""
+
+    match: Match = Match()
+    starts: AwareDatetime | None = None
+    ends: AwareDatetime | None = None
+    hours: Hours | None = None
+
+    @model_validator(mode="after")
+    def _says_when(self) -> "Freeze":
+        span = (self.starts, self.ends)
+        if (self.hours is None) == (None in span) or (self.hours and span != (None, None)):
+            raise ValueError("say either starts and ends (with a zone), or hours")
+        if self.starts and self.ends and self.starts >= self.ends:
+            raise ValueError("starts must lie before ends")
+        return self
+
+
+class Policy(Strict):
+    """A whole policy file."""
+
+    version: Literal[1] = 1
+    roles: dict[Word, Words] = Field(default_factory=dict)
+    disruptive_at_once: int = Field(
+        default=1, ge=0, le=1, description="Disruptive actions at a time on one subject"
+    )
+    unknown_blast: Literal["approve", "as ruled"] = Field(
+        default="approve", description="What becomes of `auto` where no twin knows the harm"
+    )
+    rule: tuple[Rule, ...] = ()
+    limit: tuple[Limit, ...] = ()
+    cooldown: tuple[Cooldown, ...] = ()
+    breaker: tuple[Breaker, ...] = ()
+    freeze: tuple[Freeze, ...] = ()
