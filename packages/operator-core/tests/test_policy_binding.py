@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from operator_core.actions.policy.binding import call_digest, drift, facts_at, paths_of
+from operator_core.actions.policy.binding import Call, drift, facts_at, paths_of
 from operator_core.actions.policy.request import tags_of, target_of
 from operator_core.actions.policy.sight import blindness
 from operator_core.actions.types import ActionDefinition, ActionType
@@ -49,16 +49,17 @@ def test_an_argument_is_never_read_as_a_place() -> None:
     assert paths_of(("{a}{b}",), {"a": "{b}", "b": "{a}"}) == ["{b}{a}"]
 
 
-def test_a_call_is_identified_by_version_arguments_and_target() -> None:
-    base = call_digest("a", 1, {"x": 1, "y": 2}, "x=1")
-    assert base == call_digest("a", 1, {"y": 2, "x": 1}, "x=1")
+def test_a_call_is_identified_by_version_arguments_target_and_what_undoes_it() -> None:
+    base = Call("a", 1, {"x": 1, "y": 2}, "x=1", {"action_name": "b"})
+    assert base.digest == base._replace(parameters={"y": 2, "x": 1}).digest
     others = [
-        call_digest("b", 1, {"x": 1, "y": 2}, "x=1"),
-        call_digest("a", 2, {"x": 1, "y": 2}, "x=1"),
-        call_digest("a", 1, {"x": 1, "y": 3}, "x=1"),
-        call_digest("a", 1, {"x": 1, "y": 2}, "x=2"),
+        base._replace(action_name="b"),
+        base._replace(version=2),
+        base._replace(parameters={"x": 1, "y": 3}),
+        base._replace(target="x=2"),
+        base._replace(undo=None),
     ]
-    assert len({base, *others}) == 5
+    assert len({base.digest, *(other.digest for other in others)}) == 6
 
 
 def test_tags_say_what_the_other_properties_say() -> None:

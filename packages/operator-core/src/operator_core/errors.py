@@ -82,6 +82,10 @@ class ApprovalRequiredError(RefusedError):
     """The proposal waits for a person's approval."""
 
 
+class StaleApprovalError(ApprovalRequiredError):
+    """It was approved, and the approval does not hold any more."""
+
+
 class PolicyDeniedError(RefusedError):
     """The policy in force forbids it."""
 

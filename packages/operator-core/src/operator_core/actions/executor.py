@@ -1,7 +1,11 @@
 """`ActionExecutor`: proposes, validates, executes and cancels, through the ledger and the gate."""
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+
+import structlog
 
 from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.compensation import compensation_of
@@ -23,6 +27,7 @@ from operator_core.db.actions import ActionDB
 from operator_core.db.checked import CheckedCall
 from operator_core.db.claims import ClaimTerms
 from operator_core.db.executions import ExecutionDB
+from operator_core.db.gate import Sight
 from operator_core.db.ledger import Ledger, LedgerAddress
 from operator_core.errors import ConflictError, NotFoundError
 from operator_core.process import is_dead, new_owner
@@ -30,6 +35,10 @@ from operator_core.subject import Subject
 
 CANCEL_WAIT_SECONDS = 2.0
 _CANCEL_LOOK_SECONDS = 0.1
+LOOK_LIMIT_SECONDS = 10.0
+"""How long the look at the cluster right before an attempt may take."""
+
+log = structlog.get_logger(__name__)
 
 
 class ActionExecutor:
@@ -196,7 +205,7 @@ class ActionExecutor:
     def _checked(self, proposal: ActionProposal) -> CheckedCall:
         definition = self._registry.require(proposal.action_name)
         parameters = validate_action_params(definition, proposal.parameters)
-        return CheckedCall(parameters, disruptive=definition.disruptive)
+        return CheckedCall(parameters, definition.disruptive, definition)
 
     # --- execute ----------------------------------------------------------------------
 
@@ -217,11 +226,26 @@ class ActionExecutor:
         await self._safety.ensure()
         async with ExecutionDB(self.db_path, clock=self._clock) as db:
             terms = self._terms(db)
+            sight = await self._sight(db, proposal_id, subject)
             asked_seconds = monotonic_seconds()
-            attempt = await db.claim(proposal_id, terms.claim)
+            attempt = await db.claim(proposal_id, replace(terms.claim, sight=sight))
             return await carry_out(
                 db, attempt, subject, self._registry, terms, asked_seconds=asked_seconds
             )
+
+    async def _sight(self, db: ExecutionDB, proposal_id: int, subject: Subject | None) -> Sight:
+        """Look at the cluster, where the action or its approval rests on what is seen."""
+        define = self._registry.get_definition
+        names = await db.action_name(proposal_id) if self._registry.looks_first else None
+        definition = define(names) if names else None
+        if subject is None or definition is None or not definition.looks_first:
+            return Sight(define)
+        try:
+            async with asyncio.timeout(LOOK_LIMIT_SECONDS):
+                return Sight(define, await subject.observe())
+        except Exception as error:  # noqa: BLE001 - who cannot look is blind, whatever the reason
+            log.warning("not_seen", proposal_id=proposal_id, reason=str(error))
+            return Sight(define)
 
     async def settle_expired(self, subject: Subject) -> list[int]:
         """Settle the attempts on this subject whose owner went away; return their proposals."""

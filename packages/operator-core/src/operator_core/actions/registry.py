@@ -38,6 +38,8 @@ class ActionRegistry:
     def __init__(self, subject: Subject | None = None) -> None:
         self._subject = subject
         self._definitions: dict[str, ActionDefinition] = {}
+        self.looks_first = False
+        """Whether the cluster must be looked at right before any of them."""
         self.refresh()
 
     def refresh(self) -> None:
@@ -53,6 +55,7 @@ class ActionRegistry:
             raise ConfigurationError(f"Actions of subject {kind}: " + "; ".join(faults))
         every = [*offered, *TOOL_DEFINITIONS]
         self._definitions = {one.name: one for one in sorted(every, key=lambda one: one.name)}
+        self.looks_first = any(one.looks_first for one in every)
 
     @property
     def subject_name(self) -> str | None:

@@ -156,12 +156,20 @@ class ActionDefinition(Positional):
         description="Paths in the observation that an approval is bound to, see `Claim`; "
         "{name} stands for a parameter",
     )
+    changes: tuple[str, ...] = Field(
+        default=(), description="Paths that it changes; in a workflow they are no drift after it"
+    )
     needs_sources: tuple[str, ...] = Field(
         default=(), description="Parts of the observation that must be seen whole, fresh, agreeing"
     )
     max_age_seconds: float = Field(
         default=60.0, gt=0, description="How old what it needs to see may be"
     )
+
+    @property
+    def looks_first(self) -> bool:
+        """Whether the cluster must be looked at right before it."""
+        return bool(self.facts or self.needs_sources)
 
 
 class ActionRequest(Positional):

@@ -7,9 +7,11 @@ a proposal to an effect.
 from dataclasses import dataclass
 from datetime import datetime
 
+from operator_core.actions.policy.ruling import PolicyFacts, policy_refusal
 from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowStatus
 from operator_core.errors import (
     ApprovalRequiredError,
+    BlindError,
     ConflictError,
     NotReadyError,
     ObserveOnlyError,
@@ -36,6 +38,8 @@ class GateFacts:
         workflow_covers: whether that approval covers this step as it is now.
         workflow_paused: whether that workflow is paused.
         undone: state of the step that this one undoes, if it undoes one.
+        policy: what the policy in force has to look at; None: no policy ever was in force.
+        unseen: what of the cluster is seen too little for the action, with the reasons.
     """
 
     mode: RunMode
@@ -47,6 +51,8 @@ class GateFacts:
     workflow_covers: bool = False
     workflow_paused: bool = False
     undone: ActionStatus | None = None
+    policy: PolicyFacts | None = None
+    unseen: tuple[str, ...] = ()
 
 
 def refusal(
@@ -57,7 +63,7 @@ def refusal(
     Args:
         proposal: the proposal as it stands in the ledger.
         facts: what else the ledger says.
-        require_approval: whether a person or policy must have approved it.
+        require_approval: whether a person must have approved it, where no policy is in force.
     """
     if proposal.status is not ActionStatus.VALIDATED:
         return TransitionError(
@@ -70,6 +76,8 @@ def refusal(
         or _hold(proposal)
         or _approval(proposal, facts, require_approval=require_approval)
         or _readiness(proposal, facts)
+        or _sight(proposal, facts)
+        or (policy_refusal(facts.policy) if facts.policy else None)
     )
 
 
@@ -121,9 +129,20 @@ def _hold(proposal: ActionProposal) -> OperatorError | None:
     )
 
 
+def _sight(proposal: ActionProposal, facts: GateFacts) -> OperatorError | None:
+    """Who cannot see acts on nothing; the next look may show enough."""
+    if not facts.unseen:
+        return None
+    return BlindError(
+        f"Proposal {proposal.id} waits until enough is seen: {'; '.join(facts.unseen)}."
+    )
+
+
 def _approval(
     proposal: ActionProposal, facts: GateFacts, *, require_approval: bool
 ) -> OperatorError | None:
+    if facts.policy is not None:
+        return None  # the policy alone says whose word it takes
     covered = facts.workflow_approved and facts.workflow_covers
     if not require_approval or proposal.is_approved or covered:
         return None

@@ -7,12 +7,14 @@ from datetime import timedelta
 from functools import lru_cache
 
 from operator_core.actions import approval
+from operator_core.actions.policy import LoadedPolicy
 from operator_core.actions.types import ActionProposal, ActionRecord, ActionStatus, WorkflowStatus
 from operator_core.actions.verdict import GateFacts, refusal
 from operator_core.clock import Clock
-from operator_core.db import changes, proposals, rows, safety
+from operator_core.db import changes, gate, policies, proposals, rows, safety
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx
+from operator_core.db.gate import BLIND, Sight
 from operator_core.db.safety import SafetyState
 from operator_core.errors import ConflictError, ConstraintError, LimitError, RequestError
 
@@ -26,6 +28,7 @@ class ClaimTerms:
     lease_seconds: float
     require_approval: bool
     subject: str | None = None
+    sight: Sight = BLIND
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class _Context:
     """What the ledger says besides the proposals themselves, each row by its id."""
 
     switch: SafetyState
+    policy: LoadedPolicy | None
     workflows: dict[int, Row]
     others: dict[int, Row]
 
@@ -84,7 +88,7 @@ def claim_each(tx: Tx, items: Sequence[Claim]) -> list[Attempt | Exception]:
     """
     found = changes.get_each(tx, "proposal", (item.proposal_id for item in items))
     context = _context(tx, found.values())
-    verdicts = [_admitted(found.get(item.proposal_id), item, context) for item in items]
+    verdicts = [_admitted(tx, found.get(item.proposal_id), item, context) for item in items]
     admitted = [verdict for verdict in verdicts if isinstance(verdict, Taken)]
     taken = iter(_take(tx, admitted, context) if admitted else [])
     return [one if isinstance(one, Exception) else next(taken) for one in verdicts]
@@ -97,12 +101,13 @@ def _context(tx: Tx, found: Iterable[Row]) -> _Context:
     others |= {row["compensates_proposal_id"] for row in present}
     return _Context(
         safety.state_of_claim(tx),
+        policies.in_force(tx),
         changes.get_each(tx, "workflow", workflows),
         changes.get_each(tx, "proposal", others - {None}),
     )
 
 
-def _admitted(row: Row | None, item: Claim, context: _Context) -> Taken | Exception:
+def _admitted(tx: Tx, row: Row | None, item: Claim, context: _Context) -> Taken | Exception:
     """Return a proposal as it is once it is claimed, or why it is not."""
     if row is None:
         return changes.not_found("proposal", item.proposal_id)
@@ -112,8 +117,16 @@ def _admitted(row: Row | None, item: Claim, context: _Context) -> Taken | Except
             f"Proposal {row['id']} is for subject {row['subject']!r}, not {terms.subject!r}."
         )
     proposal = rows.proposal(row)
-    facts = _facts(proposal, context, stamp)
+    loaded = context.policy
+    asked = gate.asked(tx, proposal, terms.sight, loaded, stamp) if loaded else None
+    facts = replace(
+        _facts(proposal, context, stamp),
+        policy=asked.facts if asked else None,
+        unseen=gate.unseen(proposal, terms.sight, stamp),
+    )
     refused = refusal(proposal, facts, require_approval=terms.require_approval)
+    if refused is None and asked is not None:
+        asked.note(tx, item.proposal_id, {"switch": context.switch.revision}, stamp)
     return refused or Taken(_claimed(proposal, terms, stamp), terms, stamp)
 
 

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from datetime import datetime
 
 from operator_core.actions.types import ActionProposal, ActionRecord, Outcome
-from operator_core.db import attempts, changes, proposals, rows
+from operator_core.db import approvals, attempts, changes, proposals, rows
 from operator_core.db.attempts import Ending, Finish, Hold, finish_each
 from operator_core.db.changes import Stamp
 from operator_core.db.claims import Attempt, Claim, ClaimTerms, claim_each
 from operator_core.db.engine import Tx
 from operator_core.db.proposals import RetryRule
 from operator_core.db.store import Store
+from operator_core.errors import StaleApprovalError
 
 
 class ExecutionDB(Store):
@@ -24,7 +25,18 @@ class ExecutionDB(Store):
             RefusedError: the gate is closed.
             ConflictError: it is not validated, or its workflow has ended.
         """
-        return await self._item(claim_each, Claim(proposal_id, terms, self.ledger.clock))
+        asked_at = self.ledger.clock.now()
+        try:
+            return await self._item(claim_each, Claim(proposal_id, terms, self.ledger.clock))
+        except StaleApprovalError as error:
+            stamp, why = self._stamp(terms.owner), str(error)
+            await self._write(lambda tx: approvals.void(tx, proposal_id, why, asked_at, stamp))
+            raise
+
+    async def action_name(self, proposal_id: int) -> str | None:
+        """Return the name of a proposal's action, or None where there is no such proposal."""
+        row = await self._read(lambda tx: tx.one("proposal.get", id=proposal_id))
+        return row["action_name"] if row else None
 
     async def finish(self, attempt: Attempt, ending: Ending) -> ActionRecord:
         """Write how an attempt ended, and what follows from it.

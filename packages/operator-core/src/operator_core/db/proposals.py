@@ -11,11 +11,12 @@ from operator_core.actions.lifecycle import (
     ActionEvent,
     WorkflowEvent,
 )
+from operator_core.actions.policy import LoadedPolicy
 from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowStatus
 from operator_core.actions.validation import same_json
 from operator_core.actions.workflow import Step, roll_up
 from operator_core.clock import to_text
-from operator_core.db import changes, compensations, rows
+from operator_core.db import approvals, changes, compensations, gate, policies, rows
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.checked import CheckedCall
 from operator_core.db.engine import Row, Tx
@@ -85,44 +86,56 @@ class Validation:
     stamp: Stamp
 
 
+@dataclass(frozen=True)
+class _Valid:
+    """A proposal as it is when it is valid, and the call that it stands for."""
+
+    proposal: ActionProposal
+    call: CheckedCall
+    item: Validation
+
+
 def validate_each(tx: Tx, items: Sequence[Validation]) -> list[ActionProposal | Exception]:
-    """Mark proposals valid; in autonomous mode the policy approves them in the same step.
+    """Mark proposals valid; the policy in force then says what becomes of them.
+
+    Without one they are approved in the same step where nobody has to approve.
 
     Returns:
         The proposal as it is then, or the error of each: NotFoundError, TransitionError, or
         what its check raises.
     """
+    loaded = policies.in_force(tx)
     found = changes.get_each(tx, "proposal", (item.proposal_id for item in items))
-    results = [_validated(tx, found.get(item.proposal_id), item) for item in items]
-    valid = [
-        (one, item)
-        for one, item in zip(results, items, strict=True)
-        if not isinstance(one, Exception)
+    results = [
+        _validated(tx, found.get(item.proposal_id), item, ruled=loaded is not None)
+        for item in items
     ]
-    changed = tx.each("proposal.validate", [_params(one, item) for one, item in valid])
-    if changed != len(valid):
+    valid = [one for one in results if isinstance(one, _Valid)]
+    if tx.each("proposal.validate", [_params(one) for one in valid]) != len(valid):
         raise ConstraintError("one proposal was to be validated twice")
     told = []
-    for one, item in valid:
-        told.append((rows.brief(one), _VALIDATED, item.stamp))
-        if item.auto and one.approved_by == POLICY:
-            told.append((rows.brief(one), _BY_POLICY, item.stamp))
+    for one in valid:
+        row = rows.brief(one.proposal)
+        told.append((row, _VALIDATED, one.item.stamp))
+        if loaded is None and one.item.auto and one.proposal.approved_by == POLICY:
+            told.append((row, _BY_POLICY, one.item.stamp))
     changes.tell_each(tx, "proposal", told)
-    return results
+    return [_judged(tx, one, loaded) if isinstance(one, _Valid) else one for one in results]
 
 
-def _params(proposal: ActionProposal, item: Validation) -> Params:
+def _params(valid: _Valid) -> Params:
+    proposal = valid.proposal
     return {
         "id": proposal.id,
         "parameters": rows.to_json(proposal.parameters),
         "disruptive": int(proposal.disruptive),
         "approved_at": rows.text_or_none(proposal.approved_at),
         "approved_by": proposal.approved_by,
-        "now": item.stamp.text,
+        "now": valid.item.stamp.text,
     }
 
 
-def _validated(tx: Tx, row: Row | None, item: Validation) -> ActionProposal | Exception:
+def _validated(tx: Tx, row: Row | None, item: Validation, *, ruled: bool) -> _Valid | Exception:
     """Return a proposal as it is when it is valid, or why it is not."""
     if row is None:
         return changes.not_found("proposal", item.proposal_id)
@@ -142,9 +155,22 @@ def _validated(tx: Tx, row: Row | None, item: Validation) -> ActionProposal | Ex
         "disruptive": call.disruptive,
         "validated_at": stamp.now,
     }
-    if item.auto and proposal.approved_at is None and not proposal.held:
+    auto = item.auto and not ruled
+    if auto and proposal.approved_at is None and not proposal.held:
         valid |= {"approved_at": stamp.now, "approved_by": POLICY}
-    return rows.changed(proposal, valid)
+    return _Valid(rows.changed(proposal, valid), call, item)
+
+
+def _judged(tx: Tx, valid: _Valid, loaded: LoadedPolicy | None) -> ActionProposal:
+    """Let the policy in force rule on a proposal that has just been found valid."""
+    if loaded is None:
+        return valid.proposal
+    proposal_id, stamp = valid.item.proposal_id, valid.item.stamp
+    row = changes.get(tx, "proposal", proposal_id)
+    denied = gate.validated(tx, row, valid.call, loaded, stamp)
+    if denied:
+        return rows.proposal(cancel(tx, proposal_id, denied, stamp))
+    return rows.proposal(changes.get(tx, "proposal", proposal_id))
 
 
 def void_approval(tx: Tx, proposal: ActionProposal, parameters: JsonObject, stamp: Stamp) -> bool:
@@ -158,7 +184,13 @@ def void_approval(tx: Tx, proposal: ActionProposal, parameters: JsonObject, stam
 
 
 def approve(tx: Tx, proposal_id: int, stamp: Stamp) -> Row:
-    """Approve a proposal that has not started; a second approval is refused."""
+    """Approve a proposal that has not started; a second approval is refused.
+
+    Under a policy it is one person's word, and approves where it is the last one needed.
+    """
+    loaded = policies.in_force(tx)
+    if loaded is not None:
+        return approvals.give(tx, "proposal", proposal_id, loaded, stamp)
     data = {"approved_by": stamp.actor}
     change = Change("proposal.approve", "proposal_approved", data, {"approved_by": stamp.actor})
     return changes.apply(tx, proposal_id, change, stamp)
@@ -268,7 +300,10 @@ def tell_exhausted(tx: Tx, row: Row, error: str | None, stamp: Stamp) -> None:
 
 
 def approve_workflow(tx: Tx, workflow_id: int, stamp: Stamp) -> Row:
-    """Approve a workflow: exactly the steps it has, as they are."""
+    """Approve a workflow: exactly the steps it has, as they are; under a policy, see above."""
+    loaded = policies.in_force(tx)
+    if loaded is not None:
+        return approvals.give(tx, "workflow", workflow_id, loaded, stamp)
     found = tx.all("proposal.list_of_workflow", workflow_id=workflow_id)
     steps = approval.approved_steps(rows.proposal(row) for row in found)
     data = {"approved_by": stamp.actor, "steps": [row["id"] for row in found], "calls": steps}

@@ -49,6 +49,8 @@ def _hold(tx: Tx, stamp: Stamp) -> list[int]:
         )
         changes.apply(tx, row["id"], change, stamp)
     tx.run("proposal.hold_begun", now=stamp.text)
+    for word in tx.all("approval.standing"):
+        tx.run("approval.end", id=word["id"], reason="restored from a backup", now=stamp.text)
     return [row["id"] for row in pending]
 
 

@@ -29,13 +29,20 @@ class Drift(NamedTuple):
         return f"{self.path}: {_told(self.old)} → {_told(self.new)}"
 
 
-def call_digest(
-    action_name: str, version: int, parameters: Mapping[str, object], target: str
-) -> str:
-    """Return what identifies a call: equal for equal calls, whatever the order of arguments."""
-    call = [action_name, version, dict(parameters), target]
-    text = json.dumps(call, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+class Call(NamedTuple):
+    """What is approved: a call of one version of an action, with what would undo it."""
+
+    action_name: str
+    version: int
+    parameters: Mapping[str, object]
+    target: str
+    undo: Mapping[str, object] | None = None
+
+    @property
+    def digest(self) -> str:
+        """What identifies it: equal for equal calls, whatever the order of arguments."""
+        text = json.dumps(self, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def paths_of(facts: Iterable[str], parameters: Mapping[str, object]) -> list[str]:

@@ -113,7 +113,7 @@ def why_not_approve(
     """
     denied = next((one for one in decisions if one.effect is Effect.DENY), None)
     if denied is not None:
-        return f"the policy denies it (rule {denied.rule!r}): {'; '.join(denied.reasons)}"
+        return f"it is {denied.told}"
     asking = [one for one in decisions if one.effect is Effect.APPROVE]
     if not asking:
         return ""

@@ -124,6 +124,14 @@ class Decision:
     proposer_may_approve: bool = False
     expires_seconds: float = DAY_SECONDS
 
+    @property
+    def told(self) -> str:
+        """What was decided, in words."""
+        words = {Effect.DENY: "denied", Effect.AUTO: "allowed", Effect.APPROVE: "to be approved"}
+        rule = f", rule {self.rule!r}" if self.rule else ""
+        reasons = f": {'; '.join(self.reasons)}" if self.reasons else ""
+        return f"{words[self.effect]} by the policy{rule}{reasons}"
+
 
 def tags_of(definition: ActionDefinition) -> frozenset[str]:
     """Return an action's tags, with those that its other properties say."""

@@ -713,3 +713,97 @@ SELECT * FROM subjects ORDER BY name
 
 -- name: subject.get
 SELECT * FROM subjects WHERE name = :name
+
+-- name: policy.in_force
+SELECT hash FROM policies WHERE in_force = 1
+
+-- name: policy.get
+SELECT * FROM policies WHERE hash = :hash
+
+-- name: policy.list
+SELECT * FROM policies ORDER BY loaded_at, hash
+
+-- name: policy.retire
+UPDATE policies SET in_force = 0 WHERE in_force = 1
+
+-- name: policy.enforce
+INSERT INTO policies (hash, text, source, loaded_at, loaded_by, in_force)
+VALUES (:hash, :text, :source, :now, :actor, 1)
+ON CONFLICT (hash) DO UPDATE
+SET text = excluded.text, source = excluded.source, loaded_at = excluded.loaded_at,
+    loaded_by = excluded.loaded_by, in_force = 1
+
+-- name: decision.insert
+INSERT INTO decisions (
+    proposal_id, stage, at, subject, action_name, target, policy_hash, rule, effect, reasons,
+    request, binds, revisions)
+VALUES (
+    :proposal_id, :stage, :now, :subject, :action_name, :target, :policy_hash, :rule, :effect,
+    :reasons, :request, :binds, :revisions)
+
+-- name: decision.latest
+SELECT * FROM decisions WHERE proposal_id = :proposal_id ORDER BY id DESC LIMIT 1
+
+-- name: decision.list
+SELECT * FROM decisions WHERE proposal_id = :proposal_id ORDER BY id
+
+-- What is known of the ticket that a proposal is for.
+-- name: decision.ticket
+SELECT t.severity, (
+    SELECT d.content FROM diagnoses d WHERE d.ticket_id = t.id ORDER BY d.id DESC LIMIT 1
+) AS diagnosis
+FROM tickets t WHERE t.id = :id
+
+-- name: decision.attempts_since
+SELECT request, at FROM decisions WHERE stage = 'claim' AND at > :since ORDER BY at
+
+-- name: decision.last_of_remedy
+SELECT at FROM decisions
+WHERE stage = 'claim' AND action_name = :action_name AND target = :target AND at > :since
+  AND COALESCE(subject, '') = COALESCE(:subject, '') AND proposal_id <> :proposal_id
+ORDER BY at DESC LIMIT 1
+
+-- name: decision.helped
+SELECT helped FROM decisions
+WHERE stage = 'claim' AND action_name = :action_name AND target = :target AND at > :since
+  AND COALESCE(subject, '') = COALESCE(:subject, '') AND helped IS NOT NULL
+ORDER BY at DESC LIMIT :limit
+
+-- name: decision.set_helped
+UPDATE decisions SET helped = :helped
+WHERE id = (SELECT MAX(id) FROM decisions WHERE proposal_id = :proposal_id AND stage = 'claim')
+
+-- name: decision.between
+SELECT * FROM decisions
+WHERE stage = 'validate' AND at > :since AND id > :after_id ORDER BY id LIMIT :limit
+
+-- name: approval.insert
+INSERT INTO approvals (proposal_id, workflow_id, approver, at)
+VALUES (:proposal_id, :workflow_id, :approver, :now)
+
+-- name: approval.bind
+UPDATE approvals
+SET roles = :roles, expires_at = :expires_at, policy_hash = :policy_hash, calls = :calls,
+    facts = :facts, observation_id = :observation_id, digest = :digest
+WHERE id = :id
+
+-- name: approval.of_proposal
+SELECT * FROM approvals WHERE proposal_id = :id ORDER BY id
+
+-- name: approval.of_workflow
+SELECT * FROM approvals WHERE workflow_id = :id ORDER BY id
+
+-- name: approval.end
+UPDATE approvals SET ended_at = :now, ended_because = :reason WHERE id = :id AND ended_at IS NULL
+
+-- name: approval.expired
+SELECT * FROM approvals
+WHERE ended_at IS NULL AND expires_at IS NOT NULL AND expires_at <= :now ORDER BY id
+
+-- name: approval.standing
+SELECT * FROM approvals WHERE ended_at IS NULL ORDER BY id
+
+-- name: proposal.unapprove
+UPDATE action_proposals SET approved_at = NULL, approved_by = NULL, updated_at = :now
+WHERE id = :id AND status IN ('proposed', 'validated') AND approved_at IS NOT NULL
+RETURNING *

@@ -1,0 +1,207 @@
+"""What the policy said of proposals and attempts, as functions of a transaction."""
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from operator_core.actions.policy import BlastRadius, Decision, LoadedPolicy, decide
+from operator_core.actions.policy.binding import Call, Facts, facts_at, paths_of
+from operator_core.actions.policy.limits import watched
+from operator_core.actions.policy.request import PolicyRequest, tags_of, target_of
+from operator_core.actions.policy.ruling import Usage
+from operator_core.actions.types import ActionDefinition, ActionProposal
+from operator_core.clock import from_text, to_text
+from operator_core.db import rows
+from operator_core.db.changes import Stamp
+from operator_core.db.engine import Row, Tx
+from operator_core.monitor.types import Observation
+from operator_core.types import JsonObject, Severity
+
+VALIDATE, CLAIM = "validate", "claim"
+MAX_TRIES = 100
+"""As many results of a remedy as any breaker looks back on."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a policy is asked about a proposal, and what an approval of it is bound to.
+
+    Attributes:
+        request: what the policy is asked.
+        version: of the action; 0 where its definition is not known.
+        facts: the paths that an approval is bound to.
+        changes: the paths that the action says it changes.
+    """
+
+    request: PolicyRequest
+    version: int = 0
+    facts: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+
+    def call(self, proposal: ActionProposal) -> Call:
+        """Return the call that an approval covers."""
+        undo = proposal.compensation
+        return Call(
+            proposal.action_name,
+            self.version,
+            proposal.parameters,
+            self.request.target,
+            undo.model_dump(mode="json") if undo else None,
+        )
+
+    def seen(self, observation: Observation | None) -> Facts:
+        """Return the facts as an observation shows them; none where there is none."""
+        return {} if observation is None else facts_at(observation, self.facts)
+
+
+# --- what is asked --------------------------------------------------------------------
+
+
+def judged(
+    tx: Tx,
+    proposal: ActionProposal,
+    definition: ActionDefinition | None,
+    now: datetime,
+    blast: BlastRadius | None = None,
+) -> Judged:
+    """Return what a policy is asked about a proposal.
+
+    Args:
+        tx: the transaction.
+        proposal: the proposal.
+        definition: of its action; None: not known, which counts as the worst.
+        now: the present moment.
+        blast: how much a twin says is touched, if it was rehearsed.
+    """
+    severity, confidence = _of_ticket(tx, proposal.ticket_id)
+    known = PolicyRequest("", now, severity=severity, confidence=confidence, blast=blast)
+    return again(Judged(known), proposal, definition, now)
+
+
+def _of_ticket(tx: Tx, ticket_id: int | None) -> tuple[Severity | None, float | None]:
+    row = tx.one("decision.ticket", id=ticket_id) if ticket_id is not None else None
+    if row is None:
+        return None, None
+    diagnosis: JsonObject = json.loads(row["diagnosis"] or "{}")
+    return Severity(row["severity"]), diagnosis.get("confidence")
+
+
+def again(
+    known: Judged, proposal: ActionProposal, definition: ActionDefinition | None, now: datetime
+) -> Judged:
+    """Return what is asked now, with what is known of the ticket and the harm from before."""
+    parameters = proposal.parameters
+    request = replace(
+        known.request,
+        action=proposal.action_name,
+        now=now,
+        subject=proposal.subject,
+        proposer=proposal.proposed_by,
+        parameters=parameters,
+    )
+    if definition is None:
+        return replace(known, request=request)
+    return Judged(
+        replace(
+            request,
+            target=target_of(definition.target_parameters, parameters),
+            tags=tags_of(definition),
+            risk=definition.risk_level,
+        ),
+        definition.version,
+        tuple(paths_of(definition.facts, parameters)),
+        tuple(paths_of(definition.changes, parameters)),
+    )
+
+
+# --- what was decided -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """A decision, what was asked, and the revisions of what it was read from."""
+
+    asked: Judged
+    decision: Decision
+    revisions: JsonObject = field(default_factory=dict)
+
+
+def rule_on(
+    tx: Tx, proposal_id: int, asked: Judged, loaded: LoadedPolicy, stamp: Stamp
+) -> Decision:
+    """Return what the policy says of a valid proposal, and write it down."""
+    decision = decide(loaded, asked.request)
+    note(tx, VALIDATE, proposal_id, Ruling(asked, decision), stamp)
+    return decision
+
+
+def note(tx: Tx, stage: str, proposal_id: int, ruling: Ruling, stamp: Stamp) -> None:
+    """Write down what was decided, and what it was read from."""
+    asked, decision, request = ruling.asked, ruling.decision, ruling.asked.request
+    binds = {"version": asked.version, "facts": asked.facts, "changes": asked.changes}
+    tx.run(
+        "decision.insert",
+        proposal_id=proposal_id,
+        stage=stage,
+        now=stamp.text,
+        subject=request.subject,
+        action_name=request.action,
+        target=request.target,
+        policy_hash=decision.policy_hash,
+        rule=decision.rule,
+        effect=decision.effect.value,
+        reasons=rows.to_json(decision.reasons),
+        request=rows.to_json(request.to_json()),
+        binds=rows.to_json(binds),
+        revisions=rows.to_json(ruling.revisions),
+    )
+
+
+def latest(tx: Tx, proposal_id: int) -> Judged | None:
+    """Return what was last asked about a proposal, or None."""
+    row = tx.one("decision.latest", proposal_id=proposal_id)
+    return None if row is None else of_row(row)
+
+
+def of_row(row: Row) -> Judged:
+    """Return what was asked, of a row of the ledger."""
+    binds: JsonObject = json.loads(row["binds"])
+    request = PolicyRequest.of_json(json.loads(row["request"]))
+    return Judged(request, binds["version"], tuple(binds["facts"]), tuple(binds["changes"]))
+
+
+# --- what was done before -------------------------------------------------------------
+
+
+def usage(tx: Tx, proposal_id: int, loaded: LoadedPolicy, request: PolicyRequest) -> Usage:
+    """Return what the limits on a request need to know of earlier attempts."""
+    limits = watched(loaded, request)
+    remedy = {"action_name": request.action, "target": request.target, "subject": request.subject}
+    past: list[PolicyRequest] = []
+    if limits.limits:
+        longest = max(limit.per_seconds for limit, _ in limits.limits)
+        found = tx.all("decision.attempts_since", since=_before(request.now, longest))
+        past = [PolicyRequest.of_json(json.loads(row["request"])) for row in found]
+    last = None
+    if limits.cooldown is not None:
+        since = _before(request.now, limits.cooldown.seconds)
+        last = tx.one("decision.last_of_remedy", since=since, proposal_id=proposal_id, **remedy)
+    helped: list[Row] = []
+    if limits.breaker is not None:
+        since = _before(request.now, limits.breaker.within_seconds)
+        helped = tx.all("decision.helped", since=since, limit=MAX_TRIES, **remedy)
+    return Usage(
+        limits,
+        past,
+        from_text(last["at"]) if last else None,
+        [bool(row["helped"]) for row in helped],
+    )
+
+
+def _before(now: datetime, seconds: float) -> str:
+    return to_text(now - timedelta(seconds=seconds))
+
+
+def set_helped(tx: Tx, proposal_id: int, *, helped: bool) -> None:
+    """Write down whether the last attempt at a proposal helped, as its verification found."""
+    tx.run("decision.set_helped", proposal_id=proposal_id, helped=int(helped))

@@ -1,0 +1,174 @@
+"""What the gate needs to know of an attempt under a policy, as functions of a transaction."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from operator_core.actions.policy import Effect, LoadedPolicy
+from operator_core.actions.policy.people import Word
+from operator_core.actions.policy.ruling import PolicyFacts
+from operator_core.actions.policy.sight import blindness
+from operator_core.actions.types import ActionDefinition, ActionProposal, ActionStatus
+from operator_core.db import approvals, changes, decisions, rows
+from operator_core.db.changes import Stamp
+from operator_core.db.checked import CheckedCall
+from operator_core.db.decisions import CLAIM, Judged, Ruling
+from operator_core.db.engine import Row, Tx
+from operator_core.monitor.types import Observation
+from operator_core.types import JsonObject
+
+Define = Callable[[str], ActionDefinition | None]
+"""Says what an action's name stands for, where it is registered."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What an executor knows besides the ledger.
+
+    Attributes:
+        define: its registry.
+        observation: its look at the cluster right before the claim; None: it did not look, or
+            saw nothing.
+    """
+
+    define: Define = lambda _: None
+    observation: Observation | None = None
+
+
+BLIND = Sight()
+
+
+def unseen(proposal: ActionProposal, sight: Sight, stamp: Stamp) -> tuple[str, ...]:
+    """Return what of the cluster is seen too little for an action, with the reasons."""
+    definition = sight.define(proposal.action_name)
+    return () if definition is None else blindness(definition, sight.observation, stamp.now)
+
+
+# --- at validation --------------------------------------------------------------------
+
+
+def validated(tx: Tx, row: Row, call: CheckedCall, loaded: LoadedPolicy, stamp: Stamp) -> str:
+    """Ask the policy about a proposal that has just been found valid; return why it is denied.
+
+    What it allows, or what was approved before it was valid, is approved; a workflow as a
+    whole, once all of it is valid.
+    """
+    proposal_id = int(row["id"])
+    asked = decisions.judged(tx, rows.proposal(row), call.definition, stamp.now, call.blast)
+    decision = decisions.rule_on(tx, proposal_id, asked, loaded, stamp)
+    if decision.effect is Effect.DENY:
+        return decision.told
+    if row["workflow_id"] is not None:
+        approvals.settle(tx, "workflow", row["workflow_id"], loaded, stamp)
+    if row["workflow_id"] is None or approvals.words_of(tx, "proposal", proposal_id):
+        approvals.settle(tx, "proposal", proposal_id, loaded, stamp)
+    return ""
+
+
+# --- at the claim ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the policy is asked at a claim, and all that it looks at."""
+
+    judged: Judged
+    facts: PolicyFacts
+
+    def note(self, tx: Tx, proposal_id: int, revisions: JsonObject, stamp: Stamp) -> None:
+        """Write down that the attempt was allowed, and on what grounds."""
+        ruling = Ruling(self.judged, self.facts.decision, revisions)
+        decisions.note(tx, CLAIM, proposal_id, ruling, stamp)
+
+
+def asked(
+    tx: Tx, proposal: ActionProposal, sight: Sight, loaded: LoadedPolicy, stamp: Stamp
+) -> Asked:
+    """Return what the policy in force is asked about an attempt that is about to begin."""
+    proposal_id = int(proposal.id or 0)
+    judged = _judged(tx, proposal, sight, stamp)
+    undoes = proposal.compensates_proposal_id is not None
+    call = judged.call(proposal).digest
+    begun = undoes or proposal.fence > 0 or proposal.execution_order > 0
+    facts = PolicyFacts(
+        name=f"Proposal {proposal_id}",
+        loaded=loaded,
+        request=judged.request,
+        call=call,
+        words=_words(tx, proposal, sight, call, stamp),
+        proposers=frozenset({proposal.proposed_by}),
+        approved=_called_approved(tx, proposal),
+        bound=bool(judged.facts) and not undoes,
+        facts=None if sight.observation is None else judged.seen(sight.observation),
+        declared=_declared(tx, proposal) if judged.facts else (),
+        usage=decisions.usage(tx, proposal_id, loaded, judged.request),
+        due_at=None if begun else proposal.scheduled_at,
+        undoes=undoes,
+    )
+    return Asked(judged, facts)
+
+
+def _judged(tx: Tx, proposal: ActionProposal, sight: Sight, stamp: Stamp) -> Judged:
+    definition = sight.define(proposal.action_name)
+    known = decisions.latest(tx, int(proposal.id or 0))
+    if known is None:
+        return decisions.judged(tx, proposal, definition, stamp.now)
+    return decisions.again(known, proposal, definition, stamp.now)
+
+
+def _words(
+    tx: Tx, proposal: ActionProposal, sight: Sight, call: str, stamp: Stamp
+) -> tuple[Word, ...]:
+    """Return the words that were given for a proposal: its own, and its workflow's."""
+    own = _bound_words(tx, proposal, int(proposal.id or 0))
+    if proposal.compensates_proposal_id is None:
+        return own
+    undone = rows.proposal(changes.get(tx, "proposal", proposal.compensates_proposal_id))
+    return own + _words_of_undone(
+        tx, proposal, undone, _undone_call(tx, undone, sight, stamp), call
+    )
+
+
+def _undone_call(tx: Tx, undone: ActionProposal, sight: Sight, stamp: Stamp) -> str:
+    return _judged(tx, undone, sight, stamp).call(undone).digest
+
+
+def _words_of_undone(
+    tx: Tx, undo: ActionProposal, undone: ActionProposal, undone_call: str, call: str
+) -> tuple[Word, ...]:
+    """Return the words for a step as words for what undoes it, where it is what they covered."""
+    covered = undone.compensation
+    same = covered is not None and (covered.action_name, covered.parameters) == (
+        undo.action_name,
+        undo.parameters,
+    )
+    words = _bound_words(tx, undone, int(undone.id or 0)) if same else ()
+    return tuple(
+        replace(word, call=call if word.call == undone_call else "", facts={}) for word in words
+    )
+
+
+def _bound_words(tx: Tx, proposal: ActionProposal, step_id: int) -> tuple[Word, ...]:
+    found = approvals.words_of(tx, "proposal", step_id)
+    if proposal.workflow_id is not None:
+        found += approvals.words_of(tx, "workflow", proposal.workflow_id)
+    return tuple(approvals.word_of(row, step_id) for row in found if row["digest"] is not None)
+
+
+def _called_approved(tx: Tx, proposal: ActionProposal) -> bool:
+    if proposal.is_approved or proposal.workflow_id is None:
+        return proposal.is_approved
+    return changes.get(tx, "workflow", proposal.workflow_id)["approved_at"] is not None
+
+
+def _declared(tx: Tx, proposal: ActionProposal) -> tuple[str, ...]:
+    """Return what the earlier steps of a workflow said they change, as far as they are done."""
+    if proposal.workflow_id is None:
+        return ()
+    done = [
+        row["id"]
+        for row in tx.all("proposal.list_of_workflow", workflow_id=proposal.workflow_id)
+        if row["status"] == ActionStatus.COMPLETED
+        and row["execution_order"] < proposal.execution_order
+    ]
+    found = (decisions.latest(tx, step_id) for step_id in done)
+    return tuple(path for judged in found if judged is not None for path in judged.changes)
