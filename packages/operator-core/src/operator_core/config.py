@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import pwd
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from operator_core.errors import ConfigurationError
 
 APPROVAL_MODE_VARIABLE = "OPERATOR_APPROVAL_MODE"
 LEDGER_VARIABLE = "OPERATOR_DB"
+POLICY_VARIABLE = "OPERATOR_POLICY"
 DEFAULT_LEDGER = Path("~/.operator/operator.db")
 
 DEFAULT_LEASE_SECONDS = 15.0
@@ -40,6 +42,23 @@ def approval_mode(environment: Mapping[str, str] = os.environ, *, otherwise: boo
 def ledger_address(environment: Mapping[str, str] = os.environ) -> str:
     """Return where the ledger lies when nobody names one: a path or a URL."""
     return environment.get(LEDGER_VARIABLE) or str(DEFAULT_LEDGER)
+
+
+def policy_file(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the policy's file as the environment names it, or None."""
+    path = environment.get(POLICY_VARIABLE)
+    return Path(path).expanduser() if path else None
+
+
+def os_user() -> str:
+    """Return the user that the operating system knows this process by.
+
+    No variable of the environment changes it, so it can answer for an approval.
+    """
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid-{os.getuid()}"
 
 
 def person() -> str:

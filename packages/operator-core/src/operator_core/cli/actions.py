@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from operator_core.actions.types import ActionProposal, ActionStatus
+from operator_core.cli.approving import outcome, require_oneself, standing_of, words_table
 from operator_core.cli.context import (
     PAGE,
     After,
@@ -90,12 +91,14 @@ async def show_action(session: Session, action_id: Id) -> None:
         action = await _require(db, action_id)
         records = await db.list_records(action_id)
         events = await ControlDB(db.ledger).list_events(proposal_id=action_id)
-    data = {"proposal": action, "records": records, "events": events}
+        standing = await standing_of(db.ledger, "proposal", action_id)
+    data = {"proposal": action, "records": records, "events": events, "approvals": standing.words}
     show(
         session,
         data,
         lambda: stacked(
             proposal_panel(action),
+            words_table(standing),
             record_table(records),
             event_table(events, "History"),
             hint(next_of(action)),
@@ -122,16 +125,19 @@ def next_of(action: ActionProposal) -> str:
 async def approve(session: Session, action_id: Id) -> None:
     """Approve an action; it runs when it is due and Operator may act.
 
+    Under a policy this is your word; others may have to give theirs too.
+
     Example:
       operator actions approve 1
 
     Next: operator actions show 1
     """
-    await _decide(
-        session,
-        lambda db: db.approve_proposal(action_id, session.person),
-        f"Action {action_id} is approved by {session.person}.",
-    )
+    async with ActionDB(session.db_path) as db:
+        await require_oneself(session, db.ledger)
+        action = await db.approve_proposal(action_id, session.person)
+        standing = await standing_of(db.ledger, "proposal", action_id)
+    told = outcome(f"Action {action_id}", session.person, standing, approved=action.is_approved)
+    show(session, action, lambda: stacked(said(told), hint(next_of(action))))
 
 
 @command(app, "reject")

@@ -20,7 +20,10 @@ from operator_core.db.address import shown
 from operator_core.db.control import ControlDB
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.ledger import Ledger, LedgerUse
+from operator_core.db.policy import PolicyDB
+from operator_core.db.tickets import TicketDB
 from operator_core.runtime.plugins import connect
+from operator_core.runtime.policy_file import INVARIANT
 from operator_core.types import JsonObject
 
 app = new_app()
@@ -97,6 +100,19 @@ async def _switch(ledger: Ledger) -> list[Finding]:
     return [Finding("mode", OK, detail), Finding("kill switch", OK, "off")]
 
 
+async def _policy(ledger: Ledger) -> list[Finding]:
+    found = [row for row in await PolicyDB(ledger).list_policies() if row["in_force"]]
+    if not found:
+        return [Finding("policy", NOTE, "none is in force; `operator up` brings one")]
+    detail = f"{found[0]['hash'][:12]} is in force, from {found[0]['source']}"
+    refused = [
+        Finding("policy file", WRONG, one.message)
+        for one in await TicketDB(ledger).list_tickets(unresolved=True)
+        if one.invariant_name == INVARIANT
+    ]
+    return [Finding("policy", OK, detail), *refused]
+
+
 async def _doubts(ledger: Ledger) -> list[Finding]:
     executing = await ActionDB(ledger).list_proposals(ActionStatus.EXECUTING)
     found = [
@@ -151,6 +167,7 @@ async def _cluster(record: JsonObject) -> Finding:
 _CHECKS: tuple[Callable[[Ledger], Awaitable[list[Finding]]], ...] = (
     _audit,
     _switch,
+    _policy,
     _doubts,
     _leases,
 )

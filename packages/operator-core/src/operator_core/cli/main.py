@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str, Offer]] = {
     "actions": ("actions", "app", Offer("Proposed actions: show, approve, reject.", _DECIDE)),
     "workflows": ("workflows", "app", Offer("Actions that belong together.", _DECIDE)),
     "schedules": ("schedules", "app", Offer("Actions proposed again and again.", _DECIDE)),
+    "policy": ("policy", "app", Offer("What may happen, on whose word; try it.", _DECIDE)),
     "mode": ("control", "mode_app", Offer("Show or set whether Operator may act.", _STOP)),
     "kill": ("control", "kill_app", Offer("Stop everything at once.", _STOP)),
     "ledger": ("ledger", "app", Offer("Check, back up and prune the ledger.", _STOP)),

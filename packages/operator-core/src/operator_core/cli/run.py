@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +12,12 @@ from operator_core.cli.context import Session, command, new_app, new_group
 from operator_core.cli.logs import configure_logs
 from operator_core.cli.text import local_time, visible
 from operator_core.clock import to_text, utc_now
-from operator_core.config import DEFAULT_LEASE_SECONDS, approval_mode
+from operator_core.config import (
+    DEFAULT_LEASE_SECONDS,
+    POLICY_VARIABLE,
+    approval_mode,
+    policy_file,
+)
 from operator_core.errors import RequestError
 from operator_core.runtime.supervisor import RunOptions
 from operator_core.runtime.supervisor import run as run_loop
@@ -67,6 +73,15 @@ Lease = Annotated[
         "takes over the work of one that died.",
     ),
 ]
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy",
+        help=f"The policy's file ({POLICY_VARIABLE} in the environment); if none is given, the "
+        "policy in force stays, and where none is, the shipped one comes into force.",
+        show_default=False,
+    ),
+]
 DEFAULT_INTERVAL_SECONDS = 5.0
 
 
@@ -76,6 +91,7 @@ async def up(
     *,
     interval_seconds: Interval = DEFAULT_INTERVAL_SECONDS,
     approval: Approval = None,
+    policy: PolicyFile = None,
     subject: Subjects = None,
     lease_seconds: Lease = DEFAULT_LEASE_SECONDS,
     lifetime_seconds: Lifetime = None,
@@ -97,6 +113,7 @@ async def up(
         RunOptions(
             interval_seconds=_seconds(interval_seconds, "--interval-seconds"),
             require_approval=_approval(approval),
+            policy=policy or policy_file(),
             subjects=tuple(subject or ()),
             lease_seconds=_seconds(lease_seconds, "--lease-seconds"),
             ends_with_parent=ends_with_parent,
@@ -135,7 +152,9 @@ async def run_monitor(
 @command(agent_app, "start", ledger=False)
 async def start_agent(
     session: Session,
+    *,
     approval: Approval = None,
+    policy: PolicyFile = None,
     subject: Subjects = None,
     lease_seconds: Lease = DEFAULT_LEASE_SECONDS,
     lifetime_seconds: Lifetime = None,
@@ -152,6 +171,7 @@ async def start_agent(
         RunOptions(
             monitor=False,
             require_approval=_approval(approval),
+            policy=policy or policy_file(),
             subjects=tuple(subject or ()),
             lease_seconds=_seconds(lease_seconds, "--lease-seconds"),
             lifetime_seconds=_lifetime(lifetime_seconds),

@@ -10,6 +10,7 @@ from operator_core.actions.types import (
     WorkflowProposal,
     WorkflowStatus,
 )
+from operator_core.cli.approving import outcome, require_oneself, standing_of, words_table
 from operator_core.cli.context import (
     PAGE,
     After,
@@ -81,11 +82,16 @@ async def show_workflow(session: Session, workflow_id: Id) -> None:
             raise NotFoundError("Workflow", workflow_id)
         steps = await db.list_workflow_actions(workflow_id)
         events = await ControlDB(db.ledger).list_events(workflow_id=workflow_id)
+        standing = await standing_of(db.ledger, "workflow", workflow_id)
+    data = {"workflow": workflow, "steps": steps, "events": events, "approvals": standing.words}
     show(
         session,
-        {"workflow": workflow, "steps": steps, "events": events},
+        data,
         lambda: stacked(
-            workflow_view(workflow, steps), event_table(events, "History"), hint(_next_of(workflow))
+            workflow_view(workflow, steps),
+            words_table(standing),
+            event_table(events, "History"),
+            hint(_next_of(workflow)),
         ),
     )
 
@@ -104,14 +110,19 @@ def _next_of(workflow: WorkflowProposal) -> str:
 async def approve(session: Session, workflow_id: Id) -> None:
     """Approve a workflow: exactly the steps it has now.
 
+    Under a policy this is your word; others may have to give theirs too.
+
     Example:
       operator workflows approve 1
 
     Next: operator workflows show 1
     """
     async with ActionDB(session.db_path) as db:
+        await require_oneself(session, db.ledger)
         workflow = await db.approve_workflow(workflow_id, session.person)
-    sentence = f"Workflow {workflow_id} is approved by {session.person}."
+        standing = await standing_of(db.ledger, "workflow", workflow_id)
+    approved = workflow.approved_at is not None
+    sentence = outcome(f"Workflow {workflow_id}", session.person, standing, approved=approved)
     show(session, workflow, lambda: stacked(said(sentence), hint(_next_of(workflow))))
 
 

@@ -12,6 +12,8 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import structlog
 
@@ -22,6 +24,7 @@ from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
 from operator_core.errors import ConfigurationError, LedgerError
 from operator_core.runtime.plugins import connect
+from operator_core.runtime.policy_file import PolicyKeeper
 from operator_core.runtime.watch import Watch
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 
@@ -50,6 +53,7 @@ class RunOptions:
         subjects: names of the clusters; empty: all that are connected.
         lifetime_seconds: end after this long; None: never.
         ends_with_parent: stop when the process that started this one is gone.
+        policy: the policy's file; None: what is in force stays, else the shipped one.
         drain_seconds: how long running actions may take after a request to stop.
         on_event: told in a line what happens.
     """
@@ -62,6 +66,7 @@ class RunOptions:
     subjects: tuple[str, ...] = ()
     lifetime_seconds: float | None = None
     ends_with_parent: bool = False
+    policy: Path | None = None
     drain_seconds: float = 20.0
     on_event: Callable[[str], None] | None = None
 
@@ -78,10 +83,11 @@ async def run(db_path: LedgerAddress, options: RunOptions, clock: Clock = SYSTEM
         wired = [
             await _wired(ledger, record, options) for record in await _records(ledger, options)
         ]
+        keeper = await _keeper(ledger, options) if options.agent else None
         names = ", ".join(one.subject.name for one in wired)
         _tell(options, f"watching {names} every {options.interval_seconds:g} s")
         try:
-            await _until_stopped(ledger, wired, options, stop)
+            await _until_stopped(ledger, wired, options, keeper, stop)
         finally:
             _tell(options, "stopping: no new work, waiting for what runs")
             for one in wired:
@@ -109,10 +115,35 @@ async def _wired(ledger: Ledger, record: dict[str, object], options: RunOptions)
     return wire(ledger, await connect(record), wiring)
 
 
+async def _keeper(ledger: Ledger, options: RunOptions) -> PolicyKeeper:
+    """Put the policy in force; who says that nobody must approve gets no shipped policy."""
+    keeper = PolicyKeeper(
+        ledger,
+        options.policy,
+        default=options.require_approval is not False,
+        tell=partial(_tell, options),
+    )
+    await keeper.start()
+    return keeper
+
+
+async def _keep_policy(keeper: PolicyKeeper, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        async with _enduring("policy", "", stop):
+            await keeper.step()
+        await _wait(stop, LONGEST_WAIT_SECONDS)
+
+
 async def _until_stopped(
-    ledger: Ledger, wired: list[Wired], options: RunOptions, stop: asyncio.Event
+    ledger: Ledger,
+    wired: list[Wired],
+    options: RunOptions,
+    keeper: PolicyKeeper | None,
+    stop: asyncio.Event,
 ) -> None:
     loops: list[Coroutine[object, object, None]] = []
+    if keeper is not None:
+        loops.append(_keep_policy(keeper, stop))
     for one in wired:
         if options.monitor:
             loops.append(_monitor(ledger, one, options, stop))

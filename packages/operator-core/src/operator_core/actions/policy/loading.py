@@ -18,6 +18,7 @@ from operator_core.actions.policy.conditions import (
 from operator_core.actions.policy.matching import Test, all_of, tests_of
 from operator_core.actions.policy.windows import Inside, freeze_test
 from operator_core.actions.policy.words import Breaker, Cooldown, Freeze, Limit, Named, Policy, Rule
+from operator_core.actions.types import KNOWN_TAGS
 from operator_core.errors import ConfigurationError
 
 MAX_POLICY_CHARS = 1_000_000
@@ -63,6 +64,11 @@ class LoadedPolicy:
     breakers: tuple[tuple[Breaker, Test], ...]
     freezes: tuple[tuple[Freeze, Test, Inside], ...]
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is no fault, but hardly meant."""
+        return tuple(_doubts(self.policy))
+
 
 @lru_cache(maxsize=64)
 def load(text: str) -> LoadedPolicy:
@@ -94,6 +100,16 @@ def load(text: str) -> LoadedPolicy:
         breakers=tuple((one, all_of(tests_of(one.match))) for one in policy.breaker),
         freezes=tuple((f, all_of(tests_of(f.match)), freeze_test(f)) for f in policy.freeze),
     )
+
+
+def _doubts(policy: Policy) -> Iterator[str]:
+    """What is no fault, but hardly meant."""
+    for rule in policy.rule:
+        match = rule.match
+        for tag in sorted({*match.tags, *match.tags_all, *match.tags_none} - KNOWN_TAGS):
+            yield f"rule {rule.name!r}: no action of Operator's own has the tag {tag!r}"
+        for role in sorted({one.role for one in rule.approvals if not policy.roles[one.role]}):
+            yield f"rule {rule.name!r}: role {role!r} is empty, so nobody can approve"
 
 
 def shipped_policy(name: str = DEFAULT) -> str:

@@ -1,0 +1,144 @@
+"""The policy's file: read when it has changed; a faulty one changes nothing and is told of."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from operator_core.actions.policy import LoadedPolicy, PolicyError, load, shipped_policy
+from operator_core.actions.policy.loading import MAX_POLICY_CHARS
+from operator_core.db.ledger import Ledger
+from operator_core.db.policy import PolicyDB
+from operator_core.db.tickets import TicketDB
+from operator_core.monitor.types import Violation
+from operator_core.types import Severity
+
+log = structlog.get_logger(__name__)
+
+INVARIANT = "policy_file"
+"""The invariant that a faulty policy file breaks: it has a ticket of its own."""
+
+SHIPPED = "shipped with Operator"
+ACTOR = "operator"
+
+
+class _Mark(NamedTuple):
+    """What tells that a file is another one than before."""
+
+    mtime_ns: int
+    bytes: int
+    inode: int
+
+
+def read_policy(path: Path) -> LoadedPolicy:
+    """Return the policy of a file.
+
+    Raises:
+        PolicyError: it cannot be read or used; names every fault.
+    """
+    return load(read_text(path))
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a policy's file, or of its cases.
+
+    Raises:
+        PolicyError: it cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(MAX_POLICY_CHARS + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError((f"{path} cannot be read: {error}",)) from error
+
+
+class PolicyKeeper:
+    """Keeps the policy in force as its file says, and ends what is over.
+
+    Args:
+        ledger: an open ledger.
+        path: the file; None: what is in force stays, and where nothing is, the shipped policy
+            comes into force.
+        default: whether it does so.
+        tell: told in a line what happens.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        path: Path | None,
+        *,
+        default: bool = True,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._policies = PolicyDB(ledger)
+        self._tickets = TicketDB(ledger)
+        self._path = path
+        self._default = default
+        self._tell = tell
+        self._mark: _Mark | None = None
+
+    async def start(self) -> None:
+        """Put a policy in force before anything is done.
+
+        Raises:
+            PolicyError: the file cannot be used, and no other policy is in force.
+        """
+        if self._path is not None:
+            await self.step()
+            if await self._policies.in_force() is None:
+                read_policy(self._path)  # says what is wrong
+            return
+        known = {row["source"] for row in await self._policies.list_policies() if row["in_force"]}
+        if known == {SHIPPED} or (not known and self._default):
+            await self._enforce(load(shipped_policy()), SHIPPED)
+
+    async def step(self) -> None:
+        """Read the file if it has changed; end approvals and proposals whose time is over."""
+        if self._path is not None and self._changed(self._path):
+            await self._reload(self._path)
+        for proposal_id in await self._policies.collect():
+            log.warning("overtaken_by_a_freeze", proposal_id=proposal_id)
+
+    def _changed(self, path: Path) -> bool:
+        try:
+            stat = path.stat()
+        except OSError:
+            mark = _Mark(0, -1, 0)
+        else:
+            mark = _Mark(stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        changed, self._mark = mark != self._mark, mark
+        return changed
+
+    async def _reload(self, path: Path) -> None:
+        try:
+            loaded = read_policy(path)
+        except PolicyError as error:
+            await self._complain(path, error)
+            return
+        await self._enforce(loaded, str(path))
+        await self._settle(path)
+
+    async def _enforce(self, loaded: LoadedPolicy, source: str) -> None:
+        if await self._policies.enforce(loaded, source=source, actor=ACTOR):
+            log.info("policy_in_force", policy=loaded.digest, source=source)
+            self._tell(f"policy {loaded.digest[:12]} is in force ({source})")
+
+    async def _complain(self, path: Path, error: PolicyError) -> None:
+        log.error("policy_refused", path=str(path), reason=str(error))
+        self._tell(f"the policy file {path} is refused: {error}")
+        violation = Violation(
+            invariant=INVARIANT,
+            target=str(path),
+            message=f"{error} The policy before it stays in force.",
+            severity=Severity.CRITICAL,
+        )
+        await self._tickets.report(violation, reported_by=ACTOR)
+
+    async def _settle(self, path: Path) -> None:
+        for ticket in await self._tickets.list_tickets(unresolved=True):
+            if (ticket.invariant_name, ticket.target) == (INVARIANT, str(path)):
+                await self._tickets.resolve(
+                    int(ticket.id or 0), actor=ACTOR, resolution="the policy file can be used"
+                )
