@@ -12,6 +12,9 @@ SHARED = (
     "test_compensation",
     "test_db_",
     "test_executor_",
+    "test_gate_approvals",
+    "test_gate_breaker",
+    "test_gate_state",
     "test_leases",
     "test_pause",
     "test_safety",
@@ -21,6 +24,7 @@ SHARED = (
 
 OF_THE_FILE = frozenset(
     {
+        "test_a_cooldown_and_a_breaker_hold_over_restarts",
         "test_a_crash_after_any_transaction_changes_nothing_of_what_is_done",
         "test_a_crash_anywhere_in_firing_loses_no_run_and_doubles_none",
         "test_a_step_that_was_added_later_is_refused",

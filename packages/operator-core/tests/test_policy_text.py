@@ -1,8 +1,12 @@
 """A policy's text: what is refused, and what identifies it."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from operator_core.actions.policy import Effect, PolicyError, decide, load, shipped_policy
+from operator_core.actions.policy.cases import load_cases, try_case
 from operator_core.types import RiskLevel
 from policy_kit import ROLES, asked
 
@@ -97,3 +101,16 @@ def test_the_shipped_policy_is_careful(request_: object, effect: Effect, people:
     assert decision.effect is effect
     assert sum(demand.count for demand in decision.approvals) == people
     assert people < 2 or (decision.distinct and not decision.proposer_may_approve)
+
+
+PAGE = (Path(__file__).parents[3] / "docs" / "policy.md").read_text(encoding="utf-8")
+
+
+def test_the_examples_of_the_page_are_policies() -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    rules, limits, cases = blocks
+    loaded = load(rules)
+    assert load(limits).policy.limit
+    small, rest = (rule.name for rule in loaded.policy.rule)
+    assert (small, rest) == ("small moves at night", "everything else")
+    assert [try_case(loaded, case).wrong for case in load_cases(cases)] == [""]

@@ -102,6 +102,10 @@ class LimitError(RefusedError):
     """A limit allows no further action right now."""
 
 
+class BreakerError(LimitError):
+    """A remedy did not help so often that it is not tried again; a person is needed."""
+
+
 # --- somebody else was first ----------------------------------------------------------
 
 

@@ -20,7 +20,13 @@ from operator_core.db.actions import ActionDB
 from operator_core.db.ledger import Ledger
 from operator_core.db.schedules import ScheduleDB
 from operator_core.db.tickets import TicketDB
-from operator_core.errors import ConflictError, OperatorError, RefusedError, RequestError
+from operator_core.errors import (
+    BreakerError,
+    ConflictError,
+    OperatorError,
+    RefusedError,
+    RequestError,
+)
 from operator_core.monitor.types import Ticket, TicketPhase, TicketStatus
 from operator_core.subject import FullSubject
 from operator_core.types import DEFAULT_PAGE_SIZE
@@ -197,11 +203,21 @@ class AgentRunner:
     async def _execute(self, proposal_id: int) -> None:
         try:
             await self._executor.execute_proposal(proposal_id, self._subject)
+        except BreakerError as error:
+            log.warning("breaker_tripped", proposal_id=proposal_id, reason=str(error))
+            await self._give_up(proposal_id, str(error))
         except (RefusedError, ConflictError) as error:
             self._refused[proposal_id] = self._clock.now()
             log.info("not_executed", proposal_id=proposal_id, reason=str(error))
         except OperatorError as error:
             log.warning("execution_error", proposal_id=proposal_id, reason=str(error))
+
+    async def _give_up(self, proposal_id: int, reason: str) -> None:
+        """Cancel what a breaker stops: its ticket is then escalated, and says why."""
+        proposal = await self._actions.get_proposal(proposal_id)
+        await self._cancel(proposal_id, reason)
+        if proposal is not None and proposal.ticket_id is not None:
+            await self._tickets.comment(proposal.ticket_id, author=AGENT, body=reason)
 
     @property
     def running(self) -> Sequence[asyncio.Task[None]]:

@@ -205,3 +205,14 @@ def _before(now: datetime, seconds: float) -> str:
 def set_helped(tx: Tx, proposal_id: int, *, helped: bool) -> None:
     """Write down whether the last attempt at a proposal helped, as its verification found."""
     tx.run("decision.set_helped", proposal_id=proposal_id, helped=int(helped))
+
+
+def judge_ticket(tx: Tx, ticket: Row, *, helped: bool) -> None:
+    """Write down whether what was done for a ticket since its diagnosis helped."""
+    if ticket["diagnosed_at"] is not None:
+        tx.run(
+            "decision.judge_ticket",
+            ticket_id=ticket["id"],
+            since=ticket["diagnosed_at"],
+            helped=int(helped),
+        )

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.clock import to_text
-from operator_core.db import changes, proposals, rows
+from operator_core.db import changes, decisions, proposals, rows
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.errors import ConstraintError
@@ -31,6 +31,7 @@ def report(
     since = to_text(stamp.now - timedelta(seconds=flap_window_seconds))
     recent = tx.one("ticket.resolved_since", since=since, **key)
     if recent is not None:
+        decisions.judge_ticket(tx, recent, helped=False)
         data = {"flap_count": recent["flap_count"] + 1}
         change = Change("ticket.reopen", "ticket_reopened", data, _says(violation))
         return changes.apply(tx, recent["id"], change, stamp)
@@ -78,6 +79,9 @@ def resolve(tx: Tx, ticket_id: int, resolution: str, stamp: Stamp) -> Row:
     """
     params = {"actor": stamp.actor, "resolution": resolution}
     change = Change("ticket.resolve", "ticket_resolved", {"resolution": resolution}, params)
+    before = changes.get(tx, "ticket", ticket_id)
+    if before["phase"] == TicketPhase.VERIFYING:
+        decisions.judge_ticket(tx, before, helped=True)
     row = changes.apply(tx, ticket_id, change, stamp)
     reason = f"ticket {ticket_id} is resolved"
     for workflow in tx.all("workflow.not_started_of_ticket", ticket_id=ticket_id):
@@ -104,6 +108,9 @@ def unhold(tx: Tx, ticket_id: int, stamp: Stamp) -> Row:
 
 def set_phase(tx: Tx, ticket_id: int, phase: TicketPhase | None, stamp: Stamp) -> Row:
     """Set what is being done about a ticket."""
+    before = changes.get(tx, "ticket", ticket_id)
+    if phase is TicketPhase.ESCALATED and before["phase"] == TicketPhase.VERIFYING:
+        decisions.judge_ticket(tx, before, helped=False)
     value = phase.value if phase else None
     change = Change("ticket.set_phase", "ticket_phase", {"phase": value}, {"phase": value})
     return changes.apply(tx, ticket_id, change, stamp)

@@ -12,7 +12,13 @@ from operator_core.actions.policy.loading import LoadedPolicy
 from operator_core.actions.policy.matching import Test
 from operator_core.actions.policy.request import PolicyRequest
 from operator_core.actions.policy.words import Breaker, Cooldown, Limit
-from operator_core.errors import LimitError, NotReadyError, OperatorError, PolicyDeniedError
+from operator_core.errors import (
+    BreakerError,
+    LimitError,
+    NotReadyError,
+    OperatorError,
+    PolicyDeniedError,
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ def tripped(breaker: Breaker, helped: Sequence[bool]) -> OperatorError | None:
     failures = next((count for count, good in enumerate(helped) if good), len(helped))
     if failures < breaker.tries:
         return None
-    return LimitError(
+    return BreakerError(
         f"Breaker {breaker.name!r}: this remedy was tried on this target {failures} times and "
         "did not help. A person is needed; it is not tried again."
     )

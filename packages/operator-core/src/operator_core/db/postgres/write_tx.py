@@ -46,6 +46,12 @@ LOCKING = {
 
 _OF_CLAIM = "safety.of_claim"
 _OF_PROPOSALS = "proposal."
+_OF_THE_SWITCH = frozenset({"policy.enforce", "policy.retire"})
+"""Changes that no claim may overlap."""
+
+_COUNTING = frozenset({"decision.attempts_since", "decision.helped", "decision.last_of_remedy"})
+"""What a limit counts must not change before the attempt is among it."""
+
 _READS = ("SELECT", "WITH")
 _REMEMBERED = 20_000
 
@@ -168,9 +174,11 @@ class WriteTx(PostgresTx):
             self._hold_workflow(params)
         elif name == _OF_CLAIM:
             self._hold("lock.claims_go_on")
-        elif kind == "safety":
+        elif kind == "safety" or name in _OF_THE_SWITCH:
             self._switch = None
             self._hold("lock.no_claims")
+        elif name in _COUNTING:
+            self._hold("lock.limits")
 
     # --- locks ------------------------------------------------------------------------
 

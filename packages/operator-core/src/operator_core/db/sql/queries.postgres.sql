@@ -29,6 +29,10 @@ SELECT pg_advisory_xact_lock_shared(hashtext(current_schema()), 1)
 -- name: lock.no_claims
 SELECT pg_advisory_xact_lock(hashtext(current_schema()), 1)
 
+-- Whoever counts attempts for a limit counts alone, until its own attempt is written down.
+-- name: lock.limits
+SELECT pg_advisory_xact_lock(hashtext(current_schema()), 2)
+
 -- name: mark.put
 INSERT INTO commit_marks (writer, number, written_at) VALUES (:writer, :number, ledger_now())
 ON CONFLICT (writer) DO UPDATE SET number = excluded.number, written_at = excluded.written_at

@@ -807,3 +807,9 @@ SELECT * FROM approvals WHERE ended_at IS NULL ORDER BY id
 UPDATE action_proposals SET approved_at = NULL, approved_by = NULL, updated_at = :now
 WHERE id = :id AND status IN ('proposed', 'validated') AND approved_at IS NOT NULL
 RETURNING *
+
+-- Whether what was done for a ticket since its diagnosis helped.
+-- name: decision.judge_ticket
+UPDATE decisions SET helped = :helped
+WHERE stage = 'claim' AND at >= :since AND proposal_id IN (
+    SELECT id FROM action_proposals WHERE ticket_id = :ticket_id AND status = 'completed')
