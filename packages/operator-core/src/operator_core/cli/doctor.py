@@ -103,7 +103,7 @@ async def _switch(ledger: Ledger) -> list[Finding]:
 async def _policy(ledger: Ledger) -> list[Finding]:
     found = [row for row in await PolicyDB(ledger).list_policies() if row["in_force"]]
     if not found:
-        return [Finding("policy", NOTE, "none is in force; `operator up` brings one")]
+        return [Finding("policy", OK, "none is in force yet; `operator up` brings one")]
     detail = f"{found[0]['hash'][:12]} is in force, from {found[0]['source']}"
     refused = [
         Finding("policy file", WRONG, one.message)

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from operator_core.actions.types import SafetyMode, WorkflowStatus
+from operator_core.actions.types import SafetyMode, WorkflowProposal, WorkflowStatus
 from operator_core.clock import monotonic_seconds
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger, LedgerUse
+from operator_core.db.policy import PolicyDB
 from operator_core.db.tickets import TicketDB
 from operator_core.errors import (
     ConfigurationError,
@@ -183,7 +184,7 @@ async def _all_resolved(ledger: Ledger) -> bool:
 async def _approve(ledger: Ledger, options: DemoOptions) -> None:
     actions = ActionDB(ledger)
     for workflow in await actions.list_workflows(WorkflowStatus.PENDING):
-        if workflow.approved_at is not None:
+        if workflow.approved_at is not None or await _has_a_word(ledger, workflow):
             continue
         if options.ask is not None and not await options.ask(f"Approve {workflow.name}?"):
             raise DemoError("You did not approve, so nothing was done. That is the point of it.")
@@ -191,6 +192,12 @@ async def _approve(ledger: Ledger, options: DemoOptions) -> None:
             await actions.approve_workflow(int(workflow.id or 0), approved_by=options.person)
         except ConflictError:
             continue  # somebody approved it from another terminal
+
+
+async def _has_a_word(ledger: Ledger, workflow: WorkflowProposal) -> bool:
+    """Return whether it was approved before it was valid: the word waits, nobody is asked twice."""
+    standing = await PolicyDB(ledger).standing("workflow", int(workflow.id or 0))
+    return any(word["ended_at"] is None for word in standing.words)
 
 
 async def _proof(cluster: DemoCluster) -> str:

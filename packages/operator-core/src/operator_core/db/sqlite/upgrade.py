@@ -16,7 +16,7 @@ _RECORD_TABLE = """
 CREATE TABLE schema_migrations (
     version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL)
 """
-_PRESENT = frozenset({"tickets", "action_proposals", "safety", "ledger", "audit_log"})
+_PRESENT = frozenset({"tickets", "action_proposals", "safety", "ledger", "audit_log", "policies"})
 
 
 def require_ledger(connection: sqlite3.Connection) -> None:
