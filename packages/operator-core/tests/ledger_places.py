@@ -13,7 +13,6 @@ SHARED = (
     "test_db_",
     "test_executor_",
     "test_gate_approvals",
-    "test_gate_breaker",
     "test_gate_state",
     "test_leases",
     "test_pause",
