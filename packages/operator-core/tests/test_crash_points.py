@@ -279,9 +279,16 @@ def test_what_surrounds_the_effects_is_judged_too() -> None:
 
 def test_the_table_has_a_line_for_each_blow_and_the_sum() -> None:
     blow = Blow(BEFORE_EFFECT, Fault.KILL)
-    told = list(lines({(blow, "sqlite"): Tally(2, 40, 6, 2), (blow, "postgres"): Tally(1, 20)}))
+    told = list(
+        lines(
+            {
+                (blow, "sqlite"): Tally(2, 40, 6, 2, seeds=frozenset({1})),
+                (blow, "postgres"): Tally(1, 20, seeds=frozenset({1, 2})),
+            }
+        )
+    )
     assert [line.split() for line in told[2:4]] == [
-        ["subject.effect", "before", "SIGKILL", "sqlite", "2", "48", "40", "6", "2", "0"],
-        ["subject.effect", "before", "SIGKILL", "postgres", "1", "20", "20", "0", "0", "0"],
+        ["subject.effect", "before", "SIGKILL", "sqlite", "1", "2", "48", "40", "6", "2", "0"],
+        ["subject.effect", "before", "SIGKILL", "postgres", "2", "1", "20", "20", "0", "0", "0"],
     ]
-    assert told[-1].split() == ["all", "3", "68", "60", "6", "2", "0"]
+    assert told[-1].split() == ["all", "2", "3", "68", "60", "6", "2", "0"]

@@ -112,6 +112,7 @@ class Campaign:
             tally = tally_of(await run(case, place, self.nursery, folder))
             if tally.faults:
                 self._keep(folder, f"{case.name}-{place.name}", tally)
+        tally.seeds = frozenset({case.seed})
         tally.faults = [f"{case.name} on {place.name}: {one}" for one in tally.faults]
         return tally
 

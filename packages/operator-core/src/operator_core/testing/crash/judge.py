@@ -64,6 +64,7 @@ class Tally:
         none: effects that never happened, as the ledger says.
         doubt: effects that the ledger holds in doubt, done once or never.
         faults: whatever is wrong, in words.
+        seeds: the seeds of the runs.
     """
 
     runs: int = 0
@@ -71,6 +72,7 @@ class Tally:
     none: int = 0
     doubt: int = 0
     faults: list[str] = field(default_factory=list)
+    seeds: frozenset[int] = frozenset()
 
     def __add__(self, other: "Tally") -> "Tally":
         """Return both together."""
@@ -80,6 +82,7 @@ class Tally:
             self.none + other.none,
             self.doubt + other.doubt,
             [*self.faults, *other.faults],
+            self.seeds | other.seeds,
         )
 
 

@@ -6,7 +6,7 @@ from operator_core.testing.crash.campaign import Key
 from operator_core.testing.crash.judge import Tally
 
 HEAD = (
-    f"{'crash point':<30} {'fault':<8} {'engine':<9} {'runs':>5} {'effects':>8} "
+    f"{'crash point':<30} {'fault':<8} {'engine':<9} {'seeds':>5} {'runs':>5} {'effects':>8} "
     f"{'once':>7} {'none':>6} {'in doubt':>9} {'wrong':>6}"
 )
 
@@ -27,6 +27,6 @@ def _line(names: tuple[str, str, str], tally: Tally) -> str:
     point, fault, engine = names
     effects = tally.once + tally.none + tally.doubt
     return (
-        f"{point:<30} {fault:<8} {engine:<9} {tally.runs:>5} {effects:>8} "
+        f"{point:<30} {fault:<8} {engine:<9} {len(tally.seeds):>5} {tally.runs:>5} {effects:>8} "
         f"{tally.once:>7} {tally.none:>6} {tally.doubt:>9} {len(tally.faults):>6}"
     )
