@@ -1,5 +1,6 @@
 """What this package offers Operator: settings, a connection, and a demo."""
 
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -12,9 +13,14 @@ from operator_core.plugin import DemoCluster, SubjectPlugin
 from operator_core.types import JsonObject
 from operator_tikv.demo import TikvDemo
 from operator_tikv.pd.client import PdClient
+from operator_tikv.pd.tls import tls_context
 from operator_tikv.subject import TikvSubject
 
 _LARGEST_TIME_SCALE: Final = 1000.0
+
+
+def _file(description: str) -> ParamDef:
+    return ParamDef(type="str", description=description, required=False, default="")
 
 
 class TikvPlugin:
@@ -27,6 +33,9 @@ class TikvPlugin:
             type="str",
             description="Client URLs of PD, parted by commas, such as http://10.0.0.1:2379",
         ),
+        "ca_file": _file("PEM file of the authorities that signed PD's certificate"),
+        "cert_file": _file("PEM file of the client certificate that PD asks for"),
+        "key_file": _file("PEM file of the client certificate's key"),
         "name": ParamDef(
             type="str",
             description="What tickets call the cluster",
@@ -48,14 +57,15 @@ class TikvPlugin:
         """Return the subject of a cluster; does not reach for it yet.
 
         Args:
-            settings: ``pd`` as a list of URLs or as text parted by commas; ``name``;
-                ``time_scale``.
+            settings: ``pd`` as a list of URLs or as text parted by commas; ``ca_file``,
+                ``cert_file`` and ``key_file`` for TLS; ``name``; ``time_scale``.
 
         Raises:
             ConfigurationError: the settings cannot mean a cluster.
         """
+        urls = pd_urls(settings.get("pd"))
         return TikvSubject(
-            PdClient(pd_urls(settings.get("pd"))),
+            PdClient(urls, tls=_tls(urls, settings)),
             name=str(settings.get("name") or self.name),
             time_scale=_time_scale(settings.get("time_scale")),
         )
@@ -81,6 +91,20 @@ def pd_urls(value: object) -> list[str]:
     if not urls:
         raise ConfigurationError("The setting pd is empty; name PD's client URLs.")
     return urls
+
+
+def _tls(urls: list[str], settings: JsonObject) -> ssl.SSLContext | None:
+    names = ("ca_file", "cert_file", "key_file")
+    files = {name: str(settings.get(name) or "") for name in names}
+    if not any(files.values()):
+        return None
+    plain = [url for url in urls if not url.startswith("https://")]
+    if plain:
+        raise ConfigurationError(
+            f"Certificates are given, but {plain[0]} would be spoken to without TLS; "
+            "write https:// in front of each URL of PD."
+        )
+    return tls_context(**files)
 
 
 def _url(text: str) -> str:

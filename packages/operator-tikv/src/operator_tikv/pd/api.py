@@ -1,7 +1,7 @@
 """What is asked of PD, by name: typed reads, and the effects that the actions need."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -26,6 +26,8 @@ from operator_tikv.pd.types import (
 EVICT_LEADER: Final = "evict-leader-scheduler"
 BALANCE_LEADER: Final = "balance-leader-scheduler"
 _NOT_FOUND: Final = 404
+_ABSENT: Final = frozenset({_NOT_FOUND, 405, 410, 412})
+"""Nothing there, nothing to ask it of, or a part of PD that is turned off."""
 _NOBODY_EVICTS: Final = ("404 page not found", "not found", "null", "ErrScheduleConfigNotExist")
 _EVICT_OF_ONE_STORE: Final = re.compile(rf"^{EVICT_LEADER}-(\d+)$")
 
@@ -49,6 +51,12 @@ class PdApi:
         answer = await self.client.get("/stores")
         stores = fit(Stores, answer.value, "GET /stores").stores
         return sorted(stores, key=lambda store: store.id), answer.date
+
+    async def store(self, store_id: int) -> StoreInfo | None:
+        """Return a store, tombstones too; None where PD does not know it."""
+        path = f"/store/{store_id}"
+        value = await self.read_or(path, None, reasons=("ErrStoreNotFound", "not found"))
+        return fit(StoreInfo, value, f"GET {path}") if value is not None else None
 
     async def region(self, region_id: int) -> RegionInfo | None:
         """Return a region; None where PD does not know it (it answers 200 all the same)."""
@@ -75,14 +83,60 @@ class PdApi:
         return await self._regions(f"/regions/check/{kind}")
 
     async def _regions(self, path: str) -> Regions:
-        return fit(Regions, (await self.client.get(path)).value, f"GET {path}")
+        value = (await self.client.get(path)).value
+        return fit(Regions, {} if value is None else value, f"GET {path}")
+
+    # --- anything ---------------------------------------------------------------------
+
+    async def read(self, path: str, params: Mapping[str, str | int] | None = None) -> JsonValue:
+        """Return the decoded answer to a `GET`."""
+        return (await self.client.get(path, params)).value
+
+    async def read_or(
+        self, path: str, default: JsonValue, *, reasons: Sequence[str] = ("",)
+    ) -> JsonValue:
+        """Return the decoded answer, or the default where PD says that it has no such thing.
+
+        Args:
+            path: path below the API's prefix.
+            default: what stands for a thing that is not there, and for a page that an older
+                PD does not have.
+            reasons: parts of the reasons that mean so; others are errors.
+        """
+        try:
+            return await self.read(path)
+        except PdRefusalError as error:
+            if error.status in _ABSENT and any(mark in error.reason for mark in reasons):
+                return default
+            raise
+
+    async def map_of(self, path: str, default: JsonValue = None) -> dict[str, JsonValue]:
+        """Return an answer that is an object, as `read_or` does.
+
+        Raises:
+            PdAnswerError: it is something else.
+        """
+        value = await self.read_or(path, default)
+        if value is not None and not isinstance(value, dict):
+            raise PdAnswerError(f"PD's answer to GET {path} has an unknown shape: it is no object.")
+        return value or {}
 
     # --- schedulers, operators --------------------------------------------------------
 
     async def schedulers(self, status: str | None = None) -> list[str]:
-        """Return the names of the schedulers, or of those of a status such as `paused`."""
-        params = {"status": status} if status else None
-        value = (await self.client.get("/schedulers", params)).value
+        """Return the names of the schedulers, or of those of a status such as `paused`.
+
+        A PD that does not know the statuses answers all names whatever it is asked.
+        """
+        if status is None:
+            return sorted(_texts(await self.read("/schedulers"), "GET /schedulers"))
+        found = await self._schedulers_that_are(status)
+        if found and status == "paused" and found == await self._schedulers_that_are("disabled"):
+            return []
+        return found
+
+    async def _schedulers_that_are(self, status: str) -> list[str]:
+        value = await self.read("/schedulers", {"status": status})
         return sorted(_texts(value, "GET /schedulers"))
 
     async def evicted_store_ids(self, schedulers: Sequence[str]) -> list[int]:
@@ -129,8 +183,11 @@ class PdApi:
         return fit(ReplicateConfig, (await self.client.get(path)).value, f"GET {path}")
 
     async def members(self) -> Members:
-        """Return the members of PD and its leader."""
-        return fit(Members, (await self.client.get("/members")).value, "GET /members")
+        """Return the members of PD and its leader; the client follows what they say."""
+        found = fit(Members, await self.read("/members"), "GET /members")
+        leader = found.leader.client_urls if found.leader else ()
+        self.client.follow([url for one in found.members for url in one.client_urls], leader)
+        return found
 
     async def health(self) -> list[Member]:
         """Return the members with their health, as any member sees it."""
@@ -139,7 +196,7 @@ class PdApi:
 
     # --- effects ----------------------------------------------------------------------
 
-    async def add_operator(self, name: str, **fields: int) -> None:
+    async def add_operator(self, name: str, **fields: JsonValue) -> None:
         """Queue an operator; PD's 200 means queued and nothing more."""
         await self.client.send("POST", "/operators", {"name": name, **fields})
 
@@ -166,4 +223,5 @@ def _texts(value: JsonValue, what: str) -> list[str]:
         return []
     if not isinstance(value, list):
         raise PdAnswerError(f"PD's answer to {what} has an unknown shape: it is no list.")
-    return [text for text in value if isinstance(text, str)]
+    named = (item.get("name") if isinstance(item, dict) else item for item in value)
+    return [text for text in named if isinstance(text, str)]

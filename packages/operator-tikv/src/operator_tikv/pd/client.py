@@ -5,7 +5,8 @@ be reached or turns the request away unread. A read tells why it failed; an effe
 what is known of it: never sent, refused, or sent without an answer.
 """
 
-from collections.abc import Mapping, Sequence
+import ssl
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -50,6 +51,7 @@ class PdClient:
 
     Args:
         urls: client URLs of the members, at least one.
+        tls: how to speak TLS with them; None trusts what the machine trusts.
         transport: an own transport, for tests.
         timeout_seconds: how long one member may take to answer.
     """
@@ -58,20 +60,42 @@ class PdClient:
         self,
         urls: Sequence[str],
         *,
+        tls: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
-        self.urls = tuple(url.rstrip("/") for url in urls)
+        self.urls = tuple(dict.fromkeys(url.rstrip("/") for url in urls))
+        self._configured = self.urls
         self._preferred = 0
         # PD stands in the cluster's own network: proxies of the environment are not for it.
         self._http = httpx.AsyncClient(
-            transport=transport, timeout=timeout_seconds, trust_env=False
+            transport=transport, timeout=timeout_seconds, trust_env=False, verify=tls or True
         )
 
     @property
     def url(self) -> str:
         """The member that answered last."""
         return self.urls[self._preferred]
+
+    def follow(self, members: Iterable[str], leader: Sequence[str] = ()) -> None:
+        """Take in what `/members` says: further members to try, and who leads.
+
+        What PD advertises may not be reachable from here, so it is tried after the URLs that
+        were configured, and the leader is preferred only if its URL is one of those. A URL of
+        another scheme is left aside: TLS is never given up because an answer says so.
+
+        Args:
+            members: client URLs of all members.
+            leader: client URLs of the leader.
+        """
+        preferred = self.url
+        schemes = {url.partition("://")[0] for url in self._configured}
+        told = (url.rstrip("/") for url in members)
+        further = (url for url in told if url.partition("://")[0] in schemes)
+        self.urls = tuple(dict.fromkeys((*self._configured, *further)))
+        leading = [url.rstrip("/") for url in leader if url.rstrip("/") in self._configured]
+        wanted = leading[0] if leading else preferred
+        self._preferred = self.urls.index(wanted) if wanted in self.urls else 0
 
     async def close(self) -> None:
         """Close the connections."""
@@ -111,7 +135,13 @@ class PdClient:
         )
 
     async def send(
-        self, method: str, path: str, body: JsonValue = None, *, done_when: Sequence[str] = ()
+        self,
+        method: str,
+        path: str,
+        body: JsonValue = None,
+        *,
+        params: Params | None = None,
+        done_when: Sequence[str] = (),
     ) -> JsonValue:
         """Ask for an effect; 200 means that PD accepted it, not that it is done.
 
@@ -121,7 +151,8 @@ class PdClient:
         Args:
             method: HTTP method.
             path: path below the API's prefix.
-            body: JSON body.
+            body: JSON body, None for none.
+            params: query parameters.
             done_when: reasons of a 404 which say that there is nothing left to do.
 
         Raises:
@@ -133,7 +164,7 @@ class PdClient:
         failures: list[str] = []
         for index, url in self._members():
             try:
-                response = await self._http.request(method, url + API + path, json=body)
+                response = await self._ask(method, url + API + path, body, params)
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
                 failures.append(f"{url}: {_words(error)}")
                 continue
@@ -152,6 +183,13 @@ class PdClient:
             failures.append(f"{url}: {reason}")
         raise ActionFailedError(f"No PD member took {request}: {'; '.join(failures)}")
 
+    async def _ask(
+        self, method: str, url: str, body: JsonValue, params: Params | None
+    ) -> httpx.Response:
+        if body is None:
+            return await self._http.request(method, url, params=params)
+        return await self._http.request(method, url, params=params, json=body)
+
     def _members(self) -> list[tuple[int, str]]:
         count = len(self.urls)
         order = [(self._preferred + step) % count for step in range(count)]
@@ -162,6 +200,9 @@ def _accepted(response: httpx.Response, request: str) -> JsonValue:
     try:
         return decode_json(response.content)
     except SubjectError as error:
+        # A few handlers answer in plain words; a page of a proxy is HTML.
+        if response.headers.get("content-type", "").startswith("text/plain"):
+            return shorten(response.text)
         raise OutcomeUnknownError(
             f"{request} was answered with 200, but not by PD's words: {error}"
         ) from error

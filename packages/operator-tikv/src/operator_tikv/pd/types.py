@@ -1,4 +1,8 @@
-"""PD's answers as types. Every key of a store's status is optional, and zeros are left out."""
+"""PD's answers as types. Every key of a store's status is optional, and zeros are left out.
+
+Releases differ in small things: what is empty is missing, null or zero, and a number is now and
+then printed as a text. All of that means the same here; only what is no such value is refused.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,16 +16,39 @@ from operator_tikv.pd.parse import duration_seconds, moment_of_nanoseconds, size
 _Item = TypeVar("_Item")
 
 
-def _no_null(value: object) -> object:
-    return [] if value is None else value
+def _whole(value: object) -> object:
+    """Turn a text that is a whole number into one; `1.5e+06` and the like are numbers of Go."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    return text if text.lstrip("-").isdigit() else _float_of(text)
 
 
-def _no_null_map(value: object) -> object:
-    return {} if value is None else value
+def _float_of(text: str) -> object:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
-Items = Annotated[list[_Item], BeforeValidator(_no_null)]
-"""A list that PD prints as null when it is empty."""
+def _no_zero_time(value: object) -> object:
+    """Go prints the time that was never set as the first second of year 1."""
+    return None if isinstance(value, str) and (not value or value.startswith("0001-")) else value
+
+
+def _as_items(value: object) -> object:
+    """A map where a list is meant is a list without anything in it, if it is empty."""
+    return [] if value == {} else value
+
+
+Items = Annotated[list[_Item], BeforeValidator(_as_items)]
+"""A list that PD prints as null, or leaves out, when it is empty."""
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""A whole number, also where it is printed as a text. Ids of members do not fit into a float."""
+
+Moment = Annotated[AwareDatetime | None, BeforeValidator(_no_zero_time)]
+"""A time with its zone; None where it was never set."""
 
 Size = Annotated[int, BeforeValidator(size_bytes)]
 """Bytes, read from a text such as `1.465TiB`."""
@@ -33,7 +60,16 @@ Seconds = Annotated[float, BeforeValidator(duration_seconds)]
 class PdModel(BaseModel):
     """Something PD says; what it says besides is left aside."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", populate_by_name=True, coerce_numbers_to_str=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_missing(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        return {key: item for key, item in value.items() if item is not None}
 
 
 class MetaState(IntEnum):
@@ -54,14 +90,14 @@ class Label(PdModel):
 class StoreMeta(PdModel):
     """What PD keeps of a store."""
 
-    id: int = Field(ge=1)
+    id: Whole = Field(ge=1)
     address: str = ""
-    state: int = 0
-    node_state: int | None = None
+    state: Whole = 0
+    node_state: Whole | None = None
     state_name: str = ""
     labels: Items[Label] = []
     version: str = ""
-    last_heartbeat: int = 0
+    last_heartbeat: Whole = 0
     """Unix nanoseconds."""
 
 
@@ -70,16 +106,16 @@ class StoreStatus(PdModel):
 
     capacity: Size | None = None
     available: Size | None = None
-    leader_count: int = 0
-    region_count: int = 0
+    leader_count: Whole = 0
+    region_count: Whole = 0
     leader_weight: float = 1.0
     region_weight: float = 1.0
-    learner_count: int = 0
-    pending_peer_count: int = 0
-    slow_score: int = 0
+    learner_count: Whole = 0
+    pending_peer_count: Whole = 0
+    slow_score: Whole = 0
     is_busy: bool = False
-    start_ts: AwareDatetime | None = None
-    last_heartbeat_ts: AwareDatetime | None = None
+    start_ts: Moment = None
+    last_heartbeat_ts: Moment = None
 
 
 class StoreInfo(PdModel):
@@ -112,16 +148,16 @@ class StoreInfo(PdModel):
 class Stores(PdModel):
     """The answer of `GET /stores`, in no order."""
 
-    count: int = 0
+    count: Whole = 0
     stores: Items[StoreInfo] = []
 
 
 class Peer(PdModel):
     """One replica of a region; PD before 5.0.2 prints no role name."""
 
-    id: int = 0
-    store_id: int = 0
-    role: int = 0
+    id: Whole = 0
+    store_id: Whole = 0
+    role: Whole = 0
     role_name: str = ""
     is_learner: bool = False
     is_witness: bool = False
@@ -141,29 +177,32 @@ class DownPeer(PdModel):
     """A peer that its leader misses."""
 
     peer: Peer = Peer()
-    down_seconds: int = 0
+    down_seconds: Whole = 0
 
 
 _NO_PEER: Final = Peer()
 
 
+class Epoch(PdModel):
+    """How often a region was split or merged, and how often its members changed."""
+
+    conf_ver: Whole = 0
+    version: Whole = 0
+
+
 class RegionInfo(PdModel):
     """One region; a leader with store 0 means that PD knows none."""
 
-    id: int = 0
+    id: Whole = 0
+    start_key: str = ""
+    end_key: str = ""
+    epoch: Epoch = Epoch()
     peers: Items[Peer] = []
     leader: Peer = _NO_PEER
     down_peers: Items[DownPeer] = []
     pending_peers: Items[Peer] = []
-    approximate_size: int = 0
+    approximate_size: Whole = 0
     """MiB."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_leader(cls, value: object) -> object:
-        if isinstance(value, Mapping) and value.get("leader", ...) is None:
-            return {key: item for key, item in value.items() if key != "leader"}
-        return value
 
     @property
     def leader_store_id(self) -> int:
@@ -189,7 +228,7 @@ class RegionInfo(PdModel):
 class Regions(PdModel):
     """The answer of `GET /regions` and of its checks; `regions` is null where only counted."""
 
-    count: int = 0
+    count: Whole = 0
     regions: Items[RegionInfo] = []
 
 
@@ -203,18 +242,17 @@ class StoreRange(PdModel):
 class EvictConfig(PdModel):
     """What the evict-leader scheduler works on."""
 
-    stores: Annotated[dict[int, object], BeforeValidator(_no_null_map)] = Field(
-        default_factory=dict, alias="store-id-ranges"
-    )
-    batch: int | None = None
+    stores: dict[int, object] = Field(default_factory=dict, alias="store-id-ranges")
+    batch: Whole | None = None
 
 
 class Member(PdModel):
     """One PD server. Its id does not fit into a float."""
 
     name: str = ""
-    member_id: int = 0
+    member_id: Whole = 0
     client_urls: Items[str] = []
+    leader_priority: Whole = 0
     health: bool | None = None
 
 
@@ -228,9 +266,9 @@ class Members(PdModel):
 class ScheduleConfig(PdModel):
     """The values of PD's schedule configuration that matter here."""
 
-    leader_schedule_limit: int = Field(default=4, alias="leader-schedule-limit")
-    replica_schedule_limit: int = Field(default=64, alias="replica-schedule-limit")
-    region_schedule_limit: int = Field(default=2048, alias="region-schedule-limit")
+    leader_schedule_limit: Whole = Field(default=4, alias="leader-schedule-limit")
+    replica_schedule_limit: Whole = Field(default=64, alias="replica-schedule-limit")
+    region_schedule_limit: Whole = Field(default=2048, alias="region-schedule-limit")
     low_space_ratio: float = Field(default=0.8, alias="low-space-ratio")
     max_store_down_seconds: Seconds = Field(default=1800.0, alias="max-store-down-time")
     halt_scheduling: bool = Field(default=False, alias="halt-scheduling")
@@ -240,6 +278,6 @@ class ScheduleConfig(PdModel):
 class ReplicateConfig(PdModel):
     """The values of PD's replication configuration that matter here."""
 
-    max_replicas: int = Field(default=3, ge=1, alias="max-replicas")
+    max_replicas: Whole = Field(default=3, ge=1, alias="max-replicas")
     enable_placement_rules: bool = Field(default=True, alias="enable-placement-rules")
     location_labels: str = Field(default="", alias="location-labels")
