@@ -12,7 +12,7 @@ from operator_core.clock import SYSTEM_CLOCK
 from operator_core.errors import ConfigurationError, SubjectError, SubjectUnreachableError
 from operator_core.plugin import ENTRY_POINT_GROUP
 from operator_core.subject import ActionCall, complete
-from operator_tikv.definitions import DEFINITIONS
+from operator_tikv.actions.table import DEFINITIONS
 from operator_tikv.demo import TikvDemo
 from operator_tikv.plugin import pd_urls, plugin
 from operator_tikv.process import SimulatorProcess

@@ -8,6 +8,7 @@ from operator_core.errors import ActionFailedError, ActionRefusedError, SubjectE
 from operator_tikv import facts, preflight
 from operator_tikv.pd.operators import OperatorStatus
 from operator_tikv.pd.types import ScheduleConfig, StoreInfo
+from operator_tikv.view import View
 from tikv_support import NOW, make_region, make_store
 
 TIFLASH = [{"key": "engine", "value": "tiflash"}]
@@ -15,9 +16,9 @@ TIFLASH = [{"key": "engine", "value": "tiflash"}]
 
 def view(
     *stores: StoreInfo, evicted: tuple[int, ...] = (), config: dict[str, Any] | None = None
-) -> preflight.View:
+) -> View:
     known = stores or tuple(make_store(number) for number in range(1, 5))
-    return preflight.View(
+    return View(
         stores={store.id: store for store in known},
         healthy=facts.cluster_facts(known, NOW, evicted)["healthy_store_ids"],
         evicted=evicted,
@@ -53,7 +54,7 @@ def test_a_store_of_a_healthy_cluster_may_be_drained() -> None:
     ],
 )
 def test_an_unsafe_drain_is_refused(
-    seen: preflight.View, store_id: int, expected: type[SubjectError]
+    seen: View, store_id: int, expected: type[SubjectError]
 ) -> None:
     with pytest.raises(expected):
         preflight.check_drain(seen, store_id)
@@ -83,7 +84,7 @@ PEER_ON_2 = {"id": 1002, "store_id": 2, "role_name": "Voter"}
     ],
 )
 def test_a_leader_transfer_that_cannot_work_is_refused(
-    seen: preflight.View,
+    seen: View,
     more: dict[str, Any],
     status: OperatorStatus,
     expected: type[SubjectError],
@@ -113,7 +114,7 @@ FULL = make_store(4, available="20GiB")
     ],
 )
 def test_an_unsafe_move_of_a_replica_is_refused(
-    seen: preflight.View,
+    seen: View,
     source: int,
     target: int,
     more: dict[str, Any],

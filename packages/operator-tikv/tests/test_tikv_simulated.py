@@ -151,11 +151,17 @@ async def test_a_leader_is_transferred_and_the_probe_sees_it(subject: TikvSubjec
     asked = call("transfer_leader", region_id=region_id, to_store_id=target)
     assert await subject.probe(asked) is ProbeAnswer.NOT_HAPPENED
     result = await subject.perform(asked)
+    stores = {"peer_store_ids": sorted(having)}
     assert result == {
         "region_id": region_id,
+        "to_store_id": target,
         "changed": True,
-        "before": {"leader_store_id": leader},
-        "after": {"leader_store_id": target},
+        "before": {"leader_store_id": leader, **stores},
+        "after": {"leader_store_id": target, **stores},
+        "undo": {
+            "action_name": "transfer_leader",
+            "parameters": {"region_id": region_id, "to_store_id": leader},
+        },
     }
     assert await subject.probe(asked) is ProbeAnswer.HAPPENED
 

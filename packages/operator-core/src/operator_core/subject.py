@@ -26,14 +26,27 @@ from operator_core.monitor.types import Invariant, Observation, Violation
 from operator_core.types import JsonObject
 
 
+def _tell_nobody(text: str) -> None:
+    del text
+
+
 @dataclass(frozen=True)
 class ActionCall:
-    """One call of an action as the subject receives it."""
+    """One call of an action as the subject receives it.
+
+    Attributes:
+        action_name: the registered action.
+        parameters: its validated arguments.
+        idempotency_key: the same for each sending of one effect.
+        time_limit_seconds: after that the call is stopped.
+        progress: takes one line for people on how far the effect has come; may be called often.
+    """
 
     action_name: str
     parameters: JsonObject
     idempotency_key: str
     time_limit_seconds: float = 60.0
+    progress: Callable[[str], None] = field(default=_tell_nobody, compare=False, repr=False)
 
 
 class ProbeAnswer(StrEnum):

@@ -19,8 +19,8 @@ from operator_core.types import JsonObject
 from operator_tikv.pd.api import BALANCE_LEADER, PdApi
 from operator_tikv.pd.client import PdClient
 from operator_tikv.pd.parse import shorten
-from operator_tikv.preflight import leaders_by_store
 from operator_tikv.process import SimulatorProcess
+from operator_tikv.view import leaders_by_store
 
 SPEED: Final = 30
 """Virtual seconds in a real second."""

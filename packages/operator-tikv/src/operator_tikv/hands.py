@@ -1,14 +1,11 @@
-"""What the actions work with: PD, a clock, and the patience to look until it is done."""
+"""What the actions work with: PD, a clock, and how often they look."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 from operator_core.clock import SYSTEM_CLOCK, Clock
-from operator_core.errors import SubjectError
-from operator_tikv import preflight
+from operator_tikv import view
 from operator_tikv.pd.api import PdApi
-from operator_tikv.preflight import View
 
 DEFAULT_POLL_SECONDS: Final = 1.0
 
@@ -27,24 +24,6 @@ class Hands:
     clock: Clock = SYSTEM_CLOCK
     poll_seconds: float = DEFAULT_POLL_SECONDS
 
-    async def until(self, is_done: Callable[[], Awaitable[bool]], limit_seconds: float) -> bool:
-        """Look again and again until it is done; False where the time is over first."""
-        start = self.clock.now()
-        while True:
-            if await _answer(is_done):
-                return True
-            if (self.clock.now() - start).total_seconds() >= limit_seconds:
-                return False
-            await self.clock.sleep(self.poll_seconds)
-
-    async def view(self) -> View:
+    async def view(self) -> view.View:
         """Look at everything the preflight needs."""
-        return await preflight.look(self.api)
-
-
-async def _answer(is_done: Callable[[], Awaitable[bool]]) -> bool:
-    """A look that fails says nothing of the effect: it counts as not done yet."""
-    try:
-        return await is_done()
-    except SubjectError:
-        return False
+        return await view.look(self.api)

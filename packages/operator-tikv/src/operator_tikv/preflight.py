@@ -1,77 +1,24 @@
 """What an action checks itself right before it asks PD, because PD does not.
 
 PD counts stores that are Down, and TiFlash, as replacements; it moves a replica onto a full
-disk; it takes a leader transfer that cannot work and lets it time out.
+disk; it takes a leader transfer that cannot work and lets it time out. Each check raises
+`ActionFailedError` where waiting can help, and `ActionRefusedError` where it cannot.
 """
 
-import asyncio
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from operator_core.errors import ActionFailedError, ActionRefusedError
-from operator_core.types import JsonObject
 from operator_tikv import facts
-from operator_tikv.pd.api import PdApi
 from operator_tikv.pd.operators import OperatorStatus
-from operator_tikv.pd.types import RegionInfo, ScheduleConfig, StoreInfo
+from operator_tikv.pd.types import RegionInfo, StoreInfo
+from operator_tikv.view import View
 
 LEAST_LEADER_TAKERS: Final = 2
 """How many other healthy stores must be left to lead when one is drained."""
 
 _MIB: Final = 1 << 20
-
-
-@dataclass(frozen=True)
-class View:
-    """What the checks look at.
-
-    Attributes:
-        stores: all stores that are not tombstones, by id.
-        healthy: ids of the TiKV stores that serve and that PD hears.
-        evicted: ids of the stores whose leaders are being evicted.
-        schedulers: names of the schedulers.
-        paused: names of those that are paused.
-        config: the schedule configuration.
-    """
-
-    stores: dict[int, StoreInfo]
-    healthy: Collection[int]
-    evicted: Collection[int]
-    schedulers: Sequence[str]
-    paused: Sequence[str]
-    config: ScheduleConfig
-
-    @property
-    def leaders_by_store(self) -> JsonObject:
-        """How many regions each store leads."""
-        return leaders_by_store(self.stores.values())
-
-
-def leaders_by_store(stores: Iterable[StoreInfo]) -> JsonObject:
-    """Return how many regions each TiKV store leads."""
-    return {str(store.id): store.status.leader_count for store in stores if not store.is_tiflash}
-
-
-async def look(api: PdApi) -> View:
-    """Read what the checks need.
-
-    Raises:
-        SubjectError: it cannot be read; nothing was changed.
-    """
-    (stores, date), names, paused, config = await asyncio.gather(
-        api.stores(), api.schedulers(), api.schedulers("paused"), api.schedule_config()
-    )
-    evicted = await api.evicted_store_ids(names)
-    cluster = facts.cluster_facts(stores, facts.pd_time(stores, date), evicted)
-    return View(
-        stores={store.id: store for store in stores},
-        healthy=cluster["healthy_store_ids"],
-        evicted=evicted,
-        schedulers=names,
-        paused=paused,
-        config=config,
-    )
+_LISTED: Final = 5
 
 
 def store_of(view: View, store_id: int) -> StoreInfo:
@@ -82,9 +29,25 @@ def store_of(view: View, store_id: int) -> StoreInfo:
     """
     store = view.stores.get(store_id)
     if store is None:
-        known = ", ".join(str(key) for key in sorted(view.stores))
-        raise ActionRefusedError(f"PD knows no store {store_id}; it knows: {known or 'none'}.")
+        raise ActionRefusedError(f"PD knows no store {store_id}; it knows: {listed(view.stores)}.")
     return store
+
+
+def tikv_store_of(view: View, store_id: int) -> StoreInfo:
+    """Return a store that can lead regions.
+
+    Raises:
+        ActionRefusedError: there is none, or it is TiFlash.
+    """
+    store = store_of(view, store_id)
+    if store.is_tiflash:
+        raise ActionRefusedError(f"Store {store_id} is TiFlash and leads no regions.")
+    return store
+
+
+def listed(ids: Iterable[int]) -> str:
+    """Name ids for people."""
+    return ", ".join(str(key) for key in sorted(ids)) or "none"
 
 
 def fair_share(view: View, store_id: int) -> float:
@@ -94,6 +57,100 @@ def fair_share(view: View, store_id: int) -> float:
     return total / max(1, len(sharing)) if store_id in view.healthy else 0.0
 
 
+# --- the whole cluster ------------------------------------------------------------------
+
+
+def check_pd(view: View) -> None:
+    """Check that a majority of PD's servers is healthy: nothing is changed on a PD in need.
+
+    Raises:
+        ActionFailedError: it is not.
+    """
+    if 2 * view.healthy_member_count <= view.member_count:
+        raise ActionFailedError(
+            f"Only {view.healthy_member_count} of {view.member_count} PD members are healthy, "
+            "which is no majority. Bring PD back first."
+        )
+
+
+def check_calm(view: View, store_id: int) -> None:
+    """Check that a store is the only one that anything is going on with.
+
+    Raises:
+        ActionFailedError: another one is silent, drained or on its way out, or regions have
+            replicas in trouble that this store does not explain.
+    """
+    check_alone(view, store_id)
+    troubles = view.unexplained(store_id)
+    if troubles:
+        kinds = sorted({trouble.kind for trouble in troubles})
+        regions = sorted({trouble.region_id for trouble in troubles})
+        besides = f" besides store {store_id}" if store_id else ""
+        raise ActionFailedError(
+            f"{len(regions)} regions have replicas in trouble{besides} ({', '.join(kinds)}: "
+            f"{listed(regions[:_LISTED])}); let PD repair them first."
+        )
+
+
+def check_alone(view: View, store_id: int) -> None:
+    """Check that no other store is drained, silent or on its way out: one store at a time.
+
+    Raises:
+        ActionFailedError: another one is.
+    """
+    others = [
+        ("The leaders of store {} are being evicted already", view.evicted),
+        ("PD does not hear store {}, so a second one must not be touched", view.silent),
+        ("Store {} is on its way out already", view.leaving),
+    ]
+    for words, ids in others:
+        found = set(ids) - {store_id}
+        if found:
+            raise ActionFailedError(f"{words.format(listed(found))}; one store at a time.")
+
+
+def check_quiet(view: View) -> None:
+    """Check that nothing is going on with any store, and that all replicas are in good order.
+
+    Raises:
+        ActionFailedError: something is.
+    """
+    check_calm(view, 0)
+
+
+def check_scheduling(view: View) -> None:
+    """Check that PD moves leaders and replicas at all.
+
+    Raises:
+        ActionFailedError: it was told not to.
+    """
+    if view.config.halt_scheduling:
+        raise ActionFailedError("PD's scheduling is halted (halt-scheduling is true).")
+    if view.config.leader_schedule_limit == 0:
+        raise ActionFailedError("PD moves no leaders: leader-schedule-limit is 0.")
+    if view.denied:
+        raise ActionFailedError(
+            f"The region label {', '.join(view.denied)} forbids scheduling (schedule=deny)."
+        )
+
+
+def check_repair(view: View) -> None:
+    """Check that PD makes replicas.
+
+    Raises:
+        ActionFailedError: it was told not to.
+    """
+    check_scheduling(view)
+    if view.paused_checkers:
+        names = ", ".join(view.paused_checkers)
+        raise ActionFailedError(f"PD repairs nothing: its checker {names} is paused.")
+    if view.config.replica_schedule_limit == 0:
+        raise ActionFailedError("PD makes no replicas: replica-schedule-limit is 0.")
+
+
+# --- one store --------------------------------------------------------------------------
+
+
 def check_drain(view: View, store_id: int) -> int:
     """Check that a store may be drained, and return how many regions it leads.
 
@@ -101,23 +158,140 @@ def check_drain(view: View, store_id: int) -> int:
         ActionRefusedError: no such store, or one that never leads.
         ActionFailedError: it would be unsafe, or could not work, now.
     """
-    store = store_of(view, store_id)
-    if store.is_tiflash:
-        raise ActionRefusedError(f"Store {store_id} is TiFlash and leads no regions.")
-    others = set(view.evicted) - {store_id}
-    if others:
-        listed = ", ".join(str(key) for key in sorted(others))
-        raise ActionFailedError(
-            f"The leaders of store {listed} are being evicted already; one store at a time."
-        )
-    takers = set(view.healthy) - {store_id}
+    store = tikv_store_of(view, store_id)
+    takers = set(view.healthy) - {store_id} - set(view.evicted)
     if len(takers) < LEAST_LEADER_TAKERS:
         raise ActionFailedError(
             f"Only {len(takers)} other healthy stores could take the leaders of store "
             f"{store_id}; it takes {LEAST_LEADER_TAKERS}."
         )
-    _check_scheduling(view)
+    check_calm(view, store_id)
+    check_scheduling(view)
     return store.status.leader_count
+
+
+def check_delete(view: View, store_id: int) -> None:
+    """Check that a store may be taken out for good: by our own count of what remains.
+
+    Raises:
+        ActionRefusedError: no such store.
+        ActionFailedError: it would be unsafe, or could not end, now.
+    """
+    store = store_of(view, store_id)
+    if store.store.state_name == "Disconnected":
+        raise ActionFailedError(
+            f"Store {store_id} is silent for less than {view.config.max_store_down_seconds:.0f} s "
+            "and may come back. Wait, or repair it."
+        )
+    if not store.is_tiflash:
+        _check_enough_remain(view, store)
+    check_calm(view, store_id)
+    check_repair(view)
+
+
+def _check_enough_remain(view: View, store: StoreInfo) -> None:
+    needed = view.replicate.max_replicas
+    remaining = [view.stores[key] for key in view.healthy if key != store.id]
+    if len(remaining) < needed:
+        raise ActionFailedError(
+            f"Only {len(remaining)} healthy TiKV stores would remain ({listed(view.healthy)} "
+            f"without {store.id}), and each region has {needed} replicas. Add a store first."
+        )
+    roomy = [other for other in remaining if _share_left(other, 0) >= _least_share(view)]
+    if len(roomy) < needed:
+        raise ActionFailedError(
+            f"Only {len(roomy)} of the remaining stores have room for replicas; "
+            f"it takes {needed}. Add capacity first."
+        )
+    _check_data_fits(view, store, roomy)
+
+
+def _check_data_fits(view: View, store: StoreInfo, others: Collection[StoreInfo]) -> None:
+    spare = sum(
+        max(0.0, (other.status.available or 0) - _least_share(view) * (other.status.capacity or 0))
+        for other in others
+    )
+    needed = store.status.region_size * _MIB
+    if needed > spare:
+        raise ActionFailedError(
+            f"The replicas of store {store.id} ({needed / _MIB:.0f} MiB) do not fit on the others "
+            f"({spare / _MIB:.0f} MiB to spare). Add capacity first."
+        )
+
+
+def check_can_take(view: View, store_id: int, region: RegionInfo) -> None:
+    """Check that a store can take a replica of a region; PD puts it onto a full disk.
+
+    Raises:
+        ActionRefusedError: no such store.
+        ActionFailedError: it is not healthy, or has no room.
+    """
+    store = store_of(view, store_id)
+    if store_id not in view.healthy:
+        raise ActionFailedError(f"Store {store_id} is not healthy and cannot take a replica.")
+    if not store.status.capacity or store.status.available is None:
+        raise ActionFailedError(f"Store {store_id} has not said how much room it has.")
+    left, least = _share_left(store, region.approximate_size), _least_share(view)
+    if left < least:
+        raise ActionFailedError(
+            f"Store {store_id} would have {left:.1%} of its disk left, less than {least:.0%}."
+        )
+
+
+def check_can_lead(view: View, store_id: int) -> None:
+    """Check that a store should lead regions.
+
+    Raises:
+        ActionFailedError: it should not now.
+    """
+    store = view.stores[store_id]
+    faults = [
+        ("it is not healthy", store_id not in view.healthy),
+        ("its leaders are being evicted", store_id in view.evicted),
+        ("it is busy", store.status.is_busy),
+        ("it is slow", store.status.slow_score >= facts.SLOW_SCORE),
+    ]
+    found = [words for words, is_so in faults if is_so]
+    if found:
+        raise ActionFailedError(f"Store {store_id} should not lead now: {' and '.join(found)}.")
+
+
+def _share_left(store: StoreInfo, less_mib: int) -> float:
+    capacity, available = store.status.capacity, store.status.available
+    return ((available or 0) - less_mib * _MIB) / capacity if capacity else 0.0
+
+
+def _least_share(view: View) -> float:
+    return 1.0 - view.config.low_space_ratio
+
+
+# --- one region -------------------------------------------------------------------------
+
+
+def check_idle(region: RegionInfo, status: OperatorStatus) -> None:
+    """Check that PD is not working on a region.
+
+    Raises:
+        ActionFailedError: it is.
+    """
+    if status is OperatorStatus.RUNNING:
+        raise ActionFailedError(f"PD is working on region {region.id} already; try again later.")
+
+
+def check_whole(region: RegionInfo, besides: int | None = None) -> None:
+    """Check that all replicas of a region are well, except the one on a store.
+
+    Raises:
+        ActionFailedError: they are not, so that a change would put the quorum at risk.
+    """
+    unhealthy = region.unhealthy_store_ids - {besides}
+    if unhealthy or any(peer.in_joint_state for peer in region.peers):
+        raise ActionFailedError(
+            f"Region {region.id} has replicas that are down, behind or being changed; "
+            "changing another one would put its quorum at risk."
+        )
+    if not region.leader_store_id:
+        raise ActionFailedError(f"Region {region.id} has no leader now.")
 
 
 def check_leader_transfer(
@@ -132,7 +306,7 @@ def check_leader_transfer(
     store_of(view, to_store_id)
     peer = region.peer_on(to_store_id)
     if peer is None or not peer.is_voter:
-        voters = ", ".join(str(voter.store_id) for voter in region.voters)
+        voters = listed(voter.store_id for voter in region.voters)
         raise ActionRefusedError(
             f"Region {region.id} has no voter on store {to_store_id}; its voters are on: {voters}."
         )
@@ -140,8 +314,8 @@ def check_leader_transfer(
         raise ActionFailedError(
             f"The replica of region {region.id} on store {to_store_id} is down or lags behind."
         )
-    _check_can_lead(view, to_store_id)
-    _check_idle(region, status)
+    check_can_lead(view, to_store_id)
+    check_idle(region, status)
 
 
 def check_peer_transfer(
@@ -153,59 +327,61 @@ def check_peer_transfer(
         ActionRefusedError: there is no replica to move, or one is there already.
         ActionFailedError: it would be unsafe or would not work now.
     """
-    target = store_of(view, to_store_id)
     if region.peer_on(from_store_id) is None:
         raise ActionRefusedError(f"Region {region.id} has no replica on store {from_store_id}.")
+    check_new_peer(view, region, to_store_id, status, besides=from_store_id)
+
+
+def check_new_peer(
+    view: View,
+    region: RegionInfo,
+    to_store_id: int,
+    status: OperatorStatus,
+    *,
+    besides: int | None = None,
+) -> None:
+    """Check that a region can get a replica on a store.
+
+    Raises:
+        ActionRefusedError: no such store, or one is there already.
+        ActionFailedError: it would be unsafe or would not work now.
+    """
+    store_of(view, to_store_id)
     if region.peer_on(to_store_id) is not None:
         raise ActionRefusedError(
             f"Region {region.id} has a replica on store {to_store_id} already."
         )
-    unhealthy = region.unhealthy_store_ids - {from_store_id}
-    if unhealthy or any(peer.in_joint_state for peer in region.peers):
-        raise ActionFailedError(
-            f"Region {region.id} has replicas that are down, behind or being changed; "
-            "moving another one would put its quorum at risk."
+    check_whole(region, besides)
+    check_can_take(view, to_store_id, region)
+    check_idle(region, status)
+
+
+def check_peer_removal(
+    view: View, region: RegionInfo, store_id: int, status: OperatorStatus
+) -> None:
+    """Check that a region can do without its replica on a store.
+
+    It can where it has more than it should, or where the replica is down or lags behind and
+    the others are a majority without it.
+
+    Raises:
+        ActionRefusedError: there is no replica, or it is one of too few.
+        ActionFailedError: the others are not well.
+    """
+    peer = region.peer_on(store_id)
+    if peer is None:
+        raise ActionRefusedError(f"Region {region.id} has no replica on store {store_id}.")
+    is_broken = store_id in region.unhealthy_store_ids
+    if peer.is_voter and len(region.voters) <= view.replicate.max_replicas and not is_broken:
+        raise ActionRefusedError(
+            f"Region {region.id} has {len(region.voters)} voters and should have "
+            f"{view.replicate.max_replicas}: a healthy one is not given away. Move it instead."
         )
-    if to_store_id not in view.healthy:
-        raise ActionFailedError(f"Store {to_store_id} is not healthy and cannot take a replica.")
-    _check_room(view, target, region)
-    _check_idle(region, status)
-
-
-def _check_room(view: View, target: StoreInfo, region: RegionInfo) -> None:
-    """PD moves a replica onto a disk without room when an operator asks for it."""
-    capacity, available = target.status.capacity, target.status.available
-    if not capacity or available is None:
-        raise ActionFailedError(f"Store {target.id} has not said how much room it has.")
-    left = available - region.approximate_size * _MIB
-    least = 1.0 - view.config.low_space_ratio
-    if left < capacity * least:
+    check_whole(region, besides=store_id)
+    well = {voter.store_id for voter in region.voters} - {store_id}
+    if 2 * len(well & set(view.healthy)) <= len(region.voters):
         raise ActionFailedError(
-            f"Store {target.id} would have {left / capacity:.1%} of its disk left, "
-            f"less than {least:.0%}."
+            f"Without store {store_id} region {region.id} would keep no majority of its voters "
+            "on healthy stores."
         )
-
-
-def _check_can_lead(view: View, store_id: int) -> None:
-    store = view.stores[store_id]
-    faults = [
-        ("it is not healthy", store_id not in view.healthy),
-        ("its leaders are being evicted", store_id in view.evicted),
-        ("it is busy", store.status.is_busy),
-        ("it is slow", store.status.slow_score >= facts.SLOW_SCORE),
-    ]
-    found = [words for words, is_so in faults if is_so]
-    if found:
-        raise ActionFailedError(f"Store {store_id} should not lead now: {' and '.join(found)}.")
-
-
-def _check_scheduling(view: View) -> None:
-    if view.config.halt_scheduling:
-        raise ActionFailedError("PD's scheduling is halted (halt-scheduling is true).")
-    if view.config.leader_schedule_limit == 0:
-        raise ActionFailedError("PD moves no leaders: leader-schedule-limit is 0.")
-
-
-def _check_idle(region: RegionInfo, status: OperatorStatus) -> None:
-    if status is OperatorStatus.RUNNING:
-        raise ActionFailedError(f"PD is working on region {region.id} already; try again later.")
+    check_idle(region, status)

@@ -1,21 +1,24 @@
 """A TiKV cluster, seen and changed through PD."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from operator_core.actions.types import ActionDefinition
 from operator_core.clock import SYSTEM_CLOCK, Clock
+from operator_core.errors import ActionRefusedError, UnknownActionError
 from operator_core.monitor.types import Invariant, Observation
 from operator_core.subject import ActionCall, Hypothesis, ProbeAnswer, SubjectDefaults
 from operator_core.types import JsonObject
-from operator_tikv import region_actions, store_actions
-from operator_tikv.definitions import DEFINITIONS
+from operator_tikv.actions.change import AnyChange
+from operator_tikv.actions.perform import carry_out, probe
+from operator_tikv.actions.table import CHANGES, DEFINITIONS
 from operator_tikv.hands import DEFAULT_POLL_SECONDS, Hands
 from operator_tikv.hypotheses import HYPOTHESES
 from operator_tikv.invariants import hurried
 from operator_tikv.observation import observe
 from operator_tikv.pd.api import PdApi
 from operator_tikv.pd.client import PdClient
-from operator_tikv.probe import probe
 
 
 class TikvSubject(SubjectDefaults):
@@ -65,34 +68,55 @@ class TikvSubject(SubjectDefaults):
         """Return the causes known for a TiKV cluster."""
         return HYPOTHESES
 
+    async def perform(self, call: ActionCall) -> JsonObject:
+        """Carry out one action, all the way to its effect; see `actions.perform`.
+
+        Raises:
+            UnknownActionError: there is no such action.
+        """
+        return await carry_out(
+            self._hands, _change(call.action_name, call.parameters), call.progress
+        )
+
     async def probe(self, call: ActionCall) -> ProbeAnswer:
         """Say whether an effect that was sent has happened; changes nothing."""
-        return await probe(self._api, call)
+        if call.action_name not in CHANGES:
+            return ProbeAnswer.UNKNOWN
+        return await probe(self._api, _change(call.action_name, call.parameters))
 
     async def close(self) -> None:
         """Close the connections to PD."""
         await self._api.client.close()
 
-    async def transfer_leader(self, region_id: int, to_store_id: int) -> JsonObject:
-        """Let the replica on a store become its region's leader; see `region_actions`."""
-        return await region_actions.transfer_leader(self._hands, region_id, to_store_id)
+    if TYPE_CHECKING:  # checkers do not see the methods that are made below
 
-    async def transfer_peer(
-        self, region_id: int, from_store_id: int, to_store_id: int
-    ) -> JsonObject:
-        """Move a region's replica to another store; see `region_actions`."""
-        return await region_actions.transfer_peer(
-            self._hands, region_id, from_store_id, to_store_id
-        )
+        def __getattr__(self, name: str) -> Callable[..., Awaitable[JsonObject]]:
+            """Each action is also a coroutine method of its name, called by keyword."""
 
-    async def drain_store(self, store_id: int) -> JsonObject:
-        """Move all leaders off a store and keep them off; see `store_actions`."""
-        return await store_actions.drain_store(self._hands, store_id)
 
-    async def undrain_store(self, store_id: int) -> JsonObject:
-        """Let a drained store lead regions again; see `store_actions`."""
-        return await store_actions.undrain_store(self._hands, store_id)
+def _change(name: str, parameters: JsonObject) -> AnyChange:
+    cls = CHANGES.get(name)
+    if cls is None:
+        raise UnknownActionError(name, CHANGES)
+    try:
+        return cls(**parameters)
+    except TypeError as error:
+        raise ActionRefusedError(f"{name} does not take {sorted(parameters)}: {error}") from error
 
-    async def resume_scheduler(self, name: str) -> JsonObject:
-        """Let a paused scheduler of PD run again; see `store_actions`."""
-        return await store_actions.resume_scheduler(self._hands, name)
+
+def _method(change: type[AnyChange]) -> Callable[..., Awaitable[JsonObject]]:
+    """Return the coroutine method of an action, with its parameters as its signature."""
+    definition = change.definition
+
+    async def method(self: TikvSubject, **parameters: object) -> JsonObject:
+        return await self.perform(ActionCall(definition.name, parameters, idempotency_key=""))
+
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    taken = inspect.signature(change).parameters.values()
+    method.__dict__["__signature__"] = inspect.Signature([own, *taken])
+    method.__name__, method.__doc__ = definition.name, definition.description
+    return method
+
+
+for _one in CHANGES.values():
+    setattr(TikvSubject, _one.definition.name, _method(_one))

@@ -165,6 +165,10 @@ class ActionDefinition(Positional):
     max_age_seconds: float = Field(
         default=60.0, gt=0, description="How old what it needs to see may be"
     )
+    restored_by: str | None = Field(
+        default=None,
+        description="The action that undoes this one with the arguments in its result's `undo`",
+    )
 
     @property
     def looks_first(self) -> bool:

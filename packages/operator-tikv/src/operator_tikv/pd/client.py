@@ -25,8 +25,11 @@ from operator_tikv.pd.parse import decode_json, moment_of_http_date, reason_of, 
 
 API: Final = "/pd/api/v1"
 DEFAULT_TIMEOUT_SECONDS: Final = 5.0
+READY: Final = "/pd/api/v2/ready"
 _OK: Final = 200
-_NOT_FOUND: Final = 404
+_NOT_READY: Final = 500
+_NOTHING_THERE: Final = frozenset({404, 500})
+"""PD tells of a missing operator with 500."""
 
 Params = Mapping[str, str | int]
 
@@ -153,7 +156,7 @@ class PdClient:
             path: path below the API's prefix.
             body: JSON body, None for none.
             params: query parameters.
-            done_when: reasons of a 404 which say that there is nothing left to do.
+            done_when: parts of reasons which say that there is nothing left to do.
 
         Raises:
             ActionFailedError: it was never sent, or PD cannot do it now.
@@ -176,12 +179,23 @@ class PdClient:
                 self._preferred = index
                 return _accepted(response, request)
             reason = reason_of(response.content)
-            if response.status_code == _NOT_FOUND and _says_any(reason, done_when):
+            if response.status_code in _NOTHING_THERE and _says_any(reason, done_when):
                 return None
             if not is_never_served(response.status_code, reason):
                 raise effect_error(response.status_code, reason, request)
             failures.append(f"{url}: {reason}")
         raise ActionFailedError(f"No PD member took {request}: {'; '.join(failures)}")
+
+    async def is_ready(self, urls: Sequence[str]) -> bool | None:
+        """Return whether one member has loaded all regions; None where it cannot say."""
+        for url in urls:
+            try:
+                response = await self._http.get(url.rstrip("/") + READY)
+            except httpx.HTTPError:
+                continue
+            known = {_OK: True, _NOT_READY: False}
+            return known.get(response.status_code)
+        return None
 
     async def _ask(
         self, method: str, url: str, body: JsonValue, params: Params | None

@@ -108,6 +108,8 @@ class StoreStatus(PdModel):
     available: Size | None = None
     leader_count: Whole = 0
     region_count: Whole = 0
+    region_size: Whole = 0
+    """MiB."""
     leader_weight: float = 1.0
     region_weight: float = 1.0
     learner_count: Whole = 0
