@@ -113,7 +113,8 @@ class Meddler(httpx.AsyncBaseTransport):
     """The way to a simulated PD, on which chosen requests go wrong.
 
     `instead` answers in PD's place; `lost` lets PD act and loses its answer. Both are found by
-    method and path below the API's prefix.
+    method and path below the API's prefix. `refuse_effects` and `lose_effects` do the same to
+    everything that is no `GET`.
     """
 
     def __init__(self, cluster: SimulatedCluster) -> None:
@@ -121,14 +122,19 @@ class Meddler(httpx.AsyncBaseTransport):
         self.instead: dict[str, httpx.Response] = {}
         self.lost: set[str] = set()
         self.sent: list[str] = []
+        self.refuse_effects: httpx.Response | None = None
+        self.lose_effects = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         name = f"{request.method} {request.url.path.removeprefix('/pd/api/v1')}"
         self.sent.append(name)
+        is_effect = request.method != "GET"
         if name in self.instead:
             return self.instead[name]
+        if is_effect and self.refuse_effects is not None:
+            return self.refuse_effects
         response = await self._real.handle_async_request(request)
-        if name in self.lost:
+        if name in self.lost or (is_effect and self.lose_effects):
             raise httpx.ReadTimeout("no answer", request=request)
         return response
 

@@ -97,9 +97,15 @@ def _known(now: PdSeen, name: str) -> Member:
 class ResignPdLeader(_PdChange):
     """Let PD's leader give up its place, and wait until another one leads."""
 
+    leader: Annotated[
+        str, ParamDef(type="str", description="Name of the one that leads now; empty for whoever")
+    ] = ""
+
     def check(self, view: View, now: PdSeen) -> None:
-        """Another one must be able to follow."""
+        """It must be the one that was named, and another one must be able to follow."""
         del view
+        if self.leader and self.leader != now.leader:
+            raise ActionFailedError(f"PD is led by {now.leader or 'nobody'}, not {self.leader}.")
         others = [name for name in now.healthy if name != now.leader]
         if not others:
             raise ActionFailedError("No other PD member is healthy, so nobody could follow.")
@@ -121,6 +127,13 @@ class ResignPdLeader(_PdChange):
         """Back to the former leader."""
         del after
         return {"name": before.leader} if before.leader else None
+
+    async def probe(self, api: PdApi) -> ProbeAnswer:
+        """Only where the former leader was named it can be told from the present one."""
+        leader = (await self.read(api)).leader
+        if not self.leader or not leader:
+            return ProbeAnswer.UNKNOWN
+        return ProbeAnswer.NOT_HAPPENED if leader == self.leader else ProbeAnswer.HAPPENED
 
 
 @action(

@@ -1,7 +1,7 @@
 """What the actions on one region share: PD's operators, which are queued and may be given up."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from operator_core.errors import ActionRefusedError
 from operator_core.subject import ProbeAnswer
@@ -32,10 +32,12 @@ class RegionSeen:
         region: the region; an empty one where PD does not know it any more.
         status: what became of the operator, read before the region: it may end, with its
             effect, between the two looks.
+        name: the name of the operator.
     """
 
     region: RegionInfo
     status: OperatorStatus
+    name: str = ""
 
     @property
     def voter_store_ids(self) -> list[int]:
@@ -54,11 +56,18 @@ async def see_region(api: PdApi, region_id: int) -> RegionSeen:
     Raises:
         ActionRefusedError: PD does not know the region.
     """
-    status = await api.operator_status(region_id)
+    status, name = await api.last_operator(region_id)
     region = await api.region(region_id)
     if region is None:
         raise ActionRefusedError(f"PD knows no region {region_id}. It may have been merged.")
-    return RegionSeen(region, status)
+    return RegionSeen(region, status, name)
+
+
+def by_operator(status: OperatorStatus) -> ProbeAnswer:
+    """Say what the last operator's end means where only that can tell."""
+    if status is OperatorStatus.SUCCESS:
+        return ProbeAnswer.HAPPENED
+    return ProbeAnswer.NOT_HAPPENED if status in ENDED else ProbeAnswer.UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,15 @@ class RegionChange(Change[RegionSeen]):
     """A change to one region that PD makes by an operator."""
 
     region_id: RegionId
+
+    operator: ClassVar[str]
+    """The name that PD gives to the operator."""
+
+    def is_done(self, before: RegionSeen, now: RegionSeen) -> bool:
+        """Whether the effect is there, or was: PD may have moved on since its operator ended."""
+        del before
+        succeeded = now.status is OperatorStatus.SUCCESS and now.name == self.operator
+        return succeeded or self.holds(now)
 
     async def read(self, api: PdApi) -> RegionSeen:
         """Look at the region and its operator."""

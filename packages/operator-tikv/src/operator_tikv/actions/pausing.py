@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from operator_core.actions.types import ParamDef
 from operator_core.errors import ActionRefusedError
+from operator_core.subject import ProbeAnswer
 from operator_core.types import JsonObject, RiskLevel
 from operator_tikv import preflight
 from operator_tikv.actions.change import Change, action
@@ -54,6 +55,11 @@ class PauseScheduler(_PauseChange):
         """Whether PD lists it as paused."""
         del before
         return self.name in now.paused
+
+    async def probe(self, api: PdApi) -> ProbeAnswer:
+        """Paused is paused, whoever did it."""
+        now = await self.read(api)
+        return ProbeAnswer.HAPPENED if self.is_done(now, now) else ProbeAnswer.NOT_HAPPENED
 
     def undo(self, before: Schedulers, after: Schedulers) -> JsonObject | None:
         """Resume it, unless it was paused before."""
@@ -126,6 +132,11 @@ class PauseChecker(_CheckerChange):
         """Whether it is paused."""
         del before
         return bool(now["paused"])
+
+    async def probe(self, api: PdApi) -> ProbeAnswer:
+        """Paused is paused, whoever did it."""
+        now = await self.read(api)
+        return ProbeAnswer.HAPPENED if self.is_done(now, now) else ProbeAnswer.NOT_HAPPENED
 
     def undo(self, before: JsonObject, after: JsonObject) -> JsonObject | None:
         """Resume it, unless it was paused before."""

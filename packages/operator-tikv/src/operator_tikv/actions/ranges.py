@@ -15,6 +15,7 @@ from operator_tikv.actions.operators import (
     QUICK_WAIT_SECONDS,
     RegionChange,
     RegionSeen,
+    by_operator,
     see_region,
 )
 from operator_tikv.actions.params import RegionId, Texts
@@ -42,6 +43,8 @@ class SplitRegion(RegionChange):
         ),
     ] = "approximate"
     keys: Annotated[Texts, ParamDef(type="list", description="Keys to split at, in hex")] = ()
+
+    operator = "admin-split-region"
 
     def check(self, view: View, now: RegionSeen) -> None:
         """The keys must lie inside, and the region must have a leader."""
@@ -81,7 +84,7 @@ class SplitRegion(RegionChange):
 
     async def probe(self, api: PdApi) -> ProbeAnswer:
         """Only the operator tells: what the region was before is not known here."""
-        return _by_operator((await self.read(api)).status)
+        return by_operator((await self.read(api)).status)
 
 
 def _is_inside(region: RegionInfo, key_hex: str) -> bool:
@@ -90,16 +93,12 @@ def _is_inside(region: RegionInfo, key_hex: str) -> bool:
     return is_hex and region.start_key < key and (not region.end_key or key < region.end_key)
 
 
-def _by_operator(status: OperatorStatus) -> ProbeAnswer:
-    if status is OperatorStatus.SUCCESS:
-        return ProbeAnswer.HAPPENED
-    return ProbeAnswer.NOT_HAPPENED if status in ENDED else ProbeAnswer.UNKNOWN
-
-
 @action("scatter_region", risk=RiskLevel.MEDIUM, tags=("movement",), wait_seconds=PEER_WAIT_SECONDS)
 @dataclass(frozen=True)
 class ScatterRegion(RegionChange):
     """Let PD choose other stores for a region's replicas, and wait until they are there."""
+
+    operator = "admin-scatter-region"
 
     def check(self, view: View, now: RegionSeen) -> None:
         """The region must be whole, and PD must be allowed to move."""
@@ -123,7 +122,7 @@ class ScatterRegion(RegionChange):
 
     async def probe(self, api: PdApi) -> ProbeAnswer:
         """Only the operator tells."""
-        return _by_operator((await self.read(api)).status)
+        return by_operator((await self.read(api)).status)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from operator_core.actions.types import ParamDef
 from operator_core.errors import ActionRefusedError
+from operator_core.subject import ProbeAnswer
 from operator_core.types import JsonObject, RiskLevel
 from operator_tikv import preflight
 from operator_tikv.actions.change import action
@@ -14,6 +15,7 @@ from operator_tikv.actions.operators import (
     QUICK_WAIT_SECONDS,
     RegionChange,
     RegionSeen,
+    by_operator,
 )
 from operator_tikv.actions.params import FromStoreId, StoreId, StoreIds, Texts, ToStoreId
 from operator_tikv.pd.api import PdApi
@@ -38,6 +40,8 @@ class TransferLeader(RegionChange):
     """Let another replica of a region become its leader, and wait until it is."""
 
     to_store_id: ToStoreId
+
+    operator = "admin-transfer-leader"
 
     def check(self, view: View, now: RegionSeen) -> None:
         """The target must be able to lead."""
@@ -73,6 +77,8 @@ class TransferPeer(RegionChange):
 
     from_store_id: FromStoreId
     to_store_id: ToStoreId
+
+    operator = "admin-move-peer"
 
     def check(self, view: View, now: RegionSeen) -> None:
         """The target must have room, and the other replicas must be well."""
@@ -123,6 +129,8 @@ class TransferRegion(RegionChange):
             type="list", description="For each store: leader, voter, follower or learner; or none"
         ),
     ] = ()
+
+    operator = "admin-move-region"
 
     def check(self, view: View, now: RegionSeen) -> None:
         """Every new store must be able to take its replica, and none too many may be given up."""
@@ -178,6 +186,16 @@ class TransferRegion(RegionChange):
         roles: list[JsonValue] = [_role(before, peer.store_id) for peer in before.region.peers]
         return {"region_id": self.region_id, "to_store_ids": stores, "peer_roles": roles}
 
+    async def probe(self, api: PdApi) -> ProbeAnswer:
+        """Leaders move on by themselves: where only the leader is another, the operator tells."""
+        now = await self.read(api)
+        if self.holds(now):
+            return ProbeAnswer.HAPPENED
+        whole = all(now.has_whole_peer(store_id) for store_id in self.to_store_ids)
+        if whole and {peer.store_id for peer in now.region.peers} == set(self.to_store_ids):
+            return by_operator(now.status)
+        return await super().probe(api)
+
 
 def _role(seen: RegionSeen, store_id: int) -> str:
     peer = seen.region.peer_on(store_id)
@@ -224,6 +242,8 @@ class _NewPeer(_PeerChange):
 class AddPeer(_NewPeer):
     """Give a region one more voter on a store, and wait until the data is there."""
 
+    operator = "admin-add-peer"
+
     async def send(self, api: PdApi) -> None:
         """Queue the operator."""
         await api.add_operator("add-peer", **self._arguments())
@@ -245,6 +265,8 @@ class AddPeer(_NewPeer):
 class AddLearner(_NewPeer):
     """Give a region a replica without a vote on a store, and wait until the data is there."""
 
+    operator = "admin-add-learner"
+
     async def send(self, api: PdApi) -> None:
         """Queue the operator."""
         await api.add_operator("add-learner", **self._arguments())
@@ -264,6 +286,8 @@ class AddLearner(_NewPeer):
 @dataclass(frozen=True)
 class RemovePeer(_PeerChange):
     """Take a region's replica off a store: one too many, or one that is down or lags behind."""
+
+    operator = "admin-remove-peer"
 
     def check(self, view: View, now: RegionSeen) -> None:
         """A healthy replica below the full count is never given away."""

@@ -160,15 +160,21 @@ class PdApi:
         value = (await self.client.get("/operators")).value
         return [read_operator(text) for text in _texts(value, "GET /operators")]
 
-    async def operator_status(self, region_id: int) -> OperatorStatus:
-        """Return what became of the last operator on a region."""
+    async def last_operator(self, region_id: int) -> tuple[OperatorStatus, str]:
+        """Return what became of the last operator on a region, and its name."""
         try:
-            value = (await self.client.get(f"/operators/{region_id}")).value
+            value = await self.read(f"/operators/{region_id}")
         except PdRefusalError as error:
             if "not found" in error.reason:
-                return OperatorStatus.NONE
+                return OperatorStatus.NONE, ""
             raise
-        return read_status(value) if isinstance(value, str) else OperatorStatus.OTHER
+        if not isinstance(value, str):
+            return OperatorStatus.OTHER, ""
+        return read_status(value), read_operator(value).name
+
+    async def operator_status(self, region_id: int) -> OperatorStatus:
+        """Return what became of the last operator on a region."""
+        return (await self.last_operator(region_id))[0]
 
     # --- configuration, members -------------------------------------------------------
 

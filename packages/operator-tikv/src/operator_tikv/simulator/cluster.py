@@ -13,6 +13,7 @@ from operator_tikv.simulator import (
     raft,
     repair,
     schedulers,
+    unsafe,
 )
 from operator_tikv.simulator.bootstrap import ClusterSpec, make_world
 from operator_tikv.simulator.fault_call import make_call
@@ -38,6 +39,7 @@ HANDLERS: Final[dict[str, Callable[[World, tuple[int, ...]], None]]] = {
     "pd.state_check": lifecycle.on_state_check,
     "pd.elected": failover.on_elected,
     "pd.handed_over": failover.on_handed_over,
+    unsafe.STEP: unsafe.on_step,
     "pd.region_heartbeats": heartbeats.on_region_heartbeats,
 }
 

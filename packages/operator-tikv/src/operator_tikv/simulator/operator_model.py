@@ -16,6 +16,7 @@ FAST_STEP_SECONDS: Final = 60.0
 SLOW_STEP_SECONDS: Final = 600.0
 FAST_SECONDS_PER_MIB: Final = 0.6
 SLOW_SECONDS_PER_MIB: Final = 6.0
+MERGE_FACTOR: Final = 10.0
 
 
 class Status(StrEnum):
@@ -142,13 +143,57 @@ class RemovePeer(NamedTuple):
         return region.peer_on(self.store_id) is None
 
 
-Step = TransferLeader | AddLearner | PromoteLearner | EnterJoint | LeaveJoint | RemovePeer
+class SplitRegion(NamedTuple):
+    """Split the region, which then has a higher version than the one given."""
+
+    version: int
+    policy: str
+    keys: tuple[str, ...]
+
+    def text(self) -> str:
+        """As PD prints it."""
+        return f"split region with policy {self.policy}"
+
+    def is_finished(self, region: Region) -> bool:
+        """Whether PD has heard that it is done."""
+        return region.version > self.version
+
+
+class MergeRegion(NamedTuple):
+    """Merge one region into another; the other one has an operator that only waits for it."""
+
+    source_id: int
+    target_id: int
+    is_passive: bool
+    version: int
+
+    def text(self) -> str:
+        """As PD prints it."""
+        return f"merge region {self.source_id} into region {self.target_id}"
+
+    def is_finished(self, region: Region) -> bool:
+        """Whether PD has heard that it is done; the source is gone by then."""
+        return self.is_passive and region.version > self.version
+
+
+Step = (
+    TransferLeader
+    | AddLearner
+    | PromoteLearner
+    | EnterJoint
+    | LeaveJoint
+    | RemovePeer
+    | SplitRegion
+    | MergeRegion
+)
 
 
 def step_timeout_seconds(step: Step, size_mib: int) -> float:
     """How long PD waits for a step: adding a peer is slow, the rest is fast."""
     if isinstance(step, AddLearner):
         return max(SLOW_STEP_SECONDS, SLOW_SECONDS_PER_MIB * size_mib)
+    if isinstance(step, MergeRegion):
+        return MERGE_FACTOR * max(FAST_STEP_SECONDS, FAST_SECONDS_PER_MIB * size_mib)
     return max(FAST_STEP_SECONDS, FAST_SECONDS_PER_MIB * size_mib)
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from operator_tikv.simulator import limits, raft
+from operator_tikv.simulator import limits, raft, ranges
 from operator_tikv.simulator.heartbeats import is_down, reaches_pd
 from operator_tikv.simulator.model import Peer, Role
 from operator_tikv.simulator.operator_model import (
     AddLearner,
     EnterJoint,
     LeaveJoint,
+    MergeRegion,
     Operator,
     Plan,
     Priority,
     PromoteLearner,
     RemovePeer,
+    SplitRegion,
     Status,
     TransferLeader,
 )
@@ -199,7 +201,11 @@ def _send(world: World, operator: Operator) -> None:
 
 def _execute(world: World, region: Region, step: Step) -> None:
     region_id = region.region_id
-    if isinstance(step, TransferLeader):
+    if isinstance(step, SplitRegion):
+        ranges.split(world, region_id, step.keys)
+    elif isinstance(step, MergeRegion):
+        _merge(world, step)
+    elif isinstance(step, TransferLeader):
         if region.leader_store_id != step.to_store_id:
             raft.transfer_leader(world, region_id, step.to_store_id)
     elif isinstance(step, AddLearner):
@@ -212,6 +218,15 @@ def _execute(world: World, region: Region, step: Step) -> None:
         changed = _with_roles(region, step)
         if changed != region.peers:
             raft.change_peers(world, region_id, changed)
+
+
+def _merge(world: World, step: MergeRegion) -> None:
+    """The source goes with its merge, so its operator has no region to be looked at any more."""
+    if step.is_passive or not ranges.merge(world, step.source_id, step.target_id):
+        return
+    operator = world.pd.operators.get(step.source_id)
+    if operator is not None:
+        _end(world, operator, Status.SUCCESS)
 
 
 def _with_roles(region: Region, step: PromoteLearner | EnterJoint | LeaveJoint) -> tuple[Peer, ...]:

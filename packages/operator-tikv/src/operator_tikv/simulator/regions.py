@@ -52,6 +52,13 @@ class RegionTable:
         self._regions[region.region_id] = region
         self._index(region)
 
+    def remove(self, region_id: int) -> None:
+        """Forget a region that was merged into another."""
+        old = self._regions.pop(region_id, None)
+        if old is not None:
+            self._unindex(old)
+            self._starts = None
+
     def on_store(self, store_id: int) -> list[int]:
         """Ids of the regions with a peer on a store."""
         return list(self._by_store[store_id])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from operator_tikv.simulator.admin import Admin
 from operator_tikv.simulator.config import PdConfig
 from operator_tikv.simulator.events import EventQueue, History
 from operator_tikv.simulator.regions import RegionTable
@@ -111,6 +112,7 @@ class World:
     load: Load = field(default_factory=Load)
     last_id: int = 0
     client_url: str = "http://127.0.0.1:2379"
+    admin: Admin = field(default_factory=Admin)
 
     @property
     def now_seconds(self) -> float:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from operator_tikv.simulator.api.http import Answer, Call, Handler
     from operator_tikv.simulator.world import World
 
-VERSION: Final = "8.5.7"
 UPDATED: Final = "The config is updated."
 
 
@@ -28,9 +27,10 @@ def show_all(world: World, _call: Call) -> Answer:
             "lease": 5,
             "schedule": _schedule(world),
             "replication": _replication(world),
-            "pd-server": _PD_SERVER,
-            "cluster-version": VERSION,
-            "replication-mode": {"replication-mode": "majority"},
+            "log": {"level": world.admin.log_level, "format": "text"},
+            "pd-server": world.admin.pd_server,
+            "cluster-version": world.admin.cluster_version,
+            "replication-mode": world.admin.replication_mode,
         }
     )
 
@@ -45,19 +45,9 @@ def show_replicate(world: World, _call: Call) -> Answer:
     return http.ok(_replication(world))
 
 
-def show_pd_server(_world: World, _call: Call) -> Answer:
+def show_pd_server(world: World, _call: Call) -> Answer:
     """The part about PD itself."""
-    return http.ok(_PD_SERVER)
-
-
-def show_version(_world: World, _call: Call) -> Answer:
-    """The version of the cluster."""
-    return http.ok(VERSION)
-
-
-def show_mode(_world: World, _call: Call) -> Answer:
-    """The mode of replication."""
-    return http.ok({"replication-mode": "majority"})
+    return http.ok(world.admin.pd_server)
 
 
 def replication_status(_world: World, _call: Call) -> Answer:
@@ -70,38 +60,33 @@ def update(world: World, call: Call) -> Answer:
     items = http.body_object(call)
     try:
         for item, value in items.items():
-            world.pd.config.update(item, value)
+            _update(world, item, value)
     except ConfigError as error:
         raise http.PdError(400, str(error)) from error
     schedulers.wake(world)
     return http.ok("The ttl config is updated." if call.has("ttlSecond") else UPDATED)
 
 
-def default_rules(world: World, _call: Call) -> Answer:
-    """The one placement rule of a cluster that has no others."""
-    return http.ok([_default_rule(world)])
-
-
-def _default_rule(world: World) -> dict[str, object]:
-    return {
-        "group_id": "pd",
-        "id": "default",
-        "start_key": "",
-        "end_key": "",
-        "role": "voter",
-        "is_witness": False,
-        "count": world.pd.config.max_replicas,
-    }
+def _update(world: World, item: str, value: object) -> None:
+    own, name = world.admin.pd_server, item.removeprefix("pd-server.")
+    if name in own:
+        own[name] = value
+        return
+    world.pd.config.update(item, value)
 
 
 def _schedule(world: World) -> dict[str, object]:
     shown = _texts(world.pd.config.schedule)
     shown["store-limit"] = limits_info(world)
     shown["schedulers-v2"] = [
-        {"type": schedulers.TYPES[name], "args": None, "disable": False, "args-payload": ""}
+        {"type": _type_of(name), "args": None, "disable": False, "args-payload": ""}
         for name in world.pd.schedulers
     ]
     return shown
+
+
+def _type_of(name: str) -> str:
+    return schedulers.TYPES.get(name, name.removesuffix("-scheduler"))
 
 
 def _replication(world: World) -> dict[str, object]:
@@ -115,17 +100,6 @@ def _texts(section: dict[str, bool | int | float | str]) -> dict[str, object]:
     }
 
 
-_PD_SERVER: Final[dict[str, object]] = {
-    "use-region-storage": "true",
-    "max-gap-reset-ts": "24h0m0s",
-    "key-type": "table",
-    "runtime-services": "",
-    "metric-storage": "",
-    "dashboard-address": "auto",
-    "flow-round-by-digit": 3,
-    "min-resolved-ts-persistence-interval": "1s",
-}
-
 ROUTES: Final[list[tuple[str, str, Handler]]] = [
     ("GET", "/config", show_all),
     ("POST", "/config", update),
@@ -134,8 +108,5 @@ ROUTES: Final[list[tuple[str, str, Handler]]] = [
     ("GET", "/config/replicate", show_replicate),
     ("POST", "/config/replicate", update),
     ("GET", "/config/pd-server", show_pd_server),
-    ("GET", "/config/cluster-version", show_version),
-    ("GET", "/config/replication-mode", show_mode),
-    ("GET", "/config/rules", default_rules),
     ("GET", "/replication_mode/status", replication_status),
 ]

@@ -9,6 +9,8 @@ from operator_tikv.simulator.api import http
 from operator_tikv.simulator.units import rfc3339_nano
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from operator_tikv.simulator.api.http import Answer, Call, Handler
     from operator_tikv.simulator.world import Member, World
 
@@ -87,6 +89,29 @@ def set_member(world: World, call: Call) -> Answer:
     return http.ok("success")
 
 
+def delete_by_name(world: World, call: Call) -> Answer:
+    """Take a server out of PD."""
+    return _delete(world, lambda member: member.name == call.params["name"], call.params["name"])
+
+
+def delete_by_id(world: World, call: Call) -> Answer:
+    """Take a server out of PD."""
+    member_id = http.path_id(call)
+    return _delete(world, lambda member: member.member_id == member_id, str(member_id))
+
+
+def _delete(world: World, is_meant: Callable[[Member], bool], called: str) -> Answer:
+    found = [member for member in world.pd.members if is_meant(member)]
+    if not found:
+        raise http.PdError(404, f"not found, pd: {called}")
+    world.pd.members = tuple(m for m in world.pd.members if not is_meant(m))
+    world.pd.leader_priority.pop(found[0].name, None)
+    world.record("pd", f"member {found[0].name} removed")
+    if found[0].name == world.pd.leader_name:
+        failover.drop_leader(world)
+    return http.ok(f"removed, pd: {found[0].name}")
+
+
 def health(world: World, _call: Call) -> Answer:
     """Whether each PD server answers."""
     healthy = {member.name for member in failover.healthy_members(world)}
@@ -147,6 +172,8 @@ def cluster_status(world: World, _call: Call) -> Answer:
 ROUTES: Final[list[tuple[str, str, Handler]]] = [
     ("GET", "/members", list_members),
     ("POST", "/members/name/{name}", set_member),
+    ("DELETE", "/members/name/{name}", delete_by_name),
+    ("DELETE", "/members/id/{id}", delete_by_id),
     ("GET", "/leader", show_leader),
     ("POST", "/leader/resign", resign),
     ("POST", "/leader/transfer/{name}", transfer),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from operator_tikv.simulator import builder
+from operator_tikv.simulator import builder, wishes
 from operator_tikv.simulator import operators as controller
 from operator_tikv.simulator.api import http
 from operator_tikv.simulator.units import go_duration_text, go_time_text
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ALREADY: Final = "[PD:operator:ErrAddOperator]failed to add operator, maybe already have one"
 NOT_FOUND: Final = "[PD:operator:ErrOperatorNotFound]operator not found"
+CREATED: Final = "The operator is created."
+_ROLES: Final = frozenset({"leader", "voter", "follower", "learner"})
 _LEADER: Final = ("admin", "leader")
 _REGION: Final = ("admin", "region")
 
@@ -30,15 +32,22 @@ def create(world: World, call: Call) -> Answer:
     name = body.get("name")
     if not isinstance(name, str):
         raise http.PdError(400, "missing operator name")
-    maker = _MAKERS.get(name)
-    if maker is None:
-        raise http.PdError(400, "unknown operator")
-    region_id = _needed(body, "region_id", "missing region id")
     try:
-        _submit(world, region_id, maker(world, region_id, body))
+        if name == "merge-region":
+            _merge(world, body)
+            return http.ok(CREATED)
+        if name == "scatter-regions":
+            return _scatter_regions(world, body)
+        maker = _MAKERS.get(name)
+        if maker is None:
+            raise http.PdError(400, "unknown operator")
+        region_id = _needed(body, "region_id", "missing region id")
+        plan = maker(world, region_id, body)
+        if plan is not None:
+            _submit(world, region_id, plan)
     except builder.RefusedError as refused:
         raise http.PdError(500, str(refused)) from refused
-    return http.ok("The operator is created.")
+    return http.ok(CREATED)
 
 
 def _submit(world: World, region_id: int, plan: Plan) -> None:
@@ -104,12 +113,84 @@ def _remove_peer(world: World, region_id: int, body: Body) -> Plan:
     )
 
 
-_MAKERS: Final[dict[str, Callable[[World, int, Body], Plan]]] = {
+def _transfer_region(world: World, region_id: int, body: Body) -> Plan:
+    stores = [http.whole_number(item) for item in _list(body, "to_store_ids")]
+    if not stores or None in stores:
+        raise http.PdError(400, "invalid store ids to transfer region to")
+    roles = [str(role) for role in _list(body, "peer_roles")]
+    rules_on = world.pd.config.replication["enable-placement-rules"]
+    if rules_on and (len(roles) != len(stores) or set(roles) - _ROLES):
+        text = "transfer region without peer role is not supported when placement rules enabled"
+        raise builder.RefusedError(text)
+    region = builder.region_or_refuse(world, region_id)
+    ids = [store_id for store_id in stores if store_id is not None]
+    for store_id in ids:
+        builder.check_target_store(world, store_id)
+    wanted = dict(zip(ids, roles or ["voter"] * len(ids), strict=True))
+    brief = f"mv region: stores {sorted(p.store_id for p in region.peers)} to {sorted(ids)}"
+    return wishes.plan_set_peers(
+        world, region, wanted, description="admin-move-region", brief=brief
+    )
+
+
+def _list(body: Body, field: str) -> list[object]:
+    value = body.get(field)
+    return value if isinstance(value, list) else []
+
+
+def _split_region(world: World, region_id: int, body: Body) -> Plan:
+    policy = body.get("policy")
+    if not isinstance(policy, str):
+        raise http.PdError(400, "missing split policy")
+    keys = [str(key).upper() for key in _list(body, "keys")]
+    if policy == "usekey" and not keys:
+        raise http.PdError(400, "bad format keys")
+    region = builder.region_or_refuse(world, region_id)
+    return wishes.plan_split(region, policy, tuple(keys))
+
+
+def _scatter_region(world: World, region_id: int, _body: Body) -> Plan | None:
+    return wishes.plan_scatter(world, builder.region_or_refuse(world, region_id))
+
+
+def _scatter_regions(world: World, body: Body) -> Answer:
+    ids = [http.whole_number(item) for item in _list(body, "region_ids")]
+    start, end = (str(body.get(name, "")) for name in ("start_key", "end_key"))
+    regions = [
+        region
+        for region in world.pd.regions.in_key_order()
+        if region.region_id in ids
+        or (not ids and start <= region.start_key and (not end or region.start_key < end))
+    ]
+    for region in regions:
+        plan = wishes.plan_scatter(world, region)
+        if plan is not None:
+            controller.submit(world, region, plan)
+    return http.ok({"processed-percentage": 100, "error": ""})
+
+
+def _merge(world: World, body: Body) -> None:
+    source_id = _needed(body, "source_region_id", "missing region id")
+    target_id = _needed(body, "target_region_id", "invalid target region id to merge to")
+    source = builder.region_or_refuse(world, source_id)
+    target = builder.region_or_refuse(world, target_id)
+    busy = world.pd.operators.get(target_id) or world.pd.operators.get(source_id)
+    if busy is not None and busy.is_admin:
+        raise http.PdError(500, ALREADY)
+    active, passive = wishes.plan_merge(world, source, target)
+    _submit(world, target_id, passive)
+    _submit(world, source_id, active)
+
+
+_MAKERS: Final[dict[str, Callable[[World, int, Body], Plan | None]]] = {
     "transfer-leader": _transfer_leader,
     "transfer-peer": _transfer_peer,
     "add-peer": _add_peer,
     "add-learner": _add_learner,
     "remove-peer": _remove_peer,
+    "transfer-region": _transfer_region,
+    "split-region": _split_region,
+    "scatter-region": _scatter_region,
 }
 
 

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from operator_tikv.simulator.api import (
+    cluster_config,
     config,
     hotspot,
     http,
@@ -14,9 +15,11 @@ from operator_tikv.simulator.api import (
     operators,
     region_checks,
     regions,
+    rules,
     scheduler_config,
     schedulers,
     stores,
+    unsafe,
 )
 
 if TYPE_CHECKING:
@@ -55,6 +58,9 @@ ROUTES: Final = [
         schedulers,
         scheduler_config,
         config,
+        cluster_config,
+        rules,
+        unsafe,
         members,
         hotspot,
     )

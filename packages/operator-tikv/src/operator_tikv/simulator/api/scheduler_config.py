@@ -26,7 +26,10 @@ def show(world: World, call: Call) -> Answer:
         ranges = {str(store_id): EVERYTHING for store_id in scheduler.stores}
         return http.ok({"store-id-ranges": ranges, "batch": scheduler.batch})
     if name == model.BALANCE_LEADER:
-        return http.ok({"ranges": EVERYTHING, "batch": model.BALANCE_LEADER_BATCH})
+        own = {"batch": model.BALANCE_LEADER_BATCH, **world.admin.payloads.get(name, {})}
+        return http.ok({"ranges": EVERYTHING, **own})
+    if name in world.admin.payloads:
+        return http.ok(world.admin.payloads[name])
     if name == model.EVICT_SLOW:
         return http.ok({"recovery-duration": int(model.SLOW_RECOVERY_SECONDS)})
     return http.ok({"name": name, "ranges": EVERYTHING})
@@ -51,6 +54,28 @@ def configure_evict(world: World, call: Call) -> Answer:
     return http.ok("The scheduler has been applied to the store.")
 
 
+def configure(world: World, call: Call) -> Answer:
+    """Change items of another scheduler's payload."""
+    name = call.params["name"]
+    if name not in world.pd.schedulers:
+        return http.text(404, "404 page not found")
+    body = http.body_object(call)
+    if "store-id" in body:
+        ids = [int(text) for text in str(body["store-id"]).split(",") if text.isdigit()]
+        body = {"store-leader-id": int(str(body.get("store-leader-id"))), "store-id": ids}
+    world.admin.payloads.setdefault(name, {}).update(body)
+    return http.ok("Config is updated.")
+
+
+def set_roles(world: World, call: Call) -> Answer:
+    """Choose what the shuffle-region scheduler moves."""
+    roles = http.body_json(call)
+    if not isinstance(roles, list) or set(roles) - {"leader", "follower", "learner"}:
+        raise http.BadInputError("invalid roles")
+    world.admin.payloads[call.params["name"]] = {"roles": roles}
+    return http.ok(None)
+
+
 def delete_evict(world: World, call: Call) -> Answer:
     """Take a store from evict-leader."""
     if model.EVICT not in world.pd.schedulers:
@@ -66,4 +91,6 @@ ROUTES: Final[list[tuple[str, str, Handler]]] = [
     ("GET", "/scheduler-config/{name}/list", show),
     ("POST", f"/scheduler-config/{model.EVICT}/config", configure_evict),
     ("DELETE", f"/scheduler-config/{model.EVICT}/delete/{{store}}", delete_evict),
+    ("POST", "/scheduler-config/{name}/roles", set_roles),
+    ("POST", "/scheduler-config/{name}/config", configure),
 ]

@@ -16,6 +16,24 @@ if TYPE_CHECKING:
 CREATED: Final = "The scheduler is created."
 APPLIED: Final = "The scheduler has been applied to the store."
 NOT_FOUND: Final = "[PD:scheduler:ErrSchedulerNotFound]scheduler not found"
+SCATTER_RANGE: Final = "scatter-range-scheduler"
+GRANT_HOT_REGION: Final = "grant-hot-region-scheduler"
+BALANCE_RANGE: Final = "balance-range-scheduler"
+SHUFFLE_REGION: Final = "shuffle-region-scheduler"
+FURTHER: Final = frozenset(
+    {
+        SCATTER_RANGE,
+        GRANT_HOT_REGION,
+        BALANCE_RANGE,
+        "shuffle-hot-region-scheduler",
+        "split-bucket-scheduler",
+        "evict-slow-trend-scheduler",
+        "balance-witness-scheduler",
+        "transfer-witness-leader-scheduler",
+    }
+)
+"""Schedulers that PD takes and that move nothing in this model."""
+
 _PER_STORE: Final = (model.EVICT, model.GRANT)
 
 
@@ -50,14 +68,35 @@ def create(world: World, call: Call) -> Answer:
     name = body.get("name")
     if not isinstance(name, str):
         raise http.PdError(400, "missing scheduler name")
-    if name not in model.TYPES:
+    if name not in model.TYPES and name not in FURTHER:
         raise http.PdError(400, "unknown scheduler")
     if name in _PER_STORE:
         return _create_for_store(world, name, body)
+    name, payload = _named(name, body)
     if name in world.pd.schedulers:
         raise http.PdError(500, "[PD:scheduler:ErrSchedulerExisted]scheduler existed")
+    if payload:
+        world.admin.payloads[name] = payload
     scheduling.add(world, name)
     return http.ok(CREATED)
+
+
+def _named(name: str, body: dict[str, object]) -> tuple[str, dict[str, object]]:
+    """The name that PD lists, and what it keeps for a scheduler that takes more than a name."""
+    if name == SCATTER_RANGE:
+        label = body.get("range_name")
+        if not isinstance(label, str):
+            raise http.PdError(400, "missing range name")
+        return f"scatter-range-{label}", {"range-name": label}
+    if name == GRANT_HOT_REGION:
+        leader, stores = body.get("store-leader-id"), body.get("store-id")
+        if not isinstance(leader, str) or not isinstance(stores, str):
+            raise http.PdError(400, "missing store id")
+        ids = [int(text) for text in stores.split(",") if text.isdigit()]
+        return name, {"store-leader-id": int(leader), "store-id": ids}
+    if name == SHUFFLE_REGION:
+        return name, {"roles": ["leader", "follower", "learner"]}
+    return name, {}
 
 
 def _create_for_store(world: World, name: str, body: dict[str, object]) -> Answer:

@@ -131,9 +131,31 @@ def set_limit(world: World, call: Call) -> Answer:
 def set_limits(world: World, call: Call) -> Answer:
     """Set the limit of all stores."""
     kind, rate = _limit_body(call)
-    for store_id in world.stores:
-        limits.set_rate(world, store_id, kind, rate)
+    wanted = http.body_object(call).get("labels")
+    labels = wanted if isinstance(wanted, dict) else {}
+    for store_id, store in world.stores.items():
+        if labels.items() <= store.labels.items():
+            limits.set_rate(world, store_id, kind, rate)
     return http.ok("Set store limit successfully.")
+
+
+def get_scene(world: World, call: Call) -> Answer:
+    """The rates that PD would choose by load."""
+    return http.ok(world.admin.scenes[_scene_kind(call)])
+
+
+def set_scene(world: World, call: Call) -> Answer:
+    """Set some of them."""
+    scene = world.admin.scenes[_scene_kind(call)]
+    scene.update({key.lower(): value for key, value in http.body_object(call).items()})
+    return http.ok("Set store limit scene successfully.")
+
+
+def _scene_kind(call: Call) -> str:
+    kind = call.value("type", "add-peer")
+    if kind not in limits.KINDS:
+        raise http.PdError(400, f"unknown type: {kind}")
+    return kind
 
 
 def get_limits(world: World, _call: Call) -> Answer:
@@ -176,6 +198,8 @@ ROUTES: Final[list[tuple[str, str, Handler]]] = [
     ("GET", "/stores/check", check_stores),
     ("GET", "/stores/limit", get_limits),
     ("POST", "/stores/limit", set_limits),
+    ("GET", "/stores/limit/scene", get_scene),
+    ("POST", "/stores/limit/scene", set_scene),
     ("DELETE", "/stores/remove-tombstone", remove_tombstones),
     ("GET", "/store/{id}", get_store),
     ("DELETE", "/store/{id}", delete_store),
