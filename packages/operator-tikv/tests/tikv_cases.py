@@ -49,7 +49,7 @@ class Stage:
         return next(fitting)
 
 
-def make_stage(stores: int = 4, regions: int = 30) -> Stage:
+def make_stage(stores: int = 4, regions: int = 16) -> Stage:
     cluster = SimulatedCluster(spec=ClusterSpec(seed=7, stores=stores, regions=regions))
     cluster.advance(30)
     way = Meddler(cluster)

@@ -35,6 +35,10 @@ class Change(ABC, Generic[Seen]):
     definition: ClassVar[ActionDefinition]
     wait_seconds: ClassVar[float]
     stall_seconds: ClassVar[float | None]
+    watch_seconds: ClassVar[float]
+
+    def check_arguments(self) -> None:
+        """Raise `ActionRefusedError` for arguments that make no sense on any cluster."""
 
     @abstractmethod
     async def read(self, api: PdApi) -> Seen:
@@ -108,6 +112,7 @@ def action(  # noqa: PLR0913 - these are the facts that the engine must know of 
     tags: tuple[str, ...],
     wait_seconds: float = 60.0,
     stall_seconds: float | None = None,
+    watch_seconds: float = 0.0,
     requires_approval: bool = True,
     idempotent: bool = False,
     disruptive: bool = False,
@@ -122,6 +127,7 @@ def action(  # noqa: PLR0913 - these are the facts that the engine must know of 
         tags: what kinds of change it is, for policies.
         wait_seconds: how long its effect may take.
         stall_seconds: how long it may come no further; None: as long as it may take.
+        watch_seconds: how long it is looked at afterwards, to see whether PD leaves it so.
         requires_approval: whether a person approves it where the policy says nothing.
         idempotent: whether sending it twice does no more than once.
         disruptive: whether nothing disruptive may run beside it.
@@ -131,6 +137,7 @@ def action(  # noqa: PLR0913 - these are the facts that the engine must know of 
 
     def describe(cls: _Class) -> _Class:
         cls.wait_seconds, cls.stall_seconds = wait_seconds, stall_seconds
+        cls.watch_seconds = watch_seconds
         cls.definition = ActionDefinition(
             name=name,
             description=" ".join((inspect.getdoc(cls) or name).split()),
@@ -139,7 +146,7 @@ def action(  # noqa: PLR0913 - these are the facts that the engine must know of 
             requires_approval=requires_approval,
             idempotent=idempotent,
             disruptive=disruptive,
-            time_limit_seconds=wait_seconds + MARGIN_SECONDS,
+            time_limit_seconds=wait_seconds + watch_seconds + MARGIN_SECONDS,
             inverse=inverse,
             tags=tags,
             restored_by=restored_by,

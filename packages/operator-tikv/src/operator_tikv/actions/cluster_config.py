@@ -87,9 +87,8 @@ class SetReplicationMode(Change[JsonObject]):
         """Read all of it."""
         return dict(await api.map_of("/config/replication-mode"))
 
-    def check(self, view: View, now: JsonObject) -> None:
+    def check_arguments(self) -> None:
         """PD knows two modes."""
-        del view, now
         mode = self.settings.get("replication-mode", "majority")
         if not self.settings or mode not in {"majority", "dr-auto-sync"}:
             raise ActionRefusedError("replication-mode must be majority or dr-auto-sync.")

@@ -1,9 +1,9 @@
 """What the actions on one region share: PD's operators, which are queued and may be given up."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from operator_core.errors import ActionRefusedError
+from operator_core.errors import ActionRefusedError, SubjectError
 from operator_core.subject import ProbeAnswer
 from operator_core.types import JsonObject
 from operator_tikv.actions.change import Change
@@ -11,6 +11,10 @@ from operator_tikv.actions.params import RegionId
 from operator_tikv.pd.api import PdApi
 from operator_tikv.pd.operators import OperatorStatus
 from operator_tikv.pd.types import RegionInfo
+from operator_tikv.view import View
+
+if TYPE_CHECKING:
+    from operator_tikv.hands import Hands
 
 LEADER_WAIT_SECONDS: Final = 75.0
 """PD gives up a leader transfer after 60 s; the rest is for hearing of it."""
@@ -20,6 +24,10 @@ PEER_WAIT_SECONDS: Final = 1200.0
 
 QUICK_WAIT_SECONDS: Final = 120.0
 """For steps without a snapshot."""
+
+WATCH_SECONDS: Final = 120.0
+LOOK_SECONDS: Final = 15.0
+_FINISHED: Final = ") finished"
 
 ENDED: Final = frozenset({OperatorStatus.TIMEOUT, OperatorStatus.CANCEL, OperatorStatus.REPLACE})
 
@@ -33,11 +41,13 @@ class RegionSeen:
         status: what became of the operator, read before the region: it may end, with its
             effect, between the two looks.
         name: the name of the operator.
+        ended: prints of operators of ours that ended, where another one came after them.
     """
 
     region: RegionInfo
     status: OperatorStatus
     name: str = ""
+    ended: frozenset[str] = frozenset()
 
     @property
     def voter_store_ids(self) -> list[int]:
@@ -81,13 +91,36 @@ class RegionChange(Change[RegionSeen]):
 
     def is_done(self, before: RegionSeen, now: RegionSeen) -> bool:
         """Whether the effect is there, or was: PD may have moved on since its operator ended."""
-        del before
         succeeded = now.status is OperatorStatus.SUCCESS and now.name == self.operator
-        return succeeded or self.holds(now)
+        is_known_before = before.name == self.operator
+        ours = () if is_known_before else now.ended - before.ended
+        return succeeded or self.holds(now) or any(_FINISHED in text for text in ours)
 
     async def read(self, api: PdApi) -> RegionSeen:
-        """Look at the region and its operator."""
-        return await see_region(api, self.region_id)
+        """Look at the region and its operator; where another one came last, at those before."""
+        seen = await see_region(api, self.region_id)
+        if seen.name in {"", self.operator}:
+            return seen
+        ended = await api.ended_operators(self.region_id, self.operator)
+        return replace(seen, ended=frozenset(ended))
+
+    async def afterwards(self, hands: "Hands", view: View, before: RegionSeen) -> JsonObject:
+        """Watch for a while whether PD's own rules leave the replicas where they are now."""
+        del view, before
+        if not self.watch_seconds:
+            return {}
+        began = hands.clock.now()
+        while (hands.clock.now() - began).total_seconds() < self.watch_seconds:
+            await hands.clock.sleep(max(hands.poll_seconds, LOOK_SECONDS))
+            if not await self._still_holds(hands.api):
+                return {"stayed": False}
+        return {"stayed": True}
+
+    async def _still_holds(self, api: PdApi) -> bool:
+        try:
+            return self.holds(await self.read(api))
+        except SubjectError:
+            return True  # nothing is known to have changed
 
     def ended(self, now: RegionSeen) -> str:
         """Return how the operator ended without its effect."""

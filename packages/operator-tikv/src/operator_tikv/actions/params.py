@@ -68,7 +68,7 @@ def printed(value: JsonValue) -> str:
 
 def same_value(left: JsonValue, right: JsonValue) -> bool:
     """Return whether two values of PD's configuration mean the same, however they are printed."""
-    if isinstance(left, list) or isinstance(right, list):
+    if any(isinstance(value, list) or "," in str(value) for value in (left, right)):
         return _items(left) == _items(right)
     return _plain(left) == _plain(right)
 

@@ -21,7 +21,7 @@ from operator_tikv.pd.api import PdApi
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-_LONGEST_PAUSE_SECONDS: Final = 15.0
+_LONGEST_PAUSE_SECONDS: Final = 30.0
 _LOOKS_PER_TIME_PASSED: Final = 10.0
 """The longer it takes already, the more seldom it is looked at."""
 
@@ -37,6 +37,7 @@ async def carry_out(
         OutcomeUnknownError: no answer, or no effect in sight in time.
         SubjectError: the cluster cannot be read; nothing was changed.
     """
+    change.check_arguments()
     view, before = await hands.view(), await change.read(hands.api)
     preflight.check_pd(view)
     if change.holds(before):

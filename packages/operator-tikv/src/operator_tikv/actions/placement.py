@@ -147,9 +147,12 @@ class SetPlacementRules(_RuleChange):
         list[JsonObject], ParamDef(type="list", description="Rules in PD's own form, each whole")
     ]
 
+    def check_arguments(self) -> None:
+        """Rules are objects with ids."""
+        _check_form(self.rules)
+
     def check(self, view: View, now: Rules) -> None:
         """All rules together must be possible, on a cluster that is whole."""
-        _check_form(self.rules)
         wanted = {_key(rule) for rule in self.rules}
         kept = [rule for rule in now if _key(rule) not in wanted]
         check_rules(view, [*kept, *self.rules])
@@ -187,10 +190,13 @@ class ReplacePlacementRules(_RuleChange):
         list[JsonObject], ParamDef(type="list", description="All rules in PD's own form")
     ]
 
+    def check_arguments(self) -> None:
+        """Rules are objects with ids."""
+        _check_form(self.rules)
+
     def check(self, view: View, now: Rules) -> None:
         """The rules must be possible, on a cluster that is whole."""
         del now
-        _check_form(self.rules)
         check_rules(view, self.rules)
         preflight.check_quiet(view)
 

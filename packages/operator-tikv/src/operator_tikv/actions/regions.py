@@ -13,6 +13,7 @@ from operator_tikv.actions.operators import (
     LEADER_WAIT_SECONDS,
     PEER_WAIT_SECONDS,
     QUICK_WAIT_SECONDS,
+    WATCH_SECONDS,
     RegionChange,
     RegionSeen,
     by_operator,
@@ -69,6 +70,7 @@ class TransferLeader(RegionChange):
     risk=RiskLevel.MEDIUM,
     tags=("movement",),
     wait_seconds=PEER_WAIT_SECONDS,
+    watch_seconds=WATCH_SECONDS,
     restored_by="transfer_peer",
 )
 @dataclass(frozen=True)
@@ -236,6 +238,7 @@ class _NewPeer(_PeerChange):
     risk=RiskLevel.MEDIUM,
     tags=("movement",),
     wait_seconds=PEER_WAIT_SECONDS,
+    watch_seconds=WATCH_SECONDS,
     inverse="remove_peer",
 )
 @dataclass(frozen=True)

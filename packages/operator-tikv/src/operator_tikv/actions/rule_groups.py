@@ -280,9 +280,8 @@ class SetRegionLabelRule(_RegionLabelChange):
         JsonObject, ParamDef(type="object", description="The rule in PD's own form, without its id")
     ]
 
-    def check(self, view: View, now: Named) -> None:
+    def check_arguments(self) -> None:
         """A rule says which labels and which ranges."""
-        del view, now
         if not self.rule.get("labels") or "data" not in self.rule:
             raise ActionRefusedError("rule must have labels, rule_type and data.")
 

@@ -117,9 +117,8 @@ class SetShuffleRegionRoles(_SchedulerConfigChange):
         """The one that shuffles regions."""
         return SHUFFLE_REGION
 
-    def check(self, view: View, now: JsonObject) -> None:
+    def check_arguments(self) -> None:
         """PD knows three roles."""
-        del view, now
         if set(self.roles) - {"leader", "follower", "learner"} or not self.roles:
             raise ActionRefusedError("roles must name leader, follower or learner.")
 

@@ -257,9 +257,8 @@ class RemoveScheduler(SchedulerSetChange):
 
     name: SchedulerName
 
-    def check(self, view: View, now: Schedulers) -> None:
+    def check_arguments(self) -> None:
         """Schedulers of stores are taken back store by store."""
-        del view, now
         if self.name.startswith(_OF_STORES):
             raise ActionRefusedError(
                 f"{self.name} may be working for several stores; use undrain_store or "

@@ -110,12 +110,15 @@ class SetStoreLabels(_LabelChange):
         bool, ParamDef(type="bool", description="Whether all other labels are taken away")
     ] = False
 
-    def check(self, view: View, now: StoreInfo) -> None:
-        """Labels are texts, and the kind of a store is not changed by a label."""
-        super().check(view, now)
+    def check_arguments(self) -> None:
+        """Labels are texts."""
         are_texts = all(isinstance(text, str) for text in self.labels.values())
         if not are_texts or not (self.labels or self.replace):
             raise ActionRefusedError("labels must be names and texts, at least one.")
+
+    def check(self, view: View, now: StoreInfo) -> None:
+        """The kind of a store is not changed by a label."""
+        super().check(view, now)
         engine = self.labels.get("engine", "" if self.replace else now.labels.get("engine", ""))
         if engine != now.labels.get("engine", ""):
             raise ActionRefusedError("The label engine says what a store is; it is not changed.")

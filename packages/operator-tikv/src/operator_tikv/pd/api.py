@@ -172,6 +172,17 @@ class PdApi:
             return OperatorStatus.OTHER, ""
         return read_status(value), read_operator(value).name
 
+    async def ended_operators(self, region_id: int, name: str) -> list[str]:
+        """Return the prints of the operators of a name that ended on a region lately."""
+        try:
+            value = await self.read("/operators/records")
+        except PdRefusalError as error:
+            if "not found" in error.reason:
+                return []
+            raise
+        found = ((text, read_operator(text)) for text in _texts(value, "GET /operators/records"))
+        return [text for text, one in found if one.region_id == region_id and one.name == name]
+
     async def operator_status(self, region_id: int) -> OperatorStatus:
         """Return what became of the last operator on a region."""
         return (await self.last_operator(region_id))[0]
