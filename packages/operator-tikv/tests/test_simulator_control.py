@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from operator_tikv.simulator import ClusterSpec, SimulatedCluster
-from operator_tikv.simulator.faults import FAULTS
+from operator_tikv.simulator.faults.by_hand import FAULTS
 from operator_tikv.simulator.invariants import broken
 from simulator_kit import Pd
 

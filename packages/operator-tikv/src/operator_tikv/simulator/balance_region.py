@@ -69,6 +69,7 @@ def _is_calm(world: World, region: Region) -> bool:
         and not region.pending
         and len(region.peers) == world.pd.config.max_replicas
         and region.region_id not in world.pd.operators
+        and not filters.is_denied(world, region)
     )
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from operator_tikv.simulator.heartbeats import STORE_HEARTBEAT_SECONDS, read_stats
-from operator_tikv.simulator.model import Disk, Peer, Region, Store
+from operator_tikv.simulator.model import Disk, NodeState, Peer, Region, Store
 from operator_tikv.simulator.schedulers import DEFAULT_NAMES, MIN_INTERVAL_SECONDS
 from operator_tikv.simulator.units import GIB, memcomparable_hex
 from operator_tikv.simulator.world import PD_ID_BASE, Member, Pd, Scheduler, World
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 PD_MEMBERS: Final = 3
 RUNNING_FOR_SECONDS: Final = 86_400.0
@@ -22,7 +19,7 @@ HOT_WEIGHT: Final = 6.0
 SMALLEST_MIB: Final = 60
 LARGEST_MIB: Final = 140
 CANDIDATES: Final = 8
-_KEYS_PER_MIB: Final = 8_000
+KEYS_PER_MIB: Final = 8_000
 _TABLE_ID_SIGN: Final = 1 << 63
 
 
@@ -75,6 +72,9 @@ def _empty_world(spec: ClusterSpec, rng: random.Random) -> World:
         for index in range(spec.pd_members)
     )
     pd = Pd(members=members, leader_name=members[0].name)
+    for state in pd.states.values():
+        state.start_seconds = -RUNNING_FOR_SECONDS
+    pd.states[pd.leader_name].led_since_seconds = -RUNNING_FOR_SECONDS
     pd.config.replication["max-replicas"] = spec.replicas
     pd.schedulers = {name: Scheduler(name) for name in DEFAULT_NAMES}
     return World(
@@ -113,6 +113,49 @@ def _add_store(world: World, spec: ClusterSpec, index: int, engine: str) -> None
     )
 
 
+def join_store(
+    world: World,
+    labels: dict[str, str],
+    capacity_gib: int,
+    version: str,
+    *,
+    silent_seconds: float | None = None,
+) -> Store:
+    """Add an empty store to a running cluster.
+
+    Args:
+        world: the simulation.
+        labels: its labels.
+        capacity_gib: its disk.
+        version: what it runs.
+        silent_seconds: how old its only heartbeat is, None for a store that really runs.
+    """
+    store_id = world.next_id()
+    host = f"tikv-joined-{store_id}.tikv-peer"
+    heard_seconds = world.now_seconds - (silent_seconds or 0.0)
+    store = Store(
+        store_id=store_id,
+        address=f"{host}:20160",
+        status_address=f"{host}:20180",
+        start_seconds=heard_seconds,
+        disk=Disk(capacity_bytes=capacity_gib * GIB),
+        labels={"host": host.partition(".")[0], **labels},
+        version=version,
+        node_state=NodeState.PREPARING if silent_seconds is None else NodeState.SERVING,
+        last_heartbeat_seconds=heard_seconds,
+        persisted_heartbeat_seconds=heard_seconds,
+    )
+    world.stores[store_id] = store
+    world.record("store", f"{store_id} joined")
+    if silent_seconds is None:
+        world.schedule(0.0, "store.heartbeat", store_id)
+        world.log(store.node, "INFO", "Welcome to TiKV")
+    else:
+        store.process.running = False
+        store.process.silent_since_seconds = heard_seconds
+    return store
+
+
 def _add_region(world: World, spec: ClusterSpec, kv_ids: list[int], index: int) -> None:
     region_id = world.next_id()
     first = index % len(kv_ids)
@@ -133,7 +176,7 @@ def _add_region(world: World, spec: ClusterSpec, kv_ids: list[int], index: int) 
             version=20 + index,
             led_since_seconds=-RUNNING_FOR_SECONDS,
             size_mib=size_mib,
-            keys=size_mib * _KEYS_PER_MIB,
+            keys=size_mib * KEYS_PER_MIB,
             weight=HOT_WEIGHT if world.rng.random() < HOT_REGIONS_SHARE else 1.0,
         )
     )
@@ -158,9 +201,7 @@ def _first_events(world: World) -> None:
     for store in world.stores.values():
         delay_seconds = STORE_HEARTBEAT_SECONDS + store.last_heartbeat_seconds
         world.schedule(delay_seconds, "store.heartbeat", store.store_id)
-    for kind in _PERIODIC:
-        world.schedule(world.rng.random(), kind)
+    world.pd.patrolled_replicas = world.pd.config.max_replicas
+    world.schedule(world.rng.random(), "pd.state_check")
+    world.schedule(world.rng.random(), "checker.patrol", world.pd.patrol_number)
     world.schedule(MIN_INTERVAL_SECONDS, "schedulers.tick", world.pd.tick_number)
-
-
-_PERIODIC: Final[Iterable[str]] = ("pd.state_check", "checker.patrol")

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from operator_tikv.simulator import (
     failover,
-    faults,
     heartbeats,
     lifecycle,
     operators,
@@ -16,7 +15,8 @@ from operator_tikv.simulator import (
     unsafe,
 )
 from operator_tikv.simulator.bootstrap import ClusterSpec, make_world
-from operator_tikv.simulator.fault_call import make_call
+from operator_tikv.simulator.faults import by_hand, timeline
+from operator_tikv.simulator.faults.call import make_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,9 @@ HANDLERS: Final[dict[str, Callable[[World, tuple[int, ...]], None]]] = {
     "pd.elected": failover.on_elected,
     "pd.handed_over": failover.on_handed_over,
     unsafe.STEP: unsafe.on_step,
+    "fault.begin": timeline.on_begin,
+    "fault.end": timeline.on_end,
+    "fault.beat": timeline.on_beat,
     "pd.region_heartbeats": heartbeats.on_region_heartbeats,
 }
 
@@ -94,7 +97,7 @@ class SimulatedCluster:
         queue.now_seconds = max(queue.now_seconds, until_seconds)
 
     def apply_fault(self, name: str, store_id: int = 0, **details: object) -> str:
-        """Apply a fault by name; see `faults.FAULTS` for the names.
+        """Apply a fault by name; see `faults.by_hand.FAULTS` for the names.
 
         Args:
             name: the fault.
@@ -104,4 +107,4 @@ class SimulatedCluster:
         Raises:
             FaultError: the fault, its fields or what it names do not exist.
         """
-        return faults.apply(self.world, make_call(name, {**details, "store_id": store_id}))
+        return by_hand.apply(self.world, make_call(name, {**details, "store_id": store_id}))

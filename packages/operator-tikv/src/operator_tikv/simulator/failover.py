@@ -9,8 +9,11 @@ from operator_tikv.simulator.heartbeats import (
     STORE_HEARTBEAT_SECONDS,
     forget_reports,
 )
+from operator_tikv.simulator.world import MemberState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from operator_tikv.simulator.world import Member, World
 
 ELECTION_MIN_SECONDS: Final = 3.0
@@ -20,23 +23,24 @@ PREPARED_AFTER_SECONDS: Final = 300.0
 
 
 def healthy_members(world: World) -> list[Member]:
-    """The PD servers that run."""
-    return [m for m in world.pd.members if m.name not in world.pd.stopped_members]
+    """The PD servers that run and answer."""
+    bad = world.pd.stopped_members | world.pd.hung_members
+    return [m for m in world.pd.members if m.name not in bad]
 
 
 def may_elect(world: World) -> bool:
     """Whether a majority of PD's servers runs and nothing blocks them."""
-    majority = 2 * len(healthy_members(world)) > len(world.pd.members)
-    return majority and not world.pd.election_blocked
+    running = len(world.pd.members) - len(world.pd.stopped_members)
+    majority = 2 * running > len(world.pd.members)
+    return majority and bool(healthy_members(world)) and not world.pd.election_blocked
 
 
 def drop_leader(world: World) -> None:
     """Take PD's leader away; another is elected within seconds if a majority can."""
-    if world.pd.leader_name:
-        world.record("pd", f"leader {world.pd.leader_name} lost")
     former = world.pd.leader_name
-    world.pd.leader_name = ""
-    world.pd.election_number += 1
+    if former:
+        world.record("pd", f"leader {former} lost")
+    _step_down(world)
     if may_elect(world):
         names = [member.name for member in world.pd.members]
         avoided = names.index(former) if former in names else -1
@@ -44,10 +48,61 @@ def drop_leader(world: World) -> None:
         world.schedule(delay_seconds, "pd.elected", world.pd.election_number, avoided)
 
 
-def hand_over(world: World, name: str) -> None:
-    """Let a named PD server follow the present leader, after an election like any other."""
+def _step_down(world: World) -> None:
+    state = world.pd.states.get(world.pd.leader_name)
+    if state is not None:
+        state.led_seconds = state.seconds_led(world.now_seconds)
+        state.led_since_seconds = None
     world.pd.leader_name = ""
     world.pd.election_number += 1
+
+
+def expire_lease(world: World) -> None:
+    """The leader cannot keep its lease and steps down by itself."""
+    text = "no longer a leader because lease has expired, pd leader will step down"
+    world.log_pd("INFO", text)
+    drop_leader(world)
+
+
+def lose_members(world: World, names: Iterable[str]) -> None:
+    """End the processes of PD servers."""
+    world.pd.stopped_members.update(names)
+    if world.pd.leader_name in world.pd.stopped_members or not may_elect(world):
+        drop_leader(world)
+
+
+def regain_members(world: World, names: Iterable[str]) -> None:
+    """Start the processes of PD servers again; what they had counted is gone."""
+    for name in names:
+        if name in world.pd.stopped_members:
+            world.pd.stopped_members.discard(name)
+            world.pd.states[name] = MemberState(start_seconds=world.now_seconds)
+            world.log(name, "INFO", "Welcome to Placement Driver (PD)")
+    if not world.pd.leader_name:
+        drop_leader(world)
+
+
+def hang_members(world: World, names: Iterable[str]) -> None:
+    """Let PD servers hang: a hung leader keeps its place and answers nobody."""
+    world.pd.hung_members.update(names)
+    world.record("pd", f"hung: {sorted(world.pd.hung_members)}")
+
+
+def release_members(world: World, names: Iterable[str]) -> None:
+    """Let hung PD servers go on; a leader whose lease ran out meanwhile is no leader any more."""
+    led = world.pd.leader_name in world.pd.hung_members
+    world.pd.hung_members.difference_update(names)
+    if led and world.pd.leader_name not in world.pd.hung_members:
+        expire_lease(world)
+    elif not world.pd.leader_name:
+        drop_leader(world)
+
+
+def hand_over(world: World, name: str) -> None:
+    """Let a named PD server follow the present leader, after an election like any other."""
+    if world.pd.transfer_ignored:
+        return
+    _step_down(world)
     index = [member.name for member in world.pd.members].index(name)
     delay_seconds = world.rng.uniform(ELECTION_MIN_SECONDS, ELECTION_MAX_SECONDS)
     world.schedule(delay_seconds, "pd.handed_over", world.pd.election_number, index)
@@ -79,9 +134,12 @@ def install(world: World, name: str) -> None:
     pd = world.pd
     pd.leader_name = name
     pd.election_number += 1
+    pd.states[name].led_since_seconds = world.now_seconds
+    _log_campaign(world, name)
     pd.operators, pd.results, pd.records = {}, {}, []
-    pd.suspects, pd.paused_checkers, pd.buckets = {}, {}, {}
-    pd.former_limits, pd.counters = {}, {}
+    pd.suspects, pd.irregular, pd.patrol = {}, {}, []
+    pd.paused_checkers, pd.buckets = {}, {}
+    pd.former_limits, pd.overlooked = {}, {}
     pd.loaded_at_seconds = world.now_seconds
     for scheduler in pd.schedulers.values():
         scheduler.paused_until_seconds = 0.0
@@ -94,12 +152,20 @@ def install(world: World, name: str) -> None:
         world.schedule(delay_seconds, "store.reconnect", store_id)
 
 
+def _log_campaign(world: World, name: str) -> None:
+    field = {"campaign-leader-name": name}
+    world.log(name, "INFO", "pd leader has changed, try to re-campaign a pd leader")
+    world.log(name, "INFO", "start to campaign PD leader", **field)
+    world.log(name, "INFO", "campaign PD leader ok", **field)
+    world.log(name, "INFO", "PD leader is ready to serve", **{"leader-name": name})
+
+
 def is_prepared(world: World) -> bool:
     """Whether a new leader has heard of enough regions to schedule."""
     pd = world.pd
     if world.now_seconds - pd.loaded_at_seconds >= PREPARED_AFTER_SECONDS:
         return True
-    reported = len(pd.regions) - len(pd.unreported)
+    reported = len(pd.regions) - pd.regions.unheard_count
     return reported >= PREPARED_SHARE * len(pd.regions)
 
 

@@ -10,7 +10,9 @@ from operator_tikv.simulator.limits import has_tokens
 from operator_tikv.simulator.units import GIB
 
 if TYPE_CHECKING:
-    from operator_tikv.simulator.model import Region, Store
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from operator_tikv.simulator.model import Peer, Region, Store
     from operator_tikv.simulator.world import World
 
 LEADER_PAUSING: Final = ("evict-leader-scheduler", "grant-leader-scheduler")
@@ -42,19 +44,75 @@ def may_receive_leader(world: World, store_id: int) -> bool:
     )
 
 
-def may_receive_peer(world: World, store: Store, region: Region) -> bool:
-    """PD's filter of targets for a new peer, with room, snapshots and the store limit."""
+def takes_peers(world: World, store: Store) -> bool:
+    """PD's filter of targets for a new peer of any region: alive, with room, not flooded."""
     stats = store.stats
     return (
         stats is not None
         and store.is_up_to_pd
         and not store.is_tiflash
-        and region.peer_on(store.store_id) is None
+        and not stats.is_busy
         and not heartbeats.is_disconnected(world, store)
         and not heartbeats.is_low_on_space(world, store)
         and stats.receiving_snapshots <= world.pd.config.number("max-snapshot-count")
-        and has_tokens(world, store.store_id, "add-peer")
     )
+
+
+def may_receive_peer(world: World, store: Store, region: Region) -> bool:
+    """PD's filter of targets for a new peer of one region, with the store limit and isolation."""
+    return (
+        region.peer_on(store.store_id) is None
+        and takes_peers(world, store)
+        and has_tokens(world, store.store_id, "add-peer")
+        and keeps_isolation(world, store, region.peers)
+    )
+
+
+def location_labels(world: World) -> list[str]:
+    """The labels that say where a store stands, the widest first."""
+    text = str(world.pd.config.replication["location-labels"])
+    return [label for label in text.split(",") if label]
+
+
+def isolation(world: World, store: Store, peers: Iterable[Peer]) -> tuple[int, ...]:
+    """For each location label, how many peers stand elsewhere than a store would."""
+    others = [world.stores[p.store_id] for p in peers if p.store_id in world.stores]
+    return tuple(
+        sum(other.labels.get(label) != store.labels.get(label) for other in others)
+        for label in location_labels(world)
+    )
+
+
+def keeps_isolation(world: World, store: Store, peers: Iterable[Peer]) -> bool:
+    """Whether a peer on a store would stand apart from the others as `isolation-level` wants."""
+    level = str(world.pd.config.replication["isolation-level"])
+    if not level:
+        return True
+    here = store.labels.get(level)
+    others = (world.stores.get(peer.store_id) for peer in peers)
+    return here is not None and all(o is None or o.labels.get(level) != here for o in others)
+
+
+def is_denied(world: World, region: Region) -> bool:
+    """Whether a region label `schedule=deny` covers a region."""
+    rules = world.admin.region_labels
+    return bool(rules) and any(
+        region.start_key >= start and (not end or (region.end_key and region.end_key <= end))
+        for start, end in _denied_ranges(rules.values())
+    )
+
+
+def _denied_ranges(rules: Iterable[Mapping[str, object]]) -> Iterator[tuple[str, str]]:
+    for rule in rules:
+        labels, ranges = rule.get("labels"), rule.get("data")
+        if not isinstance(labels, list) or not isinstance(ranges, list):
+            continue
+        if not any(label.get("key") == "schedule" and label.get("value") == "deny"
+                   for label in labels if isinstance(label, dict)):
+            continue
+        for each in ranges:
+            if isinstance(each, dict):
+                yield str(each.get("start_key", "")), str(each.get("end_key", ""))
 
 
 def leader_score(world: World, store: Store) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from operator_tikv.simulator.load import grow_garbage, used_bytes
@@ -16,7 +15,9 @@ STORE_HEARTBEAT_SECONDS: Final = 10.0
 REGION_HEARTBEAT_SECONDS: Final = 60.0
 DISCONNECTED_SECONDS: Final = 20.0
 UNHEALTHY_SECONDS: Final = 600.0
+WAKE_SECONDS: Final = 0.5
 PERSIST_SECONDS: Final = 300.0
+SLOW_DISK_SECONDS: Final = 0.1
 SLOW_SCORE_MAX: Final = 100
 SLOW_SCORE_RECOVERY_STEP: Final = 12
 
@@ -101,7 +102,6 @@ def reaches_pd(world: World, region: Region) -> bool:
     store = world.stores.get(region.leader_store_id)
     return (
         store is not None
-        and store.process.serves_raft
         and store.process.talks_to_pd
         and world.pd.has_leader
     )
@@ -116,8 +116,7 @@ def report_region(world: World, region_id: int) -> bool:
     if region is None or not reaches_pd(world, region):
         return False
     world.pd.regions.put(region)
-    world.pd.unreported.discard(region_id)
-    _note_suspect(world, region)
+    note_suspect(world, region)
     operator = world.pd.operators.get(region_id)
     if operator is not None:
         world.schedule(0.0, "operator.poke", region_id, operator.operator_id)
@@ -148,11 +147,9 @@ def contact_seconds(world: World, region: Region) -> float:
 
 def forget_reports(world: World) -> None:
     """What a new PD leader starts with: regions from storage, no leaders, no statistics."""
-    for region in list(world.pd.regions):
-        world.pd.regions.put(replace(region, leader_peer_id=0, down=(), pending=()))
-    world.pd.unreported = {region.region_id for region in world.pd.regions}
+    world.pd.regions.forget_leaders()
     phases: list[list[int]] = [[] for _ in range(int(REGION_HEARTBEAT_SECONDS))]
-    for region in world.pd.regions:
+    for region in world.raft:
         phases[region_phase(region.region_id)].append(region.region_id)
     world.pd.reload_phases = phases
     for store in world.stores.values():
@@ -160,23 +157,34 @@ def forget_reports(world: World) -> None:
         store.last_heartbeat_seconds = store.persisted_heartbeat_seconds
 
 
-def _note_suspect(world: World, region: Region) -> None:
-    regular = (
-        len(region.peers) == world.pd.config.max_replicas
-        and not region.down
-        and not region.pending
-        and not any(peer.role for peer in region.peers)
+def note_suspect(world: World, region: Region) -> None:
+    """Remember a region while it is not as it should be."""
+    pd, region_id = world.pd, region.region_id
+    shape_is_right = len(region.peers) == pd.config.max_replicas and not any(
+        peer.role for peer in region.peers
     )
-    if regular:
-        world.pd.suspects.pop(region.region_id, None)
-    else:
-        world.pd.suspects[region.region_id] = None
+    if not shape_is_right:
+        if not pd.irregular:
+            wake_patrol(world)
+        pd.irregular[region_id] = None
+    elif pd.irregular:
+        pd.irregular.pop(region_id, None)
+    if not shape_is_right or region.down or region.pending:
+        pd.suspects[region_id] = None
+    elif pd.suspects:
+        pd.suspects.pop(region_id, None)
+
+
+def wake_patrol(world: World) -> None:
+    """Let the checker look within a second instead of when its idle turn comes."""
+    world.pd.patrol_number += 1
+    world.schedule(WAKE_SECONDS, "checker.patrol", world.pd.patrol_number)
 
 
 def _age_disk(world: World, store: Store) -> None:
     grow_garbage(world, store, STORE_HEARTBEAT_SECONDS)
     disk = store.disk
-    if disk.slow:
+    if store.ailments.disk_seconds >= SLOW_DISK_SECONDS:
         disk.slow_score = min(SLOW_SCORE_MAX, disk.slow_score * 2)
     else:
         disk.slow_score = max(1, disk.slow_score - SLOW_SCORE_RECOVERY_STEP)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from operator_tikv.simulator import filters, limits, raft
+from operator_tikv.simulator import filters, limits
 from operator_tikv.simulator.config import DEFAULT_STORE_LIMIT, UNLIMITED_RATE
-from operator_tikv.simulator.heartbeats import receive_store_heartbeat
+from operator_tikv.simulator.heartbeats import receive_store_heartbeat, wake_patrol
 from operator_tikv.simulator.model import MetaState, NodeState
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from operator_tikv.simulator.world import World
 
 STATE_CHECK_SECONDS: Final = 10.0
+YOUNG_REGIONS: Final = 100
+FILLED_SHARE: Final = 0.9
 
 
 class StoreRefusedError(Exception):
@@ -65,6 +67,16 @@ def take_offline(world: World, store_id: int, *, force: bool) -> None:
     world.pd.former_limits.setdefault(store_id, former)
     limits.set_rate(world, store_id, "remove-peer", UNLIMITED_RATE)
     world.record("store", f"{store_id} offline force={force}")
+    _log_offline(world, store)
+    wake_patrol(world)
+
+
+def _log_offline(world: World, store: Store) -> None:
+    fields = {"store-id": store.store_id, "store-address": store.address}
+    destroyed = {"physically-destroyed": store.physically_destroyed}
+    world.log_pd("WARN", "store has been offline", **fields, **destroyed)
+    limit = {"type": "remove-peer", "rate-per-min": int(UNLIMITED_RATE)}
+    world.log_pd("INFO", "store limit changed", **{"store-id": store.store_id}, **limit)
 
 
 def _check_others(world: World, store: Store) -> None:
@@ -112,19 +124,38 @@ def on_state_check(world: World, _args: tuple[int, ...]) -> None:
     if not world.pd.has_leader:
         return
     for store in world.stores.values():
+        if store.node_state is NodeState.PREPARING and _is_filled(world, store):
+            store.node_state = NodeState.SERVING
+            world.record("store", f"{store.store_id} serving")
+            fields = {"store-id": store.store_id, "store-address": store.address}
+            world.log_pd("INFO", "store has changed to serving", **fields)
         empty = world.pd.regions.region_count(store.store_id) == 0
         if store.meta_state is MetaState.OFFLINE and empty:
             _bury(world, store)
+
+
+def _is_filled(world: World, store: Store) -> bool:
+    """Whether a new store holds 90 % of its share, or the cluster is young or it took too long."""
+    regions, config = world.pd.regions, world.pd.config
+    age_seconds = world.now_seconds - store.start_seconds
+    if len(regions) < YOUNG_REGIONS or age_seconds > config.seconds("max-store-preparing-time"):
+        return True
+    others = [s for s in world.stores.values() if s.is_up_to_pd and s.is_tiflash == store.is_tiflash]
+    total = sum(regions.region_size_mib(other.store_id) for other in others)
+    return regions.region_size_mib(store.store_id) >= FILLED_SHARE * total / len(others)
 
 
 def _bury(world: World, store: Store) -> None:
     store.meta_state, store.node_state = MetaState.TOMBSTONE, NodeState.REMOVED
     world.pd.config.store_limit.pop(store.store_id, None)
     world.pd.former_limits.pop(store.store_id, None)
-    if store.process.alive:
-        raft.fall_silent(world, store)
+    if store.process.silent_since_seconds is None:
+        store.process.silent_since_seconds = world.now_seconds
     store.process.running = False  # TiKV stops when PD refuses its heartbeat
     world.record("store", f"{store.store_id} tombstone")
+    fields = {"store-id": store.store_id, "store-address": store.address, "state": "Offline"}
+    world.log_pd("WARN", "store has been Tombstone", **fields)
+    world.log(store.node, "ERROR", "store is tombstone", store_id=store.store_id)
 
 
 def remove_tombstones(world: World) -> None:

@@ -60,7 +60,15 @@ def take(world: World, plan: Plan, size_mib: int) -> None:
     """Charge a plan to the limits of its stores; a bucket may go below zero once."""
     cost = SMALL_REGION_COST if size_mib < SMALL_REGION_MIB else REGION_COST
     for store_id, kind in _uses(plan, size_mib):
-        _refill(world, store_id, kind).tokens -= cost
+        cheap = kind == "remove-peer" and _is_down(world, store_id)
+        _refill(world, store_id, kind).tokens -= SMALL_REGION_COST if cheap else cost
+
+
+def _is_down(world: World, store_id: int) -> bool:
+    """Removing a peer from a dead store costs as little as a small region."""
+    store = world.stores.get(store_id)
+    down_seconds = world.pd.config.seconds("max-store-down-time")
+    return store is not None and world.now_seconds - store.last_heartbeat_seconds > down_seconds
 
 
 def _uses(plan: Plan, size_mib: int) -> Iterator[tuple[int, str]]:

@@ -158,7 +158,7 @@ def _figures(world: World, store: Store) -> dict[str, float]:
 
 
 def _counter_samples(world: World) -> Iterator[Sample]:
-    for (metric, first, second), value in sorted(world.pd.counters.items()):
+    for (metric, first, second), value in sorted(world.pd.states[world.pd.leader_name].counters.items()):
         names = COUNTER_LABELS[metric]
         labels = {name: text for name, text in zip(names, (first, second), strict=True) if name}
         yield metric, labels, float(value)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+SNAPSHOT_MIB_PER_SECOND: Final = 30.0
 
 
 class Role(IntEnum):
@@ -122,29 +124,43 @@ class StoreStats(NamedTuple):
 
 @dataclass(slots=True)
 class Process:
-    """The truth about a store's process and its network, which PD cannot see directly."""
+    """The truth about a store's process and its way to PD, which PD cannot see directly."""
 
     running: bool = True
     frozen: bool = False
     pd_reachable: bool = True
-    peers_reachable: bool = True
     silent_since_seconds: float | None = None
     pd_silent_since_seconds: float | None = None
 
     @property
     def alive(self) -> bool:
-        """Whether the process makes progress."""
+        """Whether the process makes progress, so that its peers take part in raft."""
         return self.running and not self.frozen
-
-    @property
-    def serves_raft(self) -> bool:
-        """Whether its peers take part in raft."""
-        return self.alive and self.peers_reachable
 
     @property
     def talks_to_pd(self) -> bool:
         """Whether its heartbeats can reach PD."""
         return self.alive and self.pd_reachable
+
+
+@dataclass(frozen=True, slots=True)
+class Ailments:
+    """What the active faults do to one store; the default is a store that nothing ails."""
+
+    running: bool = True
+    frozen: bool = False
+    pd_reachable: bool = True
+    disk_seconds: float = 0.0
+    stalled: bool = False
+    busy_pools: tuple[str, ...] = ()
+    leak_bytes_per_second: float = 0.0
+    snapshot_mib_per_second: float = SNAPSHOT_MIB_PER_SECOND
+    lag_entries: float = 0.0
+    critical_error: str = ""
+    clock_offset_seconds: float = 0.0
+
+
+HEALTHY: Final = Ailments()
 
 
 @dataclass(slots=True)
@@ -154,7 +170,6 @@ class Disk:
     capacity_bytes: int
     foreign_bytes: int = 0
     garbage_bytes: int = 0
-    slow: bool = False
     slow_score: int = 1
 
 
@@ -169,6 +184,7 @@ class Store:
     disk: Disk
     labels: dict[str, str] = field(default_factory=dict)
     process: Process = field(default_factory=Process)
+    ailments: Ailments = HEALTHY
     version: str = "8.5.7"
     meta_state: MetaState = MetaState.UP
     node_state: NodeState = NodeState.SERVING
@@ -180,6 +196,11 @@ class Store:
     stats: StoreStats | None = None
     sending_snapshots: int = 0
     receiving_snapshots: int = 0
+
+    @property
+    def node(self) -> str:
+        """The name of the store's process in logs and controls."""
+        return f"store-{self.store_id}"
 
     @property
     def is_tiflash(self) -> bool:

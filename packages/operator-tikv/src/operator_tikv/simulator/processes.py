@@ -6,55 +6,47 @@ from typing import TYPE_CHECKING
 
 from operator_tikv.simulator import raft
 from operator_tikv.simulator.heartbeats import receive_store_heartbeat, report_region
+from operator_tikv.simulator.model import HEALTHY, MetaState
 
 if TYPE_CHECKING:
-    from operator_tikv.simulator.model import Store
+    from operator_tikv.simulator.model import Ailments, Store
     from operator_tikv.simulator.world import World
 
 
-def stop(world: World, store: Store) -> None:
-    """End a store's process."""
-    with_change(world, store, running=False)
-    raft.lose_leadership(world, store)
+def refresh(world: World, store: Store) -> None:
+    """Let a store be as the active faults want it, and everybody notice what changed."""
+    found = HEALTHY
+    for active in world.active.values():
+        found = active.fault.ail(store.store_id, found, active.memory)
+    store.ailments = found
+    if store.meta_state is not MetaState.TOMBSTONE:
+        _change_process(world, store, found)
 
 
-def start(world: World, store: Store) -> None:
-    """Start a store's process again."""
-    if not store.process.running:
-        store.start_seconds = world.now_seconds
-    with_change(world, store, running=True, frozen=False)
-
-
-def freeze(world: World, store: Store) -> None:
-    """Pause a process, as SIGSTOP does: it keeps what it held and answers nobody."""
-    with_change(world, store, frozen=True)
-
-
-def thaw(world: World, store: Store) -> None:
-    """Let a paused process run on."""
-    with_change(world, store, frozen=False)
-
-
-def with_change(world: World, store: Store, **changes: bool) -> None:
-    """Change the flags of a process and let everybody notice.
-
-    Args:
-        world: the simulation.
-        store: the store whose process changes.
-        changes: new values of `running`, `frozen`, `pd_reachable`, `peers_reachable`.
-    """
+def _change_process(world: World, store: Store, wanted: Ailments) -> None:
     process = store.process
-    served, talked = process.serves_raft, process.talks_to_pd
-    for name, value in changes.items():
-        setattr(process, name, value)
-    if served and not process.serves_raft:
-        raft.fall_silent(world, store)
+    served, talked, ran = process.alive, process.talks_to_pd, process.running
+    process.running, process.frozen = wanted.running, wanted.frozen
+    process.pd_reachable = wanted.pd_reachable
+    if process.running and not ran:
+        store.start_seconds = world.now_seconds
+    if served and not process.alive:
+        fall_silent(world, store)
     if talked and not process.talks_to_pd:
         process.pd_silent_since_seconds = world.now_seconds
-    if not served and process.serves_raft:
-        raft.speak_again(world, store)
+    if ran and not process.running:
+        raft.lose_leadership(world, store)
+    if not served and process.alive:
+        process.silent_since_seconds = None
+        raft.regain_contact(world, store.store_id)
     if not talked and process.talks_to_pd:
         _meet_pd(world, store)
+
+
+def fall_silent(world: World, store: Store) -> None:
+    """Nobody hears a store any more."""
+    store.process.silent_since_seconds = world.now_seconds
+    raft.lose_contact(world, store.store_id)
 
 
 def _meet_pd(world: World, store: Store) -> None:
@@ -64,3 +56,19 @@ def _meet_pd(world: World, store: Store) -> None:
     receive_store_heartbeat(world, store)
     for region_id in world.raft.led_by(store.store_id):
         report_region(world, region_id)
+
+
+def cut_links(world: World) -> None:
+    """Let the links between stores be as the active faults want them."""
+    wanted = [pair for active in world.active.values() for pair in active.fault.cut(world)]
+    before = world.cuts
+    world.cuts = {pair: before.get(pair, world.now_seconds) for pair in wanted}
+    changed = dict.fromkeys(
+        store_id
+        for pair in [*before, *world.cuts]
+        if (pair in before) is not (pair in world.cuts)
+        for store_id in pair
+    )
+    for store_id in changed:
+        raft.lose_contact(world, store_id)
+        raft.regain_contact(world, store_id)

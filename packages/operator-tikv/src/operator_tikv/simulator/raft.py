@@ -22,7 +22,6 @@ ELECTION_MAX_SECONDS: Final = 20.0
 PEER_DOWN_SECONDS: Final = 600.0
 CATCH_UP_MIN_SECONDS: Final = 1.0
 CATCH_UP_MAX_SECONDS: Final = 5.0
-SNAPSHOT_MIB_PER_SECOND: Final = 30.0
 SNAPSHOT_OVERHEAD_SECONDS: Final = 1.0
 
 _OLD_VOTERS: Final = (Role.VOTER, Role.DEMOTING_VOTER)
@@ -41,18 +40,31 @@ def _majority(region: Region, roles: tuple[Role, ...], serves: Callable[[int], b
 
 def is_led(world: World, region: Region) -> bool:
     """Whether a region has a leader that serves and holds a quorum."""
-    return world.serves_raft(region.leader_store_id) and has_quorum(region, world.serves_raft)
+    leader_id = region.leader_store_id
+    return world.serves_raft(leader_id) and _commands_quorum(world, region, leader_id)
+
+
+def _commands_quorum(world: World, region: Region, store_id: int) -> bool:
+    return has_quorum(region, lambda other: world.connected(store_id, other))
 
 
 def on_election(world: World, args: tuple[int, ...]) -> None:
-    """An election timeout: the live voters choose a leader if they are a quorum."""
+    """An election timeout: a live voter that reaches a quorum becomes leader."""
     region = world.raft.get(args[0])
     if region is None or is_led(world, region):
         return
-    if not has_quorum(region, world.serves_raft):
+    living = [
+        peer
+        for peer in region.peers
+        if peer.may_lead
+        and peer.peer_id not in world.broken_peers
+        and world.serves_raft(peer.store_id)
+        and _commands_quorum(world, region, peer.store_id)
+    ]
+    if not living:
         world.raft.put(replace(region, leader_peer_id=0))
+        _note_unled(world, region)
         return
-    living = [p for p in region.peers if p.may_lead and world.serves_raft(p.store_id)]
     ready = [p for p in living if p.peer_id not in region.pending] or living
     install_leader(world, region, world.rng.choice(ready))
 
@@ -70,7 +82,8 @@ def install_leader(world: World, region: Region, leader: Peer) -> None:
         )
     )
     world.record("leader", f"region {region.region_id} store {leader.store_id}")
-    if any(not world.serves_raft(peer.store_id) for peer in region.peers):
+    world.unled.pop(region.region_id, None)
+    if any(not world.connected(leader.store_id, peer.store_id) for peer in region.peers):
         _plan_down_check(world, region.region_id)
     for peer in region.peers:
         _plan_catch_up(world, region, peer)
@@ -106,25 +119,52 @@ def on_down_check(world: World, args: tuple[int, ...]) -> None:
 
 
 def _missed_since(world: World, region: Region, peer: Peer) -> float | None:
-    store = world.stores.get(peer.store_id)
-    if store is None or store.process.silent_since_seconds is None:
+    """Since when the leader misses a peer: its process is silent, or a link is cut."""
+    store, leader_id = world.stores.get(peer.store_id), region.leader_store_id
+    if store is None:
         return None
-    return max(store.process.silent_since_seconds, region.led_since_seconds)
+    reasons = (
+        store.process.silent_since_seconds,
+        world.broken_peers.get(peer.peer_id),
+        world.cuts.get((leader_id, peer.store_id)),
+        world.cuts.get((peer.store_id, leader_id)),
+    )
+    since = [seconds for seconds in reasons if seconds is not None]
+    return max(min(since), region.led_since_seconds) if since else None
 
 
-def fall_silent(world: World, store: Store) -> None:
-    """Let the rest of the cluster lose a store: elections soon, down peers after ten minutes."""
-    store.process.silent_since_seconds = world.now_seconds
-    for region_id in world.raft.led_by(store.store_id):
+def lose_contact(world: World, store_id: int) -> None:
+    """A store is no longer heard by some: elections soon, down peers after ten minutes."""
+    for region_id in world.raft.led_by(store_id):
+        _reconsider(world, region_id)
+    led_here = world.raft.leads(store_id)
+    for region_id in world.raft.on_store(store_id):
+        if region_id not in led_here:
+            _reconsider(world, region_id)
+
+
+def _reconsider(world: World, region_id: int) -> None:
+    region = world.raft.get(region_id)
+    if region is None:
+        return
+    if not is_led(world, region):
         _plan_election(world, region_id)
-    for region_id in world.raft.on_store(store.store_id):
-        region = world.raft.get(region_id)
-        if region is None or region.leader_store_id == store.store_id:
-            continue
-        if is_led(world, region):
-            _plan_down_check(world, region_id)
-        else:
-            _plan_election(world, region_id)
+    elif any(not world.connected(region.leader_store_id, peer.store_id) for peer in region.peers):
+        _plan_down_check(world, region_id)
+
+
+def _note_unled(world: World, region: Region) -> None:
+    world.unled.setdefault(region.region_id, world.now_seconds)
+
+
+def break_peer(world: World, region: Region, peer: Peer, since_seconds: float) -> None:
+    """Let one peer never answer again; its leader has missed it since then already."""
+    world.broken_peers[peer.peer_id] = since_seconds
+    down = (*region.down, (peer.peer_id, since_seconds))
+    pending = tuple(dict.fromkeys((*region.pending, peer.peer_id)))
+    world.raft.put(replace(region, down=down, pending=pending))
+    world.record("broken_peer", f"region {region.region_id} peer {peer.peer_id}")
+    report_region(world, region.region_id)
 
 
 def lose_leadership(world: World, store: Store) -> None:
@@ -135,15 +175,14 @@ def lose_leadership(world: World, store: Store) -> None:
             world.raft.put(replace(region, leader_peer_id=0))
 
 
-def speak_again(world: World, store: Store) -> None:
-    """Let a store take part again: its peers catch up, regions without leader elect."""
-    store.process.silent_since_seconds = None
-    for region_id in world.raft.on_store(store.store_id):
+def regain_contact(world: World, store_id: int) -> None:
+    """A store is heard again: its peers catch up, regions without leader elect."""
+    for region_id in world.raft.on_store(store_id):
         region = world.raft.get(region_id)
         if region is None:
             continue
         if is_led(world, region):
-            _welcome_peer(world, region, store.store_id)
+            _welcome_peers(world, region)
         else:
             _plan_election(world, region_id)
 
@@ -153,15 +192,21 @@ def _plan_election(world: World, region_id: int) -> None:
     world.schedule(delay_seconds, "raft.election", region_id)
 
 
-def _welcome_peer(world: World, region: Region, store_id: int) -> None:
-    peer = region.peer_on(store_id)
-    if peer is None:
-        return
-    if peer.peer_id in region.down_peer_ids:
-        down = tuple(pair for pair in region.down if pair[0] != peer.peer_id)
-        world.raft.put(replace(region, down=down))
+def _welcome_peers(world: World, region: Region) -> None:
+    """The leader takes back the peers that it hears again."""
+    leader_id = region.leader_store_id
+    heard = {
+        peer.peer_id
+        for peer in region.peers
+        if world.connected(leader_id, peer.store_id) and peer.peer_id not in world.broken_peers
+    }
+    down = tuple(pair for pair in region.down if pair[0] not in heard)
+    if down != region.down:
+        region = replace(region, down=down)
+        world.raft.put(region)
         report_region(world, region.region_id)
-    _plan_catch_up(world, region, peer)
+    for peer in region.peers:
+        _plan_catch_up(world, region, peer)
 
 
 def _plan_catch_up(world: World, region: Region, peer: Peer) -> None:
@@ -177,7 +222,9 @@ def on_catch_up(world: World, args: tuple[int, ...]) -> None:
     peer = region.peer(peer_id) if region else None
     if region is None or peer is None or peer_id not in region.pending:
         return
-    if not world.serves_raft(peer.store_id):
+    if peer_id in world.broken_peers:
+        return
+    if not world.connected(region.leader_store_id, peer.store_id):
         return
     pending = tuple(other for other in region.pending if other != peer_id)
     down = tuple(pair for pair in region.down if pair[0] != peer_id)
@@ -191,7 +238,10 @@ def transfer_leader(world: World, region_id: int, to_store_id: int) -> bool:
     target = region.peer_on(to_store_id) if region else None
     if region is None or target is None or not target.may_lead or not is_led(world, region):
         return False
-    if target.peer_id in region.pending or not world.serves_raft(to_store_id):
+    if target.peer_id in region.pending:
+        return False
+    if not (world.connected(region.leader_store_id, to_store_id)
+            and _commands_quorum(world, region, to_store_id)):
         return False
     install_leader(world, region, target)
     return True
@@ -224,7 +274,7 @@ def add_learner(world: World, region_id: int, peer: Peer) -> bool:
     world.raft.put(replace(region, pending=(*region.pending, peer.peer_id)))
     change_peers(world, region_id, (*region.peers, peer))
     _send_snapshot(world, region, peer)
-    if not world.serves_raft(peer.store_id):
+    if not world.connected(region.leader_store_id, peer.store_id):
         _plan_down_check(world, region_id)
     return True
 
@@ -236,7 +286,8 @@ def _send_snapshot(world: World, region: Region, peer: Peer) -> None:
         return
     sender.sending_snapshots += 1
     receiver.receiving_snapshots += 1
-    duration_seconds = SNAPSHOT_OVERHEAD_SECONDS + region.size_mib / SNAPSHOT_MIB_PER_SECOND
+    speed = min(each.ailments.snapshot_mib_per_second for each in (sender, receiver))
+    duration_seconds = SNAPSHOT_OVERHEAD_SECONDS + region.size_mib / speed
     world.schedule(
         duration_seconds,
         "raft.snapshot_end",

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from operator_tikv.simulator.model import Region
+
+
+SMALL_MIB: Final = 54
+BIG_MIB: Final = 384
+BIG_KEYS: Final = 3_840_000
 
 
 class RegionTable:
@@ -22,6 +28,7 @@ class RegionTable:
     def __init__(self) -> None:
         """Make an empty table."""
         self._regions: dict[int, Region] = {}
+        self._unheard: set[int] = set()
         self._by_store: defaultdict[int, dict[int, None]] = defaultdict(dict)
         self._led_by_store: defaultdict[int, dict[int, None]] = defaultdict(dict)
         self._size_mib: defaultdict[int, int] = defaultdict(int)
@@ -29,6 +36,7 @@ class RegionTable:
         self._weight: defaultdict[int, float] = defaultdict(float)
         self._led_weight: defaultdict[int, float] = defaultdict(float)
         self._starts: list[tuple[str, int]] | None = None
+        self._odd_sized: dict[int, None] = {}
 
     def __len__(self) -> int:
         """Count the regions."""
@@ -36,28 +44,69 @@ class RegionTable:
 
     def __iter__(self) -> Iterator[Region]:
         """Iterate over the regions in order of insertion."""
-        return iter(self._regions.values())
+        if not self._unheard:
+            return iter(self._regions.values())
+        return (self._shown(region) for region in self._regions.values())
 
     def get(self, region_id: int) -> Region | None:
         """Find a region by its id."""
-        return self._regions.get(region_id)
+        region = self._regions.get(region_id)
+        return region if region is None or not self._unheard else self._shown(region)
 
     def put(self, region: Region) -> None:
         """Insert or replace a region and keep the indexes right."""
-        old = self._regions.get(region.region_id)
+        region_id = region.region_id
+        old = self._regions.get(region_id)
+        self._regions[region_id] = region
         if old is None or old.start_key != region.start_key:
             self._starts = None
-        if old is not None:
-            self._unindex(old)
-        self._regions[region.region_id] = region
-        self._index(region)
+        led_before = old.leader_store_id if old and region_id not in self._unheard else 0
+        self._unheard.discard(region_id)
+        if old is not None and led_before:
+            self._count_leader(old, led_before, -1)
+        if old is None or old.peers != region.peers or not _weighs_as(old, region):
+            if old is not None:
+                self._count_peers(old, -1)
+            self._count_peers(region, 1)
+            self._note_size(region)
+        led_now = region.leader_store_id
+        if led_now:
+            self._count_leader(region, led_now, 1)
+
+    def forget_leaders(self) -> None:
+        """Know of every region only what storage holds, until it is put again."""
+        self._unheard = set(self._regions)
+        self._led_by_store.clear()
+        self._led_size_mib.clear()
+        self._led_weight.clear()
+
+    @property
+    def unheard_count(self) -> int:
+        """How many regions have not been put since the leaders were forgotten."""
+        return len(self._unheard)
+
+    def odd_sized(self) -> list[Region]:
+        """The regions that are small or big: all others are neither empty, nor under or over."""
+        found = (self.get(region_id) for region_id in self._odd_sized)
+        return [region for region in found if region is not None]
+
+    def _shown(self, region: Region) -> Region:
+        if region.region_id not in self._unheard:
+            return region
+        return replace(region, leader_peer_id=0, down=(), pending=())
 
     def remove(self, region_id: int) -> None:
         """Forget a region that was merged into another."""
-        old = self._regions.pop(region_id, None)
-        if old is not None:
-            self._unindex(old)
-            self._starts = None
+        old = self.get(region_id)
+        if old is None:
+            return
+        if old.leader_store_id:
+            self._count_leader(old, old.leader_store_id, -1)
+        self._count_peers(old, -1)
+        del self._regions[region_id]
+        self._unheard.discard(region_id)
+        self._odd_sized.pop(region_id, None)
+        self._starts = None
 
     def on_store(self, store_id: int) -> list[int]:
         """Ids of the regions with a peer on a store."""
@@ -66,6 +115,10 @@ class RegionTable:
     def led_by(self, store_id: int) -> list[int]:
         """Ids of the regions whose leader is on a store."""
         return list(self._led_by_store[store_id])
+
+    def leads(self, store_id: int) -> Mapping[int, None]:
+        """The regions whose leader is on a store, to look into and not to keep."""
+        return self._led_by_store[store_id]
 
     def region_count(self, store_id: int) -> int:
         """Count the peers on a store."""
@@ -95,35 +148,43 @@ class RegionTable:
         """Find the region of a key (upper-case hex of the encoded key)."""
         starts = self._sorted_starts()
         place = bisect_right(starts, (key_hex, 1 << 62)) - 1
-        return self._regions[starts[place][1]] if place >= 0 else None
+        return self.get(starts[place][1]) if place >= 0 else None
 
     def in_key_order(self) -> list[Region]:
         """All regions by start key."""
-        return [self._regions[region_id] for _key, region_id in self._sorted_starts()]
+        regions = self._regions
+        return [self._shown(regions[region_id]) for _key, region_id in self._sorted_starts()]
 
     def _sorted_starts(self) -> list[tuple[str, int]]:
         if self._starts is None:
             self._starts = sorted((r.start_key, r.region_id) for r in self._regions.values())
         return self._starts
 
-    def _index(self, region: Region) -> None:
+    def _count_peers(self, region: Region, sign: int) -> None:
         for peer in region.peers:
-            self._by_store[peer.store_id][region.region_id] = None
-            self._size_mib[peer.store_id] += region.size_mib
-            self._weight[peer.store_id] += region.weight
-        store_id = region.leader_store_id
-        if store_id:
-            self._led_by_store[store_id][region.region_id] = None
-            self._led_size_mib[store_id] += region.size_mib
-            self._led_weight[store_id] += region.weight
+            store_id = peer.store_id
+            self._size_mib[store_id] += sign * region.size_mib
+            self._weight[store_id] += sign * region.weight
+            if sign > 0:
+                self._by_store[store_id][region.region_id] = None
+            else:
+                self._by_store[store_id].pop(region.region_id, None)
 
-    def _unindex(self, region: Region) -> None:
-        for peer in region.peers:
-            self._by_store[peer.store_id].pop(region.region_id, None)
-            self._size_mib[peer.store_id] -= region.size_mib
-            self._weight[peer.store_id] -= region.weight
-        store_id = region.leader_store_id
-        if store_id:
+    def _count_leader(self, region: Region, store_id: int, sign: int) -> None:
+        self._led_size_mib[store_id] += sign * region.size_mib
+        self._led_weight[store_id] += sign * region.weight
+        if sign > 0:
+            self._led_by_store[store_id][region.region_id] = None
+        else:
             self._led_by_store[store_id].pop(region.region_id, None)
-            self._led_size_mib[store_id] -= region.size_mib
-            self._led_weight[store_id] -= region.weight
+
+    def _note_size(self, region: Region) -> None:
+        if SMALL_MIB < region.size_mib < BIG_MIB and region.keys < BIG_KEYS:
+            self._odd_sized.pop(region.region_id, None)
+        else:
+            self._odd_sized[region.region_id] = None
+
+
+def _weighs_as(region: Region, other: Region) -> bool:
+    same_load = region.weight == other.weight and region.keys == other.keys
+    return same_load and region.size_mib == other.size_mib

@@ -16,22 +16,25 @@ if TYPE_CHECKING:
     from operator_tikv.simulator.world import World
 
 PATROL_SECONDS: Final = 1.0
+IDLE_PATROL_SECONDS: Final = 10.0
 PATROL_BATCH: Final = 1024
 _KINDS: Final = ("replica", "region")
 _COUNTER: Final = "pd_checker_event_count"
 
 
 class Fleet(NamedTuple):
-    """The stores whose peers are to be replaced, in a fixed order."""
+    """The stores whose peers are to be replaced, in a fixed order, and those that may take one."""
 
     lost: tuple[int, ...]
     leaving: tuple[int, ...]
+    targets: tuple[Store, ...] = ()
 
 
 def survey(world: World) -> Fleet:
     """Find the stores that are down for PD and those on their way out, as far as repair is on."""
     config, stores = world.pd.config, world.stores.values()
-    lost = [store.store_id for store in stores if heartbeats.is_down(world, store)]
+    last_seconds = world.now_seconds - config.seconds("max-store-down-time")
+    lost = [store.store_id for store in stores if store.last_heartbeat_seconds < last_seconds]
     leaving = [store.store_id for store in stores if store.meta_state is not MetaState.UP]
     return Fleet(
         tuple(lost) if config.enabled("enable-remove-down-replica") else (),
@@ -39,21 +42,87 @@ def survey(world: World) -> Fleet:
     )
 
 
-def on_patrol(world: World, _args: tuple[int, ...]) -> None:
-    """Look at the regions that are not as they should be, once a second."""
-    world.schedule(PATROL_SECONDS, "checker.patrol")
-    if not _may_patrol(world):
+def on_patrol(world: World, args: tuple[int, ...]) -> None:
+    """Look at the regions that are not as they should be: once a second while there are any."""
+    if args[0] != world.pd.patrol_number:
         return
-    fleet = survey(world)
-    for region_id in _candidates(world, fleet)[:PATROL_BATCH]:
+    batch, fleet = [], Fleet((), ())
+    if _may_patrol(world):
+        _notice_wanted_replicas(world)
+        fleet = survey(world)
+        batch = _next_batch(world, fleet)
+    delay_seconds = PATROL_SECONDS if batch else IDLE_PATROL_SECONDS
+    world.schedule(delay_seconds, "checker.patrol", world.pd.patrol_number)
+    if batch:
+        _patrol(world, batch, fleet._replace(targets=_targets(world)))
+
+
+def _patrol(world: World, batch: list[int], fleet: Fleet) -> None:
+    fleet = _within_limits(world, fleet)
+    for place, region_id in enumerate(batch):
         region = world.pd.regions.get(region_id)
-        if region is None or region.leader is None or region_id in world.pd.operators:
+        if region is None or not region.leader_peer_id or not _is_open(world, region):
             continue
         if not _may_need_work(world, region, fleet):
             continue
         if not _has_room(world):
+            world.pd.patrol = [*batch[place:], *world.pd.patrol]
             return
-        _repair(world, region, fleet)
+        if (fleet.targets or region_id in world.pd.irregular or place == 0) and _repair(
+            world, region, fleet
+        ):
+            fleet = _within_limits(world, fleet)
+
+
+def _within_limits(world: World, fleet: Fleet) -> Fleet:
+    """Leave out the stores whose limit is used up: asking them again and again costs time."""
+    lost = tuple(i for i in fleet.lost if filters.has_tokens(world, i, "remove-peer"))
+    if len(lost) < len(fleet.lost):
+        name = "replace-rule-down-peer"
+        world.pd.count("pd_schedule_operator_exceeded_store_limit", name, "")
+    targets = tuple(
+        store
+        for store in fleet.targets
+        if filters.has_tokens(world, store.store_id, "add-peer")
+    )
+    return Fleet(lost, fleet.leaving, targets)
+
+
+def _notice_wanted_replicas(world: World) -> None:
+    pd = world.pd
+    if pd.patrolled_replicas != pd.config.max_replicas:
+        pd.patrolled_replicas = pd.config.max_replicas
+        for region in pd.regions:
+            heartbeats.note_suspect(world, region)
+
+
+def _next_batch(world: World, fleet: Fleet) -> list[int]:
+    """Go on where the last patrol ended, so that regions that cannot be helped block no others."""
+    pd = world.pd
+    if not pd.patrol:
+        found = dict(pd.irregular)
+        for store_id in fleet.leaving:
+            found.update(dict.fromkeys(pd.regions.on_store(store_id)))
+        if fleet.lost:
+            found.update(pd.suspects)
+        pd.patrol = list(found)
+    batch, pd.patrol = pd.patrol[:PATROL_BATCH], pd.patrol[PATROL_BATCH:]
+    return batch
+
+
+def _targets(world: World) -> tuple[Store, ...]:
+    """The stores that may take a peer of some region, the emptiest first."""
+    fitting = [store for store in world.stores.values() if filters.takes_peers(world, store)]
+    return tuple(sorted(fitting, key=lambda s: (filters.region_score(world, s), s.store_id)))
+
+
+def _is_open(world: World, region: Region) -> bool:
+    """Whether the checker may touch a region: no operator, not denied, not overlooked."""
+    pd = world.pd
+    if region.region_id in pd.operators:
+        return False
+    overlooked = pd.overlooked.get(region.region_id) == region.conf_ver
+    return not overlooked and not filters.is_denied(world, region)
 
 
 def _may_patrol(world: World) -> bool:
@@ -76,23 +145,18 @@ def _has_room(world: World) -> bool:
     return operators.running_of_kind(world, "replica") < limit
 
 
-def _candidates(world: World, fleet: Fleet) -> list[int]:
-    found = dict(world.pd.suspects)
-    for store_id in fleet.leaving:
-        found.update(dict.fromkeys(world.pd.regions.on_store(store_id)))
-    return list(found)
-
-
-def _repair(world: World, region: Region, fleet: Fleet) -> None:
+def _repair(world: World, region: Region, fleet: Fleet) -> bool:
     try:
         plan = make_plan(world, region, fleet)
     except builder.RefusedError as refused:
         world.pd.count(_COUNTER, "rule_checker", str(refused).split("]")[0].strip("["))
-        return
+        return False
     if plan is None:
-        return
-    if operators.submit(world, region, replace(plan, priority=Priority.HIGH)) is not None:
-        world.pd.count(_COUNTER, "rule_checker", "new-operator")
+        return False
+    if operators.submit(world, region, replace(plan, priority=Priority.HIGH)) is None:
+        return False
+    world.pd.count(_COUNTER, "rule_checker", "new-operator")
+    return True
 
 
 def make_plan(world: World, region: Region, fleet: Fleet) -> Plan | None:
@@ -108,9 +172,9 @@ def make_plan(world: World, region: Region, fleet: Fleet) -> Plan | None:
         return _remove_extra(world, region, fleet)
     bad = _first_bad(region, fleet)
     if bad is not None:
-        return _replace(world, region, *bad)
+        return _replace(world, region, fleet, *bad)
     if len(region.peers) < wanted:
-        return _add(world, region)
+        return _add(world, region, fleet)
     learner = _first(region, lambda peer: peer.role is Role.LEARNER and region.is_healthy(peer))
     return _promote(learner) if learner is not None else None
 
@@ -136,8 +200,10 @@ def _is_lost(region: Region, peer: Peer, fleet: Fleet) -> bool:
     return peer.store_id in fleet.lost and peer.peer_id in region.down_peer_ids
 
 
-def _replace(world: World, region: Region, peer: Peer, description: str) -> Plan | None:
-    target = _choose_store(world, region)
+def _replace(
+    world: World, region: Region, fleet: Fleet, peer: Peer, description: str
+) -> Plan | None:
+    target = _choose_store(world, region, fleet, leaving=peer.store_id)
     if target is None:
         world.pd.count(_COUNTER, "rule_checker", "no-store-replace")
         return None
@@ -146,8 +212,8 @@ def _replace(world: World, region: Region, peer: Peer, description: str) -> Plan
     )
 
 
-def _add(world: World, region: Region) -> Plan | None:
-    target = _choose_store(world, region)
+def _add(world: World, region: Region, fleet: Fleet) -> Plan | None:
+    target = _choose_store(world, region, fleet)
     if target is None or not world.pd.config.enabled("enable-make-up-replica"):
         world.pd.count(_COUNTER, "rule_checker", "no-store-add")
         return None
@@ -195,26 +261,17 @@ def _worst_peer(world: World, region: Region) -> Peer:
     return max(region.peers, key=badness)
 
 
-def _choose_store(world: World, region: Region) -> Store | None:
-    fitting = [
-        store for store in world.stores.values() if filters.may_receive_peer(world, store, region)
-    ]
-    return min(
-        fitting,
-        key=lambda store: (
-            -_isolation(world, region, store),
-            filters.region_score(world, store),
-            store.store_id,
-        ),
-        default=None,
+def _choose_store(
+    world: World, region: Region, fleet: Fleet, *, leaving: int = 0
+) -> Store | None:
+    """The emptiest of the best isolated stores that fit, without the peer that is to leave."""
+    peers = [peer for peer in region.peers if peer.store_id != leaving]
+    fitting = (
+        store
+        for store in fleet.targets
+        if region.peer_on(store.store_id) is None
+        and filters.keeps_isolation(world, store, peers)
     )
-
-
-def _isolation(world: World, region: Region, store: Store) -> int:
-    """How many peers differ from a store in the first location label, 0 without such labels."""
-    labels = str(world.pd.config.replication["location-labels"]).split(",")
-    if not labels[0]:
-        return 0
-    key = labels[0]
-    others = (world.stores[p.store_id] for p in region.peers if p.store_id in world.stores)
-    return sum(other.labels.get(key) != store.labels.get(key) for other in others)
+    if not filters.location_labels(world):
+        return next(fitting, None)
+    return max(fitting, key=lambda store: filters.isolation(world, store, peers), default=None)

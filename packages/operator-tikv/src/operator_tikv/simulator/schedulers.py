@@ -11,6 +11,8 @@ from operator_tikv.simulator.heartbeats import is_disconnected, is_down
 from operator_tikv.simulator.operator_model import Plan, Priority, TransferLeader
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from operator_tikv.simulator.model import Region, Store
     from operator_tikv.simulator.world import Scheduler, World
 
@@ -95,12 +97,12 @@ def has_leader_room(world: World) -> bool:
 
 
 def _evict(world: World, store_id: int, name: str, batch: int) -> int:
-    regions = _led_regions(world, store_id)
-    if not regions:
+    ids = world.pd.regions.led_by(store_id)
+    if not ids:
         world.pd.count("pd_scheduler_event_count", name, "no-leader")
         return 0
     created = 0
-    for region in world.rng.sample(regions, len(regions)):
+    for region in _open_regions(world, world.rng.sample(ids, len(ids))):
         if created >= batch or not has_leader_room(world):
             break
         target = _pick_target(world, region)
@@ -125,10 +127,13 @@ def _grant(world: World, store_id: int) -> int:
     return created
 
 
-def _led_regions(world: World, store_id: int) -> list[Region]:
-    ids = world.pd.regions.led_by(store_id)
-    found = (world.pd.regions.get(region_id) for region_id in ids)
-    return [r for r in found if r is not None and r.region_id not in world.pd.operators]
+def _open_regions(world: World, region_ids: Iterable[int]) -> Iterator[Region]:
+    """The regions without an operator that no label protects, looked up one by one."""
+    for region_id in region_ids:
+        region = world.pd.regions.get(region_id)
+        if region is None or region_id in world.pd.operators or filters.is_denied(world, region):
+            continue
+        yield region
 
 
 def _pick_target(world: World, region: Region) -> int | None:
@@ -169,24 +174,28 @@ def _push(world: World, region: Region, to_store_id: int, description: str) -> i
 
 def _balance_leaders(world: World) -> int:
     created = 0
+    counts = _leader_counts(world)
     while created < BALANCE_LEADER_BATCH and has_leader_room(world):
-        moved = _balance_once(world)
+        moved = _balance_once(world, counts)
         if not moved:
             break
         created += moved
     return created
 
 
-def _balance_once(world: World) -> int:
-    counts = _leader_counts(world)
+def _balance_once(world: World, counts: dict[int, float]) -> int:
     fewest = min(counts.values(), default=0.0)
     for source_id in sorted(counts, key=lambda store_id: -counts[store_id]):
         if counts[source_id] - fewest <= 2 * TOLERANT_LEADERS:
             return 0
-        for region in _led_regions(world, source_id):
+        for region in _open_regions(world, world.pd.regions.leads(source_id)):
             target = _lighter_target(world, region, counts)
-            if target is not None and not region.down and not region.pending:
-                return _move(world, region, target, BALANCE_LEADER, Priority.MEDIUM)
+            if target is None or region.down or region.pending:
+                continue
+            moved = _move(world, region, target, BALANCE_LEADER, Priority.MEDIUM)
+            counts[source_id] -= moved
+            counts[target] += moved
+            return moved
     return 0
 
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from operator_tikv.simulator.admin import Admin
 from operator_tikv.simulator.config import PdConfig
 from operator_tikv.simulator.events import EventQueue, History
+from operator_tikv.simulator.logs import Line, Logs
 from operator_tikv.simulator.regions import RegionTable
 
 if TYPE_CHECKING:
     import random
 
+    from operator_tikv.simulator.faults.words import Active, PlannedFault
     from operator_tikv.simulator.model import Store
     from operator_tikv.simulator.operator_model import Operator
 
@@ -47,6 +49,21 @@ class Bucket:
 
 
 @dataclass(slots=True)
+class MemberState:
+    """What one PD server's process has counted since it started; times are virtual seconds."""
+
+    start_seconds: float = 0.0
+    counters: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    led_seconds: float = 0.0
+    led_since_seconds: float | None = None
+
+    def seconds_led(self, now_seconds: float) -> float:
+        """How long this process has led in all."""
+        since = self.led_since_seconds
+        return self.led_seconds + (0.0 if since is None else now_seconds - since)
+
+
+@dataclass(slots=True)
 class Pd:
     """What PD knows. The second half is lost when PD's leader changes."""
 
@@ -55,12 +72,24 @@ class Pd:
     config: PdConfig = field(default_factory=PdConfig)
     schedulers: dict[str, Scheduler] = field(default_factory=dict)
     stopped_members: set[str] = field(default_factory=set)
+    hung_members: set[str] = field(default_factory=set)
     leader_priority: dict[str, int] = field(default_factory=dict)
+    states: dict[str, MemberState] = field(default_factory=dict)
     election_blocked: bool = False
+    transfer_ignored: bool = False
     election_number: int = 0
+    clock_offset_seconds: dict[str, float] = field(default_factory=dict)
+    fsync_seconds: dict[str, float] = field(default_factory=dict)
+    round_trip_seconds: float = 0.0
+    usage: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     regions: RegionTable = field(default_factory=RegionTable)
     suspects: dict[int, None] = field(default_factory=dict)
+    irregular: dict[int, None] = field(default_factory=dict)
+    patrol: list[int] = field(default_factory=list)
+    patrol_number: int = 0
+    patrolled_replicas: int = 0
+    overlooked: dict[int, int] = field(default_factory=dict)
     operators: dict[int, Operator] = field(default_factory=dict)
     results: dict[int, Operator] = field(default_factory=dict)
     records: list[Operator] = field(default_factory=list)
@@ -68,22 +97,42 @@ class Pd:
     buckets: dict[tuple[int, str], Bucket] = field(default_factory=dict)
     former_limits: dict[int, float] = field(default_factory=dict)
     slow_evicted: dict[int, float] = field(default_factory=dict)
-    counters: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    unreported: set[int] = field(default_factory=set)
     reload_phases: list[list[int]] = field(default_factory=list)
     loaded_at_seconds: float = 0.0
     tick_number: int = 0
     tick_interval_seconds: float = 0.1
 
+    def __post_init__(self) -> None:
+        """Let every server have run for a while."""
+        self.states = {member.name: MemberState() for member in self.members}
+
     @property
     def has_leader(self) -> bool:
         """Whether some PD server leads and PD can answer and schedule."""
-        return bool(self.leader_name)
+        return bool(self.leader_name) and self.leader_name not in self.hung_members
+
+    @property
+    def clock_error_seconds(self) -> float:
+        """How wrong the clock of the leading server is."""
+        return self.clock_offset_seconds.get(self.leader_name, 0.0)
 
     def count(self, metric: str, first: str, second: str) -> None:
-        """Add one to a counter metric."""
+        """Add one to a counter metric of the leading server's process."""
+        if not self.leader_name:
+            return
+        counters = self.states[self.leader_name].counters
         key = (metric, first, second)
-        self.counters[key] = self.counters.get(key, 0) + 1
+        counters[key] = counters.get(key, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class HotRange:
+    """Keys that get more than their share; a split spreads them, unless it is a single key."""
+
+    start_key: str
+    end_key: str
+    write_bytes_per_second: float
+    read_bytes_per_second: float
 
 
 @dataclass(slots=True)
@@ -94,11 +143,16 @@ class Load:
     read_bytes_per_second: float = 40_000_000.0
     factor: float = 1.0
     total_weight: float = 1.0
+    hot: dict[int, HotRange] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class World:
-    """Everything one simulation consists of; only one thread may touch it."""
+    """Everything one simulation consists of; only one thread may touch it.
+
+    `cuts` holds the directed links between stores that carry nothing, with the virtual seconds
+    since when; `unled` the regions without a leader, likewise; `active` and `planned` are the faults by their numbers.
+    """
 
     seed: int
     rng: random.Random
@@ -110,6 +164,14 @@ class World:
     stores: dict[int, Store] = field(default_factory=dict)
     raft: RegionTable = field(default_factory=RegionTable)
     load: Load = field(default_factory=Load)
+    logs: Logs = field(default_factory=Logs)
+    safe_point: int = 0
+    broken_peers: dict[int, float] = field(default_factory=dict)
+    cuts: dict[tuple[int, int], float] = field(default_factory=dict)
+    unled: dict[int, float] = field(default_factory=dict)
+    active: dict[int, Active] = field(default_factory=dict)
+    planned: dict[int, PlannedFault] = field(default_factory=dict)
+    faults_numbered: int = 0
     last_id: int = 0
     client_url: str = "http://127.0.0.1:2379"
     admin: Admin = field(default_factory=Admin)
@@ -136,7 +198,30 @@ class World:
         """Write one line of history at the present time."""
         self.history.record(self.now_seconds, kind, detail)
 
+    def log(self, node: str, level: str, message: str, /, **fields: object) -> None:
+        """Write a line to the log of a PD server or of `store-N`, by that node's own clock."""
+        at = self.epoch_unix_seconds + self.now_seconds + self._clock_error(node)
+        self.logs.write(node, Line(at, level, message, fields))
+
+    def log_pd(self, level: str, message: str, /, **fields: object) -> None:
+        """Write a line to the log of the PD server that leads, if any does."""
+        if self.pd.leader_name:
+            self.log(self.pd.leader_name, level, message, **fields)
+
+    def _clock_error(self, node: str) -> float:
+        store_id = node.removeprefix("store-")
+        if store_id != node and store_id.isdigit() and int(store_id) in self.stores:
+            return self.stores[int(store_id)].ailments.clock_offset_seconds
+        return self.pd.clock_offset_seconds.get(node, 0.0)
+
     def serves_raft(self, store_id: int) -> bool:
         """Whether a store's peers take part in raft now."""
         store = self.stores.get(store_id)
-        return store is not None and store.process.serves_raft
+        return store is not None and store.process.alive
+
+    def connected(self, store_id: int, other_id: int) -> bool:
+        """Whether two stores both serve and hear each other; raft needs both directions."""
+        if not (self.serves_raft(store_id) and self.serves_raft(other_id)):
+            return False
+        cuts = self.cuts
+        return not cuts or not ((store_id, other_id) in cuts or (other_id, store_id) in cuts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from operator_tikv.simulator import gc
 from operator_tikv.simulator.admin import FOREVER, GC_WORKER
 from operator_tikv.simulator.api import http
 
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from operator_tikv.simulator.world import World
 
 UPDATED: Final = "The config is updated."
-_GC_LIFE_SECONDS: Final = 600.0
-_LOGICAL_BITS: Final = 18
 _LEVELS: Final = frozenset({"debug", "info", "warn", "error", "fatal"})
 
 
@@ -80,7 +79,7 @@ def set_middleware(world: World, call: Call) -> Answer:
 
 def show_safe_points(world: World, _call: Call) -> Answer:
     """How far garbage collection may go, and who holds it back."""
-    collector = _tso(world, world.now_seconds - _GC_LIFE_SECONDS)
+    collector = max(gc.safe_point(world), gc.tso(world, world.now_seconds - gc.LIFE_SECONDS))
     services = {GC_WORKER: (collector, FOREVER), **world.admin.safe_points}
     return http.ok(
         {
@@ -88,13 +87,9 @@ def show_safe_points(world: World, _call: Call) -> Answer:
                 {"service_id": name, "expired_at": expired_at, "safe_point": safe_point}
                 for name, (safe_point, expired_at) in services.items()
             ],
-            "gc_safe_point": min(safe_point for safe_point, _expired in services.values()),
+            "gc_safe_point": gc.safe_point(world),
         }
     )
-
-
-def _tso(world: World, virtual_seconds: float) -> int:
-    return int(world.unix_seconds(virtual_seconds) * 1000.0) << _LOGICAL_BITS
 
 
 def delete_safe_point(world: World, call: Call) -> Answer:

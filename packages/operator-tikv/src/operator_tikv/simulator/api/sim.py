@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from operator_tikv.simulator import faults, invariants, raft
+from operator_tikv.simulator import invariants, raft
 from operator_tikv.simulator.api import http
-from operator_tikv.simulator.fault_call import FaultError, make_call
-from operator_tikv.simulator.heartbeats import state_name
+from operator_tikv.simulator.faults import by_hand
+from operator_tikv.simulator.faults.call import make_call
+from operator_tikv.simulator.faults.words import FaultError
+from operator_tikv.simulator.heartbeats import SLOW_DISK_SECONDS, state_name
 
 if TYPE_CHECKING:
     from operator_tikv.simulator.api.http import Answer, Call
@@ -63,8 +65,8 @@ def _store(world: World, store: Store) -> dict[str, object]:
         "running": process.running,
         "frozen": process.frozen,
         "pd_reachable": process.pd_reachable,
-        "peers_reachable": process.peers_reachable,
-        "slow_disk": store.disk.slow,
+        "peers_reachable": not any(store.store_id in pair for pair in world.cuts),
+        "slow_disk": store.ailments.disk_seconds >= SLOW_DISK_SECONDS,
         "leaders": world.raft.leader_count(store.store_id),
         "peers": world.raft.region_count(store.store_id),
     }
@@ -76,13 +78,13 @@ def apply_fault(cluster: SimulatedCluster, call: Call) -> dict[str, object]:
     name = body.pop("name", None)
     if not isinstance(name, str):
         raise FaultError("name must be the text of a fault")
-    done = faults.apply(cluster.world, make_call(name, body))
+    done = by_hand.apply(cluster.world, make_call(name, body))
     return {"done": done, "virtual_seconds": cluster.now_seconds}
 
 
 def list_faults(_cluster: SimulatedCluster, _call: Call) -> list[str]:
     """The names of all faults and of what undoes them."""
-    return sorted(faults.FAULTS)
+    return sorted(by_hand.FAULTS)
 
 
 def advance(cluster: SimulatedCluster, call: Call) -> dict[str, object]:

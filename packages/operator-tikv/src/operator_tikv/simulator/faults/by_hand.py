@@ -1,23 +1,26 @@
-"""Faults by name, and what undoes them."""
+"""Switches that a person flips by hand: each acts at once, and another one undoes it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from operator_tikv.simulator import failover, heartbeats, processes, raft, schedulers, scheduling
-from operator_tikv.simulator.fault_call import FaultCall, FaultError
+from operator_tikv.simulator import failover, schedulers, scheduling
+from operator_tikv.simulator.faults import data, stores, timeline
+from operator_tikv.simulator.faults.words import FaultError, StoreFault
 from operator_tikv.simulator.model import MetaState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from operator_tikv.simulator.faults.call import FaultCall
     from operator_tikv.simulator.model import Store
     from operator_tikv.simulator.world import World
 
 LOW_SPACE_SHARE: Final = 0.1
-FULL_DISK_SHARE: Final = 0.001
 LONG_PAUSE_SECONDS: Final = 86_400.0
 QUORUM_LOSS_STORES: Final = 2
+_PROCESS: Final = (stores.Stop, stores.Kill, stores.LostData)
+_DISK: Final = (stores.SlowDisk, stores.FullDisk)
 
 
 def apply(world: World, call: FaultCall) -> str:
@@ -45,75 +48,62 @@ def _store(world: World, call: FaultCall) -> Store:
     return store
 
 
+def _begin(world: World, call: FaultCall, kind: type[StoreFault], **fields: object) -> int:
+    """Let a fault begin on one store and return which."""
+    store_id = _store(world, call).store_id
+    fault = kind.model_validate({"stores": (store_id,), **fields})
+    timeline.begin(world, timeline.name_of(kind), fault)
+    return store_id
+
+
+def _relieve(world: World, call: FaultCall, *kinds: type[StoreFault]) -> int:
+    store_id = _store(world, call).store_id
+    timeline.relieve(world, store_id, kinds)
+    return store_id
+
+
 def _stop_store(world: World, call: FaultCall) -> str:
-    store = _store(world, call)
-    processes.stop(world, store)
-    return f"store {store.store_id} stopped"
+    return f"store {_begin(world, call, stores.Stop)} stopped"
 
 
 def _start_store(world: World, call: FaultCall) -> str:
-    store = _store(world, call)
-    processes.start(world, store)
-    return f"store {store.store_id} started"
+    return f"store {_relieve(world, call, *_PROCESS, stores.Freeze)} started"
 
 
 def _pause_store(world: World, call: FaultCall) -> str:
-    store = _store(world, call)
-    processes.freeze(world, store)
-    return f"store {store.store_id} paused"
+    return f"store {_begin(world, call, stores.Freeze)} paused"
 
 
 def _resume_store(world: World, call: FaultCall) -> str:
-    store = _store(world, call)
-    processes.thaw(world, store)
-    return f"store {store.store_id} resumed"
+    return f"store {_relieve(world, call, stores.Freeze)} resumed"
 
 
 def _partition_from_pd(world: World, call: FaultCall) -> str:
-    store = _store(world, call)
-    processes.with_change(world, store, pd_reachable=False)
-    return f"store {store.store_id} cannot reach PD"
+    return f"store {_begin(world, call, stores.Partition, away_from='pd')} cannot reach PD"
 
 
 def _partition_from_peers(world: World, call: FaultCall) -> str:
-    store = _store(world, call)
-    processes.with_change(world, store, peers_reachable=False)
-    return f"store {store.store_id} cannot reach its peers"
+    return f"store {_begin(world, call, stores.Partition)} cannot reach its peers"
 
 
 def _heal_partition(world: World, call: FaultCall) -> str:
-    store = _store(world, call)
-    processes.with_change(world, store, pd_reachable=True, peers_reachable=True)
-    return f"store {store.store_id} reaches everybody"
+    return f"store {_relieve(world, call, stores.Partition)} reaches everybody"
 
 
 def _slow_disk(world: World, call: FaultCall) -> str:
-    store = _store(world, call)
-    store.disk.slow = True
-    return f"store {store.store_id} has a slow disk"
+    return f"store {_begin(world, call, stores.SlowDisk)} has a slow disk"
 
 
 def _restore_disk(world: World, call: FaultCall) -> str:
-    store = _store(world, call)
-    store.disk.slow = False
-    store.disk.foreign_bytes = 0
-    return f"store {store.store_id} has a good and empty enough disk"
+    return f"store {_relieve(world, call, *_DISK)} has a good and empty enough disk"
 
 
 def _low_space(world: World, call: FaultCall) -> str:
-    return _fill(world, call, LOW_SPACE_SHARE)
+    return f"store {_begin(world, call, stores.FullDisk, left=LOW_SPACE_SHARE)} has little space"
 
 
 def _full_disk(world: World, call: FaultCall) -> str:
-    return _fill(world, call, FULL_DISK_SHARE)
-
-
-def _fill(world: World, call: FaultCall, left_share: float) -> str:
-    store = _store(world, call)
-    stats = heartbeats.read_stats(world, store)
-    left_bytes = int(stats.capacity_bytes * left_share)
-    store.disk.foreign_bytes = max(0, stats.capacity_bytes - stats.used_bytes - left_bytes)
-    return f"store {store.store_id} has {left_share:.1%} of its disk left"
+    return f"store {_begin(world, call, stores.FullDisk)} has a full disk"
 
 
 def _pd_no_leader(world: World, _call: FaultCall) -> str:
@@ -124,9 +114,7 @@ def _pd_no_leader(world: World, _call: FaultCall) -> str:
 
 def _pd_recover(world: World, _call: FaultCall) -> str:
     world.pd.election_blocked = False
-    world.pd.stopped_members.clear()
-    if not world.pd.has_leader:
-        failover.drop_leader(world)
+    failover.regain_members(world, sorted(world.pd.stopped_members))
     return "PD may elect a leader"
 
 
@@ -140,9 +128,7 @@ def _pd_member_down(world: World, call: FaultCall) -> str:
     name = call.member or (followers[0] if followers else world.pd.leader_name)
     if name not in {member.name for member in world.pd.members}:
         raise FaultError(f"no PD member {name!r}")
-    world.pd.stopped_members.add(name)
-    if name == world.pd.leader_name or not failover.may_elect(world):
-        failover.drop_leader(world)
+    failover.lose_members(world, [name])
     return f"PD member {name} stopped"
 
 
@@ -157,15 +143,9 @@ def _leader_imbalance(world: World, call: FaultCall) -> str:
 
     With `persistent` the balance-leader scheduler is paused too, else PD heals it by itself.
     """
-    store = _store(world, call)
     if call.persistent:
         _pause(world, schedulers.BALANCE_LEADER, LONG_PAUSE_SECONDS)
-    moved = sum(
-        raft.transfer_leader(world, region_id, store.store_id)
-        for region_id in world.raft.on_store(store.store_id)
-        if region_id not in world.raft.led_by(store.store_id)
-    )
-    return f"{moved} leaders moved to store {store.store_id}"
+    return f"leaders moved to store {_begin(world, call, data.MoveLeaders)}"
 
 
 def _pause_scheduler(world: World, call: FaultCall) -> str:
@@ -193,15 +173,15 @@ def _quorum_loss(world: World, call: FaultCall) -> str:
         kv = [store_id for store_id in living if not world.stores[store_id].is_tiflash]
         chosen = sorted(world.rng.sample(kv, min(QUORUM_LOSS_STORES, len(kv))))
     for store_id in chosen:
-        processes.stop(world, _store(world, FaultCall(call.name, store_id)))
+        timeline.begin(world, "stop", stores.Stop(stores=(store_id,)))
     return f"stores {chosen} stopped"
 
 
 def _start_all(world: World, _call: FaultCall) -> str:
-    for store in world.stores.values():
+    for store in list(world.stores.values()):
         if store.meta_state is not MetaState.TOMBSTONE:
-            processes.start(world, store)
-            processes.with_change(world, store, pd_reachable=True, peers_reachable=True)
+            kinds = (*_PROCESS, stores.Freeze, stores.Partition)
+            timeline.relieve(world, store.store_id, kinds)
     return "all stores run and reach everybody"
 
 

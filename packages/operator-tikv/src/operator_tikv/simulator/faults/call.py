@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from operator_tikv.simulator.faults.words import FaultError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 T = TypeVar("T")
 
 MAX_NUMBER: Final = 1e9
-
-
-class FaultError(Exception):
-    """The fault is unknown or cannot be applied as asked."""
 
 
 @dataclass(frozen=True, slots=True)

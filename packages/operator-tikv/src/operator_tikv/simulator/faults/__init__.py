@@ -1,0 +1,1 @@
+"""The fault language: what can be done to a simulated cluster, by name and time, as data."""
