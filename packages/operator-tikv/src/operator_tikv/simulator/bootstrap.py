@@ -74,7 +74,6 @@ def _empty_world(spec: ClusterSpec, rng: random.Random) -> World:
     pd = Pd(members=members, leader_name=members[0].name)
     for state in pd.states.values():
         state.start_seconds = -RUNNING_FOR_SECONDS
-    pd.states[pd.leader_name].led_since_seconds = -RUNNING_FOR_SECONDS
     pd.config.replication["max-replicas"] = spec.replicas
     pd.schedulers = {name: Scheduler(name) for name in DEFAULT_NAMES}
     return World(

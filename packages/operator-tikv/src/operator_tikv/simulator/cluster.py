@@ -8,7 +8,9 @@ from operator_tikv.simulator import (
     failover,
     heartbeats,
     lifecycle,
+    nodes,
     operators,
+    processes,
     raft,
     repair,
     schedulers,
@@ -21,10 +23,12 @@ from operator_tikv.simulator.faults.call import make_call
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from operator_tikv.simulator.faults.words import PlannedFault
     from operator_tikv.simulator.world import World
 
 HANDLERS: Final[dict[str, Callable[[World, tuple[int, ...]], None]]] = {
-    "store.heartbeat": heartbeats.on_store_heartbeat,
+    "store.heartbeat": processes.on_heartbeat,
+    "store.restart": processes.on_restart,
     "store.reconnect": lifecycle.on_reconnect,
     "raft.election": raft.on_election,
     "raft.down_check": raft.on_down_check,
@@ -108,3 +112,57 @@ class SimulatedCluster:
             FaultError: the fault, its fields or what it names do not exist.
         """
         return by_hand.apply(self.world, make_call(name, {**details, "store_id": store_id}))
+
+    def plan(self, planned: PlannedFault) -> None:
+        """Let a fault begin, and perhaps end, at its times from now on.
+
+        Args:
+            planned: the fault; its times count from now.
+        """
+        timeline.plan(self.world, planned)
+
+    def begin_fault(self, name: str, **fields: object) -> int:
+        """Let a fault of the fault language begin now.
+
+        Args:
+            name: one of `timeline.KINDS`.
+            fields: its parameters; write `away_from` for `from`.
+
+        Returns:
+            Its number, for `end_fault`.
+
+        Raises:
+            FaultError: the name, a parameter or what it names is wrong.
+        """
+        return timeline.begin(self.world, name, timeline.read_fault(name, fields)).number
+
+    def end_fault(self, number: int) -> None:
+        """End a fault.
+
+        Args:
+            number: what `begin_fault` returned.
+
+        Raises:
+            FaultError: no such fault is active.
+        """
+        timeline.end(self.world, number)
+
+    def log_text(self, node: str, limit: int = 200) -> str:
+        """Print the last log lines of a node in the unified format.
+
+        Args:
+            node: a PD member's name, or `store-N`.
+            limit: how many lines at most.
+        """
+        return self.world.logs.text(node, limit)
+
+    def metrics_text(self, node: str) -> str:
+        """Print the metrics of a node as its `/metrics` does.
+
+        Args:
+            node: a PD member's name, or `store-N`.
+
+        Raises:
+            NodeError: it does not exist or does not answer.
+        """
+        return nodes.metrics_text(self.world, node)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from operator_tikv.simulator import pd_meter
 from operator_tikv.simulator.heartbeats import (
     REGION_HEARTBEAT_SECONDS,
     STORE_HEARTBEAT_SECONDS,
@@ -49,12 +50,9 @@ def drop_leader(world: World) -> None:
 
 
 def _step_down(world: World) -> None:
-    state = world.pd.states.get(world.pd.leader_name)
-    if state is not None:
-        state.led_seconds = state.seconds_led(world.now_seconds)
-        state.led_since_seconds = None
     world.pd.leader_name = ""
     world.pd.election_number += 1
+    pd_meter.settle(world)
 
 
 def expire_lease(world: World) -> None:
@@ -85,6 +83,7 @@ def regain_members(world: World, names: Iterable[str]) -> None:
 def hang_members(world: World, names: Iterable[str]) -> None:
     """Let PD servers hang: a hung leader keeps its place and answers nobody."""
     world.pd.hung_members.update(names)
+    pd_meter.settle(world)
     world.record("pd", f"hung: {sorted(world.pd.hung_members)}")
 
 
@@ -134,7 +133,7 @@ def install(world: World, name: str) -> None:
     pd = world.pd
     pd.leader_name = name
     pd.election_number += 1
-    pd.states[name].led_since_seconds = world.now_seconds
+    pd_meter.settle(world)
     _log_campaign(world, name)
     pd.operators, pd.results, pd.records = {}, {}, []
     pd.suspects, pd.irregular, pd.patrol = {}, {}, []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from operator_tikv.simulator import filters, limits
+from operator_tikv.simulator import filters, limits, pd_meter
 from operator_tikv.simulator.config import DEFAULT_STORE_LIMIT, UNLIMITED_RATE
 from operator_tikv.simulator.heartbeats import receive_store_heartbeat, wake_patrol
 from operator_tikv.simulator.model import MetaState, NodeState
@@ -121,6 +121,7 @@ def bring_up(world: World, store_id: int) -> None:
 def on_state_check(world: World, _args: tuple[int, ...]) -> None:
     """Every ten seconds: a leaving store without peers becomes a tombstone."""
     world.schedule(STATE_CHECK_SECONDS, "pd.state_check")
+    pd_meter.settle(world)
     if not world.pd.has_leader:
         return
     for store in world.stores.values():

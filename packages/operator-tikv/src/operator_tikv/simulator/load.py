@@ -8,7 +8,8 @@ from operator_tikv.simulator.units import MIB
 
 if TYPE_CHECKING:
     from operator_tikv.simulator.model import Region, Store
-    from operator_tikv.simulator.world import World
+    from operator_tikv.simulator.regions import RegionTable
+    from operator_tikv.simulator.world import HotRange, World
 
 INTERVAL_SECONDS: Final = 60
 BYTES_PER_KEY: Final = 120
@@ -33,19 +34,59 @@ def region_flow(world: World, region: Region, at_seconds: float) -> Flow:
     minute = int(at_seconds + region.region_id * 7919) // INTERVAL_SECONDS
     noise = 1.0 + _NOISE_SHARE * (2.0 * _fraction(world.seed, region.region_id, minute) - 1.0)
     share = region.weight / world.load.total_weight * noise * world.load.factor * INTERVAL_SECONDS
-    written = int(world.load.write_bytes_per_second * share)
-    read = int(world.load.read_bytes_per_second * share)
+    hot_write, hot_read = hot_rates(world, region)
+    scale = noise * INTERVAL_SECONDS
+    written = int(world.load.write_bytes_per_second * share + hot_write * scale)
+    read = int(world.load.read_bytes_per_second * share + hot_read * scale)
     return Flow(written, read, written // BYTES_PER_KEY, read // BYTES_PER_KEY, read // (64 * MIB))
+
+
+def hot_rates(world: World, region: Region) -> tuple[float, float]:
+    """Bytes a second that a region gets written and read by hot ranges of keys."""
+    written = read = 0.0
+    for hot in world.load.hot.values():
+        sharing = _sharing(world, hot)
+        if region.region_id in sharing:
+            written += hot.write_bytes_per_second / len(sharing)
+            read += hot.read_bytes_per_second / len(sharing)
+    return written, read
+
+
+def _sharing(world: World, hot: HotRange) -> list[int]:
+    """The regions among which the flow of a hot range is divided."""
+    if hot.end_key == hot.start_key:
+        found = world.raft.containing(hot.start_key)
+        return [found.region_id] if found is not None else []
+    return [r.region_id for r in world.raft.overlapping(hot.start_key, hot.end_key)]
 
 
 def store_rates(world: World, store_id: int, at_seconds: float) -> tuple[float, float]:
     """Bytes a second that all peers of a store write, and that its leaders read."""
     minute = int(at_seconds) // INTERVAL_SECONDS
     noise = 1.0 + _NOISE_SHARE * (_fraction(world.seed, store_id, minute) - 0.5)
-    scale = noise * world.load.factor / world.load.total_weight
-    written = world.load.write_bytes_per_second * world.pd.regions.weight(store_id) * scale
-    read = world.load.read_bytes_per_second * world.pd.regions.leader_weight(store_id) * scale
-    return round(max(0.0, written), 1), round(max(0.0, read), 1)
+    written, read = _rates(world, world.pd.regions, store_id)
+    return round(max(0.0, written * noise), 1), round(max(0.0, read * noise), 1)
+
+
+def steady_rates(world: World, store_id: int) -> tuple[float, float]:
+    """The same as they truly are, without the ups and downs of single minutes."""
+    return _rates(world, world.raft, store_id)
+
+
+def _rates(world: World, regions: RegionTable, store_id: int) -> tuple[float, float]:
+    load = world.load
+    scale = load.factor / load.total_weight
+    written = load.write_bytes_per_second * regions.weight(store_id) * scale
+    read = load.read_bytes_per_second * regions.leader_weight(store_id) * scale
+    for hot in load.hot.values():
+        sharing = _sharing(world, hot)
+        for region_id in sharing:
+            region = regions.get(region_id)
+            if region is not None and region.peer_on(store_id) is not None:
+                written += hot.write_bytes_per_second / len(sharing)
+                leads = region.leader_store_id == store_id
+                read += hot.read_bytes_per_second / len(sharing) * leads
+    return written, read
 
 
 def used_bytes(world: World, store: Store) -> int:

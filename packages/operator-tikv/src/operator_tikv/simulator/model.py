@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from operator_tikv.simulator.meter import Meter
+
+if TYPE_CHECKING:
+    from operator_tikv.simulator.vitals import Vitals
 
 SNAPSHOT_MIB_PER_SECOND: Final = 30.0
 
@@ -185,6 +190,11 @@ class Store:
     labels: dict[str, str] = field(default_factory=dict)
     process: Process = field(default_factory=Process)
     ailments: Ailments = HEALTHY
+    meter: Meter = field(default_factory=Meter)
+    vitals: Vitals | None = None
+    leaked_bytes: float = 0.0
+    stalled_seconds: float = 0.0
+    dead_until_seconds: float = 0.0
     version: str = "8.5.7"
     meta_state: MetaState = MetaState.UP
     node_state: NodeState = NodeState.SERVING

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -149,6 +149,13 @@ class RegionTable:
         starts = self._sorted_starts()
         place = bisect_right(starts, (key_hex, 1 << 62)) - 1
         return self.get(starts[place][1]) if place >= 0 else None
+
+    def overlapping(self, start_key: str, end_key: str) -> list[Region]:
+        """The regions that hold keys of a range, by key; an empty end has no limit."""
+        starts = self._sorted_starts()
+        first = max(0, bisect_right(starts, (start_key, 1 << 62)) - 1)
+        last = bisect_left(starts, (end_key, 0)) if end_key else len(starts)
+        return [self._shown(self._regions[number]) for _key, number in starts[first:last]]
 
     def in_key_order(self) -> list[Region]:
         """All regions by start key."""

@@ -9,6 +9,7 @@ from operator_tikv.simulator.admin import Admin
 from operator_tikv.simulator.config import PdConfig
 from operator_tikv.simulator.events import EventQueue, History
 from operator_tikv.simulator.logs import Line, Logs
+from operator_tikv.simulator.meter import Meter
 from operator_tikv.simulator.regions import RegionTable
 
 if TYPE_CHECKING:
@@ -54,13 +55,8 @@ class MemberState:
 
     start_seconds: float = 0.0
     counters: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    led_seconds: float = 0.0
-    led_since_seconds: float | None = None
-
-    def seconds_led(self, now_seconds: float) -> float:
-        """How long this process has led in all."""
-        since = self.led_since_seconds
-        return self.led_seconds + (0.0 if since is None else now_seconds - since)
+    meter: Meter = field(default_factory=Meter)
+    signs: tuple[object, ...] = ()
 
 
 @dataclass(slots=True)

@@ -20,13 +20,17 @@ _GO_ESCAPES: Final = (("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e"))
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: the path without the prefix, the query in order, the raw body."""
+    """One request: the path without the prefix, the query in order, the raw body.
+
+    `node` names the process whose own port was asked, if that is known.
+    """
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     params: Mapping[str, str] = field(default_factory=dict)
+    node: str = ""
 
     def values(self, name: str) -> list[str]:
         """All values of a query parameter."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from operator_tikv.simulator import invariants, raft
+from operator_tikv.simulator import invariants, nodes, raft
 from operator_tikv.simulator.api import http
-from operator_tikv.simulator.faults import by_hand
+from operator_tikv.simulator.faults import by_hand, timeline
 from operator_tikv.simulator.faults.call import make_call
 from operator_tikv.simulator.faults.words import FaultError
 from operator_tikv.simulator.heartbeats import SLOW_DISK_SECONDS, state_name
+from operator_tikv.simulator.logs import DEFAULT_LIMIT
+from operator_tikv.simulator.planning import read_planned
 
 if TYPE_CHECKING:
     from operator_tikv.simulator.api.http import Answer, Call
@@ -29,13 +31,17 @@ def answer(cluster: SimulatedCluster, call: Call) -> Answer:
         cluster: the cluster; its time may move.
         call: the request; its path begins after `/sim`.
     """
-    handler = _ROUTES.get((call.method, call.path))
-    if handler is None:
-        return http.indented(404, f"no {call.method} {PREFIX}{call.path}")
+    key = (call.method, call.path)
     try:
-        return http.ok(handler(cluster, call))
+        if key in _TEXTS:
+            return http.Answer(200, _TEXTS[key](cluster, call).encode(), http.TEXT_TYPE)
+        if key in _ROUTES:
+            return http.ok(_ROUTES[key](cluster, call))
+    except nodes.NodeError as error:
+        return http.indented(503, str(error))
     except (http.BadInputError, FaultError) as error:
         return http.indented(400, str(error))
+    return http.indented(404, f"no {call.method} {PREFIX}{call.path}")
 
 
 def state(cluster: SimulatedCluster, _call: Call) -> dict[str, object]:
@@ -73,13 +79,70 @@ def _store(world: World, store: Store) -> dict[str, object]:
 
 
 def apply_fault(cluster: SimulatedCluster, call: Call) -> dict[str, object]:
-    """Apply a fault by its name."""
+    """Apply a fault: by hand with a `name`, or of the fault language with a `fault`."""
     body = http.body_object(call)
+    if "fault" in body:
+        planned = read_planned(body)
+        if planned.at_seconds or planned.until_seconds is not None:
+            return {"planned": timeline.plan(cluster.world, planned)}
+        number = timeline.begin(cluster.world, planned.name, planned.fault).number
+        return {"number": number, "virtual_seconds": cluster.now_seconds}
     name = body.pop("name", None)
     if not isinstance(name, str):
         raise FaultError("name must be the text of a fault")
     done = by_hand.apply(cluster.world, make_call(name, body))
     return {"done": done, "virtual_seconds": cluster.now_seconds}
+
+
+def end_fault(cluster: SimulatedCluster, call: Call) -> dict[str, object]:
+    """End an active fault by its number."""
+    number = http.whole_number(http.body_object(call).get("number"))
+    if number is None:
+        raise FaultError("number must be the whole number of an active fault")
+    timeline.end(cluster.world, number)
+    return {"ended": number, "virtual_seconds": cluster.now_seconds}
+
+
+def list_active(cluster: SimulatedCluster, _call: Call) -> list[dict[str, object]]:
+    """The faults that act now."""
+    return [
+        {
+            "number": active.number,
+            "fault": active.name,
+            "since_seconds": active.since_seconds,
+            **active.fault.model_dump(by_alias=True, mode="json"),
+        }
+        for active in cluster.world.active.values()
+    ]
+
+
+def list_kinds(_cluster: SimulatedCluster, _call: Call) -> dict[str, object]:
+    """The fault language: each fault with what it does and its parameters as JSON Schema."""
+    return {name: kind.model_json_schema() for name, kind in sorted(timeline.KINDS.items())}
+
+
+def list_nodes(cluster: SimulatedCluster, _call: Call) -> list[str]:
+    """The names of all processes, for logs and metrics."""
+    return nodes.names(cluster.world)
+
+
+def logs(cluster: SimulatedCluster, call: Call) -> str:
+    """The last log lines of a node."""
+    raw = call.value("limit")
+    limit = int(raw) if raw.isascii() and raw.isdigit() else DEFAULT_LIMIT
+    return cluster.log_text(_node(cluster, call), limit)
+
+
+def metrics(cluster: SimulatedCluster, call: Call) -> str:
+    """What a node's `/metrics` says."""
+    return cluster.metrics_text(_node(cluster, call))
+
+
+def _node(cluster: SimulatedCluster, call: Call) -> str:
+    node = call.value("node")
+    if node not in nodes.names(cluster.world):
+        raise FaultError(f"no node {node!r}; see {PREFIX}/nodes")
+    return node
 
 
 def list_faults(_cluster: SimulatedCluster, _call: Call) -> list[str]:
@@ -108,6 +171,11 @@ _ROUTES: Final = {
     ("GET", "/state"): state,
     ("GET", "/faults"): list_faults,
     ("GET", "/history"): history,
+    ("GET", "/kinds"): list_kinds,
+    ("GET", "/active"): list_active,
+    ("GET", "/nodes"): list_nodes,
     ("POST", "/fault"): apply_fault,
+    ("POST", "/end"): end_fault,
     ("POST", "/advance"): advance,
 }
+_TEXTS: Final = {("GET", "/logs"): logs, ("GET", "/metrics"): metrics}

@@ -162,24 +162,24 @@ def relieve(world: World, store_id: int, kinds: tuple[type[StoreFault], ...]) ->
 
 
 def plan(world: World, planned: PlannedFault) -> int:
-    """Let a fault begin, and perhaps end, at its times; returns the number of the plan."""
-    number = max(world.planned, default=0) + 1
+    """Let a fault begin, and perhaps end, at its times from now on; returns the plan's number."""
+    world.faults_numbered += 1
+    number = world.faults_numbered
     world.planned[number] = planned
-    delay_seconds = planned.at_seconds - world.now_seconds
-    world.schedule(delay_seconds, "fault.begin", number)
+    world.schedule(planned.at_seconds, "fault.begin", number)
     return number
 
 
 def on_begin(world: World, args: tuple[int, ...]) -> None:
     """The time of a planned fault has come; one that cannot be is noted and left out."""
-    planned = world.planned[args[0]]
+    planned = world.planned.pop(args[0])
     try:
         active = begin(world, planned.name, planned.fault)
     except FaultError as error:
         world.record("fault", f"{planned.name} refused: {error}")
         return
     if planned.until_seconds is not None:
-        delay_seconds = planned.until_seconds - world.now_seconds
+        delay_seconds = planned.until_seconds - planned.at_seconds
         world.schedule(delay_seconds, "fault.end", active.number)
 
 

@@ -1,0 +1,113 @@
+"""The text format of Prometheus: families with their types, samples, histograms with buckets."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from operator_tikv.simulator.meter import Meter
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+SECONDS: Final = tuple(0.0005 * 2**power for power in range(20))
+TIKV_SECONDS: Final = tuple(0.00001 * 2**power for power in range(26))
+LAG_ENTRIES: Final = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 5120.0, 10240.0)
+SIZE_BYTES: Final = tuple(float(1 << power) for power in range(20, 40))
+_SHARES: Final = ((1.0, 0.9), (2.0, 0.09), (4.0, 0.01))
+"""Nine of ten observations are as said, the others two and four times as long."""
+
+
+class Page:
+    """One page of metrics, family by family."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._families: dict[str, tuple[str, list[str]]] = {}
+
+    def gauge(self, name: str, value: float, /, **labels: str) -> None:
+        """Add a sample of a gauge."""
+        self._add(name, "gauge", _label_text(labels), value)
+
+    def counter(self, name: str, value: float, /, **labels: str) -> None:
+        """Add a sample of a counter."""
+        self._add(name, "counter", _label_text(labels), value)
+
+    def histogram(
+        self,
+        name: str,
+        labels: Mapping[str, str],
+        seen: Mapping[float, float],
+        bounds: Sequence[float],
+    ) -> None:
+        """Add a histogram.
+
+        Args:
+            name: of the family.
+            labels: of the series.
+            seen: how often each value was observed.
+            bounds: upper bounds of the buckets, without the infinite one.
+        """
+        places = [0.0] * (len(bounds) + 1)
+        for value, count in seen.items():
+            for factor, share in _SHARES:
+                places[bisect_left(bounds, value * factor)] += count * share
+        lines = self._family(name, "histogram")
+        sums = list(accumulate(places))
+        for bound, total in zip([*map(_number, bounds), "+Inf"], sums, strict=True):
+            lines.append(f"{name}_bucket{_label_text({**labels, 'le': bound})} {int(total)}")
+        mean = sum(factor * share for factor, share in _SHARES)
+        total_seen = sum(value * count for value, count in seen.items()) * mean
+        shown = _label_text(labels)
+        lines += [f"{name}_sum{shown} {total_seen!r}", f"{name}_count{shown} {int(sums[-1])}"]
+
+    def meter(self, meter: Meter, now_seconds: float, bounds: Sequence[float]) -> None:
+        """Add everything that a process has counted.
+
+        Args:
+            meter: its counters and histograms.
+            now_seconds: the virtual time.
+            bounds: of its histograms of seconds.
+        """
+        for (name, labels), value in meter.counters(now_seconds):
+            whole = float(int(value)) if not name.endswith("seconds_total") else value
+            self._add(name, "counter", _label_text(dict(labels)), whole)
+        for (name, labels), seen in meter.histograms(now_seconds):
+            self.histogram(name, dict(labels), seen, OTHER_BOUNDS.get(name, bounds))
+
+    def text(self) -> str:
+        """Print the page."""
+        parts = [
+            "\n".join([f"# TYPE {name} {kind}", *lines])
+            for name, (kind, lines) in self._families.items()
+        ]
+        return "\n".join(parts) + "\n"
+
+    def _add(self, name: str, kind: str, labels: str, value: float) -> None:
+        self._family(name, kind).append(f"{name}{labels} {_number(value)}")
+
+    def _family(self, name: str, kind: str) -> list[str]:
+        return self._families.setdefault(name, (kind, []))[1]
+
+
+OTHER_BOUNDS: Final[Mapping[str, Sequence[float]]] = {
+    "tikv_raftstore_log_lag": LAG_ENTRIES,
+    "tikv_raftstore_region_size": SIZE_BYTES,
+    "tikv_coprocessor_scan_keys": SIZE_BYTES,
+    "pd_schedule_operator_region_size": SIZE_BYTES,
+}
+
+
+def _label_text(labels: Mapping[str, str]) -> str:
+    shown = ",".join(f'{name}="{_escape(value)}"' for name, value in labels.items())
+    return f"{{{shown}}}" if shown else ""
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else repr(value)

@@ -1,0 +1,119 @@
+"""How a store fares at one moment: its work, its threads and its latencies, as plain figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from operator_tikv.simulator import gc
+from operator_tikv.simulator.load import BYTES_PER_KEY, steady_rates
+
+if TYPE_CHECKING:
+    from operator_tikv.simulator.model import Ailments, Store
+    from operator_tikv.simulator.world import World
+
+CORES: Final = 16.0
+MEMORY_BYTES: Final = 32 << 30
+USED_MEMORY_BYTES: Final = 10 << 30
+POOL_THREADS: Final = {"raftstore": 2, "apply": 2, "coprocessor": 8, "scheduler": 4}
+STALLED_SECONDS: Final = 6.0
+BUSY_SECONDS: Final = 3.0
+COPROCESSOR_WAIT_SECONDS: Final = 15.0
+LOST_ENTRIES: Final = 20_000.0
+UNREACHABLE_PER_SECOND: Final = 6.0
+CORE_BYTES_PER_SECOND: Final = 40e6
+
+
+class Vitals(NamedTuple):
+    """The figures from which all counters of a TiKV process follow."""
+
+    writes_per_second: float
+    reads_per_second: float
+    written_bytes_per_second: float
+    read_bytes_per_second: float
+    leaders: int
+    regions: int
+    mean_region_mib: int
+    ailments: Ailments
+    unreachable: tuple[int, ...]
+    lagging_share: float
+    gc_runs: bool
+    clients_fail: bool
+
+
+def read_vitals(world: World, store: Store) -> Vitals:
+    """Look at a store as it truly is."""
+    store_id = store.store_id
+    written, read = steady_rates(world, store_id)
+    regions, leaders = world.raft.region_count(store_id), world.raft.leader_count(store_id)
+    unreachable = _unreachable(world, store_id)
+    return Vitals(
+        writes_per_second=round(written / BYTES_PER_KEY, 3),
+        reads_per_second=round(read / BYTES_PER_KEY, 3),
+        written_bytes_per_second=round(written, 3),
+        read_bytes_per_second=round(read, 3),
+        leaders=leaders,
+        regions=regions,
+        mean_region_mib=world.raft.region_size_mib(store_id) // max(1, regions),
+        ailments=store.ailments,
+        unreachable=unreachable,
+        lagging_share=0.2 if unreachable and leaders else 0.0,
+        gc_runs=not gc.is_blocked(world),
+        clients_fail=not world.pd.has_leader,
+    )
+
+
+def cores_used(vitals: Vitals) -> dict[str, float]:
+    """The cores that each pool of threads uses; a busy pool uses all its threads."""
+    work = (vitals.written_bytes_per_second + vitals.read_bytes_per_second) / CORE_BYTES_PER_SECOND
+    share = {
+        "raftstore": 0.05 + vitals.regions * 1e-5 + 0.3 * work,
+        "apply": 0.02 + 0.2 * work,
+        "coprocessor": 0.02 + 0.4 * work,
+        "scheduler": 0.02 + 0.2 * work,
+    }
+    limits = {pool: 0.98 * threads for pool, threads in POOL_THREADS.items()}
+    return {
+        pool: limits[pool] if pool in vitals.ailments.busy_pools else min(limits[pool], cores)
+        for pool, cores in share.items()
+    }
+
+
+def latencies(vitals: Vitals) -> dict[str, float]:
+    """How long each stage of a request takes, in seconds."""
+    ailments = vitals.ailments
+    disk, busy = ailments.disk_seconds, ailments.busy_pools
+    raftstore = BUSY_SECONDS if "raftstore" in busy else 0.0
+    apply = BUSY_SECONDS if "apply" in busy else STALLED_SECONDS if ailments.stalled else 0.0
+    scheduler = BUSY_SECONDS if "scheduler" in busy else 0.0
+    append = 0.001 + disk + raftstore / 2.0
+    commit = append + 0.001
+    write = commit + 0.001 + apply
+    return {
+        "append": append,
+        "commit": commit,
+        "apply": 0.0005 + apply + disk / 2.0,
+        "apply_wait": 0.0005 + apply,
+        "propose_wait": 0.0005 + raftstore,
+        "ready": 0.0005 + disk + raftstore,
+        "tick": 0.0001 + raftstore,
+        "write": write,
+        "snapshot": 0.0001 + raftstore,
+        "command": write + scheduler + 0.001,
+        "latch": 0.00005 + scheduler,
+        "coprocessor_wait": COPROCESSOR_WAIT_SECONDS if "coprocessor" in busy else 0.0005,
+        "read": 0.001 + (0.5 if "coprocessor" in busy else 0.0),
+    }
+
+
+def _unreachable(world: World, store_id: int) -> tuple[int, ...]:
+    """The stores that this one cannot send to, of those it has regions in common with."""
+    if not world.cuts and all(s.process.alive for s in world.stores.values()):
+        return ()
+    return tuple(
+        other.store_id
+        for other in world.stores.values()
+        if other.store_id != store_id
+        and other.node_state.name != "REMOVED"
+        and (not other.process.alive or (store_id, other.store_id) in world.cuts)
+        and world.raft.region_count(other.store_id)
+    )
