@@ -12,7 +12,9 @@ from operator_core.clock import utc_now
 from operator_tikv.simulator.bootstrap import ClusterSpec
 from operator_tikv.simulator.cluster import SimulatedCluster
 from operator_tikv.simulator.journal import Journal, JournalError, replay
-from operator_tikv.simulator.realtime import HOST, listen, serve
+from operator_tikv.simulator.realtime import HOST, listen, listen_for_nodes, serve
+from operator_tikv.simulator.scenario import ScenarioError, load_scenario
+from operator_tikv.simulator.scenario import build as build_scenario
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -41,6 +43,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         help="keep every change here and go on from it after a restart (then the size, seed and "
         "epoch in it hold)",
     )
+    parser.add_argument(
+        "--scenario", type=Path, help="a TOML file with a cluster, its load and its timed faults"
+    )
     return parser.parse_args(arguments)
 
 
@@ -50,8 +55,11 @@ def build(options: argparse.Namespace) -> tuple[SimulatedCluster, Journal | None
     Raises:
         ValueError: the numbers do not fit together.
         JournalError: the state file holds something else.
+        ScenarioError: the scenario is not right.
         OSError: the state file cannot be read or written.
     """
+    if options.scenario is not None:
+        return _from_scenario(options), None
     epoch = utc_now().timestamp() if options.epoch is None else options.epoch
     spec = ClusterSpec(
         seed=options.seed,
@@ -74,6 +82,16 @@ def build(options: argparse.Namespace) -> tuple[SimulatedCluster, Journal | None
     return cluster, journal
 
 
+def _from_scenario(options: argparse.Namespace) -> SimulatedCluster:
+    """The seed and the size are the scenario's; it begins now."""
+    if options.state_file is not None:
+        raise ScenarioError("choose --scenario or --state-file: a state file has no scenario in it")
+    scenario = load_scenario(options.scenario)
+    epoch = utc_now().timestamp() if options.epoch is None else options.epoch
+    part = scenario.cluster.model_copy(update={"epoch_unix_seconds": epoch})
+    return build_scenario(scenario.model_copy(update={"cluster": part}))
+
+
 def main(arguments: list[str]) -> int:
     """Run until SIGTERM; returns the exit status.
 
@@ -84,7 +102,8 @@ def main(arguments: list[str]) -> int:
     try:
         cluster, journal = build(options)
         listener = listen(options.port)
-    except (ValueError, OSError, OverflowError, JournalError) as error:
+        listeners = [listener, *listen_for_nodes(cluster)]
+    except (ValueError, OSError, OverflowError, JournalError, ScenarioError) as error:
         sys.stderr.write(f"simulator: {error}\n")
         return 2
     url = f"http://{HOST}:{listener.getsockname()[1]}"
@@ -96,7 +115,7 @@ def main(arguments: list[str]) -> int:
 
     running = serve(
         cluster,
-        listener,
+        listeners,
         speed=options.speed,
         announce=announce,
         parent_pid=options.exit_with_parent,

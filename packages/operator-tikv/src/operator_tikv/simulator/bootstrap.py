@@ -62,7 +62,7 @@ def make_world(spec: ClusterSpec) -> World:
         _add_region(world, spec, kv_ids, index)
     world.load.total_weight = sum(region.weight for region in world.raft)
     _first_reports(world)
-    _first_events(world)
+    first_events(world)
     return world
 
 
@@ -167,8 +167,8 @@ def _add_region(world: World, spec: ClusterSpec, kv_ids: list[int], index: int) 
     world.raft.put(
         Region(
             region_id=region_id,
-            start_key="" if index == 0 else _table_key(index),
-            end_key="" if index == spec.regions - 1 else _table_key(index + 1),
+            start_key="" if index == 0 else table_key(index),
+            end_key="" if index == spec.regions - 1 else table_key(index + 1),
             peers=peers,
             leader_peer_id=leader.peer_id,
             conf_ver=5,
@@ -181,7 +181,8 @@ def _add_region(world: World, spec: ClusterSpec, kv_ids: list[int], index: int) 
     )
 
 
-def _table_key(table_id: int) -> str:
+def table_key(table_id: int) -> str:
+    """The encoded start key of a table, as PD prints it."""
     return memcomparable_hex(b"t" + (table_id + 100 | _TABLE_ID_SIGN).to_bytes(8, "big"))
 
 
@@ -195,10 +196,11 @@ def _first_reports(world: World) -> None:
         store.stats = read_stats(world, store)
 
 
-def _first_events(world: World) -> None:
+def first_events(world: World) -> None:
+    """Let the heartbeats, the schedulers and the checkers of a new world begin."""
     world.pd.loaded_at_seconds = -RUNNING_FOR_SECONDS
     for store in world.stores.values():
-        delay_seconds = STORE_HEARTBEAT_SECONDS + store.last_heartbeat_seconds
+        delay_seconds = max(0.0, STORE_HEARTBEAT_SECONDS + store.last_heartbeat_seconds)
         world.schedule(delay_seconds, "store.heartbeat", store.store_id)
     world.pd.patrolled_replicas = world.pd.config.max_replicas
     world.schedule(world.rng.random(), "pd.state_check")

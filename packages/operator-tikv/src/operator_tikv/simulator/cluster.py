@@ -59,7 +59,13 @@ class SimulatedCluster:
     """
 
     def __init__(
-        self, seed: int = 7, stores: int = 4, regions: int = 60, *, spec: ClusterSpec | None = None
+        self,
+        seed: int = 7,
+        stores: int = 4,
+        regions: int = 60,
+        *,
+        spec: ClusterSpec | None = None,
+        world: World | None = None,
     ) -> None:
         """Build a healthy cluster.
 
@@ -68,12 +74,13 @@ class SimulatedCluster:
             stores: how many TiKV stores.
             regions: how many regions, with three replicas each.
             spec: everything about the cluster, instead of the three numbers.
+            world: a world that is built already, as `picture.build_world` does, instead of those.
 
         Raises:
             ValueError: fewer than three stores or no region.
         """
         self.spec = spec or ClusterSpec(seed=seed, stores=stores, regions=regions)
-        self.world = make_world(self.spec)
+        self.world = world or make_world(self.spec)
 
     @property
     def now_seconds(self) -> float:

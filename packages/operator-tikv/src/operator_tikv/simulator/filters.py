@@ -107,8 +107,11 @@ def _denied_ranges(rules: Iterable[Mapping[str, object]]) -> Iterator[tuple[str,
         labels, ranges = rule.get("labels"), rule.get("data")
         if not isinstance(labels, list) or not isinstance(ranges, list):
             continue
-        if not any(label.get("key") == "schedule" and label.get("value") == "deny"
-                   for label in labels if isinstance(label, dict)):
+        if not any(
+            label.get("key") == "schedule" and label.get("value") == "deny"
+            for label in labels
+            if isinstance(label, dict)
+        ):
             continue
         for each in ranges:
             if isinstance(each, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from operator_tikv.simulator import nodes
@@ -25,6 +26,12 @@ def answer(cluster: SimulatedCluster, call: Call) -> Answer:
     """
     if call.node.startswith("store-"):
         return _store_page(cluster, call)
+    if call.path.startswith(f"{sim.PREFIX}/"):
+        return sim.answer(cluster, _moved(call, call.path.removeprefix(sim.PREFIX)))
+    return _pd_page(cluster, call)
+
+
+def _pd_page(cluster: SimulatedCluster, call: Call) -> Answer:
     if call.path in ROOT_PATHS:
         return routing.answer(cluster.world, _moved(call, ROOT_PATHS[call.path]))
     if call.path.startswith(f"{routing.PREFIX}/"):
@@ -34,8 +41,6 @@ def answer(cluster: SimulatedCluster, call: Call) -> Answer:
         return _ready(cluster)
     if call.path == "/metrics":
         return _metrics(cluster, call)
-    if call.path.startswith(f"{sim.PREFIX}/"):
-        return sim.answer(cluster, _moved(call, call.path.removeprefix(sim.PREFIX)))
     return http.text(404, "404 page not found")
 
 
@@ -53,7 +58,7 @@ def _store_page(cluster: SimulatedCluster, call: Call) -> Answer:
 
 
 def _moved(call: Call, path: str) -> Call:
-    return Call(call.method, path, call.query, call.body)
+    return replace(call, path=path)
 
 
 def _metrics(cluster: SimulatedCluster, call: Call) -> Answer:

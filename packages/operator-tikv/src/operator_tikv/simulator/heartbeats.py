@@ -55,7 +55,7 @@ def read_stats(world: World, store: Store) -> StoreStats:
         slow_score=disk.slow_score,
         sending_snapshots=store.sending_snapshots,
         receiving_snapshots=store.receiving_snapshots,
-        is_busy=False,
+        is_busy=store.ailments.stalled or "raftstore" in store.ailments.busy_pools,
     )
 
 
@@ -100,11 +100,7 @@ def is_low_on_space(world: World, store: Store) -> bool:
 def reaches_pd(world: World, region: Region) -> bool:
     """Whether the leader of a region can report to PD now."""
     store = world.stores.get(region.leader_store_id)
-    return (
-        store is not None
-        and store.process.talks_to_pd
-        and world.pd.has_leader
-    )
+    return store is not None and store.process.talks_to_pd and world.pd.has_leader
 
 
 def report_region(world: World, region_id: int) -> bool:

@@ -141,7 +141,9 @@ def _is_filled(world: World, store: Store) -> bool:
     age_seconds = world.now_seconds - store.start_seconds
     if len(regions) < YOUNG_REGIONS or age_seconds > config.seconds("max-store-preparing-time"):
         return True
-    others = [s for s in world.stores.values() if s.is_up_to_pd and s.is_tiflash == store.is_tiflash]
+    others = [
+        s for s in world.stores.values() if s.is_up_to_pd and s.is_tiflash == store.is_tiflash
+    ]
     total = sum(regions.region_size_mib(other.store_id) for other in others)
     return regions.region_size_mib(store.store_id) >= FILLED_SHARE * total / len(others)
 

@@ -195,6 +195,9 @@ class Store:
     leaked_bytes: float = 0.0
     stalled_seconds: float = 0.0
     dead_until_seconds: float = 0.0
+    noticed_seconds: float = 0.0
+    space_state: str = "Normal"
+    low_space_logged: bool = False
     version: str = "8.5.7"
     meta_state: MetaState = MetaState.UP
     node_state: NodeState = NodeState.SERVING

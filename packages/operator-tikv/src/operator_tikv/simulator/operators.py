@@ -22,6 +22,7 @@ from operator_tikv.simulator.operator_model import (
     Status,
     TransferLeader,
 )
+from operator_tikv.simulator.units import go_duration_text
 
 if TYPE_CHECKING:
     from operator_tikv.simulator.model import Region
@@ -80,6 +81,7 @@ def _start(world: World, region: Region, plan: Plan) -> Operator:
     for event in ("create", "start"):
         world.pd.count(_COUNTER, plan.description, event)
     world.record("operator", f"create {plan.description} region {region.region_id} {plan.brief}")
+    _log(world, operator, "add operator")
     key = (operator.region_id, operator.operator_id)
     world.schedule(operator.timeout_seconds, "operator.timeout", *key)
     world.schedule(0.0, "operator.resend", *key)
@@ -257,3 +259,27 @@ def _end(world: World, operator: Operator, status: Status) -> None:
     event = {Status.SUCCESS: "finish"}.get(status, status.value.lower())
     world.pd.count(_COUNTER, operator.plan.description, event)
     world.record("operator", f"{event} {operator.plan.description} region {operator.region_id}")
+    _log(world, operator, _END_MESSAGES[status], takes_seconds=_taken(operator))
+
+
+_END_MESSAGES: Final = {
+    Status.SUCCESS: "operator finish",
+    Status.TIMEOUT: "operator timeout",
+    Status.CANCEL: "operator canceled",
+    Status.REPLACE: "operator replaced",
+}
+
+
+def _taken(operator: Operator) -> float:
+    return operator.finished_seconds - operator.created_seconds
+
+
+def _log(
+    world: World, operator: Operator, message: str, *, takes_seconds: float | None = None
+) -> None:
+    """Note an operator in PD's log, in short: the whole text is made only where it is read."""
+    takes = {} if takes_seconds is None else {"takes": go_duration_text(takes_seconds)}
+    plan = operator.plan
+    text = f"{plan.description} {{{plan.brief}}} (kind:{','.join(plan.kinds)})"
+    fields = {"region-id": operator.region_id, **takes, "operator": text, "additional-info": ""}
+    world.log_pd("INFO", message, **fields)

@@ -111,10 +111,14 @@ def _label_levels(world: World) -> dict[str, int]:
     Regions on the same stores stand equally, so each set of stores is judged once.
     """
     wanted = filters.location_labels(world)
-    sets = Counter(
-        tuple(peer.store_id for peer in region.peers if peer.role is Role.VOTER)
-        for region in world.pd.regions
-    ) if wanted else Counter({(): len(world.pd.regions)})
+    sets = (
+        Counter(
+            tuple(peer.store_id for peer in region.peers if peer.role is Role.VOTER)
+            for region in world.pd.regions
+        )
+        if wanted
+        else Counter({(): len(world.pd.regions)})
+    )
     levels = dict.fromkeys((*wanted, "none"), 0)
     for store_ids, count in sets.items():
         levels[_level(world, store_ids, wanted)] += count

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from operator_tikv.simulator import heartbeats, raft, tikv_meter
+from operator_tikv.simulator import heartbeats, raft, signs, tikv_meter
 from operator_tikv.simulator.heartbeats import receive_store_heartbeat, report_region
 from operator_tikv.simulator.meter import Meter
 from operator_tikv.simulator.model import HEALTHY, MetaState
@@ -76,6 +76,7 @@ def on_heartbeat(world: World, args: tuple[int, ...]) -> None:
 def _tick(world: World, store: Store) -> None:
     """Let ten seconds of a living process pass: memory, stalls and counters."""
     tikv_meter.settle(world, store)
+    signs.notice(world, store)
     ailments = store.ailments
     store.stalled_seconds = store.stalled_seconds + TICK_SECONDS if ailments.stalled else 0.0
     store.leaked_bytes += ailments.leak_bytes_per_second * TICK_SECONDS

@@ -82,12 +82,23 @@ def install_leader(world: World, region: Region, leader: Peer) -> None:
         )
     )
     world.record("leader", f"region {region.region_id} store {leader.store_id}")
+    _log_leader(world, region, leader)
     world.unled.pop(region.region_id, None)
     if any(not world.connected(leader.store_id, peer.store_id) for peer in region.peers):
         _plan_down_check(world, region.region_id)
     for peer in region.peers:
         _plan_catch_up(world, region, peer)
     report_region(world, region.region_id)
+
+
+def _log_leader(world: World, region: Region, leader: Peer) -> None:
+    raft_fields = {"term": region.term + 1, "raft_id": leader.peer_id}
+    fields = {**raft_fields, "region_id": region.region_id}
+    world.log(f"store-{leader.store_id}", "INFO", "became leader", **fields)
+    former = region.leader_store_id
+    if former != leader.store_id and former:
+        changed = {"region-id": region.region_id, "from": former, "to": leader.store_id}
+        world.log_pd("INFO", "leader changed", **changed)
 
 
 def _plan_down_check(world: World, region_id: int) -> None:
@@ -240,8 +251,10 @@ def transfer_leader(world: World, region_id: int, to_store_id: int) -> bool:
         return False
     if target.peer_id in region.pending:
         return False
-    if not (world.connected(region.leader_store_id, to_store_id)
-            and _commands_quorum(world, region, to_store_id)):
+    if not (
+        world.connected(region.leader_store_id, to_store_id)
+        and _commands_quorum(world, region, to_store_id)
+    ):
         return False
     install_leader(world, region, target)
     return True
@@ -262,6 +275,9 @@ def change_peers(world: World, region_id: int, peers: tuple[Peer, ...]) -> bool:
     )
     world.raft.put(changed)
     world.record("conf_change", f"region {region_id} {_peers_text(peers)}")
+    fields = {"region-id": region_id, "detail": f"Peers changed:{_peers_text(peers)}"}
+    versions = {"old-confver": region.conf_ver, "new-confver": changed.conf_ver}
+    world.log_pd("INFO", "region ConfVer changed", **fields, **versions)
     report_region(world, region_id)
     return True
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
+from operator_tikv.simulator import nodes
 from operator_tikv.simulator.server import create_app
 
 if TYPE_CHECKING:
@@ -72,9 +73,27 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
+def listen_for_nodes(cluster: SimulatedCluster) -> list[socket.socket]:
+    """Open a port for each PD server and the status port of each store, and let PD name them.
+
+    Args:
+        cluster: the cluster; its stores get the addresses of their ports.
+
+    Raises:
+        OSError: there are no ports left.
+    """
+    world, listeners = cluster.world, []
+    for name in nodes.names(world):
+        listeners.append(listen(0))
+        world.node_addresses[name] = f"{HOST}:{listeners[-1].getsockname()[1]}"
+    for store in world.stores.values():
+        store.status_address = world.node_addresses[store.node]
+    return listeners
+
+
 async def serve(
     cluster: SimulatedCluster,
-    listener: socket.socket,
+    listeners: list[socket.socket],
     *,
     speed: float,
     announce: Callable[[], None],
@@ -85,7 +104,7 @@ async def serve(
 
     Args:
         cluster: the cluster.
-        listener: the socket to serve on.
+        listeners: the sockets to serve on; the first is PD's.
         speed: virtual seconds in a real second.
         announce: called once when requests are answered.
         parent_pid: the process whose end ends this one, 0 for none.
@@ -109,7 +128,7 @@ async def serve(
         tasks.append(asyncio.create_task(_mark_clock(cluster, journal)))
     if parent_pid:
         tasks.append(asyncio.create_task(_watch_parent(server, parent_pid)))
-    await server.serve(sockets=[listener])
+    await server.serve(sockets=listeners)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from operator_tikv.simulator import builder, failover, filters, heartbeats, operators
+from operator_tikv.simulator import builder, failover, filters, heartbeats, limits, operators
 from operator_tikv.simulator.model import MetaState, Role
 from operator_tikv.simulator.operator_model import LeaveJoint, Plan, Priority, PromoteLearner
 
@@ -58,32 +58,35 @@ def on_patrol(world: World, args: tuple[int, ...]) -> None:
 
 
 def _patrol(world: World, batch: list[int], fleet: Fleet) -> None:
+    pd = world.pd
     fleet = _within_limits(world, fleet)
     for place, region_id in enumerate(batch):
-        region = world.pd.regions.get(region_id)
+        if place and region_id not in pd.irregular and not _can_replace(fleet):
+            continue
+        region = pd.regions.get(region_id)
         if region is None or not region.leader_peer_id or not _is_open(world, region):
             continue
         if not _may_need_work(world, region, fleet):
             continue
         if not _has_room(world):
-            world.pd.patrol = [*batch[place:], *world.pd.patrol]
+            pd.patrol = [*batch[place:], *pd.patrol]
             return
-        if (fleet.targets or region_id in world.pd.irregular or place == 0) and _repair(
-            world, region, fleet
-        ):
+        if _repair(world, region, fleet):
             fleet = _within_limits(world, fleet)
+
+
+def _can_replace(fleet: Fleet) -> bool:
+    return bool(fleet.targets) and bool(fleet.lost or fleet.leaving)
 
 
 def _within_limits(world: World, fleet: Fleet) -> Fleet:
     """Leave out the stores whose limit is used up: asking them again and again costs time."""
-    lost = tuple(i for i in fleet.lost if filters.has_tokens(world, i, "remove-peer"))
+    lost = tuple(i for i in fleet.lost if limits.has_tokens(world, i, "remove-peer"))
     if len(lost) < len(fleet.lost):
         name = "replace-rule-down-peer"
         world.pd.count("pd_schedule_operator_exceeded_store_limit", name, "")
     targets = tuple(
-        store
-        for store in fleet.targets
-        if filters.has_tokens(world, store.store_id, "add-peer")
+        store for store in fleet.targets if limits.has_tokens(world, store.store_id, "add-peer")
     )
     return Fleet(lost, fleet.leaving, targets)
 
@@ -261,16 +264,13 @@ def _worst_peer(world: World, region: Region) -> Peer:
     return max(region.peers, key=badness)
 
 
-def _choose_store(
-    world: World, region: Region, fleet: Fleet, *, leaving: int = 0
-) -> Store | None:
+def _choose_store(world: World, region: Region, fleet: Fleet, *, leaving: int = 0) -> Store | None:
     """The emptiest of the best isolated stores that fit, without the peer that is to leave."""
     peers = [peer for peer in region.peers if peer.store_id != leaving]
     fitting = (
         store
         for store in fleet.targets
-        if region.peer_on(store.store_id) is None
-        and filters.keeps_isolation(world, store, peers)
+        if region.peer_on(store.store_id) is None and filters.keeps_isolation(world, store, peers)
     )
     if not filters.location_labels(world):
         return next(fitting, None)

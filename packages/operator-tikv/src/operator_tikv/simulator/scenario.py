@@ -1,18 +1,18 @@
 """Scenarios: a cluster, its load and its timed faults, as TOML or JSON says them.
 
-    [cluster]
-    seed = 7
-    stores = 4
+[cluster]
+seed = 7
+stores = 4
 
-    [load]
-    factor = 2.0
+[load]
+factor = 2.0
 
-    [[faults]]
-    at = "10m"
-    fault = "partition"
-    stores = [1]
-    from = "pd"
-    until = "30m"
+[[faults]]
+at = "10m"
+fault = "partition"
+stores = [1]
+from = "pd"
+until = "30m"
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from operator_tikv.simulator.api.http import Answer, Call
 from operator_tikv.simulator.units import http_date
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from starlette.requests import Request
 
@@ -37,9 +37,11 @@ def create_app(
         tick: called before each request, to bring the virtual clock up to date.
         journal: where to note each request that may change something.
     """
+    ports = {address.rpartition(":")[2]: name for name, address in _addresses(cluster)}
 
     async def handle(request: Request) -> Response:
-        call = await _call(request)
+        server = request.scope.get("server") or ("", "")
+        call = await _call(request, ports.get(str(server[1]), ""))
         if tick is not None:
             tick()
         if journal is not None and call.method not in READING:
@@ -49,15 +51,20 @@ def create_app(
     return Starlette(routes=[Route("/{path:path}", handle, methods=METHODS)])
 
 
-async def _call(request: Request) -> Call:
+def _addresses(cluster: SimulatedCluster) -> Iterable[tuple[str, str]]:
+    return cluster.world.node_addresses.items()
+
+
+async def _call(request: Request, node: str) -> Call:
     body = await request.body()
     query = tuple(parse_qsl(request.url.query, keep_blank_values=True))
-    return Call(request.method, _raw_path(request), query, body)
+    return Call(request.method, _raw_path(request), query, body, node=node)
 
 
 def _response(cluster: SimulatedCluster, found: Answer) -> Response:
     """The `Date` header shows virtual time: that is the clock of this PD."""
-    date = http_date(cluster.world.unix_seconds(cluster.now_seconds))
+    world = cluster.world
+    date = http_date(world.unix_seconds(cluster.now_seconds) + world.pd.clock_error_seconds)
     headers = {"Content-Type": found.content_type, "Date": date, **dict(found.headers)}
     return Response(found.body, status_code=found.status, headers=headers)
 

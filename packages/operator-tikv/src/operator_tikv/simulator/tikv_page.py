@@ -43,8 +43,9 @@ def missing_leaders(world: World, store: Store) -> int:
     """How many regions with a peer here have had no leader for ten minutes."""
     earliest = world.now_seconds - LEADER_MISSING_SECONDS
     regions = (world.raft.get(i) for i, since in world.unled.items() if since <= earliest)
-    return sum(region is not None and region.peer_on(store.store_id) is not None
-               for region in regions)
+    return sum(
+        region is not None and region.peer_on(store.store_id) is not None for region in regions
+    )
 
 
 def _process(made: Page, world: World, store: Store) -> None:
@@ -110,7 +111,9 @@ def _engine(made: Page, store: Store) -> None:
         sync_us = 500.0 + disk_us
         wal = f"wal_file_sync_{kind}"
         made.gauge("tikv_engine_wal_file_sync_micro_seconds", sync_us, db="kv", type=wal)
-        made.gauge("tikv_engine_write_micro_seconds", 300.0 + disk_us, db="kv", type=f"write_{kind}")
+        made.gauge(
+            "tikv_engine_write_micro_seconds", 300.0 + disk_us, db="kv", type=f"write_{kind}"
+        )
         made.gauge("tikv_engine_get_micro_seconds", 50.0, db="kv", type=f"get_{kind}")
         made.gauge("tikv_engine_seek_micro_seconds", 80.0, db="kv", type=f"seek_{kind}")
     for family in ("default", "write", "lock"):

@@ -107,13 +107,11 @@ def latencies(vitals: Vitals) -> dict[str, float]:
 
 def _unreachable(world: World, store_id: int) -> tuple[int, ...]:
     """The stores that this one cannot send to, of those it has regions in common with."""
-    if not world.cuts and all(s.process.alive for s in world.stores.values()):
-        return ()
+    cut = {receiver for sender, receiver in world.cuts if sender == store_id}
     return tuple(
         other.store_id
         for other in world.stores.values()
-        if other.store_id != store_id
-        and other.node_state.name != "REMOVED"
-        and (not other.process.alive or (store_id, other.store_id) in world.cuts)
+        if (other.process.silent_since_seconds is not None or other.store_id in cut)
+        and other.store_id != store_id
         and world.raft.region_count(other.store_id)
     )

@@ -147,7 +147,8 @@ class World:
     """Everything one simulation consists of; only one thread may touch it.
 
     `cuts` holds the directed links between stores that carry nothing, with the virtual seconds
-    since when; `unled` the regions without a leader, likewise; `active` and `planned` are the faults by their numbers.
+    since when; `unled` the regions without a leader, likewise; `active` and `planned` are the
+    faults by their numbers; `safe_point` is how far GC has been allowed to go.
     """
 
     seed: int
@@ -169,6 +170,7 @@ class World:
     planned: dict[int, PlannedFault] = field(default_factory=dict)
     faults_numbered: int = 0
     last_id: int = 0
+    node_addresses: dict[str, str] = field(default_factory=dict)
     client_url: str = "http://127.0.0.1:2379"
     admin: Admin = field(default_factory=Admin)
 

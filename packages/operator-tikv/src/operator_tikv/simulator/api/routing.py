@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "/pd/api/v1"
 LOCAL_PATHS: Final = frozenset({"/config", "/status", "/health", "/ping", "/version"})
+RESIGN_PATH: Final = "/leader/resign"
 READING: Final = frozenset({"GET", "HEAD"})
 NO_LEADER: Final = "[PD:apiutil:ErrRedirectNoLeader]redirect finds no leader"
 
@@ -84,9 +85,14 @@ def answer(world: World, call: Call) -> Answer:
     return http.Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"", http.TEXT_TYPE)
 
 
+def _ends_a_hang(world: World, call: Call) -> bool:
+    """A leader that hangs still hears that it is to resign."""
+    return call.path == RESIGN_PATH and bool(world.pd.leader_name)
+
+
 def _dispatch(world: World, route: Route, call: Call, params: dict[str, str]) -> Answer:
     local = call.path in LOCAL_PATHS and call.method in READING
-    if not world.pd.has_leader and not local:
+    if not world.pd.has_leader and not local and not _ends_a_hang(world, call):
         return http.text(HTTPStatus.SERVICE_UNAVAILABLE, NO_LEADER)
     if call.method not in READING:
         body = call.body.decode(errors="replace")

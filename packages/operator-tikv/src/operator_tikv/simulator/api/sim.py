@@ -121,9 +121,10 @@ def list_kinds(_cluster: SimulatedCluster, _call: Call) -> dict[str, object]:
     return {name: kind.model_json_schema() for name, kind in sorted(timeline.KINDS.items())}
 
 
-def list_nodes(cluster: SimulatedCluster, _call: Call) -> list[str]:
-    """The names of all processes, for logs and metrics."""
-    return nodes.names(cluster.world)
+def list_nodes(cluster: SimulatedCluster, _call: Call) -> dict[str, str]:
+    """The names of all processes, with the address of `/metrics` where they have a port."""
+    addresses = cluster.world.node_addresses
+    return {name: addresses.get(name, "") for name in nodes.names(cluster.world)}
 
 
 def logs(cluster: SimulatedCluster, call: Call) -> str:

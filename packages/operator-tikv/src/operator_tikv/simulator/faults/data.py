@@ -18,6 +18,7 @@ from operator_tikv.simulator.faults.words import (
     StoreFault,
     is_gone,
 )
+from operator_tikv.simulator.heartbeats import report_region
 from operator_tikv.simulator.model import Peer, Role
 from operator_tikv.simulator.world import HotRange
 
@@ -111,7 +112,7 @@ class ResizeRegions(Fault):
         for region in world.raft.in_key_order()[: self.regions]:
             keys = self.size_mib * bootstrap.KEYS_PER_MIB
             world.raft.put(replace(region, size_mib=self.size_mib, keys=keys))
-            raft.report_region(world, region.region_id)
+            report_region(world, region.region_id)
 
 
 class BrokenPeers(StoreFault):

@@ -19,8 +19,8 @@ from operator_tikv.simulator.faults.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Self
+    from collections.abc import Iterable, MutableMapping
+    from typing import Any, Self
 
     from operator_tikv.simulator.model import Ailments
     from operator_tikv.simulator.world import World
@@ -202,9 +202,11 @@ class ClockOffset(MemberFault):
     def ail(self, store_id: int, found: Ailments, memory: Memory) -> Ailments:
         """See `Fault.ail`."""
         del memory
-        return replace(found, clock_offset_seconds=self.offset) if store_id in self.stores else found
+        return (
+            replace(found, clock_offset_seconds=self.offset) if store_id in self.stores else found
+        )
 
 
-def _forget(table: dict[str, object] | dict[str, float], names: Iterable[str]) -> None:
+def _forget(table: MutableMapping[str, Any], names: Iterable[str]) -> None:
     for name in names:
         table.pop(name, None)

@@ -219,8 +219,10 @@ class LostData(StoreFault):
         for store in self.of(world):
             new_id = store.store_id + 1_000_000 + memory.beats
             world.log(
-                store.node, "FATAL", "failed to start node",
-                err=f"duplicated store address: id:{new_id} address:\"{store.address}\", "
-                f"already registered by id:{store.store_id} address:\"{store.address}\"",
+                store.node,
+                "FATAL",
+                "failed to start node",
+                err=f'duplicated store address: id:{new_id} address:"{store.address}", '
+                f'already registered by id:{store.store_id} address:"{store.address}"',
             )
         return 30.0

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from operator_tikv.simulator.world import World
 
 MAX_SECONDS: Final = 10 * 365 * 86_400.0
+_HOW: Final = 'write seconds, or text such as "90s", "10m" or "1h30m"'
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
@@ -31,7 +32,9 @@ def read_seconds(value: object) -> float:
     Raises:
         ValueError: it is no duration, negative, or longer than ten years.
     """
-    seconds = _number(value) if not isinstance(value, str) else _from_text(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"{value!r} is no duration: {_HOW}")  # noqa: TRY004 pydantic reports these
+    seconds = _from_text(value) if isinstance(value, str) else float(value)
     if not math.isfinite(seconds) or not 0 <= seconds <= MAX_SECONDS:
         raise ValueError(f"{value!r} is no duration between 0 and ten years")
     return seconds
@@ -50,16 +53,10 @@ def read_offset_seconds(value: object) -> float:
     return read_seconds(value)
 
 
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f'{value!r} is no duration: write seconds, or text such as "90s" or "10m"')
-    return float(value)
-
-
 def _from_text(text: str) -> float:
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f'{text!r} is no duration: write text such as "90s", "10m" or "1h30m"')
+        raise ValueError(f"{text!r} is no duration: {_HOW}")
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
