@@ -100,3 +100,9 @@ def missing_or_other(captured: Json, ours: Json, path: str = "") -> list[str]:
     if isinstance(captured, list) and captured and ours:
         return missing_or_other(captured[0], ours[0], f"{path}[]")
     return []
+
+
+def samples(text: str) -> dict[str, float]:
+    """The samples of a page of metrics by their printed name with labels."""
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}

@@ -100,9 +100,6 @@ def _trouble_rates(vitals: Vitals) -> Rates:
         key("tikv_coprocessor_request_error", reason="full"): (
             10.0 * ("coprocessor" in ailments.busy_pools)
         ),
-        key("tikv_engine_write_stall_reason", db="kv", type="pending_compaction_bytes"): (
-            0.2 * ailments.stalled
-        ),
         key("tikv_pd_reconnect_total", type="try"): 1.0 if vitals.clients_fail else 0.0,
     }
     if ailments.critical_error:

@@ -35,7 +35,7 @@ def page(world: World, store: Store) -> str:
     _sizes(made, world, store)
     _queues(made, store)
     _engine(made, store)
-    made.gauge("tikv_gcworker_autogc_safe_point", float(gc.safe_point(world)), type="safe_point")
+    made.gauge("tikv_gcworker_autogc_safe_point", float(gc.safe_point(world)))
     return made.text()
 
 
@@ -104,6 +104,9 @@ def _engine(made: Page, store: Store) -> None:
     """RocksDB: a stall shows in the pending compaction, the files of level 0 and the stall time."""
     stalled = store.ailments.stalled
     disk_us = store.ailments.disk_seconds * _MICROSECONDS
+    stalls = float(int(store.stalled_seconds / 5.0))
+    reason = "pending_compaction_bytes_stops"
+    made.gauge("tikv_engine_write_stall_reason", stalls, db="kv", type=reason)
     pending = 300 * GIB if stalled else 2 * GIB
     for kind in ("average", "max", "percentile95", "percentile99"):
         stall_us = store.stalled_seconds * _STALL_US_PER_SECOND
