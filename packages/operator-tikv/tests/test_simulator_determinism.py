@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from operator_tikv.simulator import SimulatedCluster
 from operator_tikv.simulator.api.http import Call
-from operator_tikv.simulator.faults.words import FaultError
 from operator_tikv.simulator.faults.by_hand import FAULTS
+from operator_tikv.simulator.faults.words import FaultError
 from operator_tikv.simulator.front import answer
 from operator_tikv.simulator.invariants import broken
 from operator_tikv.simulator.journal import Journal, replay

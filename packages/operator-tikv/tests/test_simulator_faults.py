@@ -139,11 +139,14 @@ async def test_a_store_cut_from_its_peers_is_up_for_pd_and_missed_by_them(direct
         for node in ("store-1", "store-2", "store-3")
         if any("report_failure" in name for name in samples(pd.cluster.metrics_text(node)))
     ]
-    assert blaming == {
-        "in": ["store-1", "store-3"],
-        "out": ["store-2"],
-        "both": ["store-1", "store-2", "store-3"],
-    }[direction]
+    assert (
+        blaming
+        == {
+            "in": ["store-1", "store-3"],
+            "out": ["store-2"],
+            "both": ["store-1", "store-2", "store-3"],
+        }[direction]
+    )
 
 
 async def test_a_link_between_two_stores_costs_no_leader_but_a_peer() -> None:

@@ -55,7 +55,10 @@ def test_names_labels_and_types_are_those_of_the_real_ones(cluster: SimulatedClu
             labels = {label for s in family.samples for label in s.labels} - {"le"}
             if known is None and not OF_LIBRARIES.match(name):
                 wrong.append(f"{name} is not known")
-            elif known is not None and [family.type, sorted(labels)] != [known[0], sorted(known[1])]:
+            elif known is not None and [family.type, sorted(labels)] != [
+                known[0],
+                sorted(known[1]),
+            ]:
                 wrong.append(f"{name}: {family.type} {labels}, not {known}")
     assert wrong == []
 
@@ -78,7 +81,9 @@ def test_what_the_shipped_rules_read_is_there_but_what_never_existed(
 @settings(max_examples=6)
 @given(
     faults=st.lists(
-        st.sampled_from(["slow_disk", "write_stall", "overload", "load", "hot_region", "partition"]),
+        st.sampled_from(
+            ["slow_disk", "write_stall", "overload", "load", "hot_region", "partition"]
+        ),
         min_size=1,
         max_size=3,
     ),
@@ -198,8 +203,20 @@ def share_above(metric: str, bound: float) -> Callable[[SimulatedCluster, str], 
         ("slow_disk", {}, "store-1", "tikv_scheduler_command_duration_seconds", 1.0),
         ("write_stall", {}, "store-1", "tikv_raftstore_apply_log_duration_seconds", 1.0),
         ("overload", {}, "store-1", "tikv_raftstore_raft_process_duration_secs", 2.0),
-        ("overload", {"pool": "scheduler"}, "store-1", "tikv_scheduler_latch_wait_duration_seconds", 1.0),  # noqa: E501
-        ("overload", {"pool": "coprocessor"}, "store-1", "tikv_coprocessor_request_wait_seconds", 10.0),  # noqa: E501
+        (
+            "overload",
+            {"pool": "scheduler"},
+            "store-1",
+            "tikv_scheduler_latch_wait_duration_seconds",
+            1.0,
+        ),
+        (
+            "overload",
+            {"pool": "coprocessor"},
+            "store-1",
+            "tikv_coprocessor_request_wait_seconds",
+            10.0,
+        ),
         ("pd_slow_disk", {}, "pd-0", "etcd_disk_wal_fsync_duration_seconds", 1.0),
         ("pd_slow_network", {}, "pd-0", "etcd_network_peer_round_trip_time_seconds", 1.0),
         ("pd_overload", {}, "pd-0", "pd_client_request_handle_requests_duration_seconds", 0.1),

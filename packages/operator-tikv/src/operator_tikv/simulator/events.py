@@ -32,6 +32,11 @@ class EventQueue:
         """Count the events still due."""
         return len(self._heap)
 
+    @property
+    def scheduled(self) -> int:
+        """How many events have ever been scheduled."""
+        return self._sequence
+
     def schedule(self, delay_seconds: float, kind: str, *args: int) -> None:
         """Let an event happen after a delay (never before now)."""
         self._sequence += 1

@@ -1,0 +1,175 @@
+"""Scenarios as files: what they make, and what is said of a wrong one."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from operator_tikv.simulator import SimulatedCluster
+from operator_tikv.simulator.scenario import (
+    ScenarioError,
+    build,
+    load_scenario,
+    read_scenario,
+)
+from simulator_kit import Pd
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "simulator.md"
+
+
+def example() -> str:
+    """The scenario of the document."""
+    found = re.search(r"```toml\n(.+?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+async def test_the_example_of_the_document_does_what_it_says(tmp_path: Path) -> None:
+    path = tmp_path / "night.toml"
+    path.write_text(example(), encoding="utf-8")
+    pd = Pd(build(load_scenario(path)))
+    assert (await pd.get("/config/replicate"))["location-labels"] == "zone,host"
+    labels = (await pd.store(4))["store"]["labels"]
+    assert {"key": "zone", "value": "z1"} in labels
+    states = []
+    for minutes in (9, 12, 29, 31):
+        pd.cluster.advance_to(minutes * 60)
+        states.append(await pd.state_name(1))
+    assert states == ["Up", "Disconnected", "Disconnected", "Up"]
+
+
+def test_faults_happen_at_their_times_whatever_the_steps() -> None:
+    table = tomllib.loads(example())
+    whole, parts = build(read_scenario(table)), build(read_scenario(table))
+    whole.advance(2400)
+    for _ in range(24):
+        parts.advance(100)
+    assert whole.digest == parts.digest
+    assert [e.at_seconds for e in whole.world.history.entries if e.kind == "fault"] == [600, 1800]
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ({"odd": 1}, "odd: Extra inputs are not permitted"),
+        ({"cluster": {"stores": 0}}, "cluster.stores: Input should be greater than or equal to 1"),
+        ({"cluster": {"seed": "x"}}, "cluster.seed: Input should be a valid integer"),
+        ({"load": {"factor": -1}}, "load.factor: Input should be greater than or equal to 0"),
+        ({"duration": "soon"}, "duration: 'soon' is no duration"),
+        ({"faults": {}}, "faults: must be a list of tables"),
+        ({"faults": [1]}, "fault 1: must be a table with a fault"),
+        ({"faults": [{"at": "1m"}]}, "fault 1: must be a table with a fault"),
+        ({"faults": [{"fault": "stop"}, {"fault": "odd"}]}, "fault 2: unknown fault 'odd'"),
+        ({"faults": [{"fault": "stop", "at": "x"}]}, "fault 1: at: 'x' is no duration"),
+        (
+            {"faults": [{"fault": "stop", "at": "5m", "until": "5m"}]},
+            "fault 1: until must be later than at",
+        ),
+    ],
+)
+def test_a_wrong_scenario_is_refused_with_the_place(
+    table: dict[str, object], complaint: str
+) -> None:
+    with pytest.raises(ScenarioError, match=re.escape(complaint)):
+        read_scenario(table)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "complaint"),
+    [
+        ({"stores": 2}, "cluster: cannot build 60 regions with 3 replicas on 2 stores"),
+        ({"config": {"odd": 1}}, "cluster: config item odd not found"),
+        ({"labels": {"9": {"zone": "z1"}}}, "cluster: labels: no store '9'"),
+    ],
+)
+def test_a_cluster_that_cannot_be_is_refused(cluster: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ScenarioError, match=re.escape(complaint)):
+        build(read_scenario({"cluster": cluster}))
+
+
+@pytest.mark.parametrize("text", ["x = ", None])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "odd.toml"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(ScenarioError, match=re.escape(str(path))):
+        load_scenario(path)
+
+
+async def test_faults_of_the_language_over_the_control_api() -> None:
+    pd = Pd(SimulatedCluster(seed=5, stores=4, regions=12))
+    body = b'{"fault": "partition", "stores": [1], "from": "pd"}'
+    number = (await pd.raw("POST", "/sim/fault", body)).json()["number"]
+    active = (await pd.raw("GET", "/sim/active")).json()
+    assert [(a["number"], a["fault"], a["from"]) for a in active] == [(number, "partition", "pd")]
+    later = b'{"fault": "stop", "stores": [2], "at": "1m", "until": "2m"}'
+    assert "planned" in (await pd.raw("POST", "/sim/fault", later)).json()
+    pd.cluster.advance(90)
+    assert await pd.state_name(1) == "Disconnected"
+    assert not pd.cluster.world.stores[2].process.running
+    end = f'{{"number": {number}}}'.encode()
+    assert (await pd.raw("POST", "/sim/end", end)).status_code == 200
+    pd.cluster.advance(60)
+    assert pd.cluster.world.active == {}
+    assert (await pd.raw("POST", "/sim/end", end)).json() == f"no fault {number} is active"
+    kinds = (await pd.raw("GET", "/sim/kinds")).json()
+    assert kinds["partition"]["properties"]["direction"]["default"] == "both"
+
+
+async def test_logs_and_metrics_of_each_node_over_the_control_api() -> None:
+    pd = Pd(SimulatedCluster(seed=5, stores=4, regions=12))
+    pd.cluster.begin_fault("kill", stores=[2])
+    pd.cluster.advance(60)
+    nodes = (await pd.raw("GET", "/sim/nodes")).json()
+    assert list(nodes) == ["pd-0", "pd-1", "pd-2", "store-1", "store-2", "store-3", "store-4"]
+    assert "Welcome to TiKV" in (await pd.raw("GET", "/sim/logs?node=store-2")).text
+    assert "process_start_time" in (await pd.raw("GET", "/sim/metrics?node=store-2")).text
+    pd.cluster.begin_fault("stop", stores=[3])
+    assert (await pd.raw("GET", "/sim/metrics?node=store-3")).status_code == 503
+    assert (await pd.raw("GET", "/sim/logs?node=odd")).status_code == 400
+
+
+UNIFIED = re.compile(
+    r"\[\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d{3} \+00:00\] \[(INFO|WARN|ERROR|FATAL)\] "
+    r'\[[a-z_]+\.(go|rs):\d+\] \[("([^"\\]|\\.)*"|[^\[\]" =]+)\]'
+    r'( \[("([^"\\]|\\.)*"|[^\[\]" =]+)=("([^"\\]|\\.)*"|[^\[\]" =]*)\])*'
+)
+
+
+def test_every_log_line_is_in_the_unified_format() -> None:
+    cluster = SimulatedCluster(seed=5, stores=4, regions=24)
+    faults = {
+        "slow_disk": {},
+        "full_disk": {"stores": [3]},
+        "stop": {"stores": [4]},
+        "clock_offset": {},
+        "lost_data": {"stores": [1]},
+        "pd_flap": {},
+        "delete_store": {"stores": [2]},
+    }
+    for name, fields in faults.items():
+        cluster.begin_fault(name, **fields)
+        cluster.advance(300)
+    lines = [
+        line
+        for node in cluster.world.logs.nodes()
+        for line in cluster.log_text(node, 2000).splitlines()
+    ]
+    assert [line for line in lines if not UNIFIED.fullmatch(line)] == []
+    text = "\n".join(lines)
+    for words in (
+        "add operator",
+        "operator finish",
+        "leader changed",
+        "region ConfVer changed",
+        "store has been offline",
+        "duplicated store address",
+        "wait connect timeout",
+        "disk usage Normal->AlreadyFull",
+        "start to campaign PD leader",
+        "clock offset",
+    ):
+        assert words in text, words
