@@ -12,6 +12,7 @@ from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger
 from operator_core.db.tickets import TicketDB
+from operator_core.db.watching import WatchingDB
 from operator_core.errors import TransitionError
 from operator_core.monitor.judge import SOURCE_UNREADABLE
 from operator_core.monitor.types import Observation, Ticket
@@ -42,15 +43,20 @@ class InvestigateStage:
     ) -> None:
         """Take an open ledger, the cluster's catalogue and the actions that may be named."""
         self._db = TicketDB(ledger)
+        self._watching = WatchingDB(ledger)
         self._audit = ControlDB(ledger)
         self._subject = subject
         self._registry = registry
         self._clock = clock
 
     async def step(self) -> list[Diagnosis]:
-        """Diagnose each ticket that waits for it and is not held."""
+        """Diagnose each ticket that waits for it and is neither held nor snoozed."""
         made = []
-        for ticket in await self._db.list_undiagnosed(self._subject.name):
+        waiting = await self._db.list_undiagnosed(self._subject.name)
+        snoozes = await self._watching.active_snoozes(self._subject.name) if waiting else []
+        for ticket in waiting:
+            if any(one.covers_ticket(ticket) for one in snoozes):
+                continue
             diagnosis = await self.diagnose(ticket)
             if diagnosis is not None:
                 made.append(diagnosis)

@@ -24,6 +24,7 @@ from operator_core.cli.views_tickets import comment_lines, next_of, ticket_panel
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.tickets import TicketDB
+from operator_core.db.watching import WatchingDB
 from operator_core.errors import NotFoundError
 from operator_core.monitor.types import Ticket, TicketStatus
 
@@ -70,8 +71,9 @@ async def list_tickets(
             after_id=after,
             limit=limit + 1,
         )
+        snoozes = await WatchingDB(db.ledger).active_snoozes(subject)
     tickets = page(found, limit, lambda one: one.id)
-    show(session, tickets, lambda: ticket_table(tickets))
+    show(session, tickets, lambda: ticket_table(tickets, snoozes))
 
 
 @command(app, "show")
@@ -91,6 +93,7 @@ async def show_ticket(session: Session, ticket_id: Id) -> None:
         workflows = await actions.list_workflows(ticket_id=ticket_id)
         proposals = await actions.list_proposals(ticket_id=ticket_id)
         events = await ControlDB(db.ledger).list_events(ticket_id=ticket_id)
+        snoozes = await WatchingDB(db.ledger).active_snoozes(ticket.subject)
     latest = diagnoses[-1] if diagnoses else None
     data = {
         "ticket": ticket,
@@ -104,7 +107,7 @@ async def show_ticket(session: Session, ticket_id: Id) -> None:
         session,
         data,
         lambda: stacked(
-            ticket_panel(ticket),
+            ticket_panel(ticket, snoozes),
             diagnosis_brief(latest),
             workflow_table(workflows, "Workflows") if workflows else None,
             proposal_table(proposals, "Actions") if proposals else None,

@@ -26,24 +26,27 @@ _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _LONGEST = timedelta(days=366)
 
 
-def not_before(later: str | None, at: str | None, now: datetime) -> datetime | None:
+def not_before(
+    later: str | None, at: str | None, now: datetime, *, options: tuple[str, str] = ("--in", "--at")
+) -> datetime | None:
     """Return the moment before which something is not to be done; None: at once.
 
     Args:
         later: a duration from now, such as ``5m``.
         at: a moment in ISO-8601; without a zone it is local time.
         now: the present moment.
+        options: what the two are called.
 
     Raises:
         RequestError: both are given, one cannot be read, or it lies in the past or too far off.
     """
     if later is not None and at is not None:
-        raise RequestError("Give --in or --at, not both.")
-    due = None if later is None else now + min(duration(later, "--in"), 2 * _LONGEST)
+        raise RequestError(f"Give {options[0]} or {options[1]}, not both.")
+    due = None if later is None else now + min(duration(later, options[0]), 2 * _LONGEST)
     if at is not None:
-        due = _moment(at)
+        due = _moment(at, options[1])
     if due is not None and not now <= due <= now + _LONGEST:
-        raise RequestError("--in and --at must lie in the next 366 days.")
+        raise RequestError(f"{options[0]} and {options[1]} must lie in the next 366 days.")
     return due
 
 
@@ -59,11 +62,11 @@ def duration(text: str, option: str) -> timedelta:
     return timedelta(seconds=int(match[1]) * _UNIT_SECONDS[match[2]])
 
 
-def _moment(text: str) -> datetime:
+def _moment(text: str, option: str) -> datetime:
     try:
         return as_utc(datetime.fromisoformat(text.strip()))
     except (ValueError, OverflowError) as error:
-        raise RequestError(f"--at {text!r} must be a time such as 2031-05-04T03:00.") from error
+        raise RequestError(f"{option} {text!r} must be a time such as 2031-05-04T03:00.") from error
 
 
 def parsed(param: ParamDef, text: str) -> JsonValue:

@@ -7,31 +7,37 @@ from rich.panel import Panel
 from rich.text import Text
 
 from operator_core.agent.diagnosis import Diagnosis
-from operator_core.cli.render import facts, hint, table, word
+from operator_core.cli.render import facts, hint, stacked, table, word
+from operator_core.cli.text import one_line
 from operator_core.cli.views import by, parameters_text
 from operator_core.clock import from_text
-from operator_core.monitor.types import Ticket, TicketStatus
+from operator_core.monitor.types import Snooze, Ticket, TicketStatus
 from operator_core.types import JsonObject
 
 
-def ticket_state(ticket: Ticket) -> Text:
-    """Return where a ticket stands, with its phase and hold."""
+def ticket_state(ticket: Ticket, snoozes: Sequence[Snooze] = ()) -> Text:
+    """Return where a ticket stands, with its phase, hold and snooze."""
     extra = [ticket.phase.value] if ticket.phase else []
     extra += ["held"] if ticket.held else []
+    if ticket.status is not TicketStatus.RESOLVED and snooze_of(ticket, snoozes):
+        extra.append("snoozed")
     return word(" ".join([ticket.status.value, *(f"({one})" for one in extra)]))
 
 
-def ticket_table(tickets: Sequence[Ticket]) -> RenderableType:
-    """Return tickets as a table, or what to do where there is none."""
+def snooze_of(ticket: Ticket, snoozes: Sequence[Snooze]) -> Snooze | None:
+    """Return the active snooze that a ticket falls under, the one that ends last."""
+    mine = [one for one in snoozes if one.covers_ticket(ticket)]
+    return max(mine, key=lambda one: one.until, default=None)
+
+
+def ticket_table(tickets: Sequence[Ticket], snoozes: Sequence[Snooze] = ()) -> RenderableType:
+    """Return tickets as a table, or what to do where there is none; and what is snoozed."""
     if not tickets:
-        return hint(
-            "No tickets. Nothing is broken, or nobody watches: `operator up` watches, "
-            "`operator tickets list --all` shows resolved ones."
-        )
+        return stacked(_no_tickets(), snooze_line(snoozes))
     rows = (
         (
             one.id,
-            ticket_state(one),
+            ticket_state(one, snoozes),
             one.severity,
             one.subject,
             one.target,
@@ -41,16 +47,32 @@ def ticket_table(tickets: Sequence[Ticket]) -> RenderableType:
         for one in tickets
     )
     names = ("id", "status", "severity", "cluster", "target", "what", "last seen")
-    return table("", names, rows)
+    return stacked(table("", names, rows), snooze_line(snoozes))
 
 
-def ticket_panel(ticket: Ticket) -> Panel:
+def snooze_line(snoozes: Sequence[Snooze]) -> RenderableType | None:
+    """Return a line that says that problems are kept quiet, or None where none are."""
+    if not snoozes:
+        return None
+    what = ", ".join(":".join(filter(None, (one.rule, one.target))) for one in snoozes)
+    return hint(f"Snoozed: {one_line(what)}. See operator snooze list")
+
+
+def _no_tickets() -> RenderableType:
+    return hint(
+        "No tickets. Nothing is broken, or nobody watches: `operator up` watches, "
+        "`operator tickets list --all` shows resolved ones."
+    )
+
+
+def ticket_panel(ticket: Ticket, snoozes: Sequence[Snooze] = ()) -> Panel:
     """Return a ticket's facts."""
+    snooze = snooze_of(ticket, snoozes)
     return facts(
         f"Ticket {ticket.id}",
         {
             "what": ticket.message,
-            "status": ticket_state(ticket),
+            "status": ticket_state(ticket, snoozes),
             "severity": ticket.severity,
             "cluster": ticket.subject,
             "target": ticket.target,
@@ -61,6 +83,8 @@ def ticket_panel(ticket: Ticket) -> Panel:
             "acknowledged": by(ticket.acknowledged_by, ticket.acknowledged_at),
             "held": by(ticket.held_by, None) if ticket.held else None,
             "held because": ticket.hold_reason,
+            "snoozed until": snooze.until if snooze else None,
+            "snoozed because": snooze.reason if snooze else None,
             "resolved": by(ticket.resolved_by, ticket.resolved_at),
             "resolution": ticket.resolution,
             "readings": parameters_text(ticket.metric_snapshot or {}),

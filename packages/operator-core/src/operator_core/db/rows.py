@@ -30,7 +30,9 @@ from operator_core.db.engine import Row, Value
 from operator_core.errors import RequestError
 from operator_core.monitor.types import (
     Observation,
+    RuleSettings,
     Sighting,
+    Snooze,
     Ticket,
     TicketPhase,
     TicketStatus,
@@ -303,6 +305,22 @@ def sighting(row: Row) -> Sighting:
         last_seen_at=from_text(row["last_seen_at"]),
         clear_since=time_or_none(row["clear_since"]),
     )
+
+
+def rule_settings(row: Row) -> RuleSettings:
+    """Return what a cluster wants otherwise of a rule."""
+    return RuleSettings.model_validate_json(row["settings"])
+
+
+def snooze(row: Row) -> Snooze:
+    """Return a snooze."""
+    fields = {name: row[name] for name in Snooze.model_fields}
+    fields |= {
+        "until": from_text(row["until"]),
+        "created_at": from_text(row["created_at"]),
+        "ended_at": time_or_none(row["ended_at"]),
+    }
+    return Snooze.model_construct(**fields)
 
 
 def observation(row: Row) -> Observation:

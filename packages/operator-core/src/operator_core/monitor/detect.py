@@ -17,7 +17,7 @@ from operator_core.monitor.judge import (
     failed_observation,
     judge,
 )
-from operator_core.monitor.types import Invariant, Observation, Sighting, Violation
+from operator_core.monitor.types import Invariant, Observation, Sighting, Snooze, Violation
 from operator_core.types import Severity
 
 __all__ = [
@@ -42,12 +42,15 @@ class Detection:
         present: problems whose grace has passed; their ticket must be open and is refreshed.
         pending: problems still in grace.
         cleared: keys that were seen to be gone for long enough; their tickets resolve.
+        snoozed: problems whose grace has passed and that are snoozed: no ticket opens. One
+            whose ticket is open already is present too, so that the ticket tells the truth.
     """
 
     sightings: dict[str, Sighting]
     present: tuple[Violation, ...]
     pending: tuple[Violation, ...]
     cleared: frozenset[str]
+    snoozed: tuple[Violation, ...] = ()
 
 
 def detect(
@@ -57,6 +60,7 @@ def detect(
     now: datetime,
     *,
     open_keys: frozenset[str] = frozenset(),
+    snoozes: Sequence[Snooze] = (),
 ) -> Detection:
     """Judge an observation; changes none of its arguments.
 
@@ -72,12 +76,24 @@ def detect(
         now: the present moment, aware.
         open_keys: keys of open tickets. One without a sighting (the memory was lost) counts
             as sighted until now; one whose rule is unknown is left alone.
+        snoozes: what a person has snoozed at this cluster; those that are over mean nothing.
     """
     names = {SOURCE_UNREADABLE, INVARIANT_FAILED, *(rule.name for rule in invariants)}
     memory = _Memory(sightings, open_keys, now)
     for judgement in judge(invariants, observation):
         memory.take(judgement, names)
-    return memory.detection()
+    return _snoozed(memory.detection(), [one for one in snoozes if one.is_active(now)], open_keys)
+
+
+def _snoozed(found: Detection, snoozes: Sequence[Snooze], open_keys: frozenset[str]) -> Detection:
+    """Take the snoozed problems out; their sightings stay, so that grace is not lost."""
+    quiet = tuple(
+        one
+        for one in found.present
+        if any(snooze.covers(one.invariant, one.target, snooze.subject) for snooze in snoozes)
+    )
+    present = tuple(one for one in found.present if one not in quiet or one.key in open_keys)
+    return replace(found, present=present, snoozed=quiet)
 
 
 class _Memory:

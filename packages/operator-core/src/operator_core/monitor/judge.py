@@ -36,6 +36,7 @@ class Judgement:
         clear: how long it must be gone before the ticket resolves.
         violations: what is broken.
         shows_whole: the targets that were seen to be whole unless violated; None for all.
+        unseen: the targets of which nothing was seen at all.
     """
 
     name: str
@@ -43,10 +44,12 @@ class Judgement:
     clear: timedelta
     violations: tuple[Violation, ...] = ()
     shows_whole: frozenset[str] | None = frozenset()
+    unseen: frozenset[str] = frozenset()
 
     def clears(self, target: str) -> bool:
         """Return whether a target that is not violated was seen to be whole."""
-        return self.shows_whole is None or target in self.shows_whole
+        is_seen = self.shows_whole is None or target in self.shows_whole
+        return is_seen and target not in self.unseen
 
 
 def failed_observation(subject_name: str, error_text: str, now: datetime) -> Observation:
@@ -87,6 +90,7 @@ def _was_observed(observation: Observation) -> bool:
 def _judge_rule(rule: Invariant, observation: Observation) -> Judgement | Violation:
     """Return the rule's judgement, or that it failed: one bad rule must not blind the rest."""
     try:
+        unseen = frozenset(rule.unseen(observation)) if rule.unseen else frozenset()
         found = tuple(_own_violation(rule, one) for one in rule.check(observation))
     except Exception as error:  # noqa: BLE001 - a rule is a subject's code: anything may come
         reason = outcomes.error_text(error)
@@ -103,6 +107,7 @@ def _judge_rule(rule: Invariant, observation: Observation) -> Judgement | Violat
         violations=found,
         # A rule that names no needs may read anything, so only a whole look shows health.
         shows_whole=None if rule.needs or observation.complete else frozenset(),
+        unseen=unseen,
     )
 
 
@@ -185,4 +190,5 @@ def _merge(one: Judgement, other: Judgement) -> Judgement:
         clear=max(one.clear, other.clear),
         violations=one.violations + other.violations,
         shows_whole=frozenset.intersection(*known) if known else None,
+        unseen=one.unseen | other.unseen,
     )

@@ -8,8 +8,10 @@ import structlog
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.ledger import Ledger
 from operator_core.db.tickets import MONITOR, TicketDB
+from operator_core.db.watching import WatchingDB
 from operator_core.errors import TransitionError
 from operator_core.monitor.detect import Detection, detect, failed_observation
+from operator_core.monitor.tuning import tuned
 from operator_core.monitor.types import Observation, Ticket, TicketPhase, Violation
 from operator_core.subject import FullSubject
 
@@ -42,6 +44,7 @@ class Look:
     complete: bool
     tickets: tuple[Ticket, ...] = ()
     resolved: tuple[Ticket, ...] = ()
+    snoozed: tuple[Violation, ...] = ()
 
 
 class MonitorStage:
@@ -57,6 +60,7 @@ class MonitorStage:
     ) -> None:
         """Take an open ledger and the cluster to watch."""
         self._db = TicketDB(ledger)
+        self._watching = WatchingDB(ledger)
         self._subject = subject
         self._config = config or MonitorConfig()
         self._clock = clock
@@ -67,11 +71,12 @@ class MonitorStage:
         observation = await self._observe()
         open_tickets = await self._db.list_tickets(subject=name, unresolved=True)
         found = detect(
-            self._subject.invariants(),
+            tuned(self._subject.invariants(), await self._watching.rule_settings(name)),
             observation,
             await self._db.load_sightings(name),
             self._clock.now(),
             open_keys=frozenset(ticket.violation_key for ticket in open_tickets),
+            snoozes=await self._watching.active_snoozes(name),
         )
         observation_id = await self._db.record_look(
             observation, found.sightings, subject=name, keep=self._config.kept_looks
@@ -84,6 +89,7 @@ class MonitorStage:
             observation.complete,
             tuple(reported),
             tuple(ticket for ticket in resolved if ticket is not None),
+            found.snoozed,
         )
 
     async def _observe(self) -> Observation:

@@ -1,15 +1,19 @@
 """The words of watching: observations, invariants, violations, tickets."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from operator_core.actions.types import Moment, Name
 from operator_core.clock import utc_now
 from operator_core.types import JsonObject, Severity
+
+MAX_PATIENCE_SECONDS: Final = 30 * 86_400.0
+"""The longest grace or clear time that a cluster can be given."""
 
 
 class Part(BaseModel):
@@ -69,6 +73,10 @@ class Violation(BaseModel):
         return f"{self.invariant}:{self.target}"
 
 
+Check = Callable[[Observation], Iterable[Violation]]
+"""Returns the violations that an observation shows; reads only its argument."""
+
+
 @dataclass(frozen=True)
 class Invariant:
     """A rule that holds on a healthy cluster, as a pure function of an observation.
@@ -76,19 +84,73 @@ class Invariant:
     Attributes:
         name: the name that tickets carry.
         description: what it means when it is broken, for people.
-        check: returns the violations an observation shows; reads only its argument.
+        check: finds the violations.
         needs: parts of the observation without which the rule cannot be judged. While one of
             them is missing or incomplete, nothing is opened or resolved by this rule.
         grace_seconds: how long a violation must last before a ticket opens.
         clear_seconds: how long it must be gone before the ticket resolves.
+        thresholds: the numbers that ``check`` goes by, each named with its unit; a cluster may
+            have others.
+        build: makes the check for other thresholds; where it is missing there are none.
+        unseen: names the targets that this observation says nothing about although its parts
+            are whole; a ticket about one of them is neither opened nor resolved.
     """
 
     name: str
     description: str
-    check: Callable[[Observation], Iterable[Violation]]
+    check: Check
     needs: tuple[str, ...] = ()
     grace_seconds: float = 0.0
     clear_seconds: float = 0.0
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    build: Callable[[Mapping[str, float]], Check] | None = None
+    unseen: Callable[[Observation], Iterable[str]] | None = None
+
+
+class RuleSettings(BaseModel):
+    """What one cluster wants otherwise of one rule; None: as the rule's author says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    grace_seconds: float | None = Field(default=None, ge=0, le=MAX_PATIENCE_SECONDS)
+    clear_seconds: float | None = Field(default=None, ge=0, le=MAX_PATIENCE_SECONDS)
+    thresholds: dict[str, float] = Field(default_factory=dict)
+
+
+class Snooze(BaseModel):
+    """Problems that open no ticket until a moment, because a person said so.
+
+    Attributes:
+        subject: the cluster; None: every cluster.
+        rule: only problems of this rule; None: of every rule.
+        target: only problems at this target; None: at every target.
+        until: from then on it means nothing.
+        ended_at: when somebody ended it before.
+    """
+
+    id: int | None = None
+    subject: str | None = None
+    rule: str | None = None
+    target: str | None = None
+    until: Moment
+    reason: str
+    created_at: Moment = Field(default_factory=utc_now)
+    created_by: str
+    ended_at: Moment | None = None
+    ended_by: str | None = None
+
+    def is_active(self, now: datetime) -> bool:
+        """Return whether it still means something."""
+        return self.ended_at is None and now < self.until
+
+    def covers(self, rule: str, target: str, subject: str | None = None) -> bool:
+        """Return whether it is about a problem, were it active."""
+        wanted = ((self.rule, rule), (self.target, target), (self.subject, subject))
+        return all(mine is None or mine == theirs for mine, theirs in wanted)
+
+    def covers_ticket(self, ticket: "Ticket") -> bool:
+        """Return whether it is about the problem of a ticket, were it active."""
+        return self.covers(ticket.invariant_name, ticket.target, ticket.subject)
 
 
 class TicketStatus(StrEnum):

@@ -176,16 +176,18 @@ async def _end_with_parent(stop: asyncio.Event) -> None:
         await _wait(stop, PARENT_LOOK_SECONDS)
 
 
-async def _look_if_mine(watch: Watch, one: Wired, options: RunOptions, stop: asyncio.Event) -> bool:
-    """Look where this process has the right to; where it cannot, whoever can look, shall."""
+async def _look_if_mine(
+    watch: Watch, one: Wired, options: RunOptions, stop: asyncio.Event, quiet: frozenset[str]
+) -> frozenset[str] | None:
+    """Look where this process has the right to; where it cannot, whoever can look, shall.
+
+    Takes and returns the snoozed problems, see `_look`; None: another process watches.
+    """
     try:
-        mine = await watch.is_mine()
-        if mine:
-            await _look(one, options, stop)
+        return await _look(one, options, stop, quiet) if await watch.is_mine() else None
     except Exception:
         await watch.end()
         raise
-    return mine
 
 
 async def _monitor(ledger: Ledger, one: Wired, options: RunOptions, stop: asyncio.Event) -> None:
@@ -193,13 +195,14 @@ async def _monitor(ledger: Ledger, one: Wired, options: RunOptions, stop: asynci
     name = one.subject.name
     watch = Watch(ledger, name, one.executor.owner, options.lease_seconds)
     keeping = asyncio.create_task(_keep(watch, name, stop))
+    quiet: frozenset[str] = frozenset()
     try:
         while not stop.is_set():
-            mine = False
+            seen: frozenset[str] | None = None
             async with _enduring("monitor", name, stop):
-                mine = await _look_if_mine(watch, one, options, stop)
-            pause = options.interval_seconds
-            await _wait(stop, pause if mine else min(pause, watch.look_seconds))
+                seen = await _look_if_mine(watch, one, options, stop, quiet)
+            quiet, pause = seen or frozenset(), options.interval_seconds
+            await _wait(stop, min(pause, watch.look_seconds) if seen is None else pause)
     finally:
         keeping.cancel()
     async with _enduring("monitor", name, stop):
@@ -214,8 +217,13 @@ async def _keep(watch: Watch, subject: str, stop: asyncio.Event) -> None:
             await watch.keep()
 
 
-async def _look(one: Wired, options: RunOptions, stop: asyncio.Event) -> None:
-    """Look once; a request to stop ends even a look at a cluster that does not answer."""
+async def _look(
+    one: Wired, options: RunOptions, stop: asyncio.Event, quiet: frozenset[str]
+) -> frozenset[str]:
+    """Look once; a request to stop ends even a look at a cluster that does not answer.
+
+    Takes the snoozed problems that were told of before, and returns those there are now.
+    """
     step = asyncio.create_task(one.monitor.step())
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({step, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -223,9 +231,13 @@ async def _look(one: Wired, options: RunOptions, stop: asyncio.Event) -> None:
     if not step.done():
         step.cancel()
         await asyncio.wait({step})
-        return
+        return quiet
     for ticket in step.result().resolved:
         _tell(options, f"ticket {ticket.id} resolved: {ticket.resolution}")
+    for problem in step.result().snoozed:
+        if problem.key not in quiet:
+            _tell(options, f"snoozed, so no ticket: {problem.message}")
+    return frozenset(problem.key for problem in step.result().snoozed)
 
 
 async def _agent(ledger: Ledger, one: Wired, stop: asyncio.Event) -> None:

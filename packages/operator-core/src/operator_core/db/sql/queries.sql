@@ -813,3 +813,38 @@ RETURNING *
 UPDATE decisions SET helped = :helped
 WHERE stage = 'claim' AND at >= :since AND proposal_id IN (
     SELECT id FROM action_proposals WHERE ticket_id = :ticket_id AND status = 'completed')
+
+-- name: rule_setting.put
+INSERT INTO rule_settings (subject, rule, settings, changed_at, changed_by)
+VALUES (:subject, :rule, :settings, :now, :actor)
+ON CONFLICT (subject, rule) DO UPDATE SET settings = excluded.settings,
+    changed_at = excluded.changed_at, changed_by = excluded.changed_by
+
+-- name: rule_setting.list
+SELECT * FROM rule_settings WHERE subject = :subject ORDER BY rule
+
+-- name: rule_setting.delete
+DELETE FROM rule_settings WHERE subject = :subject AND rule = :rule
+RETURNING *
+
+-- name: snooze.insert
+INSERT INTO snoozes (subject, rule, target, until, reason, created_at, created_by)
+VALUES (:subject, :rule, :target, :until, :reason, :now, :actor)
+RETURNING *
+
+-- name: snooze.get
+SELECT * FROM snoozes WHERE id = :id
+
+-- name: snooze.list
+SELECT * FROM snoozes WHERE id > :after_id ORDER BY id LIMIT :limit
+
+-- name: snooze.active
+SELECT * FROM snoozes
+WHERE ended_at IS NULL AND until > :now
+  AND (:subject IS NULL OR subject IS NULL OR subject = :subject)
+ORDER BY id
+
+-- name: snooze.end
+UPDATE snoozes SET ended_at = :now, ended_by = :actor
+WHERE id = :id AND ended_at IS NULL AND until > :now
+RETURNING *
