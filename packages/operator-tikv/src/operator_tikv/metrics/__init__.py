@@ -1,0 +1,1 @@
+"""What TiKV and PD say of themselves in metrics, through Prometheus or from each process."""

@@ -1,0 +1,102 @@
+"""A quick and strict reader of the Prometheus text format for a few metrics of many.
+
+A store prints ten thousand lines of which some hundred are wanted. The general parser of
+`prometheus_client` makes an object of each line; this one jumps to the wanted names.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from operator_tikv.pd.errors import PdAnswerError
+from operator_tikv.pd.parse import shorten
+
+_LABEL: Final = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\\n]|\\.)*)"\s*(,|$)')
+_SAMPLE: Final = r"[a-zA-Z_:][a-zA-Z0-9_:]*(\{[^\n]*\})?[ \t]+[-+0-9NI]"
+_ESCAPE: Final = re.compile(r"\\(.)")
+_ESCAPED: Final = {"n": "\n", "\\": "\\", '"': '"'}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One sample: its labels and its value."""
+
+    labels: dict[str, str]
+    value: float
+
+
+def require_metrics(text: str, source: str) -> None:
+    """Return only for a page of metrics.
+
+    Raises:
+        PdAnswerError: it is something else, such as a login page.
+    """
+    head = text.lstrip()[:4000]
+    if not head.startswith("#") and not re.match(_SAMPLE, head):
+        raise PdAnswerError(f"{source} gave no metrics: {shorten(head[:200])!r}.")
+
+
+def lines_of(text: str, name: str) -> Iterator[Line]:
+    """Yield the samples of one name; those that are no number are left out.
+
+    Args:
+        text: the page.
+        name: the whole name of the samples, such as ``x_bucket``.
+
+    Raises:
+        PdAnswerError: a line of that name is no sample.
+    """
+    for start in _starts(text, name):
+        end = text.find("\n", start)
+        line = text[start : end if end >= 0 else len(text)]
+        made = _line(line, len(name))
+        if not math.isnan(made.value):
+            yield made
+
+
+def _starts(text: str, name: str) -> Iterator[int]:
+    if text.startswith(name) and _ends_name(text, len(name)):
+        yield 0
+    wanted, at = f"\n{name}", text.find(f"\n{name}")
+    while at >= 0:
+        if _ends_name(text, at + len(wanted)):
+            yield at + 1
+        at = text.find(wanted, at + len(wanted))
+
+
+def _ends_name(text: str, at: int) -> bool:
+    return text[at : at + 1] in {"{", " ", "\t"}
+
+
+def _line(line: str, name_length: int) -> Line:
+    rest = line[name_length:].strip()
+    labels: dict[str, str] = {}
+    if rest.startswith("{"):
+        close = rest.rfind("}")
+        labels = _labels(rest[1:close], line)
+        rest = rest[close + 1 :]
+    words = rest.split()
+    try:
+        return Line(labels, float(words[0]))
+    except (IndexError, ValueError):
+        raise PdAnswerError(f"A line of metrics cannot be read: {shorten(line)!r}.") from None
+
+
+def _labels(text: str, line: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    at = 0
+    while at < len(text.rstrip()):
+        match = _LABEL.match(text, at)
+        if match is None:
+            raise PdAnswerError(f"Labels of metrics cannot be read: {shorten(line)!r}.")
+        found[match[1]] = _unescaped(match[2])
+        at = match.end()
+    return found
+
+
+def _unescaped(text: str) -> str:
+    if "\\" not in text:
+        return text
+    return _ESCAPE.sub(lambda match: _ESCAPED.get(match[1], match[0]), text)

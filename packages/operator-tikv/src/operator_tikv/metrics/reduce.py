@@ -1,0 +1,219 @@
+"""From pages of `/metrics` to readings: one page is reduced to a sample, two make rates."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+from operator_tikv.metrics.exposition import Line, lines_of
+from operator_tikv.metrics.signals import Join, Kind, Signal
+
+RATE_SPAN_SECONDS: Final = 60.0
+"""Rates go back at least so far once there is a sample that old."""
+
+SHORTEST_SPAN_SECONDS: Final = 1.0
+
+Reading = float | dict[str, float]
+"""One number of a process, or one for each value of the label that is kept."""
+
+_Key = tuple[str, str, str]
+"""The kept label's value, the bucket's upper bound, and the series where each one counts."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One page, reduced to what the signals need.
+
+    Attributes:
+        at: when it was read, in seconds of any clock that runs evenly.
+        values: by signal, the sums of its series.
+    """
+
+    at: float
+    values: Mapping[str, Mapping[_Key, float]]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What is kept of one process between two looks.
+
+    Attributes:
+        base: the earlier sample that rates go back to.
+        latest: the last sample.
+        changes: when values of `Kind.CHANGES` changed, by signal.
+    """
+
+    base: Sample | None = None
+    latest: Sample | None = None
+    changes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+def reduced(text: str, signals: Iterable[Signal], at: float) -> Sample:
+    """Reduce a page.
+
+    Args:
+        text: the page.
+        signals: what is wanted.
+        at: when it was read, in seconds.
+
+    Raises:
+        PdAnswerError: a wanted line cannot be read.
+    """
+    values: dict[str, dict[_Key, float]] = {}
+    for signal in signals:
+        sums: dict[_Key, float] = {}
+        for line in lines_of(text, signal.series):
+            if _fits(signal, line):
+                _take(signal, line, sums)
+        if sums:
+            values[signal.name] = sums
+    return Sample(at, values)
+
+
+def _fits(signal: Signal, line: Line) -> bool:
+    return all(
+        _whole(pattern).fullmatch(line.labels.get(label, "")) for label, pattern in signal.matches
+    )
+
+
+@lru_cache(maxsize=256)
+def _whole(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _take(signal: Signal, line: Line, sums: dict[_Key, float]) -> None:
+    kept = line.labels.get(signal.by, "") if signal.by else ""
+    bound = line.labels.get("le", "") if signal.kind is Kind.QUANTILE else ""
+    # Where the largest series counts, each must be told from the others.
+    series = repr(sorted(line.labels.items())) if signal.join is Join.MAX else ""
+    key = (kept, bound, series)
+    amount = 1.0 if signal.join is Join.COUNT else line.value
+    sums[key] = sums.get(key, 0.0) + amount
+
+
+def remembered(memory: Memory, sample: Sample, signals: Sequence[Signal]) -> Memory:
+    """Take a new sample into the memory of a process."""
+    before = memory.latest
+    changes = dict(memory.changes)
+    if before is None:
+        return Memory(None, sample, changes)
+    is_other_process = False
+    for signal in signals:
+        if signal.kind is Kind.CHANGES:
+            kept = [one for one in changes.get(signal.name, ()) if sample.at - one < _LONG_AGO]
+            if _differs(signal, before, sample):
+                kept.append(sample.at)
+                is_other_process = True
+            changes[signal.name] = tuple(kept)
+    if is_other_process:
+        return Memory(None, sample, changes)
+    base = memory.base
+    if base is None or sample.at - base.at > RATE_SPAN_SECONDS:
+        base = before
+    return Memory(base, sample, changes)
+
+
+_LONG_AGO: Final = 3600.0
+
+
+def _differs(signal: Signal, before: Sample, after: Sample) -> bool:
+    old, new = before.values.get(signal.name), after.values.get(signal.name)
+    return old is not None and new is not None and old != new
+
+
+def readings(memory: Memory, signals: Iterable[Signal]) -> dict[str, Reading]:
+    """Return what a process says now; what it says nothing of is left out."""
+    found: dict[str, Reading] = {}
+    for signal in signals:
+        by_label = _by_label(memory, signal)
+        if signal.by is None and "" in by_label:
+            found[signal.name] = by_label[""]
+        elif signal.by is not None and by_label:
+            found[signal.name] = by_label
+    return found
+
+
+def _by_label(memory: Memory, signal: Signal) -> dict[str, float]:
+    latest = memory.latest
+    if latest is None or signal.name not in latest.values:
+        return {}
+    if signal.kind is Kind.CHANGES:
+        recent = memory.changes.get(signal.name, ())
+        return {"": float(sum(latest.at - one < signal.window_seconds for one in recent))}
+    if signal.kind is Kind.VALUE:
+        return _joined(signal, latest.values[signal.name])
+    grown = _grown(memory.base, latest, signal)
+    if signal.kind is Kind.QUANTILE:
+        return _quantiles(grown, signal.quantile)
+    return _joined(signal, grown)
+
+
+def _grown(base: Sample | None, latest: Sample, signal: Signal) -> dict[_Key, float]:
+    """Return the growth of each series, per second or scaled to the window."""
+    if base is None or latest.at - base.at < SHORTEST_SPAN_SECONDS:
+        return {}
+    span = latest.at - base.at
+    scale = (signal.window_seconds if signal.kind is Kind.DELTA else 1.0) / span
+    old = base.values.get(signal.name, {})
+    found: dict[_Key, float] = {}
+    for key, value in latest.values[signal.name].items():
+        # A counter that is new began at 0; of a gauge that is new no change is known.
+        if signal.kind is Kind.DELTA and key not in old:
+            continue
+        growth = value - old.get(key, 0.0)
+        if signal.kind is not Kind.DELTA and growth < 0:
+            growth = value  # the counter began anew
+        found[key] = growth * scale
+    return found
+
+
+def _joined(signal: Signal, values: Mapping[_Key, float]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for (kept, _, _), value in values.items():
+        if signal.join is Join.MAX:
+            found[kept] = max(found.get(kept, -math.inf), value)
+        else:
+            found[kept] = found.get(kept, 0.0) + value
+    return found
+
+
+def _quantiles(grown: Mapping[_Key, float], quantile: float) -> dict[str, float]:
+    buckets: dict[str, list[tuple[float, float]]] = {}
+    for (kept, bound, _), count in grown.items():
+        buckets.setdefault(kept, []).append((_bound(bound), count))
+    found = {kept: histogram_quantile(quantile, sorted(some)) for kept, some in buckets.items()}
+    return {kept: value for kept, value in found.items() if not math.isnan(value)}
+
+
+def _bound(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def histogram_quantile(quantile: float, buckets: Sequence[tuple[float, float]]) -> float:
+    """Return a quantile as Prometheus computes it; NaN where nothing was counted.
+
+    Args:
+        quantile: from 0 to 1.
+        buckets: upper bound and count up to it, rising, the last bound infinite.
+    """
+    if len(buckets) < 2 or not math.isinf(buckets[-1][0]) or buckets[-1][1] <= 0:  # noqa: PLR2004
+        return math.nan
+    rank = quantile * buckets[-1][1]
+    index = next(i for i, (_, count) in enumerate(buckets) if count >= rank)
+    if index == len(buckets) - 1:
+        return buckets[-2][0]
+    upper, count = buckets[index]
+    lower, before = buckets[index - 1] if index else (0.0, 0.0)
+    if count <= before:
+        return upper
+    return lower + (upper - lower) * (rank - before) / (count - before)
+
+
+def without_rates(memory: Memory) -> bool:
+    """Return whether a process was looked at only once, so that no rate is known yet."""
+    return memory.base is None
