@@ -113,17 +113,41 @@ def test_a_region_is_without_leader_when_pd_knows_none_or_its_voters_are_silent(
     assert found.severity is Severity.CRITICAL
 
 
-@pytest.mark.parametrize(("silent", "is_broken"), [(1, False), (2, True)])
-def test_in_a_large_cluster_silent_stores_alone_tell_of_a_lost_quorum(
-    silent: int, is_broken: bool
-) -> None:
+LARGE = 90_000
+
+
+def large(silent: int, regions: list[Any], *, led: int = LARGE, partial: bool = False) -> Any:  # noqa: ANN401 - facts
+    """A cluster of five stores too large to be read, some of them silent."""
     known = [
-        make_store(number, meta_state_name="Disconnected" if number <= silent else "Up")
+        make_store(
+            number,
+            meta_state_name="Disconnected" if number <= silent else "Up",
+            leader_count=led // 5,
+        )
         for number in range(1, 6)
     ]
-    leaders = facts.unchecked_leader_facts(90_000)
-    found = broken(make_observation(known, parts={"leaders": leaders}))
-    assert ("region_without_leader:regions" in found) is is_broken
+    ids = list(range(1, silent + 1))
+    leaders = facts.counted_leader_facts(LARGE, known, regions, ids, is_partial=partial)
+    return broken(make_observation(known, parts={"leaders": leaders}))
+
+
+def test_a_large_cluster_is_judged_by_the_regions_of_its_silent_stores() -> None:
+    safe, lost = make_region(10, [1, 3, 4], leader=1), make_region(11, [1, 2, 4], leader=1)
+    assert "region_without_leader:regions" not in large(2, [safe])
+    found = large(2, [safe, lost])["region_without_leader:regions"]
+    assert found.metrics["quorum_lost_region_ids"] == [11]
+
+
+@pytest.mark.parametrize(("led", "is_broken"), [(LARGE, False), (LARGE - 40, False), (0, True)])
+def test_leaders_are_counted_in_a_large_cluster(led: int, is_broken: bool) -> None:
+    assert ("region_without_leader:regions" in large(0, [], led=led)) is is_broken
+
+
+@pytest.mark.parametrize(("silent", "is_broken"), [(1, False), (2, True)])
+def test_where_not_all_could_be_read_silent_stores_alone_tell_of_a_lost_quorum(
+    silent: int, is_broken: bool
+) -> None:
+    assert ("region_without_leader:regions" in large(silent, [], partial=True)) is is_broken
 
 
 def test_pd_without_a_leader_is_told() -> None:

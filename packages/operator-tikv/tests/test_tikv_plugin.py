@@ -109,7 +109,10 @@ async def test_the_demo_runs_from_the_fault_to_the_repair(tmp_path: Path) -> Non
         observation = await subject.observe()
         rules = subject.invariants()
         violations = [found for rule in rules for found in rule.check(observation)]
-        assert [violation.key for violation in violations] == ["evict_leader_left_over:store-4"]
+        assert [violation.key for violation in violations] == [
+            "evict_leader_left_over:store-4",
+            "scheduler_paused:balance-leader-scheduler",
+        ]
         diagnosis = diagnose(violations[0], observation, subject.hypotheses(), now=NOW)
         for step in diagnosis.workflows[0].actions:
             if step.action_name not in {"wait", "log_message"}:

@@ -85,7 +85,11 @@ def stores_of(observation: Observation) -> list[JsonObject]:
         ({"name": "pause_store", "store_id": 2}, 40, {"store_disconnected:store-2"}),
         ({"name": "low_space", "store_id": 2}, 20, {"low_space:store-2"}),
         ({"name": "forgotten_evict_leader", "store_id": 2}, 30, {"evict_leader_left_over:store-2"}),
-        ({"name": "leader_imbalance", "store_id": 2}, 70, {"leader_imbalance:cluster"}),
+        (
+            {"name": "leader_imbalance", "store_id": 2},
+            70,
+            {"leader_imbalance:cluster", "scheduler_paused:balance-leader-scheduler"},
+        ),
         ({"name": "pd_no_leader"}, 1, {"pd_no_leader:pd"}),
     ],
 )

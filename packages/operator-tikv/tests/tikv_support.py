@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from operator_core.monitor.types import Observation, Part
-from operator_tikv import facts
+from operator_tikv import facts, facts_config
 from operator_tikv.pd.client import PdClient
-from operator_tikv.pd.types import RegionInfo, ReplicateConfig, ScheduleConfig, StoreInfo
+from operator_tikv.pd.types import RegionInfo, StoreInfo
 from operator_tikv.simulator import SimulatedCluster, create_app
 from operator_tikv.subject import TikvSubject
+from operator_tikv.watched import WatchedReplicate, WatchedSchedule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 FIXTURES = Path(__file__).parent / "fixtures" / "pd"
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+NO_METRICS: JsonObject = {"readings": {}, "unseen": {}, "unrated": [], "ages_seconds": {}}
 PD_URL = "http://pd.test:2379"
 API_URL = f"{PD_URL}/pd/api/v1"
 
@@ -63,7 +65,7 @@ def make_region(region_id: int, stores: Sequence[int], leader: int = 0, **more: 
 def make_observation(
     stores: Sequence[StoreInfo] = (),
     *,
-    schedulers: Sequence[str] = ("balance-leader-scheduler",),
+    schedulers: Sequence[str] = facts.ALWAYS_RUN,
     paused: Sequence[str] = (),
     evicted: Sequence[int] = (),
     regions: Sequence[RegionInfo] = (),
@@ -79,15 +81,33 @@ def make_observation(
     }
     data: dict[str, JsonObject] = {
         "stores": facts.stores_facts(known, NOW),
-        "cluster": facts.cluster_facts(known, NOW, evicted),
+        "cluster": {
+            **facts.cluster_facts(known, NOW, evicted),
+            "versions": facts_config.version_facts(known),
+            "shared_addresses": facts_config.shared_addresses(known),
+            "tombstone_store_ids": [],
+        },
         "schedulers": facts.scheduler_facts(list(schedulers), list(paused), list(evicted)),
         "regions": checks,
         "leaders": facts.leader_facts(list(regions), silent),
         "operators": {"count": 0, "list": []},
-        "config": facts.config_facts(
-            ScheduleConfig.model_validate(config or {}), ReplicateConfig()
+        "config": facts_config.config_facts(
+            WatchedSchedule.model_validate(config or {}), WatchedReplicate()
         ),
-        "pd": {"has_leader": True, "leader": "pd-0", "member_count": 3, "healthy_member_count": 3},
+        "placement": facts_config.placement_facts([], [], known, []),
+        "gc": {"safe_point_age_seconds": 600.0, "services": {}, "oldest_service": None},
+        "progress": {},
+        "leaving": {},
+        "store_metrics": dict(NO_METRICS),
+        "pd_metrics": dict(NO_METRICS),
+        "pd": {
+            "has_leader": True,
+            "leader": "pd-0",
+            "member_count": 3,
+            "healthy_member_count": 3,
+            "unhealthy_members": [],
+            "leader_changes": 0,
+        },
         **(parts or {}),
     }
     made = {

@@ -58,7 +58,8 @@ class TikvDemo:
             SubjectUnreachableError: it does not start.
         """
         url = await self._process.start()
-        return {"pd": url, "name": "tikv", "time_scale": float(SPEED)}
+        # The simulated stores are no processes that could be asked for metrics.
+        return {"pd": url, "name": "tikv", "time_scale": float(SPEED), "read_metrics": False}
 
     async def break_it(self) -> AsyncIterator[str]:
         """Begin a maintenance and forget it, telling each step in a line."""

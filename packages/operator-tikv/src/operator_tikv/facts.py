@@ -17,14 +17,13 @@ from operator_tikv.pd.types import (
     Member,
     RegionInfo,
     Regions,
-    ReplicateConfig,
-    ScheduleConfig,
     StoreInfo,
 )
 
 LISTED_REGIONS: Final = 20
 LISTED_OPERATORS: Final = 50
 DISCONNECTED_SECONDS: Final = 20.0
+ALWAYS_RUN: Final = (BALANCE_LEADER, "balance-region-scheduler", "balance-hot-region-scheduler")
 SLOW_SCORE: Final = 80
 """From this score on TiKV calls a store slow (1 is best, 100 worst)."""
 _CLOCK_TOLERANCE: Final = timedelta(seconds=60)
@@ -57,6 +56,7 @@ def store_facts(store: StoreInfo, now: datetime | None) -> JsonObject:
     age = max(0.0, (now - beat).total_seconds()) if now and beat else None
     return {
         "address": shorten(meta.address),
+        "status_address": shorten(meta.status_address),
         "state_name": shorten(meta.state_name),
         "state": meta.state,
         "node_state": meta.node_state,
@@ -68,9 +68,12 @@ def store_facts(store: StoreInfo, now: datetime | None) -> JsonObject:
         "region_count": status.region_count,
         "leader_weight": status.leader_weight,
         "region_weight": status.region_weight,
+        "sending_snap_count": status.sending_snap_count,
+        "receiving_snap_count": status.receiving_snap_count,
         "pending_peer_count": status.pending_peer_count,
         "capacity_bytes": status.capacity,
         "available_bytes": status.available,
+        "used_bytes": status.used_size,
         "available_share": _share(status.available, status.capacity),
         "last_heartbeat_age_seconds": None if age is None else round(age, 3),
         "slow_score": status.slow_score,
@@ -93,12 +96,20 @@ def stores_facts(stores: Iterable[StoreInfo], now: datetime | None) -> JsonObjec
 
 
 def scheduler_facts(
-    names: Sequence[str], paused: Sequence[str], evicted: Sequence[int]
+    names: Sequence[str],
+    paused: Sequence[str],
+    evicted: Sequence[int],
+    paused_checkers: Sequence[str] = (),
 ) -> JsonObject:
-    """Return the data of the part `schedulers`."""
+    """Return the data of the part `schedulers`.
+
+    ``missing``: those that every PD runs unless somebody removed them.
+    """
     return {
         "names": list(names),
         "paused": list(paused),
+        "missing": [name for name in ALWAYS_RUN if name not in names],
+        "paused_checkers": list(paused_checkers),
         "evict_leader_store_ids": list(evicted),
         "balance_leader_exists": BALANCE_LEADER in names,
         "balance_leader_paused": BALANCE_LEADER in paused,
@@ -106,9 +117,17 @@ def scheduler_facts(
 
 
 def check_facts(regions: Regions, kind: str) -> JsonObject:
-    """Return what is kept of one of PD's checks: the count, first regions, stores concerned."""
+    """Return what is kept of one of PD's checks.
+
+    ``count``, the first ``region_ids``, and ``peers_by_store`` of the ``listed`` regions: of a
+    very long list only the beginning is read.
+    """
     ids = sorted(region.id for region in regions.regions)
-    data: JsonObject = {"count": regions.count, "region_ids": ids[:LISTED_REGIONS]}
+    data: JsonObject = {
+        "count": regions.count,
+        "listed": len(regions.regions),
+        "region_ids": ids[:LISTED_REGIONS],
+    }
     if kind == "down-peer":
         stores = (down.peer.store_id for r in regions.regions for down in r.down_peers)
     elif kind == "pending-peer":
@@ -139,12 +158,43 @@ def leader_facts(regions: Sequence[RegionInfo], silent: Collection[int]) -> Json
         "without_leader_region_ids": both[:LISTED_REGIONS],
         "quorum_lost_count": len(lost),
         "quorum_lost_region_ids": lost[:LISTED_REGIONS],
+        "quorum_is_partial": False,
     }
 
 
-def unchecked_leader_facts(region_count: int) -> JsonObject:
-    """Return the data of the part `leaders` where there are too many regions to read."""
-    return {"checked": False, "region_count": region_count}
+def counted_leader_facts(
+    region_count: int,
+    stores: Iterable[StoreInfo],
+    on_silent: Iterable[RegionInfo],
+    silent: Collection[int],
+    *,
+    is_partial: bool,
+) -> JsonObject:
+    """Return the data of the part `leaders` where there are too many regions to read each.
+
+    A region without a leader is counted at no store, so the difference is their number, give
+    or take what splits between two questions. One that lost its quorum has a replica on a
+    silent store, so it is found among the regions of those.
+
+    Args:
+        region_count: how many regions there are.
+        stores: the stores, with the leaders that PD counts.
+        on_silent: the regions with a replica on a silent store.
+        silent: ids of the stores that PD does not hear.
+        is_partial: whether more are there than could be read.
+    """
+    led = sum(store.status.leader_count for store in stores)
+    lost = sorted({one.id for one in on_silent if has_lost_quorum(one, silent)})
+    unled = max(0, region_count - led)
+    return {
+        "checked": False,
+        "region_count": region_count,
+        "without_leader_count": max(unled, len(lost)),
+        "without_leader_region_ids": lost[:LISTED_REGIONS],
+        "quorum_lost_count": len(lost),
+        "quorum_lost_region_ids": lost[:LISTED_REGIONS],
+        "quorum_is_partial": is_partial,
+    }
 
 
 def has_lost_quorum(region: RegionInfo, silent: Collection[int]) -> bool:
@@ -161,11 +211,6 @@ def operator_facts(operators: Sequence[OperatorText]) -> JsonObject:
         for operator in operators[:LISTED_OPERATORS]
     ]
     return {"count": len(operators), "list": listed}
-
-
-def config_facts(schedule: ScheduleConfig, replicate: ReplicateConfig) -> JsonObject:
-    """Return the data of the part `config`."""
-    return {**schedule.model_dump(), **replicate.model_dump()}
 
 
 def pd_facts(members: Sequence[Member], leader: Member | None) -> JsonObject:
@@ -215,9 +260,21 @@ def cluster_facts(
         "silent_store_count": len(silent),
         "slow_store_ids": slow,
         "slow_store_count": len(slow),
+        "used_share": _used_share(stores),
         "leader_count": sum(facts[store_id]["leader_count"] for store_id in facts),
         "leaders_by_store": {str(key): facts[key]["leader_count"] for key in healthy},
     }
+
+
+def _used_share(stores: Iterable[StoreInfo]) -> float | None:
+    """Return how full the TiKV stores are together."""
+    sizes = [
+        (store.status.available, store.status.capacity)
+        for store in stores
+        if not store.is_tiflash and store.status.capacity and store.status.available is not None
+    ]
+    free, whole = sum(free or 0 for free, _ in sizes), sum(whole or 0 for _, whole in sizes)
+    return round(1.0 - free / whole, 4) if whole else None
 
 
 def _is_silent(data: Mapping[str, object]) -> bool:

@@ -1,5 +1,6 @@
 """What this package offers Operator: settings, a connection, and a demo."""
 
+import re
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from operator_core.errors import ConfigurationError
 from operator_core.plugin import DemoCluster, SubjectPlugin
 from operator_core.types import JsonObject
 from operator_tikv.demo import TikvDemo
+from operator_tikv.metrics.sight import MetricsSettings
 from operator_tikv.pd.client import PdClient
 from operator_tikv.pd.tls import tls_context
 from operator_tikv.subject import TikvSubject
@@ -36,6 +38,24 @@ class TikvPlugin:
         "ca_file": _file("PEM file of the authorities that signed PD's certificate"),
         "cert_file": _file("PEM file of the client certificate that PD asks for"),
         "key_file": _file("PEM file of the client certificate's key"),
+        "read_metrics": ParamDef(
+            type="bool",
+            description="Whether metrics are read: from Prometheus, else from each process",
+            required=False,
+            default=True,
+        ),
+        "prometheus_url": ParamDef(
+            type="str",
+            description="Prometheus that scrapes the cluster, such as http://10.0.0.9:9090",
+            required=False,
+            default="",
+        ),
+        "prometheus_labels": ParamDef(
+            type="str",
+            description="Labels of the cluster's series there, such as tidb_cluster=prod,env=eu",
+            required=False,
+            default="",
+        ),
         "name": ParamDef(
             type="str",
             description="What tickets call the cluster",
@@ -58,7 +78,8 @@ class TikvPlugin:
 
         Args:
             settings: ``pd`` as a list of URLs or as text parted by commas; ``ca_file``,
-                ``cert_file`` and ``key_file`` for TLS; ``name``; ``time_scale``.
+                ``cert_file`` and ``key_file`` for TLS; ``read_metrics``, ``prometheus_url`` and
+                ``prometheus_labels`` for metrics; ``name``; ``time_scale``.
 
         Raises:
             ConfigurationError: the settings cannot mean a cluster.
@@ -68,6 +89,7 @@ class TikvPlugin:
             PdClient(urls, tls=_tls(urls, settings)),
             name=str(settings.get("name") or self.name),
             time_scale=_time_scale(settings.get("time_scale")),
+            metrics=metrics_settings(settings),
         )
 
     def demo(self, folder: Path) -> DemoCluster:
@@ -105,6 +127,38 @@ def _tls(urls: list[str], settings: JsonObject) -> ssl.SSLContext | None:
             "write https:// in front of each URL of PD."
         )
     return tls_context(**files)
+
+
+def metrics_settings(settings: JsonObject) -> MetricsSettings:
+    """Return how metrics are read.
+
+    Args:
+        settings: ``read_metrics``, ``prometheus_url``, ``prometheus_labels``.
+
+    Raises:
+        ConfigurationError: they cannot be used.
+    """
+    url = str(settings.get("prometheus_url") or "").strip()
+    if url and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", url):
+        raise ConfigurationError(
+            f"prometheus_url is {url!r}; it should look like http://10.0.0.9:9090."
+        )
+    labels = str(settings.get("prometheus_labels") or "")
+    return MetricsSettings(
+        is_on=settings.get("read_metrics") is not False,
+        prometheus_url=url,
+        prometheus_labels=dict(_label(one) for one in labels.split(",") if one.strip()),
+    )
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, equals, value = text.strip().partition("=")
+    if not equals or not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name):
+        raise ConfigurationError(
+            f"prometheus_labels has {text!r}; it should be names with values, such as "
+            "tidb_cluster=prod."
+        )
+    return name, value.strip('"')
 
 
 def _url(text: str) -> str:

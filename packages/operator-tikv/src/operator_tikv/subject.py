@@ -16,7 +16,8 @@ from operator_tikv.actions.table import CHANGES, DEFINITIONS
 from operator_tikv.hands import DEFAULT_POLL_SECONDS, Hands
 from operator_tikv.hypotheses import HYPOTHESES
 from operator_tikv.invariants import hurried
-from operator_tikv.observation import observe
+from operator_tikv.metrics.sight import MetricsSettings
+from operator_tikv.observation import Eyes
 from operator_tikv.pd.api import PdApi
 from operator_tikv.pd.client import PdClient
 
@@ -31,6 +32,7 @@ class TikvSubject(SubjectDefaults):
         poll_seconds: how often the cluster is looked at while an action waits.
         time_scale: how many times faster than real time the cluster lives (1 for real ones);
             the patience of the invariants is shortened by it.
+        metrics: how metrics are read; None: from each process.
     """
 
     def __init__(
@@ -41,10 +43,12 @@ class TikvSubject(SubjectDefaults):
         clock: Clock = SYSTEM_CLOCK,
         poll_seconds: float = DEFAULT_POLL_SECONDS,
         time_scale: float = 1.0,
+        metrics: MetricsSettings | None = None,
     ) -> None:
         self.name = name
         self._api = PdApi(client)
         self._clock = clock
+        self._eyes = Eyes(self._api, clock, metrics)
         self._hands = Hands(self._api, clock, poll_seconds)
         self._invariants = hurried(time_scale)
 
@@ -54,7 +58,7 @@ class TikvSubject(SubjectDefaults):
         Raises:
             SubjectUnreachableError: no PD member could be reached.
         """
-        return await observe(self._api, self.name, self._clock)
+        return await self._eyes.look(self.name)
 
     def get_action_definitions(self) -> list[ActionDefinition]:
         """Return what can be done to a TiKV cluster."""
@@ -85,7 +89,8 @@ class TikvSubject(SubjectDefaults):
         return await probe(self._api, _change(call.action_name, call.parameters))
 
     async def close(self) -> None:
-        """Close the connections to PD."""
+        """Close the connections."""
+        await self._eyes.close()
         await self._api.client.close()
 
     if TYPE_CHECKING:  # checkers do not see the methods that are made below

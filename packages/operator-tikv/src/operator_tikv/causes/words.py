@@ -13,7 +13,7 @@ from operator_core.agent.diagnosis import (
 )
 from operator_core.monitor.types import Observation, Violation
 from operator_core.types import JsonObject
-from operator_tikv.checks import store_id_of
+from operator_tikv.rules.words import store_id_of
 
 SETTLE_SECONDS: Final = 5
 """How long a workflow lets the cluster settle before its last look."""

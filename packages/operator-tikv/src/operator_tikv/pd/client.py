@@ -49,6 +49,21 @@ class PdAnswer:
     date: datetime | None
 
 
+@dataclass(frozen=True)
+class Page:
+    """The beginning of what a URL gives.
+
+    Attributes:
+        status: HTTP status code.
+        body: as much of it as was asked for.
+        is_whole: whether that is all of it.
+    """
+
+    status: int
+    body: bytes
+    is_whole: bool
+
+
 class PdClient:
     """Talks to the members of one PD cluster.
 
@@ -136,6 +151,30 @@ class PdClient:
             f"No PD member could be reached for {request} ({'; '.join(failures)}). "
             "Check that PD runs and that its client URLs are right."
         )
+
+    async def page(self, url: str, limit_bytes: int, timeout_seconds: float | None = None) -> Page:
+        """Read the beginning of a page of one of the cluster's processes, with PD's TLS.
+
+        Args:
+            url: the whole URL.
+            limit_bytes: the rest is not read.
+            timeout_seconds: how long it may be silent; None: as for PD.
+
+        Raises:
+            SubjectUnreachableError: nobody answered.
+        """
+        body = bytearray()
+        limit = httpx.USE_CLIENT_DEFAULT if timeout_seconds is None else timeout_seconds
+        try:
+            async with self._http.stream("GET", url, timeout=limit) as response:
+                async for piece in response.aiter_bytes():
+                    body += piece
+                    if len(body) > limit_bytes:
+                        break
+        except httpx.HTTPError as error:
+            raise SubjectUnreachableError(f"{url}: {_words(error)}") from error
+        whole = len(body) <= limit_bytes
+        return Page(response.status_code, bytes(body[:limit_bytes]), whole)
 
     async def send(
         self,

@@ -92,6 +92,7 @@ class StoreMeta(PdModel):
 
     id: Whole = Field(ge=1)
     address: str = ""
+    status_address: str = ""
     state: Whole = 0
     node_state: Whole | None = None
     state_name: str = ""
@@ -106,6 +107,7 @@ class StoreStatus(PdModel):
 
     capacity: Size | None = None
     available: Size | None = None
+    used_size: Size | None = None
     leader_count: Whole = 0
     region_count: Whole = 0
     region_size: Whole = 0
@@ -114,6 +116,8 @@ class StoreStatus(PdModel):
     region_weight: float = 1.0
     learner_count: Whole = 0
     pending_peer_count: Whole = 0
+    sending_snap_count: Whole = 0
+    receiving_snap_count: Whole = 0
     slow_score: Whole = 0
     is_busy: bool = False
     start_ts: Moment = None

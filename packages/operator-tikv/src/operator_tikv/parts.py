@@ -1,0 +1,121 @@
+"""From PD's answers to the parts of an observation. Pure."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from operator_core.errors import SubjectError
+from operator_core.monitor.types import Part
+from operator_core.types import JsonObject
+from operator_tikv import facts, facts_config
+from operator_tikv.answers import Answers
+from operator_tikv.history import History, leader_facts, leaving_facts
+from operator_tikv.reads import Reading
+
+
+@dataclass(frozen=True)
+class Album:
+    """The parts as they are made.
+
+    Attributes:
+        source: what all paths begin with.
+        moment: when it was read.
+        parts: what was added.
+    """
+
+    source: str
+    moment: datetime
+    parts: dict[str, Part] = field(default_factory=dict)
+
+    def add(
+        self, name: str, path: str, data: JsonObject | None, *errors: SubjectError | None
+    ) -> None:
+        """Add a part: whole where it has data and there is no error."""
+        error = next((one for one in errors if one is not None), None)
+        self.parts[name] = Part(
+            source=f"{self.source}{path}",
+            observed_at=self.moment,
+            complete=error is None and data is not None,
+            error=None if error is None else str(error),
+            data=data or {},
+        )
+
+
+def pd_parts(
+    album: Album, answers: Answers, leaders: Reading[JsonObject], history: History
+) -> dict[str, Part]:
+    """Return every part that PD answered for."""
+    for name, path, reading in (
+        ("schedulers", "/schedulers", answers.schedulers),
+        ("leaders", "/regions", leaders),
+        ("operators", "/operators", answers.operators),
+        ("progress", "/stores/progress", answers.progress),
+    ):
+        album.add(name, path, reading.value, reading.error)
+    _add_stores(album, answers, history)
+    _add_checks(album, answers)
+    _add_config(album, answers)
+    _add_pd(album, answers, history)
+    return album.parts
+
+
+def _add_stores(album: Album, answers: Answers, history: History) -> None:
+    stores, error, now = answers.known_stores, answers.stores.error, answers.pd_time
+    seen = answers.stores.value is not None
+    album.add("stores", "/stores", facts.stores_facts(stores, now) if seen else None, error)
+    evicted = (answers.schedulers.value or {}).get("evict_leader_store_ids", ())
+    cluster = {
+        **facts.cluster_facts(stores, now, evicted),
+        "versions": facts_config.version_facts(stores),
+        "shared_addresses": facts_config.shared_addresses(stores),
+        "tombstone_store_ids": answers.tombstones.value or [],
+    }
+    errors = (error, answers.schedulers.error, answers.tombstones.error)
+    album.add("cluster", "/stores", cluster if seen else None, *errors)
+    leaving = leaving_facts(history, album.moment.timestamp())
+    album.add("leaving", "/stores", leaving if seen else None, error)
+
+
+def _add_checks(album: Album, answers: Answers) -> None:
+    data = {
+        kind.replace("-", "_"): facts.check_facts(reading.value, kind)
+        for kind, reading in answers.checks.items()
+        if reading.value is not None
+    }
+    album.add(
+        "regions", "/regions/check", data, *(reading.error for reading in answers.checks.values())
+    )
+
+
+def _add_config(album: Album, answers: Answers) -> None:
+    schedule, replicate = answers.schedule.value, answers.replicate.value
+    errors = (answers.schedule.error, answers.replicate.error)
+    config = facts_config.config_facts(schedule, replicate) if schedule and replicate else None
+    album.add("config", "/config", config, *errors)
+    rules = answers.rules.value
+    placement = None
+    if rules is not None and replicate is not None and answers.stores.value is not None:
+        wanted = [one.strip() for one in replicate.location_labels.split(",") if one.strip()]
+        placement = facts_config.placement_facts(
+            rules[0].rules, rules[1].rules, answers.known_stores, wanted
+        )
+    album.add(
+        "placement",
+        "/config/rules",
+        placement,
+        answers.rules.error,
+        answers.stores.error,
+        answers.replicate.error,
+    )
+    points = answers.safe_points.value
+    gc = None if points is None else facts_config.gc_facts(points, answers.pd_time)
+    album.add("gc", "/gc/safepoint", gc, answers.safe_points.error)
+
+
+def _add_pd(album: Album, answers: Answers, history: History) -> None:
+    state, data = answers.pd.value, None
+    if state is not None:
+        data = {
+            **facts.pd_facts(state.members, state.leader),
+            **leader_facts(history, album.moment.timestamp()),
+        }
+    album.add("pd", "/members", data, answers.pd.error)

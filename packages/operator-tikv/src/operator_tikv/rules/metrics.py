@@ -1,0 +1,437 @@
+"""Rules about metrics: one number of a store or PD member that is above what is right."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from operator_core.monitor.types import Invariant, Observation, Violation
+from operator_core.types import JsonObject, Severity
+from operator_tikv.metrics.sight import CLIENT_METRICS, PD_METRICS, STORE_METRICS
+from operator_tikv.metrics.signals import CLIENT_SIGNALS, PD_SIGNALS, TIKV_SIGNALS
+from operator_tikv.rules.words import Given, evicted_of, found, rule
+
+_TWO_LOOKS: Final = frozenset(
+    (part, signal.name)
+    for part, signals in (
+        (STORE_METRICS, TIKV_SIGNALS),
+        (PD_METRICS, PD_SIGNALS),
+        (CLIENT_METRICS, CLIENT_SIGNALS),
+    )
+    for signal in signals
+    if signal.needs_two_looks
+)
+_PREFIX: Final = {STORE_METRICS: "store", PD_METRICS: "pd", CLIENT_METRICS: "client"}
+_GIB: Final = float(1 << 30)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A number that must not be passed.
+
+    Attributes:
+        rule: the rule's name.
+        signal: the reading.
+        limit: the threshold's name, with its unit.
+        value: the threshold.
+        words: what it means; ``{value}`` stands for the reading.
+        grace_seconds: how long it must be passed.
+        part: where the reading stands.
+        severity: how bad it is.
+        per: the reading that it is divided by, such as a quota.
+        is_planned: whether it is expected of a store that is being drained or taken out.
+        size: how the reading becomes the number that is compared.
+    """
+
+    rule: str
+    signal: str
+    limit: str
+    value: float
+    words: str
+    grace_seconds: float = 60.0
+    part: str = STORE_METRICS
+    severity: Severity = Severity.WARNING
+    per: str = ""
+    is_planned: bool = False
+    size: Callable[[float], float] = float
+
+    def as_rule(self) -> Invariant:
+        """Return the invariant."""
+
+        def judge(observation: Observation, given: Given) -> Iterator[Violation]:
+            yield from self._broken(observation, given[self.limit])
+
+        def unseen(observation: Observation) -> list[str]:
+            return self._unseen(observation.data(self.part))
+
+        needs = [self.part, "stores", "schedulers"] if self.is_planned else [self.part]
+        words = self.words.replace("{value}", "more than what is right")
+        return rule(
+            judge,
+            self.rule,
+            needs,
+            self.grace_seconds,
+            description=f"{words[0].upper()}{words[1:]}.",
+            unseen=unseen,
+            **{self.limit: self.value},
+        )
+
+    def target(self, key: str) -> str:
+        """Return the target of a process."""
+        return f"{_PREFIX[self.part]}-{key}"
+
+    def _broken(self, observation: Observation, most: float) -> Iterator[Violation]:
+        data = observation.data(self.part)
+        expected = _leaving(observation) if self.is_planned else set()
+        for key, (label, value) in self._values(data).items():
+            if self.size(value) > most and key not in expected:
+                where = f" ({label})" if label else ""
+                message = f"{self._who(key)}: {self.words.format(value=_number(value))}{where}."
+                metrics = {self.signal: value, "label": label, self.limit: most}
+                yield found(self.rule, self.target(key), message, self.severity, metrics)
+
+    def _values(self, data: JsonObject) -> dict[str, tuple[str, float]]:
+        readings = data.get("readings", {})
+        quotas = readings.get(self.per, {})
+        values: dict[str, tuple[str, float]] = {}
+        for key, reading in readings.get(self.signal, {}).items():
+            label, value = _worst(reading)
+            if self.per:
+                quota = quotas.get(key)
+                if not quota:
+                    continue  # without a quota it has none of it used
+                value /= quota
+            values[key] = (label, value)
+        return values
+
+    def _unseen(self, data: JsonObject) -> list[str]:
+        unseen = list(data.get("unseen", ()))
+        if (self.part, self.signal) in _TWO_LOOKS:
+            unseen += data.get("unrated", ())
+        return [self.target(key) for key in unseen]
+
+    def _who(self, key: str) -> str:
+        return {"store": "Store", "pd": "PD member", "client": "Client"}[
+            _PREFIX[self.part]
+        ] + f" {key}"
+
+
+def _worst(reading: float | dict[str, float]) -> tuple[str, float]:
+    if isinstance(reading, dict):
+        return max(reading.items(), key=lambda one: (one[1], one[0]), default=("", 0.0))
+    return "", reading
+
+
+def _leaving(observation: Observation) -> set[str]:
+    """Return the stores that are drained or taken out on purpose, or that are slow."""
+    offline = {
+        store_id
+        for store_id, store in observation.data("stores").items()
+        if store["state_name"] != "Up"
+    }
+    return offline | evicted_of(observation)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1e6 else f"{value:,.0f}"  # noqa: PLR2004 - readable
+
+
+def _shares(prefix: str, part: str) -> tuple[Limit, ...]:
+    """Return the limits of what a process may use of its CPU and memory."""
+    return (
+        Limit(
+            f"{prefix}_cpu_high",
+            "cpu_cores",
+            "most_share",
+            0.8,
+            "it uses {value} of its CPU",
+            45.0,
+            part,
+            per="cpu_quota_cores",
+        ),
+        Limit(
+            f"{prefix}_memory_high",
+            "memory_bytes",
+            "most_share",
+            0.8,
+            "it uses {value} of its memory",
+            15.0,
+            part,
+            per="memory_quota_bytes",
+        ),
+    )
+
+
+_CRITICAL: Final = Severity.CRITICAL
+
+LIMITS: Final = (
+    Limit(
+        "tikv_critical_error",
+        "critical_errors_per_second",
+        "most_per_second",
+        0.0,
+        "it reports critical errors (corruption, IO): read its log, keep its data, do not "
+        "restart it again and again",
+        0.0,
+        severity=_CRITICAL,
+    ),
+    Limit(
+        "leader_missing",
+        "leader_missing_regions",
+        "most_regions",
+        0.0,
+        "{value} of its regions have had no leader for ten minutes, whatever PD shows",
+        severity=_CRITICAL,
+    ),
+    Limit(
+        "memory_growing",
+        "memory_growth_bytes",
+        "most_growth_bytes",
+        5 * _GIB,
+        "its memory grew by {value} bytes in five minutes",
+        300.0,
+        severity=_CRITICAL,
+    ),
+    Limit(
+        "channel_full",
+        "channel_full_per_second",
+        "most_per_second",
+        0.0,
+        "its raftstore or apply channel is full {value} times a second: a thread is stuck",
+        severity=_CRITICAL,
+    ),
+    Limit(
+        "write_stall",
+        "write_stall_growth",
+        "most_growth_microseconds",
+        0.0,
+        "RocksDB stalls writes",
+        severity=_CRITICAL,
+    ),
+    Limit(
+        "write_stall_near",
+        "l0_files",
+        "most_files",
+        80.0,
+        "{value} files wait at level 0, so that a write stall is near",
+        severity=_CRITICAL,
+    ),
+    Limit(
+        "raft_log_lag",
+        "log_lag_p99_entries",
+        "most_entries",
+        5000.0,
+        "followers lag {value} entries behind (p99)",
+        severity=_CRITICAL,
+    ),
+    *(
+        Limit(name, signal, "most_seconds", most, f"{words} {{value}} s", severity=severity)
+        for name, signal, most, words, severity in (
+            (
+                "async_snapshot_slow",
+                "async_snapshot_p99_seconds",
+                1.0,
+                "a local snapshot takes",
+                _CRITICAL,
+            ),
+            ("async_write_slow", "async_write_p99_seconds", 1.0, "a raft write takes", _CRITICAL),
+            (
+                "coprocessor_queue",
+                "coprocessor_wait_p9999_seconds",
+                10.0,
+                "coprocessor requests wait",
+                _CRITICAL,
+            ),
+            (
+                "raft_append_slow",
+                "raft_append_p99_seconds",
+                1.0,
+                "appending to the raft log takes",
+                _CRITICAL,
+            ),
+            ("raft_apply_slow", "raft_apply_p99_seconds", 1.0, "applying takes", _CRITICAL),
+            (
+                "latch_wait_slow",
+                "latch_wait_p99_seconds",
+                1.0,
+                "writes wait for each other",
+                _CRITICAL,
+            ),
+            ("command_slow", "command_p99_seconds", 1.0, "a write command takes", Severity.WARNING),
+            (
+                "raft_ready_slow",
+                "raft_ready_p999_seconds",
+                2.0,
+                "handling raft's ready takes",
+                Severity.WARNING,
+            ),
+            (
+                "raft_tick_slow",
+                "raft_tick_p999_seconds",
+                2.0,
+                "handling raft's ticks takes",
+                Severity.WARNING,
+            ),
+        )
+    ),
+    Limit(
+        "raftstore_cpu_high",
+        "raftstore_cpu_cores",
+        "most_cores",
+        1.6,
+        "its raftstore threads use {value} cores",
+        severity=_CRITICAL,
+    ),
+    Limit(
+        "apply_cpu_high",
+        "apply_cpu_cores",
+        "most_cores",
+        0.9,
+        "an apply thread uses {value} of a core",
+        severity=_CRITICAL,
+    ),
+    Limit(
+        "read_cpu_high",
+        "read_cpu_cores",
+        "most_share",
+        0.9,
+        "its read threads use {value} of what they can",
+        per="read_threads",
+    ),
+    Limit(
+        "read_pool_backlog",
+        "read_pool_tasks",
+        "most_tasks",
+        5000.0,
+        "{value} reads run or wait",
+    ),
+    Limit(
+        "scheduler_backlog",
+        "running_commands_change",
+        "most_change",
+        1000.0,
+        "its running write commands changed by {value} in five minutes",
+        size=abs,
+    ),
+    Limit(
+        "worker_backlog",
+        "waiting_tasks",
+        "most_tasks",
+        1000.0,
+        "{value} tasks wait for a worker",
+    ),
+    Limit(
+        "region_too_large",
+        "region_size_p99_bytes",
+        "most_bytes",
+        _GIB,
+        "its largest regions have {value} bytes: they are not split as fast as they grow",
+    ),
+    Limit(
+        "leader_drops",
+        "leader_change",
+        "most_lost",
+        10.0,
+        "its leaders changed by {value} in half a minute, and nobody drains it",
+        is_planned=True,
+        size=lambda value: -value,
+    ),
+    Limit(
+        "tikv_restarted",
+        "restarts",
+        "most_restarts",
+        0.0,
+        "it was restarted in the last five minutes",
+        0.0,
+        is_planned=True,
+    ),
+    *_shares("tikv", STORE_METRICS),
+    *_shares("pd", PD_METRICS),
+    Limit(
+        "pd_etcd_space",
+        "etcd_bytes",
+        "most_share",
+        0.8,
+        "its etcd uses {value} of its quota",
+        15.0,
+        PD_METRICS,
+        per="etcd_quota_bytes",
+    ),
+    Limit(
+        "pd_disk_slow",
+        "etcd_fsync_p99_seconds",
+        "most_seconds",
+        1.0,
+        "writing to its disk takes {value} s (p99): its leader may lose the lease",
+        part=PD_METRICS,
+        severity=_CRITICAL,
+    ),
+    Limit(
+        "pd_network_slow",
+        "peer_round_trip_p99_seconds",
+        "most_seconds",
+        1.0,
+        "another member answers after {value} s (p99)",
+        part=PD_METRICS,
+    ),
+    Limit(
+        "tso_slow",
+        "tso_p99_seconds",
+        "most_seconds",
+        0.1,
+        "timestamps take {value} s (p99)",
+        part=PD_METRICS,
+    ),
+    Limit(
+        "client_tso_slow",
+        "client_tso_p99_seconds",
+        "most_seconds",
+        0.1,
+        "its timestamps take {value} s (p99)",
+        part=CLIENT_METRICS,
+    ),
+    Limit(
+        "client_gc_failing",
+        "client_gc_failures",
+        "most_per_second",
+        0.167,
+        "garbage collection fails {value} times a second",
+        part=CLIENT_METRICS,
+        severity=_CRITICAL,
+    ),
+    Limit(
+        "pd_clock_slow",
+        "clock_slow_per_second",
+        "most_per_second",
+        0.0,
+        "its clock went back or stood still: repair the time of the host by slewing",
+        part=PD_METRICS,
+    ),
+    Limit(
+        "no_store_for_replica",
+        "no_store_per_second",
+        "most_per_second",
+        0.0,
+        "it finds no store for a replica: look at free space, labels and rules",
+        part=PD_METRICS,
+    ),
+    Limit(
+        "operators_time_out",
+        "operator_timeouts_per_second",
+        "most_per_second",
+        0.05,
+        "{value} of its operators a second time out",
+        600.0,
+        part=PD_METRICS,
+    ),
+    Limit(
+        "pd_restarted",
+        "restarts",
+        "most_restarts",
+        0.0,
+        "it was restarted in the last five minutes",
+        0.0,
+        part=PD_METRICS,
+    ),
+)
+
+METRIC_RULES: Final[tuple[Invariant, ...]] = tuple(limit.as_rule() for limit in LIMITS)

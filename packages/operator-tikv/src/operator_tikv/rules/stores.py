@@ -1,0 +1,275 @@
+"""Rules about single stores, and about how leaders are spread over them."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from operator_core.monitor.types import Invariant, Observation, Violation
+from operator_core.types import JsonObject, Severity
+from operator_tikv.facts import SLOW_SCORE
+from operator_tikv.rules.words import (
+    CLUSTER,
+    Given,
+    about_store,
+    evicted_of,
+    found,
+    rule,
+    store_target,
+    stores_of,
+)
+
+_GONE: Final = frozenset({"Offline", "Tombstone"})
+_DAY_SECONDS: Final = 86_400.0
+
+
+def _silence(store: JsonObject) -> str:
+    age = store["last_heartbeat_age_seconds"]
+    return "has never been heard of" if age is None else f"was last heard of {age:.0f} s ago"
+
+
+def check_store_disconnected(observation: Observation, given: Given) -> Iterator[Violation]:
+    """A store that PD has not heard of for 20 s; one that is Down is disconnected still."""
+    for store_id, store in stores_of(observation):
+        if store["state_name"] in {"Disconnected", "Down"}:
+            age = store["last_heartbeat_age_seconds"]
+            is_long = age is None or age > given["unhealthy_seconds"]
+            severity = Severity.CRITICAL if is_long else Severity.WARNING
+            message = f"is {store['state_name']}: it {_silence(store)}."
+            yield about_store("store_disconnected", store_id, store, message, severity)
+
+
+def check_store_down(observation: Observation, given: Given) -> Iterator[Violation]:
+    """A store that PD has given up (30 min) and whose replicas it now makes elsewhere."""
+    del given
+    for store_id, store in stores_of(observation):
+        if store["state_name"] == "Down":
+            message = f"is Down: it {_silence(store)}; PD replaces its replicas."
+            yield about_store("store_down", store_id, store, message, Severity.CRITICAL)
+
+
+def check_slow_store(observation: Observation, given: Given) -> Iterator[Violation]:
+    """A slow store that still leads regions, so that clients wait for it."""
+    for store_id, store in stores_of(observation):
+        is_slow = store["slow_score"] >= given["least_slow_score"]
+        if store["is_healthy"] and is_slow and store["leader_count"]:
+            message = (
+                f"is slow (score {store['slow_score']} of 100) "
+                f"and still leads {store['leader_count']} regions."
+            )
+            yield about_store("slow_store", store_id, store, message, Severity.CRITICAL)
+
+
+def check_low_space(observation: Observation, given: Given) -> Iterator[Violation]:
+    """A store with less free space than PD's `low-space-ratio` leaves."""
+    least = given["least_free_share"] or 1.0 - observation.data("config")["low_space_ratio"]
+    for store_id, store in stores_of(observation):
+        share = store["available_share"]
+        if share is None or share >= least or store["state_name"] in _GONE:
+            continue
+        severity = Severity.CRITICAL if share < given["almost_full_share"] else Severity.WARNING
+        message = f"has {share:.1%} of its disk left; below {least:.0%} PD sends it no replicas."
+        yield about_store("low_space", store_id, store, message, severity)
+
+
+def check_evict_leader_left_over(observation: Observation, given: Given) -> Iterator[Violation]:
+    """An evict-leader on a store that is well: maintenance that nobody finished."""
+    del given
+    evicted = evicted_of(observation)
+    for store_id, store in stores_of(observation):
+        is_well = store["is_healthy"] and store["slow_score"] < SLOW_SCORE
+        if store_id in evicted and is_well:
+            message = (
+                "is Up and well, but an evict-leader scheduler keeps it from leading regions "
+                f"(it leads {store['leader_count']})."
+            )
+            yield about_store("evict_leader_left_over", store_id, store, message, Severity.WARNING)
+
+
+def check_leader_imbalance(observation: Observation, given: Given) -> Iterator[Violation]:
+    """Leaders spread unevenly over the stores that should share them."""
+    evicted = evicted_of(observation)
+    scores = {
+        store_id: store["leader_count"] / store["leader_weight"]
+        for store_id, store in stores_of(observation)
+        if _shares_leaders(store) and store_id not in evicted
+    }
+    if len(scores) < 2:  # noqa: PLR2004 - one store has nobody to share with
+        return
+    mean = sum(scores.values()) / len(scores)
+    fewest, most = min(scores, key=_by(scores)), max(scores, key=_by(scores))
+    gap = scores[most] - scores[fewest]
+    allowed = max(given["least_gap_leaders"], given["allowed_share_of_mean"] * mean)
+    if gap > allowed:
+        yield found(
+            "leader_imbalance",
+            CLUSTER,
+            (
+                f"Leaders are uneven: store {most} has {scores[most]:.0f} and store {fewest} "
+                f"has {scores[fewest]:.0f}; a gap of {allowed:.0f} is normal."
+            ),
+            metrics={
+                "leader_scores": scores,
+                "gap": round(gap, 2),
+                "allowed_gap": round(allowed, 2),
+                "most_store_id": int(most),
+                "fewest_store_id": int(fewest),
+            },
+        )
+
+
+def _shares_leaders(store: JsonObject) -> bool:
+    is_slow = store["slow_score"] >= SLOW_SCORE
+    return bool(store["is_healthy"] and store["leader_weight"] > 0 and not is_slow)
+
+
+def _by(scores: dict[str, float]) -> Callable[[str], tuple[float, int]]:
+    """Order by score, and by id where scores are equal, so that the order is certain."""
+    return lambda store_id: (scores[store_id], int(store_id))
+
+
+def check_cluster_space(observation: Observation, given: Given) -> Iterator[Violation]:
+    """All TiKV stores together are nearly full: PD soon has no place for replicas."""
+    share = observation.data("cluster")["used_share"]
+    if share is not None and share > given["most_used_share"]:
+        message = f"The stores are {share:.1%} full together. Add stores; take none out."
+        yield found("cluster_space", CLUSTER, message, metrics={"used_share": share})
+
+
+def check_offline_stuck(observation: Observation, given: Given) -> Iterator[Violation]:
+    """A store that is being taken out and gets rid of no region any more."""
+    stores = observation.data("stores")
+    for store_id, one in observation.data("leaving").items():
+        is_stuck = one["unchanged_seconds"] >= given["stuck_seconds"]
+        if store_id in stores and one["region_count"] and is_stuck:
+            message = (
+                f"is Offline and has kept its {one['region_count']} regions for "
+                f"{one['unchanged_seconds'] / 60:.0f} min: PD finds no place for them, or is "
+                "not allowed to move them."
+            )
+            yield about_store(
+                "offline_stuck", store_id, stores[store_id], message, Severity.WARNING
+            )
+
+
+def check_tombstones(observation: Observation, given: Given) -> Iterator[Violation]:
+    """Stores that are gone and still remembered: they raise alerts and hold their addresses."""
+    del given
+    ids = observation.data("cluster").get("tombstone_store_ids", [])
+    if ids:
+        listed = ", ".join(str(one) for one in ids[:20])
+        message = f"{len(ids)} tombstones are left ({listed}). Their processes must be stopped."
+        yield found("tombstones_left", CLUSTER, message, Severity.INFO, {"store_ids": ids[:20]})
+
+
+def check_shared_address(observation: Observation, given: Given) -> Iterator[Violation]:
+    """Two stores with one address: the old one must be taken out before the new one works."""
+    del given
+    for address, ids in observation.data("cluster").get("shared_addresses", {}).items():
+        message = f"The stores {', '.join(map(str, ids))} have the same address {address}."
+        yield found("shared_address", address, message, metrics={"store_ids": ids})
+
+
+def check_mixed_versions(observation: Observation, given: Given) -> Iterator[Violation]:
+    """Stores of several versions: an upgrade that stopped half way."""
+    del given
+    versions = observation.data("cluster").get("versions", {})
+    if len(versions) > 1:
+        told = "; ".join(f"{name}: store {_ids(ids)}" for name, ids in versions.items())
+        message = f"The stores run several versions ({told})."
+        yield found("mixed_versions", CLUSTER, message, Severity.INFO, {"versions": versions})
+
+
+def _ids(ids: list[int]) -> str:
+    return ", ".join(str(one) for one in ids)
+
+
+def check_metrics_unreachable(observation: Observation, given: Given) -> Iterator[Violation]:
+    """A store that PD hears and whose own metrics cannot be read."""
+    del given
+    stores = observation.data("stores")
+    metrics = observation.data("store_metrics")
+    for store_id, reason in metrics.get("unseen", {}).items():
+        store = stores.get(store_id)
+        if metrics.get("ages_seconds") and store and store["is_healthy"]:
+            message = f"is Up, but its metrics cannot be read: {reason}."
+            yield about_store(
+                "store_metrics_unreachable", store_id, store, message, Severity.WARNING
+            )
+
+
+def check_partial_partition(observation: Observation, given: Given) -> Iterator[Violation]:
+    """A store that PD hears and that other stores cannot reach."""
+    stores, rates = observation.data("stores"), _unreachable(observation)
+    for store_id, rate in sorted(rates.items()):
+        store = stores.get(store_id)
+        if store and store["is_healthy"] and rate > given["most_failures_per_second"]:
+            message = (
+                f"is Up for PD, but other stores cannot send it {rate:.0f} messages a second: "
+                "look at the network between the stores; restart nothing."
+            )
+            yield about_store("partial_partition", store_id, store, message, Severity.CRITICAL)
+
+
+def _unreachable(observation: Observation) -> dict[str, float]:
+    """Return how many messages a second fail to reach each store, from all that tell."""
+    readings = observation.data("store_metrics").get("readings", {})
+    rates: dict[str, float] = {}
+    for by_target in readings.get("unreachable_per_second", {}).values():
+        for store_id, rate in by_target.items():
+            rates[store_id] = rates.get(store_id, 0.0) + rate
+    return rates
+
+
+def all_unseen(observation: Observation) -> list[str]:
+    """Return the stores of which too little was seen to judge who reaches whom."""
+    metrics = observation.data("store_metrics")
+    if metrics.get("unrated") or not metrics.get("readings"):
+        return [store_target(store_id) for store_id, _ in stores_of(observation)]
+    return []
+
+
+STORE_RULES: Final[tuple[Invariant, ...]] = (
+    rule(check_store_disconnected, "store_disconnected", ["stores"], 10, unhealthy_seconds=600.0),
+    rule(check_store_down, "store_down", ["stores"], 0),
+    # A score rises and falls in steps of ten seconds.
+    rule(check_slow_store, "slow_store", ["stores"], 20, least_slow_score=float(SLOW_SCORE)),
+    rule(
+        check_low_space,
+        "low_space",
+        ["stores", "config"],
+        60,
+        60,
+        least_free_share=0.0,
+        almost_full_share=0.05,
+    ),
+    rule(check_cluster_space, "cluster_space", ["cluster"], 60, 60, most_used_share=0.8),
+    # Nobody can see whose eviction it is: Operator's own drain, a person's or a rolling
+    # restart's. They last minutes, and one that lasts longer on a store that is well is told.
+    rule(check_evict_leader_left_over, "evict_leader_left_over", ["stores", "schedulers"], 180, 10),
+    rule(
+        check_leader_imbalance,
+        "leader_imbalance",
+        ["stores", "schedulers"],
+        120,
+        least_gap_leaders=12.0,
+        # PD's own tolerance is a gap of about ten leaders.
+        allowed_share_of_mean=0.4,
+    ),
+    rule(check_offline_stuck, "offline_stuck", ["stores", "leaving"], 0, 0, stuck_seconds=1800.0),
+    rule(check_tombstones, "tombstones_left", ["cluster"], _DAY_SECONDS),
+    rule(check_shared_address, "shared_address", ["cluster"], 60),
+    rule(check_mixed_versions, "mixed_versions", ["cluster"], _DAY_SECONDS),
+    rule(
+        check_metrics_unreachable,
+        "store_metrics_unreachable",
+        ["stores", "store_metrics"],
+        120,
+    ),
+    rule(
+        check_partial_partition,
+        "partial_partition",
+        ["stores", "store_metrics"],
+        60,
+        unseen=all_unseen,
+        most_failures_per_second=10.0,
+    ),
+)
