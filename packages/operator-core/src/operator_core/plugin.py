@@ -3,15 +3,60 @@
 A plugin returns data; the command line draws it. So core needs no plugin's name.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+from pydantic import JsonValue
 
 from operator_core.actions.types import ParamDef
 from operator_core.subject import Subject
 from operator_core.types import JsonObject
 
 ENTRY_POINT_GROUP = "operator.subjects"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a command of a plugin found; the command line draws it.
+
+    Attributes:
+        title: what the table is about.
+        columns: names of the columns.
+        rows: the cells.
+        summary: one line about all of it.
+        data: everything, for ``--json``.
+        is_good: whether nothing is wrong; else the command exits with 1.
+    """
+
+    title: str
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[JsonValue]] = ()
+    summary: str = ""
+    data: JsonObject = field(default_factory=dict)
+    is_good: bool = True
+
+
+@dataclass(frozen=True)
+class PluginCommand:
+    """A command of a plugin's own, such as ``operator tikv compare URL``.
+
+    Attributes:
+        name: how it is called.
+        summary: what it does, in a line.
+        parameters: its options by name.
+        run: does it, given its options by their types.
+        argument: the option that stands without its name.
+        example: its arguments as somebody would type them.
+    """
+
+    name: str
+    summary: str
+    parameters: Mapping[str, ParamDef]
+    run: Callable[[JsonObject], Awaitable[Report]]
+    argument: str | None = None
+    example: str = ""
 
 
 class DemoCluster(Protocol):
@@ -60,3 +105,9 @@ class SubjectPlugin(Protocol):
     def demo(self, folder: Path) -> DemoCluster:
         """Return a cluster for the demo that keeps its files in a folder."""
         ...
+
+
+def commands_of(plugin: SubjectPlugin) -> Sequence[PluginCommand]:
+    """Return a plugin's own commands; one without an attribute ``commands`` has none."""
+    found: Sequence[PluginCommand] = getattr(plugin, "commands", ())
+    return found

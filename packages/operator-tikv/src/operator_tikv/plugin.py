@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,8 +10,9 @@ import httpx
 
 from operator_core.actions.types import ParamDef
 from operator_core.errors import ConfigurationError
-from operator_core.plugin import DemoCluster, SubjectPlugin
+from operator_core.plugin import DemoCluster, PluginCommand, SubjectPlugin
 from operator_core.types import JsonObject
+from operator_tikv.compare.command import compare_command
 from operator_tikv.demo import TikvDemo
 from operator_tikv.metrics.sight import MetricsSettings
 from operator_tikv.pd.client import PdClient
@@ -72,6 +73,10 @@ class TikvPlugin:
             maximum=_LARGEST_TIME_SCALE,
         ),
     }
+
+    def __init__(self) -> None:
+        """Offer the commands, which read settings as the connection does."""
+        self.commands: Sequence[PluginCommand] = (compare_command(pd_urls, _tls),)
 
     async def connect(self, settings: JsonObject) -> TikvSubject:
         """Return the subject of a cluster; does not reach for it yet.

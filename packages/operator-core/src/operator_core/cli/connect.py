@@ -135,7 +135,7 @@ def plugin_app(name: str, plugin: SubjectPlugin) -> typer.Typer:
 def _signature(plugin: SubjectPlugin) -> inspect.Signature:
     kind = inspect.Parameter.KEYWORD_ONLY
     own = [
-        inspect.Parameter(key, kind, default=None, annotation=_option(key, one))
+        inspect.Parameter(key, kind, default=None, annotation=option_of(key, one))
         for key, one in plugin.settings.items()
         if key != NAME
     ]
@@ -156,7 +156,8 @@ _CheckOption = Annotated[
 ]
 
 
-def _option(key: str, param: ParamDef) -> object:
+def option_of(key: str, param: ParamDef) -> object:
+    """Return the option of a setting, as Typer wants it annotated."""
     text = escape(one_line(param.description))
     text += " (required)" if param.required else ""
     if param.default is not None:

@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperCommand
 
 from operator_core.cli.context import As, Db, Json, keep, new_app
 from operator_core.cli.failures import EXIT_CODES_HELP, told
@@ -58,6 +59,30 @@ class OperatorGroup(LazyGroup):
         alone = new_app()
         alone.command(name)(found)
         return typer.main.get_command(alone)
+
+    def list_commands(self, ctx: "Context") -> list[str]:
+        """Return the names of the commands, those of plugins last."""
+        return [*super().list_commands(ctx), *self._plugin_commands()]
+
+    def resolve_command(
+        self, ctx: "Context", args: list[str]
+    ) -> "tuple[str | None, Command | None, list[str]]":
+        """Load the command that is called; what is none of ours may be a plugin's name."""
+        if args and args[0] not in COMMANDS and args[0] in self._plugin_commands():
+            from operator_core.cli.plugin_commands import plugin_group  # noqa: PLC0415 - rare
+
+            self.commands[args[0]] = plugin_group(args[0])
+        return super().resolve_command(ctx, args)
+
+    def _plugin_commands(self) -> list[str]:
+        from operator_core.runtime.plugins import plugin_names  # noqa: PLC0415 - rare
+
+        names = [name for name in plugin_names() if name not in COMMANDS]
+        for name in names:
+            if name not in self.commands:
+                text = f"Commands of the plugin {name}."
+                self.commands[name] = TyperCommand(name, help=text, rich_help_panel="Plugins")
+        return names
 
     def invoke(self, ctx: "Context") -> object:
         """Run the command; errors become one line and an exit code."""

@@ -18,7 +18,7 @@ from operator_tikv.metrics.reduce import (
 )
 from operator_tikv.metrics.signals import Signal
 
-PAGES_PER_LOOK: Final = 64
+PAGES_PER_LOOK: Final = 32
 """A store's page is about a megabyte: of more stores than this, each look reads the next ones."""
 
 PAGES_AT_ONCE: Final = 16
