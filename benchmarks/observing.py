@@ -125,7 +125,7 @@ WORK: dict[str, Callable[[str, int], Any]] = {"look": look, "download": download
 def measured(url: str, what: str, looks: int) -> dict[str, float]:
     """Measure in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.observing", "--child", what, url, str(looks)]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603 - ourselves
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ourselves
     found: dict[str, float] = json.loads(done.stdout)
     return found
 

@@ -240,7 +240,7 @@ async def test_a_store_that_cannot_be_read_hides_only_its_own_rules(
 async def test_where_no_process_answers_the_part_says_so(api: PdApi, clock: MovedClock) -> None:
     parts = await MetricsEye(api, clock, MetricsSettings()).look(STORES, PD)
     assert not parts["store_metrics"].complete
-    assert "read_metrics" in str(parts["store_metrics"].error)
+    assert "--no-read-metrics" in str(parts["store_metrics"].error)
     assert broken(parts) == {"source_unreadable:store_metrics", "source_unreadable:pd_metrics"}
 
 

@@ -213,8 +213,8 @@ def _blind(seen: Scraped) -> str | None:
         return None
     reason = next(iter(seen.unseen.values()))
     return (
-        f"None of {len(seen.unseen)} could be read: {reason}. Give prometheus_url, or turn "
-        "metrics off with read_metrics."
+        f"None of {len(seen.unseen)} could be read: {reason}. Connect again with "
+        "--prometheus-url, or with --no-read-metrics."
     )
 
 
