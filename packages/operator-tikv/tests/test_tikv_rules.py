@@ -12,7 +12,8 @@ from operator_tikv import facts, facts_config
 from operator_tikv.facts_config import gc_facts
 from operator_tikv.history import History, leader_facts, leaving_facts
 from operator_tikv.invariants import INVARIANTS
-from operator_tikv.rules.metrics import LIMITS, Limit
+from operator_tikv.rules.limit import Limit
+from operator_tikv.rules.metrics import LIMITS
 from operator_tikv.watched import (
     LabelConstraint,
     PlacementRule,
