@@ -1,7 +1,7 @@
 """`WatchingDB`: how a cluster is watched: its rules' settings, and what is snoozed."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from operator_core.clock import to_text
 from operator_core.db import changes, rows
@@ -9,7 +9,7 @@ from operator_core.db.changes import Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import ALL_ROWS, Store
 from operator_core.errors import ConflictError, ConstraintError, NotFoundError, RequestError
-from operator_core.monitor.types import RuleSettings, Snooze
+from operator_core.monitor.types import OwnEffect, RuleSettings, Snooze
 
 
 class WatchingDB(Store):
@@ -51,6 +51,22 @@ class WatchingDB(Store):
             changes.note(tx, "rule_reset", {"rule": rule}, stamp, subject=subject)
 
         await self._write(work)
+
+    async def was_own_effect(self, subject: str, effect: OwnEffect) -> bool:
+        """Return whether Operator is doing, or did of late, what leaves a cluster so."""
+        now = self.ledger.clock.now()
+        since = to_text(now - timedelta(seconds=effect.within_seconds))
+        parameters = rows.to_json(effect.parameters)
+        row = await self._read(
+            lambda tx: tx.one(
+                "proposal.own_effect",
+                subject=subject,
+                action_name=effect.action_name,
+                parameters=parameters,
+                since=since,
+            )
+        )
+        return row is not None
 
     # --- snoozes ----------------------------------------------------------------------
 

@@ -70,18 +70,23 @@ class MonitorStage:
         name = self._subject.name
         observation = await self._observe()
         open_tickets = await self._db.list_tickets(subject=name, unresolved=True)
+        open_keys = frozenset(ticket.violation_key for ticket in open_tickets)
         found = detect(
             tuned(self._subject.invariants(), await self._watching.rule_settings(name)),
             observation,
             await self._db.load_sightings(name),
             self._clock.now(),
-            open_keys=frozenset(ticket.violation_key for ticket in open_tickets),
+            open_keys=open_keys,
             snoozes=await self._watching.active_snoozes(name),
         )
         observation_id = await self._db.record_look(
             observation, found.sightings, subject=name, keep=self._config.kept_looks
         )
-        reported = [await self._report(violation, found) for violation in found.present]
+        reported = [
+            await self._report(violation, found)
+            for violation in found.present
+            if violation.key in open_keys or not await self._is_meant(violation)
+        ]
         gone = [ticket for ticket in open_tickets if ticket.violation_key in found.cleared]
         resolved = [await self._resolve(ticket, observation_id) for ticket in gone]
         return Look(
@@ -106,6 +111,13 @@ class MonitorStage:
             return seen.model_copy(update={"subject": name})
         log.warning("observation_failed", subject=name, reason=reason)
         return failed_observation(name, reason, self._clock.now())
+
+    async def _is_meant(self, violation: Violation) -> bool:
+        """Return whether Operator itself did it, on purpose and not long ago."""
+        effect = violation.meant_after
+        return effect is not None and await self._watching.was_own_effect(
+            self._subject.name, effect
+        )
 
     async def _report(self, violation: Violation, found: Detection) -> Ticket:
         sighting = found.sightings.get(violation.key)

@@ -56,6 +56,22 @@ class Observation(BaseModel):
         return part.data if part else {}
 
 
+class OwnEffect(BaseModel):
+    """An action of Operator's own that leaves a cluster as a violation describes it.
+
+    Attributes:
+        action_name: the action.
+        parameters: with exactly these.
+        within_seconds: how long after it what it left is still meant.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    action_name: Name
+    parameters: JsonObject
+    within_seconds: float
+
+
 class Violation(BaseModel):
     """A broken invariant at one target."""
 
@@ -66,6 +82,9 @@ class Violation(BaseModel):
     message: str
     severity: Severity = Severity.WARNING
     metrics: JsonObject = Field(default_factory=dict, description="The readings behind it")
+    meant_after: OwnEffect | None = Field(
+        default=None, description="What Operator itself may have done, so that it is no problem"
+    )
 
     @property
     def key(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from operator_core.monitor.types import Invariant, Observation, Violation
+from operator_core.monitor.types import Invariant, Observation, OwnEffect, Violation
 from operator_core.types import JsonObject, Severity
 from operator_tikv.facts import SLOW_SCORE
 from operator_tikv.rules.words import (
@@ -72,7 +72,6 @@ def check_low_space(observation: Observation, given: Given) -> Iterator[Violatio
 
 def check_evict_leader_left_over(observation: Observation, given: Given) -> Iterator[Violation]:
     """An evict-leader on a store that is well: maintenance that nobody finished."""
-    del given
     evicted = evicted_of(observation)
     for store_id, store in stores_of(observation):
         is_well = store["is_healthy"] and store["slow_score"] < SLOW_SCORE
@@ -81,7 +80,13 @@ def check_evict_leader_left_over(observation: Observation, given: Given) -> Iter
                 "is Up and well, but an evict-leader scheduler keeps it from leading regions "
                 f"(it leads {store['leader_count']})."
             )
-            yield about_store("evict_leader_left_over", store_id, store, message, Severity.WARNING)
+            left = about_store("evict_leader_left_over", store_id, store, message, Severity.WARNING)
+            own_drain = OwnEffect(
+                action_name="drain_store",
+                parameters={"store_id": int(store_id)},
+                within_seconds=given["own_drain_seconds"],
+            )
+            yield left.model_copy(update={"meant_after": own_drain})
 
 
 def check_leader_imbalance(observation: Observation, given: Given) -> Iterator[Violation]:

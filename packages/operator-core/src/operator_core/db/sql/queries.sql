@@ -848,3 +848,11 @@ ORDER BY id
 UPDATE snoozes SET ended_at = :now, ended_by = :actor
 WHERE id = :id AND ended_at IS NULL AND until > :now
 RETURNING *
+
+-- Of the last ones only: history is never walked.
+-- name: proposal.own_effect
+SELECT id FROM action_proposals
+WHERE id > (SELECT COALESCE(MAX(id), 0) FROM action_proposals) - 10000
+  AND subject = :subject AND action_name = :action_name AND parameters = :parameters
+  AND status IN ('executing', 'completed') AND updated_at > :since
+ORDER BY id DESC LIMIT 1
