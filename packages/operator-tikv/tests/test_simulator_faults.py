@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from simulator_kit import Pd, samples
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text(encoding="utf-8")
 _ROW = re.compile(r"^\| (\d+) \| (.+?) \| (.+) \|$", re.MULTILINE)
 FAILURES = {int(number): faults for number, _name, faults in _ROW.findall(DOCUMENT)}
-NEEDS = {
+NEEDS: dict[str, dict[str, Any]] = {
     "config": {"item": "leader-schedule-limit", "value": 0},
     "labels": {"labels": {"zone": "z9"}},
 }

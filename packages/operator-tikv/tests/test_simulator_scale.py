@@ -105,7 +105,8 @@ def test_any_mix_of_faults_keeps_the_model_sound(
     seed: int, plan: list[tuple[str, int, float, bool]]
 ) -> None:
     cluster = SimulatedCluster(seed=seed, stores=4, regions=6)
-    regions, terms, safe_point = len(cluster.world.raft), {}, 0
+    regions, safe_point = len(cluster.world.raft), 0
+    terms: dict[tuple[object, object], object] = {}
     for step in plan:
         take(cluster, step)
         world = cluster.world
