@@ -88,6 +88,7 @@ async def standby(url: str, file: Path) -> AsyncIterator[None]:
         await task
 
 
+@pytest.mark.timeout(180)  # three programs start, which takes long on a busy machine
 async def test_a_monitor_that_dies_or_stands_still_is_followed_within_one_lease(
     postgres_url: str, tmp_path: Path
 ) -> None:
