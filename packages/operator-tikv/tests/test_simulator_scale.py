@@ -106,7 +106,7 @@ def test_any_mix_of_faults_keeps_the_model_sound(
 ) -> None:
     cluster = SimulatedCluster(seed=seed, stores=4, regions=6)
     regions, safe_point = len(cluster.world.raft), 0
-    terms: dict[tuple[object, object], object] = {}
+    terms: dict[tuple[object, object], tuple[object, int]] = {}
     for step in plan:
         take(cluster, step)
         world = cluster.world
