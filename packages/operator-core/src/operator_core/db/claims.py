@@ -86,12 +86,27 @@ def claim_each(tx: Tx, items: Sequence[Claim]) -> list[Attempt | Exception]:
         ConflictError: it is not validated, or its workflow has ended.
         RequestError: it is for another subject than the executor's.
     """
-    found = changes.get_each(tx, "proposal", (item.proposal_id for item in items))
+    found = _claimable(tx, items)
     context = _context(tx, found.values())
     verdicts = [_admitted(tx, found.get(item.proposal_id), item, context) for item in items]
     admitted = [verdict for verdict in verdicts if isinstance(verdict, Taken)]
     taken = iter(_take(tx, admitted, context) if admitted else [])
     return [one if isinstance(one, Exception) else next(taken) for one in verdicts]
+
+
+def _claimable(tx: Tx, items: Sequence[Claim]) -> dict[int, Row]:
+    """Return the rows that nobody else is changing now: a queue's users do not wait in line."""
+    wanted = sorted({item.proposal_id for item in items})
+    found = tx.all("proposal.claimable", ids=json.dumps(wanted))
+    return {row["id"]: row for row in found}
+
+
+def _out_of_reach(tx: Tx, proposal_id: int) -> Exception:
+    if tx.one("proposal.exists", id=proposal_id) is None:
+        return changes.not_found("proposal", proposal_id)
+    return ConflictError(
+        f"Another process is changing proposal {proposal_id} at this moment. Look at it again."
+    )
 
 
 def _context(tx: Tx, found: Iterable[Row]) -> _Context:
@@ -110,7 +125,7 @@ def _context(tx: Tx, found: Iterable[Row]) -> _Context:
 def _admitted(tx: Tx, row: Row | None, item: Claim, context: _Context) -> Taken | Exception:
     """Return a proposal as it is once it is claimed, or why it is not."""
     if row is None:
-        return changes.not_found("proposal", item.proposal_id)
+        return _out_of_reach(tx, item.proposal_id)
     terms, stamp = item.terms, item.stamped()
     if None not in (row["subject"], terms.subject) and row["subject"] != terms.subject:
         return RequestError(

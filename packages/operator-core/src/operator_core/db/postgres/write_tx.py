@@ -25,6 +25,7 @@ from operator_core.db.statements import statements
 _LOCKED = "FOR NO KEY UPDATE"
 LOCKING = {
     "lease.get": _LOCKED,
+    "proposal.claimable": f"{_LOCKED} SKIP LOCKED",
     "proposal.executing": _LOCKED,
     "proposal.get": _LOCKED,
     "proposal.get_each": _LOCKED,

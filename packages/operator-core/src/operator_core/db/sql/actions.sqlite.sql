@@ -247,7 +247,7 @@ CREATE TABLE IF NOT EXISTS schedules (
 CREATE INDEX IF NOT EXISTS idx_schedules_due ON schedules(next_due_at) WHERE enabled = 1;
 
 -- What each policy said, so that a decision can be explained later. One is in force.
-CREATE TABLE policies (
+CREATE TABLE IF NOT EXISTS policies (
     hash TEXT PRIMARY KEY,
     text TEXT NOT NULL,
     source TEXT NOT NULL,
@@ -256,11 +256,11 @@ CREATE TABLE policies (
     in_force INTEGER NOT NULL DEFAULT 0 CHECK (in_force IN (0, 1))
 );
 
-CREATE UNIQUE INDEX idx_policies_in_force ON policies(in_force) WHERE in_force = 1;
+CREATE UNIQUE INDEX IF NOT EXISTS idx_policies_in_force ON policies(in_force) WHERE in_force = 1;
 
 -- What a policy said of a proposal when it was validated, and of each attempt. The attempts are
 -- what rate limits, cooldowns and breakers count.
-CREATE TABLE decisions (
+CREATE TABLE IF NOT EXISTS decisions (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     proposal_id INTEGER NOT NULL,
     stage TEXT NOT NULL CHECK (stage IN ('validate', 'claim')),
@@ -279,16 +279,16 @@ CREATE TABLE decisions (
     FOREIGN KEY (proposal_id) REFERENCES action_proposals(id)
 );
 
-CREATE INDEX idx_decisions_proposal ON decisions(proposal_id, id);
+CREATE INDEX IF NOT EXISTS idx_decisions_proposal ON decisions(proposal_id, id);
 
-CREATE INDEX idx_decisions_time ON decisions(stage, at);
+CREATE INDEX IF NOT EXISTS idx_decisions_time ON decisions(stage, at);
 
-CREATE INDEX idx_decisions_remedy
+CREATE INDEX IF NOT EXISTS idx_decisions_remedy
 ON decisions(action_name, target, at) WHERE stage = 'claim';
 
 -- One person's word. Until the proposal is validated nobody knows what it must be bound to, so
 -- these columns are empty until then.
-CREATE TABLE approvals (
+CREATE TABLE IF NOT EXISTS approvals (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     proposal_id INTEGER,
     workflow_id INTEGER,
@@ -309,11 +309,11 @@ CREATE TABLE approvals (
 );
 
 -- A person counts once, whoever clicks how often at the same moment.
-CREATE UNIQUE INDEX idx_approvals_person
+CREATE UNIQUE INDEX IF NOT EXISTS idx_approvals_person
 ON approvals(COALESCE(proposal_id, 0), COALESCE(workflow_id, 0), approver) WHERE ended_at IS NULL;
 
-CREATE INDEX idx_approvals_proposal ON approvals(proposal_id) WHERE proposal_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS idx_approvals_proposal ON approvals(proposal_id) WHERE proposal_id IS NOT NULL;
 
-CREATE INDEX idx_approvals_workflow ON approvals(workflow_id) WHERE workflow_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS idx_approvals_workflow ON approvals(workflow_id) WHERE workflow_id IS NOT NULL;
 
-CREATE INDEX idx_approvals_expiry ON approvals(expires_at) WHERE ended_at IS NULL;
+CREATE INDEX IF NOT EXISTS idx_approvals_expiry ON approvals(expires_at) WHERE ended_at IS NULL;

@@ -61,6 +61,10 @@ SELECT set_config('synchronous_commit', 'off', TRUE), pg_notify('operator_ledger
 SELECT * FROM action_proposals
 WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json)) ORDER BY id
 
+-- name: proposal.claimable
+SELECT * FROM action_proposals
+WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json)) ORDER BY id
+
 -- name: workflow.get_each
 SELECT * FROM workflows
 WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json)) ORDER BY id

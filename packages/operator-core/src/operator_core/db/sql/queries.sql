@@ -23,6 +23,12 @@ SELECT * FROM action_proposals WHERE id = :id
 -- name: proposal.get_each
 SELECT * FROM action_proposals WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id
 
+-- name: proposal.claimable
+SELECT * FROM action_proposals WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id
+
+-- name: proposal.exists
+SELECT 1 AS present FROM action_proposals WHERE id = :id
+
 -- name: proposal.list
 SELECT * FROM action_proposals
 WHERE (:status IS NULL OR status = :status)
