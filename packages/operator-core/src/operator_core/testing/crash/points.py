@@ -58,6 +58,7 @@ OPERATIONS = {
     "proposal.mark_in_doubt": 1,
     "proposal.release": 1,
     "proposal.take_over": 2,
+    "proposal.expire_leases": 1,
     EFFECT: 8,
     PROBE: 3,
 }

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from operator_core.actions.executor import ActionExecutor
@@ -16,6 +16,8 @@ from operator_core.db.control import ControlDB
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.ledger import Ledger
 from operator_core.db.schedules import ScheduleDB
+from operator_core.owner import name_of
+from operator_core.process import this_process
 from operator_core.testing.clock import ManualClock
 from operator_core.testing.crash.subject import NAME
 from operator_core.testing.crash.system import System
@@ -23,6 +25,7 @@ from operator_core.types import RunMode
 
 RETRY = RetryConfig(max_attempts=8, min_wait_seconds=0.05, max_wait_seconds=0.2)
 SCHEDULED_SECONDS = 0.5
+LONG_LEASE_SECONDS = 60.0
 YEARLY = "0 0 1 1 *"
 """Due once in a run, because the clock that made it stood in an earlier year."""
 
@@ -65,6 +68,8 @@ FIRED = Want("put", 11)
 ABANDONED_DONE = Want("put", 20)
 ABANDONED_UNDONE = Want("put", 21)
 ABANDONED_SILENT = Want("set", 22, "silent")
+ABANDONED_BY_THE_DEAD = Want("put", 23)
+"""Its owner is seen to be dead long before its lease ends."""
 COMPLETING = (Want("put", 30), Want("put", 31, "flaky"), Want("put", 32))
 FAILING = (Want("put", 40), Want("put", 41), Want("put", 42, "refuse"), Want("put", 43))
 PROPOSED_LATER = Want("put", 50)
@@ -79,6 +84,7 @@ async def prepare(ledger: Ledger, executor: ActionExecutor, system: System, seed
     rng.shuffle(singles)
     for want in (ABANDONED_DONE, ABANDONED_UNDONE, ABANDONED_SILENT):
         await _abandon(ledger, executor, system, want)
+    await _abandon(ledger, executor, system, ABANDONED_BY_THE_DEAD)
     await _propose(executor, SCHEDULED, SYSTEM_CLOCK.now() + timedelta(seconds=SCHEDULED_SECONDS))
     for want in singles[:4]:
         await _propose(executor, want)
@@ -118,11 +124,35 @@ async def propose_later(ledger: Ledger, executor: ActionExecutor) -> bool:
     return True
 
 
-async def _abandon(ledger: Ledger, executor: ActionExecutor, system: System, want: Want) -> None:
+def _dead() -> str:
+    """Return the name of an owner whose process is gone, and whose number another one has.
+
+    Raises:
+        RuntimeError: this machine cannot tell processes apart.
+    """
+    here = this_process()
+    if here is None:
+        raise RuntimeError("The crash test needs Linux with /proc.")
+    return name_of(replace(here, started_ticks=here.started_ticks - 1), "dead")
+
+
+async def _abandon(
+    ledger: Ledger,
+    executor: ActionExecutor,
+    system: System,
+    want: Want,
+) -> None:
     """Leave an attempt behind as an owner does that died in it."""
     proposal_id = await _propose(executor, want)
     await executor.validate_proposal(proposal_id)
-    terms = ClaimTerms("ghost", ledger.ledger_id, 0.0, require_approval=False, subject=NAME)
+    is_seen = want is ABANDONED_BY_THE_DEAD
+    terms = ClaimTerms(
+        owner=_dead() if is_seen else "ghost",
+        ledger_id=ledger.ledger_id,
+        lease_seconds=LONG_LEASE_SECONDS if is_seen else 0.0,
+        require_approval=False,
+        subject=NAME,
+    )
     attempt = await ExecutionDB(ledger).claim(proposal_id, terms)
     if want is ABANDONED_DONE:
         system.do((want.action, want.item), str(attempt.record.idempotency_key))
