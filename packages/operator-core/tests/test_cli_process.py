@@ -82,6 +82,7 @@ def test_sigterm_drains(tmp_path: Path) -> None:
         [OPERATOR, "--db", db, "up", "--json"], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
+        assert "is in force" in process.stdout.readline()  # the shipped policy
         assert "watching etcd" in process.stdout.readline()
         process.send_signal(signal.SIGTERM)
         rest = process.stdout.read()

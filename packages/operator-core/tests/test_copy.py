@@ -84,6 +84,17 @@ def canonical(rows: Rows) -> Rows:
     }
 
 
+_RULED = """
+INSERT INTO policies VALUES ('h', 'text', 'file', 't', 'ann', 0);
+INSERT INTO decisions VALUES
+    (3, 1, 'claim', 't', NULL, 'act', 'x', 'h', 'rule', 'auto', '[]', '{}', '{}', '{}', NULL);
+INSERT INTO approvals (proposal_id, approver, at) VALUES (1, 'ann', 't');
+INSERT INTO rule_settings VALUES ('prod', 'up', '{}', 't', 'ann');
+INSERT INTO snoozes (subject, rule, target, until, reason, created_at, created_by)
+VALUES ('prod', 'up', NULL, 't', 'r', 't', 'ann');
+"""
+
+
 @asynccontextmanager
 async def lived_in(folder: Path) -> AsyncIterator[Bench]:
     """Open a ledger in a file with something in each of its tables."""
@@ -108,6 +119,7 @@ async def lived_in(folder: Path) -> AsyncIterator[Bench]:
             connection.execute("INSERT INTO audit_chains VALUES ('other', '{}', 'then')")
             connection.execute("INSERT INTO leases VALUES ('monitor:prod', 'x', '2020', 7)")
             connection.execute("INSERT INTO sightings VALUES ('prod', 'k', '{}', 't', 't', NULL)")
+            connection.executescript(_RULED)
         yield one
 
 
