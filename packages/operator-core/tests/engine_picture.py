@@ -52,7 +52,12 @@ async def picture_of(one: Bench) -> Picture:
 
 def told(look: Picture, done: Counter[int]) -> object:
     """Return what the ledger says, in the words of `expected`."""
-    items = [(*words_of(one), done[id_of(one)]) for one in look.items]
+    place = {id_of(one): n for n, one in enumerate(look.items)}
+    links = [(one.depends_on_proposal_id, one.compensates_proposal_id) for one in look.items]
+    items = [
+        (*words_of(one), done[id_of(one)], place.get(after or 0), place.get(undoes or 0))
+        for one, (after, undoes) in zip(look.items, links, strict=True)
+    ]
     flows = [
         (flow.status.value, flow.approved_at is not None, flow.paused_at is not None)
         for flow in look.flows
@@ -76,6 +81,8 @@ def expected(model: Model) -> object:
             (one.action, one.status.value, one.doubt, one.approved),
             (one.failures, one.retry_at, one.scheduled_at),
             one.effects,
+            one.after,
+            one.undoes,
         )
         for one in model.items
     ]
