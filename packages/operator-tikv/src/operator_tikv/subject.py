@@ -95,7 +95,7 @@ class TikvSubject(SubjectDefaults):
 
     if TYPE_CHECKING:  # checkers do not see the methods that are made below
 
-        def __getattr__(self, name: str) -> Callable[..., Awaitable[JsonObject]]:
+        def __getattr__(self: "TikvSubject", name: str) -> Callable[..., Awaitable[JsonObject]]:
             """Each action is also a coroutine method of its name, called by keyword."""
 
 
