@@ -147,8 +147,8 @@ def test_every_log_line_is_in_the_unified_format() -> None:
         "stop": {"stores": [4]},
         "clock_offset": {},
         "lost_data": {"stores": [1]},
-        "pd_flap": {},
         "delete_store": {"stores": [2]},
+        "pd_flap": {},
     }
     for name, fields in faults.items():
         cluster.begin_fault(name, **fields)

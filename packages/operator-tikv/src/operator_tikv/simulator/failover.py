@@ -159,6 +159,12 @@ def _log_campaign(world: World, name: str) -> None:
     world.log(name, "INFO", "PD leader is ready to serve", **{"leader-name": name})
 
 
+def knows_leaders(world: World) -> bool:
+    """Whether a new leader has heard of every region: before, its counts of leaders mislead."""
+    waited_seconds = world.now_seconds - world.pd.loaded_at_seconds
+    return world.pd.regions.unheard_count == 0 or waited_seconds >= PREPARED_AFTER_SECONDS
+
+
 def is_prepared(world: World) -> bool:
     """Whether a new leader has heard of enough regions to schedule."""
     pd = world.pd

@@ -173,6 +173,8 @@ def _push(world: World, region: Region, to_store_id: int, description: str) -> i
 
 
 def _balance_leaders(world: World) -> int:
+    if not failover.knows_leaders(world):
+        return 0
     created = 0
     counts = _leader_counts(world)
     while created < BALANCE_LEADER_BATCH and has_leader_room(world):
