@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,7 +18,7 @@ from simulator_kit import Pd, samples
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text(encoding="utf-8")
 _ROW = re.compile(r"^\| (\d+) \| (.+?) \| (.+) \|$", re.MULTILINE)
 FAILURES = {int(number): faults for number, _name, faults in _ROW.findall(DOCUMENT)}
-NEEDS: dict[str, dict[str, Any]] = {
+NEEDS: dict[str, dict[str, object]] = {
     "config": {"item": "leader-schedule-limit", "value": 0},
     "labels": {"labels": {"zone": "z9"}},
 }
