@@ -247,9 +247,16 @@ STORE_RULES: Final[tuple[Invariant, ...]] = (
         almost_full_share=0.05,
     ),
     rule(check_cluster_space, "cluster_space", ["cluster"], 60, 60, most_used_share=0.8),
-    # Nobody can see whose eviction it is: Operator's own drain, a person's or a rolling
-    # restart's. They last minutes, and one that lasts longer on a store that is well is told.
-    rule(check_evict_leader_left_over, "evict_leader_left_over", ["stores", "schedulers"], 180, 10),
+    # Nobody can see whose eviction it is, but Operator knows its own. A person's or a rolling
+    # restart's lasts minutes, and one that lasts longer on a store that is well is told.
+    rule(
+        check_evict_leader_left_over,
+        "evict_leader_left_over",
+        ["stores", "schedulers"],
+        180,
+        10,
+        own_drain_seconds=_DAY_SECONDS,
+    ),
     rule(
         check_leader_imbalance,
         "leader_imbalance",
