@@ -70,7 +70,7 @@ def owner_that_is_gone() -> str:
 async def test_an_owner_that_is_seen_to_be_dead_is_not_waited_for(tmp_path: Path) -> None:
     async with bench(tmp_path) as one:
         dead, alive = owner_that_is_gone(), new_owner()
-        targets = [await one.validated() for _ in range(3)]
+        targets = [await one.validated("act_again") for _ in range(3)]
         for target, owner in zip(targets, [dead, dead, alive], strict=True):
             await one.executions.claim(target, one.terms(owner))
         one.subject.probe_answer = ProbeAnswer.HAPPENED
@@ -81,6 +81,19 @@ async def test_an_owner_that_is_seen_to_be_dead_is_not_waited_for(tmp_path: Path
         assert told.event_data == {"owner": dead, "proposals": targets[:2]}
         assert told.actor == "two"
         assert await one.executor("two").settle_expired(one.subject) == []
+
+
+async def test_what_cannot_be_sent_twice_waits_for_its_lease_though_its_owner_is_dead(
+    tmp_path: Path,
+) -> None:
+    """The request of a process that was killed may arrive after its death."""
+    async with bench(tmp_path) as one:
+        target = await one.validated()
+        await one.executions.claim(target, one.terms(owner_that_is_gone()))
+        one.subject.probe_answer = ProbeAnswer.NOT_HAPPENED
+        assert await one.executor("two").settle_expired(one.subject) == []
+        one.clock.advance(LEASE_SECONDS)
+        assert await one.executor("two").settle_expired(one.subject) == [target]
 
 
 async def test_what_a_dead_owner_left_in_doubt_stays_so(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ async def test_the_work_of_a_dead_process_on_the_same_machine_is_settled_at_once
     async with acting(postgres_url) as one:
         executor = one.executor()
         for _ in range(8):
-            stored = await executor.propose_action(recommend())
+            stored = await executor.propose_action(recommend("act_again"))
             await executor.validate_proposal(id_of(stored))
         effects = tmp_path / "effects"
         worker = await asyncio.create_subprocess_exec(

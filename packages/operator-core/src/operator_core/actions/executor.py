@@ -253,7 +253,9 @@ class ActionExecutor:
         settled = []
         async with ExecutionDB(self.db_path, clock=self._clock) as db:
             terms = self._terms(db)
-            for proposal in await db.list_abandoned(is_dead, by=self._owner):
+            resendable = self._registry.resendable()
+            found = await db.list_abandoned(is_dead, by=self._owner, resendable=resendable)
+            for proposal in found:
                 if proposal.subject not in (name, None):
                     continue
                 try:

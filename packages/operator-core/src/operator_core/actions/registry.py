@@ -78,6 +78,12 @@ class ActionRegistry:
             raise UnknownActionError(name, self._definitions)
         return definition
 
+    def resendable(self) -> list[str]:
+        """Return the names of the actions that do no more when they are done twice."""
+        tool = ActionType.TOOL
+        every = self._definitions.values()
+        return [one.name for one in every if one.idempotent or one.action_type is tool]
+
     def list_action_names(self) -> list[str]:
         """Return the names of all registered actions, sorted."""
         return list(self._definitions)

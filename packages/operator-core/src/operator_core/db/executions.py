@@ -1,6 +1,7 @@
 """`ExecutionDB`: what an executor writes: claims, leases, endings, recovery."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from operator_core.actions.types import ActionProposal, ActionRecord, Outcome
@@ -65,13 +66,17 @@ class ExecutionDB(Store):
         return [rows.proposal(row) for row in found]
 
     async def list_abandoned(
-        self, is_dead: Callable[[str], bool], *, by: str
+        self, is_dead: Callable[[str], bool], *, by: str, resendable: Iterable[str]
     ) -> list[ActionProposal]:
         """Return executing proposals whose owner is gone, and end the leases of dead ones.
+
+        The owner is dead, its last request may be under way still. So at once only what can be
+        sent twice is taken up; for the rest a lease is the time that a request has to arrive.
 
         Args:
             is_dead: tells of an owner's name whether its process surely runs no more.
             by: who asks.
+            resendable: names of the actions that do no more when they are sent twice.
         """
         now = self.ledger.now_text()
         found, others = await self._read(
@@ -83,7 +88,8 @@ class ExecutionDB(Store):
         dead = [row["owner"] for row in others if is_dead(row["owner"])]
         if not dead:
             return [rows.proposal(row) for row in found]
-        await self._write(lambda tx: _expire(tx, dead, self._stamp(by)))
+        actions = json.dumps(sorted(resendable))
+        await self._write(lambda tx: _expire(tx, dead, actions, self._stamp(by)))
         return await self.list_expired()
 
     async def take_over(self, proposal: ActionProposal, terms: ClaimTerms) -> Attempt:
@@ -136,9 +142,9 @@ class ExecutionDB(Store):
         )
 
 
-def _expire(tx: Tx, owners: list[str], stamp: Stamp) -> None:
+def _expire(tx: Tx, owners: list[str], actions: str, stamp: Stamp) -> None:
     for owner in owners:
-        found = tx.all("proposal.expire_leases", owner=owner, now=stamp.text)
+        found = tx.all("proposal.expire_leases", owner=owner, actions=actions, now=stamp.text)
         if found:
             ids = sorted(row["id"] for row in found)
             changes.note(tx, "owner_found_dead", {"owner": owner, "proposals": ids}, stamp)

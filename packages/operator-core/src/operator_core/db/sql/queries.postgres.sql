@@ -65,6 +65,12 @@ WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json)) ORD
 SELECT * FROM action_proposals
 WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json)) ORDER BY id
 
+-- name: proposal.expire_leases
+UPDATE action_proposals SET lease_expires_at = NULL, updated_at = :now
+WHERE status = 'executing' AND in_doubt = 0 AND owner = :owner
+  AND action_name IN (SELECT value FROM json_array_elements_text(:actions::json))
+RETURNING id
+
 -- name: workflow.get_each
 SELECT * FROM workflows
 WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json)) ORDER BY id

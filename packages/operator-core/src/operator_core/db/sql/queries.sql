@@ -155,6 +155,7 @@ WHERE status = 'executing' AND in_doubt = 0 AND owner <> :owner AND lease_expire
 -- name: proposal.expire_leases
 UPDATE action_proposals SET lease_expires_at = NULL, updated_at = :now
 WHERE status = 'executing' AND in_doubt = 0 AND owner = :owner
+  AND action_name IN (SELECT value FROM json_each(:actions))
 RETURNING id
 
 -- name: proposal.approve
