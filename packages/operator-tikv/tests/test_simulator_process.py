@@ -67,6 +67,26 @@ def test_the_process_says_where_it_serves_and_ends_on_sigterm(
 
 
 @pytest.mark.real
+def test_a_scenario_file_is_played_and_every_store_has_a_status_port(
+    start: Callable[..., tuple[Process, str]], tmp_path: Path
+) -> None:
+    path = tmp_path / "night.toml"
+    path.write_text('[cluster]\nstores = 3\n[[faults]]\nat = "5m"\nfault = "stop"\nstores = [2]\n')
+    _process, url = start("--scenario", str(path), "--speed", "1")
+    found = httpx.get(f"{url}/pd/api/v1/stores", timeout=10).json()["stores"]
+    status = {each["store"]["id"]: each["store"]["status_address"] for each in found}
+    assert sorted(status) == [1, 2, 3]
+    page = httpx.get(f"http://{status[2]}/metrics", timeout=10)
+    assert page.text.count('tikv_store_size_bytes{type="capacity"}') == 1
+    httpx.post(f"{url}/sim/advance", json={"seconds": 400}, timeout=10)
+    assert httpx.get(f"http://{status[2]}/metrics", timeout=10).status_code == 503
+    assert httpx.get(f"http://{status[1]}/metrics", timeout=10).status_code == 200
+    nodes = httpx.get(f"{url}/sim/nodes", timeout=10).json()
+    follower = httpx.get(f"http://{nodes['pd-1']}/metrics", timeout=10).text
+    assert "etcd_server_is_leader 0" in follower
+
+
+@pytest.mark.real
 def test_the_process_ends_with_its_parent(start: Callable[..., tuple[Process, str]]) -> None:
     parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     process, _url = start("--exit-with-parent", str(parent.pid))
@@ -87,6 +107,8 @@ def test_a_state_file_carries_a_cluster_over_a_kill(
     process.wait(timeout=20)
     _process, url = start(*arguments)
     after = httpx.get(f"{url}/pd/api/v1/store/2", timeout=10).json()
+    for answer in (before, after):
+        answer["store"].pop("status_address")  # the ports are new
     assert after["store"] == before["store"]
     assert after["store"]["state_name"] == "Down"
 
@@ -97,6 +119,7 @@ def test_a_state_file_carries_a_cluster_over_a_kill(
     [
         (("--stores", "2"), "cannot build 60 regions with 3 replicas on 2 stores"),
         (("--state-file", "/dev/null/x"), "simulator: "),
+        (("--scenario", "/dev/null/x"), "simulator: /dev/null/x: "),
     ],
 )
 def test_bad_arguments_end_with_a_reason(arguments: tuple[str, ...], complaint: str) -> None:
