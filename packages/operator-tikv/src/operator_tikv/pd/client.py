@@ -163,16 +163,22 @@ class PdClient:
         Raises:
             SubjectUnreachableError: nobody answered.
         """
-        body = bytearray()
-        limit = httpx.USE_CLIENT_DEFAULT if timeout_seconds is None else timeout_seconds
+        limit = self._http.timeout if timeout_seconds is None else httpx.Timeout(timeout_seconds)
         try:
-            async with self._http.stream("GET", url, timeout=limit) as response:
-                async for piece in response.aiter_bytes():
-                    body += piece
-                    if len(body) > limit_bytes:
-                        break
+            try:
+                return await self._page(url, limit_bytes, limit)
+            except httpx.RemoteProtocolError:  # a kept connection that was closed meanwhile
+                return await self._page(url, limit_bytes, limit)
         except httpx.HTTPError as error:
             raise SubjectUnreachableError(f"{url}: {_words(error)}") from error
+
+    async def _page(self, url: str, limit_bytes: int, limit: httpx.Timeout) -> Page:
+        body = bytearray()
+        async with self._http.stream("GET", url, timeout=limit) as response:
+            async for piece in response.aiter_bytes():
+                body += piece
+                if len(body) > limit_bytes:
+                    break
         whole = len(body) <= limit_bytes
         return Page(response.status_code, bytes(body[:limit_bytes]), whole)
 
