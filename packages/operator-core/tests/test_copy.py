@@ -84,14 +84,17 @@ def canonical(rows: Rows) -> Rows:
     }
 
 
-_RULED = """
+_MORE = """
+INSERT INTO orphaned_records VALUES (5, '{}', 'then');
+INSERT INTO audit_chains VALUES ('other', '{}', 'then');
+INSERT INTO leases VALUES ('monitor:prod', 'x', '2020', 7);
+INSERT INTO sightings VALUES ('prod', 'k', '{}', 't', 't', NULL);
 INSERT INTO policies VALUES ('h', 'text', 'file', 't', 'ann', 0);
 INSERT INTO decisions VALUES
     (3, 1, 'claim', 't', NULL, 'act', 'x', 'h', 'rule', 'auto', '[]', '{}', '{}', '{}', NULL);
 INSERT INTO approvals (proposal_id, approver, at) VALUES (1, 'ann', 't');
 INSERT INTO rule_settings VALUES ('prod', 'up', '{}', 't', 'ann');
-INSERT INTO snoozes (subject, rule, target, until, reason, created_at, created_by)
-VALUES ('prod', 'up', NULL, 't', 'r', 't', 'ann');
+INSERT INTO snoozes VALUES (1, 'prod', 'up', NULL, 't', 'r', 't', 'ann', NULL, NULL);
 """
 
 
@@ -115,11 +118,7 @@ async def lived_in(folder: Path) -> AsyncIterator[Bench]:
             Schedule(name="n", cron="0 3 * * *", action_name="act", reason="r"), actor="ann"
         )
         with closing(sqlite3.connect(folder / "ledger.db")) as connection, connection:
-            connection.execute("INSERT INTO orphaned_records VALUES (5, '{}', 'then')")
-            connection.execute("INSERT INTO audit_chains VALUES ('other', '{}', 'then')")
-            connection.execute("INSERT INTO leases VALUES ('monitor:prod', 'x', '2020', 7)")
-            connection.execute("INSERT INTO sightings VALUES ('prod', 'k', '{}', 't', 't', NULL)")
-            connection.executescript(_RULED)
+            connection.executescript(_MORE)
         yield one
 
 

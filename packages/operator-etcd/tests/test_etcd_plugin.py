@@ -3,18 +3,21 @@
 import json
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from operator_core.actions.validation import validate_action_params
 from operator_core.errors import ActionRefusedError, ConfigurationError, ValidationError
-from operator_core.plugin import ENTRY_POINT_GROUP, SubjectPlugin
 from operator_core.subject import ActionCall, ProbeAnswer, complete
-from operator_core.types import JsonObject
+from operator_core.types import ENTRY_POINT_GROUP, JsonObject
 from operator_etcd.cluster import LocalEtcdCluster, etcd_binary
 from operator_etcd.definitions import DEFINITIONS
 from operator_etcd.plugin import plugin
 from operator_etcd.supervisor import LocalSupervisor, NoSupervisor
+
+if TYPE_CHECKING:
+    from operator_core.plugin import SubjectPlugin
 
 CLOSED = "http://127.0.0.1:1"
 

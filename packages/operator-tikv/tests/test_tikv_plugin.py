@@ -10,8 +10,8 @@ import pytest
 from operator_core.agent.rules import diagnose
 from operator_core.clock import SYSTEM_CLOCK
 from operator_core.errors import ConfigurationError, SubjectError, SubjectUnreachableError
-from operator_core.plugin import ENTRY_POINT_GROUP
 from operator_core.subject import ActionCall, complete
+from operator_core.types import ENTRY_POINT_GROUP
 from operator_tikv.actions.table import DEFINITIONS
 from operator_tikv.demo import TikvDemo
 from operator_tikv.plugin import pd_urls, plugin

@@ -62,6 +62,16 @@ def make_region(region_id: int, stores: Sequence[int], leader: int = 0, **more: 
     return RegionInfo.model_validate({"id": region_id, "peers": peers, "leader": led, **more})
 
 
+PD_FACTS: JsonObject = {
+    "has_leader": True,
+    "leader": "pd-0",
+    "member_count": 3,
+    "healthy_member_count": 3,
+    "unhealthy_members": [],
+    "leader_changes": 0,
+}
+
+
 def make_observation(
     stores: Sequence[StoreInfo] = (),
     *,
@@ -100,14 +110,7 @@ def make_observation(
         "leaving": {},
         "store_metrics": dict(NO_METRICS),
         "pd_metrics": dict(NO_METRICS),
-        "pd": {
-            "has_leader": True,
-            "leader": "pd-0",
-            "member_count": 3,
-            "healthy_member_count": 3,
-            "unhealthy_members": [],
-            "leader_changes": 0,
-        },
+        "pd": PD_FACTS,
         **(parts or {}),
     }
     made = {

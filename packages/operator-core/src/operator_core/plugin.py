@@ -14,8 +14,6 @@ from operator_core.actions.types import ParamDef
 from operator_core.subject import Subject
 from operator_core.types import JsonObject
 
-ENTRY_POINT_GROUP = "operator.subjects"
-
 
 @dataclass(frozen=True)
 class Report:

@@ -6,6 +6,9 @@ from typing import Any
 JsonObject = dict[str, Any]
 """A JSON object as Python sees it. Its values are checked where they enter the program."""
 
+ENTRY_POINT_GROUP = "operator.subjects"
+"""Where a package of a subject offers its plugin, see `operator_core.plugin`."""
+
 DEFAULT_PAGE_SIZE = 100
 """How many rows a list shows when nobody asks for another number."""
 

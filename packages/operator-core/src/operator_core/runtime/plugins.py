@@ -1,12 +1,14 @@
 """Finding the packages of subjects that are installed, by entry point."""
 
 from importlib.metadata import EntryPoint, entry_points
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from operator_core.errors import ConfigurationError
-from operator_core.plugin import ENTRY_POINT_GROUP, SubjectPlugin
-from operator_core.subject import FullSubject, complete
-from operator_core.types import JsonObject
+from operator_core.types import ENTRY_POINT_GROUP, JsonObject
+
+if TYPE_CHECKING:
+    from operator_core.plugin import SubjectPlugin
+    from operator_core.subject import FullSubject
 
 
 def plugin_names() -> list[str]:
@@ -14,7 +16,7 @@ def plugin_names() -> list[str]:
     return sorted(_entry_points())
 
 
-def load_plugin(name: str) -> SubjectPlugin:
+def load_plugin(name: str) -> "SubjectPlugin":
     """Return a plugin.
 
     Raises:
@@ -30,7 +32,7 @@ def load_plugin(name: str) -> SubjectPlugin:
         raise ConfigurationError(f"Plugin {name!r} cannot be loaded: {error}.") from error
 
 
-async def connect(record: JsonObject) -> FullSubject:
+async def connect(record: JsonObject) -> "FullSubject":
     """Return the subject of a connection that the ledger remembers.
 
     Args:
@@ -39,6 +41,8 @@ async def connect(record: JsonObject) -> FullSubject:
     Raises:
         ConfigurationError: the plugin is not there, or its settings mean nothing to it.
     """
+    from operator_core.subject import complete  # noqa: PLC0415 - the help names plugins only
+
     plugin = load_plugin(record["plugin"])
     subject = complete(await plugin.connect(record["settings"]))
     subject.name = record["name"]
