@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from operator_core.actions.outcomes import Failure, classify
+from operator_core.actions.progress import Progress
 from operator_core.actions.readable import readable
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.tools import run_tool
@@ -84,6 +85,7 @@ class _Run:
     call: ActionCall
     terms: Terms
     stop: _Stop = field(default_factory=_Stop)
+    progress: Progress = field(default_factory=Progress)
 
     @property
     def proposal(self) -> ActionProposal:
@@ -243,7 +245,7 @@ async def _conclude(run: _Run, task: "asyncio.Task[object]") -> ActionRecord:
 
 
 async def _perform(run: _Run) -> object:
-    return await run.subject.perform(run.call)
+    return await run.subject.perform(replace(run.call, progress=run.progress.say))
 
 
 async def _watch(run: _Run, task: "asyncio.Task[object]") -> None:
@@ -260,6 +262,7 @@ async def _watch(run: _Run, task: "asyncio.Task[object]") -> None:
                 if not reason and clock.now() - renewed >= _lease(run) / _RENEWALS_A_LEASE:
                     run.stop.lost = not await run.db.renew(run.attempt, _lease(run).total_seconds())
                     renewed = clock.now()
+                await _tell_progress(run)
         except (LedgerError, TimeoutError) as error:
             # A busy disk is no reason to stop a call, an end of its lease is.
             log.warning("ledger_not_seen", proposal_id=run.proposal.id, error=str(error))
@@ -267,6 +270,12 @@ async def _watch(run: _Run, task: "asyncio.Task[object]") -> None:
         if reason or run.stop.lost:
             return await _halt(run, task, reason or "another process took it over")
     return None
+
+
+async def _tell_progress(run: _Run) -> None:
+    news = run.progress.news(run.terms.clock.now())
+    if news:
+        await run.db.tell_progress(run.attempt, news)
 
 
 async def _reason_to_stop(run: _Run, running: timedelta) -> str:

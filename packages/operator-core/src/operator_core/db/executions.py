@@ -7,7 +7,7 @@ from datetime import datetime
 from operator_core.actions.types import ActionProposal, ActionRecord, Outcome
 from operator_core.db import approvals, attempts, changes, proposals, rows
 from operator_core.db.attempts import Ending, Finish, Hold, finish_each
-from operator_core.db.changes import Stamp
+from operator_core.db.changes import Change, Stamp
 from operator_core.db.claims import Attempt, Claim, ClaimTerms, claim_each
 from operator_core.db.engine import Tx
 from operator_core.db.proposals import RetryRule
@@ -57,6 +57,14 @@ class ExecutionDB(Store):
         owner = attempt.proposal.owner or "system"
         return await self._write(
             lambda tx: attempts.renew(tx, attempt, lease_seconds, self._stamp(owner))
+        )
+
+    async def tell_progress(self, attempt: Attempt, text: str) -> None:
+        """Write into the audit how far a running call has come, as it says itself."""
+        told = Change("", "execution_progress", {"text": text})
+        stamp = self._stamp(attempt.proposal.owner or "system")
+        await self._write(
+            lambda tx: changes.tell(tx, "proposal", rows.brief(attempt.proposal), told, stamp)
         )
 
     async def list_expired(self) -> list[ActionProposal]:
