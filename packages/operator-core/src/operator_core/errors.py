@@ -55,6 +55,10 @@ class ValidationError(RequestError):
         super().__init__(f"Invalid parameters for {action_name!r}: " + "; ".join(self.faults))
 
 
+class UnsafeError(RequestError):
+    """A rehearsal on a twin found that it would make the cluster less safe."""
+
+
 class ConfigurationError(RequestError):
     """A setting (environment, file or option) has a value that Operator does not know."""
 

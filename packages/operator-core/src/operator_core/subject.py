@@ -23,6 +23,7 @@ from operator_core.actions.types import ActionDefinition
 from operator_core.agent.diagnosis import Assessment
 from operator_core.errors import UnknownActionError
 from operator_core.monitor.types import Invariant, Observation, Violation
+from operator_core.twin import Twin
 from operator_core.types import JsonObject
 
 
@@ -100,6 +101,14 @@ class SubjectDefaults:
         """Return the causes that this subject knows."""
         return ()
 
+    def twin(self, observation: Observation) -> Twin | None:
+        """Return a model of the cluster as it was observed; None: there is none.
+
+        Without one nobody knows how much an action would touch, so a person always approves.
+        """
+        del observation
+        return None
+
     async def perform(self, call: ActionCall) -> object:
         """Call the method that is named like the action, with the parameters by keyword.
 
@@ -168,6 +177,10 @@ class FullSubject(Subject, Protocol):
         """Return the causes that this subject knows."""
         ...
 
+    def twin(self, observation: Observation) -> Twin | None:
+        """Return a model of the cluster as it was observed; None: there is none."""
+        ...
+
     async def perform(self, call: ActionCall) -> object:
         """Carry out one registered action."""
         ...
@@ -179,6 +192,11 @@ class FullSubject(Subject, Protocol):
     async def close(self) -> None:
         """Let go of connections."""
         ...
+
+
+def has_twin(subject: Subject) -> bool:
+    """Return whether a subject has models of its own, so that a look for one is worth it."""
+    return getattr(type(subject), "twin", SubjectDefaults.twin) is not SubjectDefaults.twin
 
 
 def complete(subject: Subject) -> FullSubject:

@@ -6,6 +6,7 @@ from operator_core.actions.types import ActionDefinition
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.monitor.types import Invariant, Observation
 from operator_core.subject import ActionCall, Hypothesis, ProbeAnswer, SubjectDefaults
+from operator_core.twin import Twin
 from operator_core.types import JsonObject
 from operator_etcd import maintenance, membership, probes
 from operator_etcd.client import EtcdClient
@@ -15,6 +16,7 @@ from operator_etcd.hypotheses import HYPOTHESES
 from operator_etcd.invariants import INVARIANTS
 from operator_etcd.observation import observe
 from operator_etcd.supervisor import NoSupervisor, ProcessSupervisor
+from operator_etcd.twin import twin_of
 
 
 class EtcdSubject(SubjectDefaults):
@@ -54,6 +56,10 @@ class EtcdSubject(SubjectDefaults):
     def hypotheses(self) -> Sequence[Hypothesis]:
         """Return the causes that are known."""
         return HYPOTHESES
+
+    def twin(self, observation: Observation) -> Twin | None:
+        """Return a model of the cluster as it was observed; None: too little was seen."""
+        return twin_of(observation)
 
     async def probe(self, call: ActionCall) -> ProbeAnswer:
         """Say whether an effect that was sent has happened."""

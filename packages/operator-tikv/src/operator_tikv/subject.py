@@ -9,6 +9,7 @@ from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.errors import ActionRefusedError, UnknownActionError
 from operator_core.monitor.types import Invariant, Observation
 from operator_core.subject import ActionCall, Hypothesis, ProbeAnswer, SubjectDefaults
+from operator_core.twin import Twin
 from operator_core.types import JsonObject
 from operator_tikv.actions.change import AnyChange
 from operator_tikv.actions.perform import carry_out, probe
@@ -20,6 +21,7 @@ from operator_tikv.metrics.sight import MetricsSettings
 from operator_tikv.observation import Eyes
 from operator_tikv.pd.api import PdApi
 from operator_tikv.pd.client import PdClient
+from operator_tikv.twin.twin import twin_of
 
 
 class TikvSubject(SubjectDefaults):
@@ -71,6 +73,10 @@ class TikvSubject(SubjectDefaults):
     def hypotheses(self) -> Sequence[Hypothesis]:
         """Return the causes known for a TiKV cluster."""
         return HYPOTHESES
+
+    def twin(self, observation: Observation) -> Twin | None:
+        """Return a model of the cluster as it was observed; None: too little was seen."""
+        return twin_of(observation)
 
     async def perform(self, call: ActionCall) -> JsonObject:
         """Carry out one action, all the way to its effect; see `actions.perform`.

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 import structlog
 
 from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.compensation import compensation_of
 from operator_core.actions.execution import Terms, carry_out, settle_abandoned
+from operator_core.actions.policy.request import BlastRadius
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.retry import RetryConfig
 from operator_core.actions.safety import SafetyController
@@ -186,10 +188,16 @@ class ActionExecutor:
 
     # --- validate ---------------------------------------------------------------------
 
-    async def validate_proposal(self, proposal_id: int) -> ActionProposal:
+    async def validate_proposal(
+        self, proposal_id: int, blast: BlastRadius | None = None
+    ) -> ActionProposal:
         """Check a proposal against the registry and mark it validated.
 
         Where no approval is required the policy approves it in the same step.
+
+        Args:
+            proposal_id: the proposal.
+            blast: how much it touches, where it was rehearsed.
 
         Raises:
             NotFoundError: there is no such proposal.
@@ -199,13 +207,13 @@ class ActionExecutor:
         """
         async with ActionDB(self.db_path, clock=self._clock) as db:
             return await db.validate_proposal(
-                proposal_id, self._checked, auto_approve=not self._approval_mode
+                proposal_id, partial(self._checked, blast), auto_approve=not self._approval_mode
             )
 
-    def _checked(self, proposal: ActionProposal) -> CheckedCall:
+    def _checked(self, blast: BlastRadius | None, proposal: ActionProposal) -> CheckedCall:
         definition = self._registry.require(proposal.action_name)
         parameters = validate_action_params(definition, proposal.parameters)
-        return CheckedCall(parameters, definition.disruptive, definition)
+        return CheckedCall(parameters, definition.disruptive, definition, blast)
 
     # --- execute ----------------------------------------------------------------------
 

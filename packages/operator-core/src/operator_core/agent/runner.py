@@ -11,10 +11,12 @@ from datetime import datetime, timedelta
 import structlog
 
 from operator_core.actions.executor import ActionExecutor
+from operator_core.actions.rehearsal import Rehearsal, require_safe
 from operator_core.actions.safety import SafetyController
 from operator_core.actions.types import ActionProposal, ActionStatus, SafetyMode
 from operator_core.agent.diagnosis import Diagnosis, WorkflowRecommendation
 from operator_core.agent.follow import DEFAULT_VERIFY_SECONDS, Next, Step, next_step
+from operator_core.agent.rehearser import Rehearser
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.actions import ActionDB
 from operator_core.db.ledger import Ledger
@@ -73,6 +75,7 @@ class AgentRunner:
         self._safety = safety
         self._verify_seconds = verify_seconds
         self._clock = clock
+        self._rehearser = Rehearser(ledger, subject)
         self._running: dict[int, asyncio.Task[None]] = {}
         self._refused: dict[int, datetime] = {}
         self._recovery: asyncio.Task[None] | None = None
@@ -138,10 +141,14 @@ class AgentRunner:
 
     async def validate(self) -> None:
         """Check what was proposed; what can never run is cancelled and says why."""
-        for proposal in self._mine(await self._actions.list_proposals(ActionStatus.PROPOSED)):
+        proposed = self._mine(await self._actions.list_proposals(ActionStatus.PROPOSED))
+        rehearsals = await self._rehearser.rehearse(proposed)
+        for proposal in proposed:
             proposal_id = int(proposal.id or 0)
+            rehearsal = rehearsals.get(proposal_id, Rehearsal())
             try:
-                await self._executor.validate_proposal(proposal_id)
+                require_safe(rehearsal)
+                await self._executor.validate_proposal(proposal_id, rehearsal.blast)
             except RequestError as error:
                 await self._cancel(proposal_id, str(error))
             except ConflictError:
@@ -202,7 +209,8 @@ class AgentRunner:
 
     async def _execute(self, proposal_id: int) -> None:
         try:
-            await self._executor.execute_proposal(proposal_id, self._subject)
+            record = await self._executor.execute_proposal(proposal_id, self._subject)
+            await self._rehearser.measure(record)
         except BreakerError as error:
             log.warning("breaker_tripped", proposal_id=proposal_id, reason=str(error))
             await self._give_up(proposal_id, str(error))

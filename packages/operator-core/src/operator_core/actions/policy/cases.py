@@ -22,6 +22,7 @@ class CaseBlast(Strict):
     data_share: Share | None = None
     leader_share: Share | None = None
     client_share: Share | None = None
+    quorum_share: Share | None = None
 
 
 class CaseRequest(Strict):

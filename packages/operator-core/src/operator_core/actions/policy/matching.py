@@ -13,7 +13,7 @@ Test = Callable[[PolicyRequest], bool]
 """Says whether a request has one property."""
 
 _NAMES = ("action", "subject", "target", "proposer")
-_SHARES = ("data_share", "leader_share", "client_share")
+_SHARES = ("data_share", "leader_share", "client_share", "quorum_share")
 
 
 def tests_of(match: Match) -> list[tuple[str, Test]]:

@@ -3,26 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import NamedTuple
 
 from operator_core.actions.policy.words import DAY_SECONDS, Demand, Effect
 from operator_core.actions.types import ActionDefinition, ActionType
 from operator_core.clock import from_text, to_text
+from operator_core.twin import BlastRadius
 from operator_core.types import JsonObject, RiskLevel, Severity
 
 __all__ = ["BlastRadius", "Decision", "Demand", "PolicyRequest", "tags_of", "target_of"]
 
 HARMLESS_TAGS = frozenset({"read-only", "restores-sight"})
 """What only looks, or helps to look: no harm can come of it."""
-
-
-class BlastRadius(NamedTuple):
-    """How much a twin says is touched, as shares of the whole; None: not known."""
-
-    data_share: float | None = None
-    leader_share: float | None = None
-    client_share: float | None = None
-
 
 NO_BLAST = BlastRadius()
 

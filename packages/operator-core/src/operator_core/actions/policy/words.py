@@ -111,6 +111,8 @@ class Match(Strict):
     leader_share_at_most: Share | None = None
     client_share_above: Share | None = None
     client_share_at_most: Share | None = None
+    quorum_share_above: Share | None = None
+    quorum_share_at_most: Share | None = None
     confidence_at_least: Share | None = None
     confidence_below: Share | None = None
     time: Hours | None = None

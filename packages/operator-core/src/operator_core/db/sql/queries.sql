@@ -863,3 +863,20 @@ WHERE id > (SELECT COALESCE(MAX(id), 0) FROM action_proposals) - 10000
   AND subject = :subject AND action_name = :action_name AND parameters = :parameters
   AND status IN ('executing', 'completed') AND updated_at > :since
 ORDER BY id DESC LIMIT 1
+
+-- name: rehearsal.insert
+INSERT INTO rehearsals (proposal_id, rehearsed_at, prediction)
+VALUES (:proposal_id, :now, :prediction)
+
+-- name: rehearsal.latest
+SELECT * FROM rehearsals WHERE proposal_id = :proposal_id ORDER BY id DESC LIMIT 1
+
+-- name: rehearsal.measure
+UPDATE rehearsals SET measured_at = :now, measured = :measured
+WHERE id = (SELECT MAX(id) FROM rehearsals WHERE proposal_id = :proposal_id)
+
+-- Predictions with what came of them, newest first.
+-- name: rehearsal.measured
+SELECT r.*, p.action_name FROM rehearsals r JOIN action_proposals p ON p.id = r.proposal_id
+WHERE r.measured_at IS NOT NULL AND (CAST(:subject AS TEXT) IS NULL OR p.subject = :subject)
+ORDER BY r.measured_at DESC, r.id DESC LIMIT :limit

@@ -1,0 +1,86 @@
+"""`RehearsalDB`: what twins said would come of proposals, and what came of them."""
+
+import json
+from dataclasses import dataclass
+
+from operator_core.actions.rehearsal import Measured, Rehearsal
+from operator_core.db import rows
+from operator_core.db.engine import Row
+from operator_core.db.store import SYSTEM_ACTOR, Store
+from operator_core.types import JsonObject
+
+_RECENT = 1000
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """A rehearsal in the ledger.
+
+    Attributes:
+        proposal_id: what was rehearsed.
+        rehearsal: what the twin said.
+        measured: what came of it; None: it is not done, or nobody could look.
+    """
+
+    proposal_id: int
+    rehearsal: Rehearsal
+    measured: Measured | None = None
+
+    def to_json(self) -> JsonObject:
+        """Return it as JSON, for people's tools."""
+        return {
+            "proposal_id": self.proposal_id,
+            **self.rehearsal.to_json(),
+            "tier": self.rehearsal.tier,
+            "measured": self.measured.to_json() if self.measured else None,
+        }
+
+
+class RehearsalDB(Store):
+    """Rehearsals; each method is one durable transaction."""
+
+    async def add(self, proposal_id: int, rehearsal: Rehearsal) -> None:
+        """Keep what a twin said of a proposal; the newest counts."""
+        stamp, text = self._stamp(SYSTEM_ACTOR), rows.to_json(rehearsal.to_json())
+        await self._write(
+            lambda tx: tx.run(
+                "rehearsal.insert", proposal_id=proposal_id, now=stamp.text, prediction=text
+            )
+        )
+
+    async def latest(self, proposal_id: int) -> Rehearsed | None:
+        """Return the newest rehearsal of a proposal, or None."""
+        row = await self._read(lambda tx: tx.one("rehearsal.latest", proposal_id=proposal_id))
+        return None if row is None else _rehearsed(row)
+
+    async def measure(self, proposal_id: int, measured: Measured) -> None:
+        """Keep what came of the newest rehearsal of a proposal."""
+        stamp, text = self._stamp(SYSTEM_ACTOR), rows.to_json(measured.to_json())
+        await self._write(
+            lambda tx: tx.run(
+                "rehearsal.measure", proposal_id=proposal_id, now=stamp.text, measured=text
+            )
+        )
+
+    async def measured(
+        self, subject: str | None = None, limit: int = _RECENT
+    ) -> list[tuple[str, Rehearsed]]:
+        """Return the newest predictions with what came of them, each with its action's name.
+
+        Args:
+            subject: only those of one cluster.
+            limit: at most so many.
+        """
+        found = await self._read(
+            lambda tx: tx.all("rehearsal.measured", subject=subject, limit=limit)
+        )
+        return [(row["action_name"], _rehearsed(row)) for row in found]
+
+
+def _rehearsed(row: Row) -> Rehearsed:
+    measured = row["measured"]
+    return Rehearsed(
+        proposal_id=row["proposal_id"],
+        rehearsal=Rehearsal.of_json(json.loads(row["prediction"])),
+        measured=Measured.of_json(json.loads(measured)) if measured else None,
+    )

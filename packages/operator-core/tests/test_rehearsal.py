@@ -1,0 +1,149 @@
+"""Rehearsals: pure rules, and the way from a proposal to a refusal or a measured prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from engine_bench import Bench, id_of
+from operator_core.actions.rehearsal import (
+    Measured,
+    Rehearsal,
+    calibration,
+    measure,
+    rehearse,
+    require_safe,
+)
+from operator_core.actions.types import ActionDefinition, ActionRequest, ActionStatus
+from operator_core.errors import UnsafeError
+from operator_core.monitor.types import Observation, Part
+from operator_core.subject import SubjectDefaults, complete, has_twin
+from operator_core.twin import BlastRadius, Breach, Change, Prediction, compare
+import pytest
+
+BLAST = BlastRadius(0.1, 0.2, 0.3, 0.4)
+
+
+@dataclass(frozen=True)
+class Barrel:
+    """A twin of a barrel: `fill` adds, `tap` takes, and it must not run dry."""
+
+    litres: float = 10.0
+
+    def apply(self, call: ActionRequest) -> Prediction | None:
+        amount = float(call.parameters.get("litres", 0))
+        after = {"fill": self.litres + amount, "tap": self.litres - amount}.get(call.action_name)
+        if after is None:
+            return None
+        better, worse = compare(self.breach(self.litres), self.breach(after))
+        share = amount / 10
+        return Prediction(
+            seconds=amount,
+            blast=BlastRadius(share, share, share, share),
+            then=replace(self, litres=after),
+            changes=(Change("barrel/litres", self.litres, after),),
+            better=better,
+            worse=worse,
+        )
+
+    @staticmethod
+    def breach(litres: float) -> dict[str, Breach]:
+        return {"it is not dry": Breach(max(0.0, 5.0 - litres), f"{litres:.0f} l are left")}
+
+
+def call(name: str, litres: float = 0.0) -> ActionRequest:
+    return ActionRequest(action_name=name, parameters={"litres": litres})
+
+
+def seen(litres: float) -> Observation:
+    return Observation(parts={"barrel": Part(source="test", data={"litres": litres})})
+
+
+# --- pure -----------------------------------------------------------------------------
+
+
+def test_steps_are_rehearsed_one_after_the_other() -> None:
+    first, second = rehearse(Barrel(), [call("tap", 3), call("tap", 2)])
+    assert first.changes == (Change("barrel/litres", 10, 7),)
+    assert second.changes == (Change("barrel/litres", 7, 5),)
+    assert (first.seconds, second.seconds) == (3, 2)
+    assert first.blast == second.blast == BlastRadius(0.3, 0.3, 0.3, 0.3)
+    assert first.worse == ()
+
+
+def test_a_bad_step_condemns_all_even_if_a_later_one_mends_it() -> None:
+    steps = rehearse(Barrel(), [call("tap", 6), call("fill", 6)])
+    assert {one.worse for one in steps} == {("step 1 (tap): it is not dry: 4 l are left",)}
+    with pytest.raises(UnsafeError, match="4 l are left"):
+        require_safe(steps[1])
+
+
+def test_what_has_no_model_makes_all_of_it_unknown() -> None:
+    steps = rehearse(Barrel(), [call("tap", 1), call("paint"), call("tap", 9)])
+    assert [one.blast for one in steps] == [None, None, None]
+    assert [one.seconds for one in steps] == [1, None, None]
+    assert steps[0].tier == "unknown"
+    require_safe(steps[0])
+
+
+def test_a_wrong_in_a_known_step_counts_beside_an_unknown_one() -> None:
+    steps = rehearse(Barrel(), [call("tap", 9), call("paint")])
+    assert steps[1].worse == ("step 1 (tap): it is not dry: 1 l are left",)
+
+
+def test_what_was_broken_before_may_stay_so_and_may_mend() -> None:
+    assert rehearse(Barrel(2), [call("fill", 1)])[0].worse == ()
+    assert rehearse(Barrel(2), [call("fill", 1)])[0].better == ("it is not dry: 3 l are left",)
+    assert rehearse(Barrel(2), [call("fill", 8)])[0].better == ("it is not dry: holds again",)
+
+
+@pytest.mark.parametrize(
+    ("blast", "tier"),
+    [
+        (None, "unknown"),
+        (BlastRadius(), "unknown"),
+        (BlastRadius(0, 0, 0, 0), "small"),
+        (BlastRadius(0.1, 0, 0, None), "small"),
+        (BlastRadius(0, 0.3, 0, 0), "medium"),
+        (BlastRadius(0, 0, 0, 1.0), "large"),
+    ],
+)
+def test_the_largest_share_is_the_tier(blast: BlastRadius | None, tier: str) -> None:
+    assert Rehearsal(blast=blast).tier == tier
+
+
+def test_json_and_back() -> None:
+    whole = Rehearsal(2.0, (Change("a/b", 1, None),), ("x",), ("y",), BLAST)
+    assert Rehearsal.of_json(whole.to_json()) == whole
+    assert Rehearsal.of_json(Rehearsal().to_json()) == Rehearsal()
+    came = Measured(1.0, (None, 2.0), 0.5)
+    assert Measured.of_json(came.to_json()) == came
+
+
+@pytest.mark.parametrize(
+    ("actual", "error"), [(4.0, 0.0), (7.0, 0.5), (10.0, 1.0), (-2.0, 1.0)]
+)
+def test_an_error_is_measured_by_the_change_that_was_predicted(
+    actual: float, error: float
+) -> None:
+    said = Rehearsal(2.0, (Change("barrel/litres", 10, 4),))
+    assert measure(said, seen(actual), 3.0).number_error == error
+
+
+def test_what_goes_as_predicted_is_no_error() -> None:
+    gone = Rehearsal(2.0, (Change("barrel/oil", 10, None),))
+    assert measure(gone, seen(1), 3.0).number_error == 0.0
+    assert measure(Rehearsal(2.0, (Change("barrel/oil", 1, 2),)), seen(1), 3.0).number_error == 1.0
+    assert measure(Rehearsal(2.0), seen(1), 3.0).number_error is None
+
+
+def test_calibration_tells_each_action_apart() -> None:
+    said = Rehearsal(seconds=2.0)
+    results = [
+        ("tap", said, Measured(2.0, (), 0.0)),
+        ("tap", said, Measured(6.0, (), 0.5)),
+        ("fill", said, Measured(1.0)),
+    ]
+    fill, tap = calibration(results)
+    assert (fill.action, fill.times, fill.number_error, fill.time_ratio) == ("fill", 1, None, 0.5)
+    assert (tap.action, tap.times, tap.number_error, tap.time_ratio) == ("tap", 2, 0.25, 2.0)
