@@ -35,6 +35,7 @@ PORTS = {
     "operator_core.monitor.types",
     "operator_core.plugin",
     "operator_core.subject",
+    "operator_core.twin",
     "operator_core.types",
 }
 """Ground, words and ports: all of core that a plugin may see."""

@@ -1,11 +1,10 @@
-"""Rehearsals: pure rules, and the way from a proposal to a refusal or a measured prediction."""
+"""Rehearsals: pure rules."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+import pytest
 
-from engine_bench import Bench, id_of
+from barrels import Barrel, look_at
 from operator_core.actions.rehearsal import (
     Measured,
     Rehearsal,
@@ -14,52 +13,15 @@ from operator_core.actions.rehearsal import (
     rehearse,
     require_safe,
 )
-from operator_core.actions.types import ActionDefinition, ActionRequest, ActionStatus
+from operator_core.actions.types import ActionRequest
 from operator_core.errors import UnsafeError
-from operator_core.monitor.types import Observation, Part
-from operator_core.subject import SubjectDefaults, complete, has_twin
-from operator_core.twin import BlastRadius, Breach, Change, Prediction, compare
-import pytest
+from operator_core.twin import BlastRadius, Change
 
 BLAST = BlastRadius(0.1, 0.2, 0.3, 0.4)
 
 
-@dataclass(frozen=True)
-class Barrel:
-    """A twin of a barrel: `fill` adds, `tap` takes, and it must not run dry."""
-
-    litres: float = 10.0
-
-    def apply(self, call: ActionRequest) -> Prediction | None:
-        amount = float(call.parameters.get("litres", 0))
-        after = {"fill": self.litres + amount, "tap": self.litres - amount}.get(call.action_name)
-        if after is None:
-            return None
-        better, worse = compare(self.breach(self.litres), self.breach(after))
-        share = amount / 10
-        return Prediction(
-            seconds=amount,
-            blast=BlastRadius(share, share, share, share),
-            then=replace(self, litres=after),
-            changes=(Change("barrel/litres", self.litres, after),),
-            better=better,
-            worse=worse,
-        )
-
-    @staticmethod
-    def breach(litres: float) -> dict[str, Breach]:
-        return {"it is not dry": Breach(max(0.0, 5.0 - litres), f"{litres:.0f} l are left")}
-
-
 def call(name: str, litres: float = 0.0) -> ActionRequest:
     return ActionRequest(action_name=name, parameters={"litres": litres})
-
-
-def seen(litres: float) -> Observation:
-    return Observation(parts={"barrel": Part(source="test", data={"litres": litres})})
-
-
-# --- pure -----------------------------------------------------------------------------
 
 
 def test_steps_are_rehearsed_one_after_the_other() -> None:
@@ -120,21 +82,19 @@ def test_json_and_back() -> None:
     assert Measured.of_json(came.to_json()) == came
 
 
-@pytest.mark.parametrize(
-    ("actual", "error"), [(4.0, 0.0), (7.0, 0.5), (10.0, 1.0), (-2.0, 1.0)]
-)
-def test_an_error_is_measured_by_the_change_that_was_predicted(
-    actual: float, error: float
-) -> None:
+@pytest.mark.parametrize(("actual", "error"), [(4.0, 0.0), (7.0, 0.5), (10.0, 1.0), (-2.0, 1.0)])
+def test_an_error_is_measured_by_the_change_that_was_predicted(actual: float, error: float) -> None:
     said = Rehearsal(2.0, (Change("barrel/litres", 10, 4),))
-    assert measure(said, seen(actual), 3.0).number_error == error
+    assert measure(said, look_at(actual), 3.0).number_error == error
 
 
 def test_what_goes_as_predicted_is_no_error() -> None:
     gone = Rehearsal(2.0, (Change("barrel/oil", 10, None),))
-    assert measure(gone, seen(1), 3.0).number_error == 0.0
-    assert measure(Rehearsal(2.0, (Change("barrel/oil", 1, 2),)), seen(1), 3.0).number_error == 1.0
-    assert measure(Rehearsal(2.0), seen(1), 3.0).number_error is None
+    assert measure(gone, look_at(1), 3.0).number_error == 0.0
+    assert (
+        measure(Rehearsal(2.0, (Change("barrel/oil", 1, 2),)), look_at(1), 3.0).number_error == 1.0
+    )
+    assert measure(Rehearsal(2.0), look_at(1), 3.0).number_error is None
 
 
 def test_calibration_tells_each_action_apart() -> None:

@@ -27,9 +27,11 @@ from operator_core.cli.views import (
     record_table,
     said,
 )
+from operator_core.cli.views_rehearsal import rehearsal_view
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.executions import ExecutionDB
+from operator_core.db.rehearsals import RehearsalDB
 from operator_core.errors import NotFoundError, RequestError
 
 app = new_group(
@@ -92,12 +94,20 @@ async def show_action(session: Session, action_id: Id) -> None:
         records = await db.list_records(action_id)
         events = await ControlDB(db.ledger).list_events(proposal_id=action_id)
         standing = await standing_of(db.ledger, "proposal", action_id)
-    data = {"proposal": action, "records": records, "events": events, "approvals": standing.words}
+        rehearsed = await RehearsalDB(db.ledger).latest(action_id)
+    data = {
+        "proposal": action,
+        "rehearsal": rehearsed and rehearsed.to_json(),
+        "records": records,
+        "events": events,
+        "approvals": standing.words,
+    }
     show(
         session,
         data,
         lambda: stacked(
             proposal_panel(action),
+            rehearsal_view(rehearsed),
             words_table(standing),
             record_table(records),
             event_table(events, "History"),

@@ -24,8 +24,10 @@ from operator_core.cli.context import (
 )
 from operator_core.cli.render import hint, stacked
 from operator_core.cli.views import event_table, said, workflow_table, workflow_view
+from operator_core.cli.views_rehearsal import steps_view
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
+from operator_core.db.rehearsals import RehearsalDB, Rehearsed
 from operator_core.db.workflows import WorkflowDB
 from operator_core.errors import NotFoundError
 
@@ -83,17 +85,31 @@ async def show_workflow(session: Session, workflow_id: Id) -> None:
         steps = await db.list_workflow_actions(workflow_id)
         events = await ControlDB(db.ledger).list_events(workflow_id=workflow_id)
         standing = await standing_of(db.ledger, "workflow", workflow_id)
-    data = {"workflow": workflow, "steps": steps, "events": events, "approvals": standing.words}
+        rehearsed = await _rehearsed(RehearsalDB(db.ledger), steps)
+    data = {
+        "workflow": workflow,
+        "steps": steps,
+        "rehearsals": [one.to_json() for _, one in rehearsed],
+        "events": events,
+        "approvals": standing.words,
+    }
     show(
         session,
         data,
         lambda: stacked(
             workflow_view(workflow, steps),
+            steps_view(rehearsed),
             words_table(standing),
             event_table(events, "History"),
             hint(_next_of(workflow)),
         ),
     )
+
+
+async def _rehearsed(db: RehearsalDB, steps: list[ActionProposal]) -> list[tuple[str, Rehearsed]]:
+    """Return the newest rehearsal of each step that was rehearsed, with its action's name."""
+    found = [(one.action_name, await db.latest(int(one.id or 0))) for one in steps]
+    return [(name, one) for name, one in found if one is not None]
 
 
 def _next_of(workflow: WorkflowProposal) -> str:

@@ -317,3 +317,18 @@ CREATE INDEX IF NOT EXISTS idx_approvals_proposal ON approvals(proposal_id) WHER
 CREATE INDEX IF NOT EXISTS idx_approvals_workflow ON approvals(workflow_id) WHERE workflow_id IS NOT NULL;
 
 CREATE INDEX IF NOT EXISTS idx_approvals_expiry ON approvals(expires_at) WHERE ended_at IS NULL;
+
+-- Rehearsals: what a twin said would come of a proposal, and what came of it.
+CREATE TABLE IF NOT EXISTS rehearsals (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    proposal_id INTEGER NOT NULL,
+    rehearsed_at TEXT NOT NULL,
+    prediction TEXT NOT NULL,
+    measured_at TEXT,
+    measured TEXT,
+    FOREIGN KEY (proposal_id) REFERENCES action_proposals(id)
+);
+
+CREATE INDEX IF NOT EXISTS idx_rehearsals_proposal ON rehearsals(proposal_id, id);
+
+CREATE INDEX IF NOT EXISTS idx_rehearsals_measured ON rehearsals(measured_at) WHERE measured_at IS NOT NULL;
