@@ -158,7 +158,8 @@ async def test_a_round_that_fails_is_followed_by_the_next(
     """Pitfall 47: any error of the ledger ended the daemon."""
     enough, rounds = asyncio.Event(), 0
 
-    async def round_of(_: Wired) -> None:
+    async def round_of(_: Wired, *, may_act: bool) -> None:
+        del may_act
         nonlocal rounds
         rounds += 1
         if rounds < 3:

@@ -22,6 +22,7 @@ from operator_core.db.executions import ExecutionDB
 from operator_core.db.ledger import Ledger, LedgerUse
 from operator_core.db.policy import PolicyDB
 from operator_core.db.tickets import TicketDB
+from operator_core.runtime.guards import last_check
 from operator_core.runtime.plugins import connect
 from operator_core.runtime.policy_file import INVARIANT
 from operator_core.types import JsonObject
@@ -113,6 +114,18 @@ async def _policy(ledger: Ledger) -> list[Finding]:
     return [Finding("policy", OK, detail), *refused]
 
 
+async def _guards(ledger: Ledger) -> list[Finding]:
+    last = await last_check(ledger)
+    if last is None:
+        return [Finding("guards", OK, "not tried yet; `operator up` tries them at start")]
+    when, dead = local_time(last.timestamp), last.event_data.get("dead") or {}
+    if dead:
+        names = "; ".join(f"{name}: {detail}" for name, detail in dead.items())
+        detail = f"dead when tried at {when}: {names}. Mend them, then `operator guards check`"
+        return [Finding("guards", WRONG, detail)]
+    return [Finding("guards", OK, f"all alive; {last.event_data['tried']} tried at {when}")]
+
+
 async def _doubts(ledger: Ledger) -> list[Finding]:
     executing = await ActionDB(ledger).list_proposals(ActionStatus.EXECUTING)
     found = [
@@ -168,6 +181,7 @@ _CHECKS: tuple[Callable[[Ledger], Awaitable[list[Finding]]], ...] = (
     _audit,
     _switch,
     _policy,
+    _guards,
     _doubts,
     _leases,
 )

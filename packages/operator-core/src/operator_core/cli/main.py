@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, tuple[str, str, Offer]] = {
     ),
     "mode": ("control", "mode_app", Offer("Show or set whether Operator may act.", _STOP)),
     "kill": ("control", "kill_app", Offer("Stop everything at once.", _STOP)),
+    "guards": ("guards", "app", Offer("Try each guard of the gate with a bad action.", _STOP)),
     "ledger": ("ledger", "app", Offer("Check, back up and prune the ledger.", _STOP)),
     "doctor": ("doctor", "app", Offer("Check ledger, audit, clusters and leftovers.", _STOP)),
 }

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
@@ -23,12 +24,15 @@ from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
 from operator_core.errors import ConfigurationError, LedgerError
+from operator_core.runtime.guards import GuardKeeper
 from operator_core.runtime.plugins import connect
 from operator_core.runtime.policy_file import PolicyKeeper
 from operator_core.runtime.watch import Watch
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 
 log = structlog.get_logger(__name__)
+
+Found = TypeVar("Found")
 
 OTHER_PROCESS_LOOK_SECONDS = 0.1
 """How soon a write by another process on the same file is noticed."""
@@ -134,6 +138,26 @@ async def _keep_policy(keeper: PolicyKeeper, stop: asyncio.Event) -> None:
         await _wait(stop, LONGEST_WAIT_SECONDS)
 
 
+async def _keep_guards(guards: GuardKeeper, stop: asyncio.Event) -> None:
+    """Try the guards of the gate at start and hourly; a request to stop ends a trial."""
+    while not stop.is_set():
+        async with _enduring("guards", "", stop):
+            await _or_stop(asyncio.create_task(guards.step()), stop)
+        await _wait(stop, LONGEST_WAIT_SECONDS)
+
+
+async def _or_stop(task: "asyncio.Task[Found]", stop: asyncio.Event) -> Found | None:
+    """Return what a task finds; None: it was ended, because of a request to stop."""
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if task.done():
+        return task.result()
+    task.cancel()
+    await asyncio.wait({task})
+    return None
+
+
 async def _until_stopped(
     ledger: Ledger,
     wired: list[Wired],
@@ -142,13 +166,14 @@ async def _until_stopped(
     stop: asyncio.Event,
 ) -> None:
     loops: list[Coroutine[object, object, None]] = []
+    guards = GuardKeeper(ledger, tell=partial(_tell, options))
     if keeper is not None:
-        loops.append(_keep_policy(keeper, stop))
+        loops += [_keep_policy(keeper, stop), _keep_guards(guards, stop)]
     for one in wired:
         if options.monitor:
             loops.append(_monitor(ledger, one, options, stop))
         if options.agent:
-            loops.append(_agent(ledger, one, stop))
+            loops.append(_agent(ledger, one, guards, stop))
     if options.lifetime_seconds is not None:
         loops.append(_end_after(options.lifetime_seconds, stop))
     if options.ends_with_parent:
@@ -224,42 +249,43 @@ async def _look(
 
     Takes the snoozed problems that were told of before, and returns those there are now.
     """
-    step = asyncio.create_task(one.monitor.step())
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait({step, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if not step.done():
-        step.cancel()
-        await asyncio.wait({step})
+    found = await _or_stop(asyncio.create_task(one.monitor.step()), stop)
+    if found is None:
         return quiet
-    for ticket in step.result().resolved:
+    for ticket in found.resolved:
         _tell(options, f"ticket {ticket.id} resolved: {ticket.resolution}")
-    for problem in step.result().snoozed:
+    for problem in found.snoozed:
         if problem.key not in quiet:
             _tell(options, f"snoozed, so no ticket: {problem.message}")
-    return frozenset(problem.key for problem in step.result().snoozed)
+    return frozenset(problem.key for problem in found.snoozed)
 
 
-async def _agent(ledger: Ledger, one: Wired, stop: asyncio.Event) -> None:
+async def _agent(ledger: Ledger, one: Wired, guards: GuardKeeper, stop: asyncio.Event) -> None:
     wake = ledger.subscribe()
     try:
         while not stop.is_set():
             wake.clear()
             async with _enduring("agent", one.subject.name, stop):
-                await agent_round(one)
+                await agent_round(one, may_act=guards.proven)
             await _until_something_happens(ledger, wake, stop)
     finally:
         ledger.unsubscribe(wake)
 
 
-async def agent_round(one: Wired) -> None:
-    """Let each stage of the agent take one step."""
+async def agent_round(one: Wired, *, may_act: bool = True) -> None:
+    """Let each stage of the agent take one step.
+
+    Args:
+        one: a cluster's stages.
+        may_act: whether to execute: not before the guards of the gate are proven.
+    """
     await one.investigate.step()
     await one.agent.follow()
     await one.agent.fire_schedules()
     await one.agent.validate()
     await one.agent.recover()
-    await one.agent.execute()
+    if may_act:
+        await one.agent.execute()
 
 
 async def _until_something_happens(

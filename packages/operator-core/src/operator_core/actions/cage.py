@@ -1,0 +1,233 @@
+"""The cage that canaries sing in: a scratch ledger, a cluster that is none, the real executor."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from operator_core.actions.audit import ActionAuditor
+from operator_core.actions.executor import ActionExecutor
+from operator_core.actions.policy import load
+from operator_core.actions.registry import ActionRegistry
+from operator_core.actions.retry import RetryConfig
+from operator_core.actions.safety import SafetyController
+from operator_core.actions.types import ActionDefinition, ActionProposal, ParamDef
+from operator_core.agent.diagnosis import ActionRecommendation
+from operator_core.clock import SYSTEM_CLOCK, Clock
+from operator_core.db.actions import ActionDB
+from operator_core.db.changes import Stamp
+from operator_core.db.control import ControlDB
+from operator_core.db.ledger import Ledger, LedgerUse
+from operator_core.db.policy import PolicyDB
+from operator_core.db.tickets import TicketDB
+from operator_core.errors import RequestError
+from operator_core.monitor.types import Observation, Part
+from operator_core.subject import ActionCall, SubjectDefaults
+from operator_core.types import JsonObject, RunMode
+
+PERSON = "canary-keeper"
+_AGENT = "canary"
+_PREFIX = "operator-guards-"
+_VALVE = {"valve": ParamDef(type="int", minimum=0, maximum=9, description="Any number")}
+ACTIONS = (
+    ActionDefinition(name="turn", description="Turn a valve", parameters=_VALVE),
+    ActionDefinition(
+        name="shut",
+        description="Shut a valve that was looked at",
+        parameters=_VALVE,
+        facts=("valves/{valve}/open",),
+    ),
+    ActionDefinition(
+        name="flush",
+        description="Flush what is seen",
+        parameters=_VALVE,
+        needs_sources=("valves",),
+        max_age_seconds=30,
+    ),
+    ActionDefinition(name="smash", description="Smash a valve", parameters=_VALVE, disruptive=True),
+)
+
+
+class CageClock:
+    """A clock that can be put forward."""
+
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        """Return the moment that the cage believes in."""
+        return self._clock.now() + self.ahead
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for a number of seconds."""
+        await self._clock.sleep(seconds)
+
+
+@dataclass
+class NullSubject(SubjectDefaults):
+    """A cluster that is none: what is done to it stands in ``done``, and nowhere else.
+
+    Attributes:
+        name: the cluster's name.
+        clock: the source of time.
+        offers: its actions.
+        is_open: the one fact there is.
+        part: what its one source says of itself; None: it says nothing.
+        done: the actions that were carried out.
+    """
+
+    name: str = "null"
+    clock: Clock = SYSTEM_CLOCK
+    offers: tuple[ActionDefinition, ...] = ACTIONS
+    is_open: bool = False
+    part: JsonObject | None = field(default_factory=dict)
+    done: list[str] = field(default_factory=list)
+
+    def get_action_definitions(self) -> list[ActionDefinition]:
+        """Return its actions."""
+        return list(self.offers)
+
+    async def observe(self) -> Observation:
+        """Return its one valve."""
+        now = self.clock.now()
+        if self.part is None:
+            return Observation(subject=self.name, observed_at=now, parts={})
+        data = {"1": {"open": self.is_open}}
+        part = Part(source="cage", observed_at=now, data=data).model_copy(update=self.part)
+        return Observation(subject=self.name, observed_at=now, parts={"valves": part})
+
+    async def perform(self, call: ActionCall) -> object:
+        """Write down that it was done."""
+        self.done.append(call.action_name)
+        return None
+
+
+@dataclass(frozen=True)
+class Cage:
+    """One canary's place: its own subject on a scratch ledger."""
+
+    ledger: Ledger
+    clock: CageClock
+    subject: NullSubject
+    require_approval: bool = False
+
+    @property
+    def db(self) -> ActionDB:
+        """The scratch ledger's side of acting."""
+        return ActionDB(self.ledger)
+
+    def stamp(self) -> Stamp:
+        """Return who changes something here, and when."""
+        return Stamp(PERSON, self.clock.now())
+
+    def executor(self) -> ActionExecutor:
+        """Return the executor that the agent has, on this ledger and subject."""
+        auditor = ActionAuditor(self.ledger, clock=self.clock)
+        return ActionExecutor(
+            self.ledger,
+            ActionRegistry(self.subject),
+            SafetyController(self.ledger, auditor, clock=self.clock),
+            auditor,
+            self.require_approval,
+            RetryConfig(max_attempts=0),
+            clock=self.clock,
+        )
+
+    async def enforce(self, *texts: str) -> None:
+        """Put a policy in force."""
+        await PolicyDB(self.ledger).enforce(load("\n".join(texts)), source="cage", actor=PERSON)
+
+    async def look(self) -> None:
+        """Let the subject be seen, as a monitor does."""
+        observation = await self.subject.observe()
+        await TicketDB(self.ledger).record_look(observation, {}, subject=self.subject.name, keep=2)
+
+    async def propose(self, action: str = "turn") -> int:
+        """Propose an action; return its id."""
+        found = await self.executor().propose_action(_wanted(action), proposed_by=_AGENT)
+        return int(found.id or 0)
+
+    async def valid(self, action: str = "turn") -> int:
+        """Propose an action, and have it validated."""
+        return await self.validated(await self.propose(action))
+
+    async def validated(self, proposal_id: int) -> int:
+        """Have a proposal validated."""
+        await self.executor().validate_proposal(proposal_id)
+        return proposal_id
+
+    async def slipped_in(self, **columns: object) -> int:
+        """Store and validate a proposal past the executor, as a faulty stage might."""
+        columns = {"action_name": "turn", "parameters": {"valve": 1}, "reason": "-"} | columns
+        columns.setdefault("subject", self.subject.name)
+        stored = await self.db.create_proposal(ActionProposal.model_validate(columns))
+        return await self.validated(int(stored.id or 0))
+
+    async def workflow(self, *actions: str) -> tuple[int, list[int]]:
+        """Propose a workflow, and have its steps validated; return its id and theirs."""
+        steps = [_wanted(name) for name in actions]
+        workflow_id = await self.executor().propose_workflow("planted", "-", steps)
+        found = await self.db.list_workflow_actions(workflow_id)
+        return workflow_id, [await self.validated(int(step.id or 0)) for step in found]
+
+    async def run(self, proposal_id: int) -> None:
+        """Execute a proposal as the agent does."""
+        await self.executor().execute_proposal(proposal_id, self.subject)
+
+
+def _wanted(action: str) -> ActionRecommendation:
+    return ActionRecommendation(action_name=action, parameters={"valve": 1}, reason="planted")
+
+
+@asynccontextmanager
+async def scratch(clock: Clock = SYSTEM_CLOCK) -> AsyncIterator[Ledger]:
+    """Open a scratch ledger in a temporary folder; both are gone afterwards.
+
+    Raises:
+        OSError: the temporary folder cannot be made.
+        LedgerError: the ledger in it cannot be used.
+    """
+    folder = await asyncio.to_thread(tempfile.mkdtemp, prefix=_PREFIX)
+    try:
+        async with LedgerUse(Path(folder) / "scratch.db", CageClock(clock)) as ledger:
+            yield ledger
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def cage(ledger: Ledger, name: str, *, require_approval: bool = False) -> Cage:
+    """Return a cage on a scratch ledger, which may act from now on.
+
+    Args:
+        ledger: as `scratch` opened it.
+        name: of the subject in it; one that was not there before.
+        require_approval: whether a person must approve where no policy is in force.
+
+    Raises:
+        RequestError: it is no scratch ledger.
+    """
+    clock = ledger.clock
+    if not isinstance(clock, CageClock):
+        raise RequestError("A cage needs a scratch ledger, never that of a cluster.")
+    await ControlDB(ledger).set_mode(RunMode.EXECUTE, actor=PERSON)
+    return Cage(ledger, clock, NullSubject(name, clock), require_approval)
+
+
+def rule(effect: str, more: str = "") -> str:
+    """Return a policy's text: one rule for everything."""
+    return f'unknown_blast = "as ruled"\n{more}\n[[rule]]\nname = "all"\neffect = "{effect}"\n'
+
+
+def asking(people: Iterable[str] = (PERSON,), *, seconds: float = 3600) -> str:
+    """Return a policy's text: everything on one person's word."""
+    names = ", ".join(f'"{one}"' for one in people)
+    return (
+        f"[roles]\nkeeper = [{names}]\n"
+        '[[rule]]\nname = "ask"\neffect = "approve"\napprovals = [{ role = "keeper" }]\n'
+        f"expires_seconds = {seconds}\n"
+    )

@@ -1,0 +1,115 @@
+"""Canaries: for each guard of the gate a planted bad action that must be refused.
+
+They go the way of every action: executor, claim, gate. What is not refused as it must be, with
+the error of its own guard and without an effect, says that the guard is dead.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from operator_core.actions.cage import Cage, cage, scratch
+from operator_core.clock import SYSTEM_CLOCK, Clock
+from operator_core.db.ledger import Ledger
+from operator_core.errors import OperatorError
+
+Plant = Callable[[Cage], Awaitable[int]]
+"""Prepares a bad action; returns the proposal that must not be executed."""
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A planted bad action.
+
+    Attributes:
+        name: what is wrong with it.
+        guards: the functions that refuse it, as ``module:function`` below operator_core.
+        refused_with: the very error that it must be refused with.
+        told: what that error must say.
+        plant: prepares it.
+        require_approval: whether a person must approve where no policy is in force.
+    """
+
+    name: str
+    guards: tuple[str, ...]
+    refused_with: type[OperatorError]
+    told: str
+    plant: Plant
+    policy: bool = True
+    require_approval: bool = False
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What became of a canary.
+
+    Attributes:
+        canary: its name.
+        alive: whether it was refused as it must be.
+        detail: what happened.
+    """
+
+    canary: str
+    alive: bool
+    detail: str
+
+
+CONTROL = "a good action"
+"""Must pass: a path that refuses everything would prove nothing."""
+
+
+async def release(canary: Canary, ledger: Ledger, subject: str) -> Sighting:
+    """Let one canary go, and return what became of it.
+
+    Args:
+        canary: which one.
+        ledger: a scratch ledger.
+        subject: a name that no canary had on this ledger before.
+    """
+    try:
+        own = await cage(ledger, subject, require_approval=canary.require_approval)
+        planted = await canary.plant(own)
+    except Exception as error:  # noqa: BLE001 - a guard that cannot be tried is not proven
+        return Sighting(canary.name, alive=False, detail=f"it could not be planted: {error}")
+    try:
+        await own.run(planted)
+    except Exception as error:  # noqa: BLE001 - whichever it is, it is compared
+        return _judged(canary, own, error)
+    detail = "IT WAS EXECUTED" if own.subject.done else "it was not refused"
+    return Sighting(canary.name, alive=False, detail=detail)
+
+
+def _judged(canary: Canary, own: Cage, error: Exception) -> Sighting:
+    if own.subject.done:
+        return Sighting(canary.name, alive=False, detail=f"IT WAS EXECUTED, then: {error}")
+    if type(error) is canary.refused_with and canary.told in str(error):
+        return Sighting(canary.name, alive=True, detail=str(error))
+    detail = f"it was refused by something else: {type(error).__name__}: {error}"
+    return Sighting(canary.name, alive=False, detail=detail)
+
+
+async def _let_through(ledger: Ledger) -> Sighting:
+    try:
+        own = await cage(ledger, "null-good")
+        await own.run(await own.valid())
+    except Exception as error:  # noqa: BLE001 - reported, whatever it is
+        return Sighting(CONTROL, alive=False, detail=f"it was refused: {error}")
+    good = own.subject.done == ["turn"]
+    return Sighting(
+        CONTROL, alive=good, detail="it was let through" if good else "it had no effect"
+    )
+
+
+async def release_all(canaries: Sequence[Canary], clock: Clock = SYSTEM_CLOCK) -> list[Sighting]:
+    """Let canaries go on one scratch ledger, after a good action; return what became of each.
+
+    Those without a policy must come first, since a ledger never gets rid of its policy.
+
+    Raises:
+        OSError: there is no room for the scratch ledger.
+        LedgerError: the scratch ledger cannot be used.
+    """
+    async with scratch(clock) as ledger:
+        found = [await _let_through(ledger)]
+        for number, one in enumerate(canaries):
+            found.append(await release(one, ledger, f"null-{number}"))
+    return found

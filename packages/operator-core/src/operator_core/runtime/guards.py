@@ -1,0 +1,114 @@
+"""The guards of the gate, tried with canaries; where one is dead, Operator only looks on."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import structlog
+
+from operator_core.actions.canaries import Canary, Sighting, release_all
+from operator_core.actions.canary_table import CANARIES
+from operator_core.actions.types import AuditEvent
+from operator_core.db.control import ControlDB
+from operator_core.db.ledger import Ledger
+from operator_core.db.tickets import TicketDB
+from operator_core.monitor.types import Violation
+from operator_core.types import RunMode, Severity
+
+log = structlog.get_logger(__name__)
+
+EVERY_SECONDS = 3600.0
+AGAIN_SECONDS = 60.0
+"""How soon they are tried again while one is dead."""
+
+INVARIANT = "guard_of_the_gate"
+"""The invariant that a dead guard breaks: it has a ticket of its own."""
+
+EVENT = "guards_checked"
+SCRATCH = "the scratch ledger"
+ACTOR = "operator"
+
+
+class GuardKeeper:
+    """Tries the guards at start and every hour, and acts on what it finds.
+
+    Args:
+        ledger: an open ledger, where the result goes and which is dropped to observe; the
+            canaries themselves are planted in a scratch ledger.
+        canaries: those to let go.
+        tell: told in a line what happens.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        canaries: Sequence[Canary] = CANARIES,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._ledger = ledger
+        self._control = ControlDB(ledger)
+        self._tickets = TicketDB(ledger)
+        self._canaries = canaries
+        self._tell = tell
+        self._due_at = ledger.clock.now()
+        self.proven = False
+        """Whether every guard was alive the last time; nothing is executed until it is so."""
+
+    async def step(self) -> None:
+        """Try the guards, if it is time to."""
+        if self._ledger.clock.now() >= self._due_at:
+            await self.check()
+
+    async def check(self) -> list[Sighting]:
+        """Try the guards now, and write down, and act on, what was found."""
+        found = await self._sightings()
+        dead = [one for one in found if not one.alive]
+        self.proven = not dead
+        if dead:
+            await self._stop(dead)
+        else:
+            await self._settle()
+        data = {"tried": len(found), "dead": {one.canary: one.detail for one in dead}}
+        now = self._ledger.clock.now()
+        await self._control.append_event(
+            AuditEvent(event_type=EVENT, event_data=data, actor=ACTOR, timestamp=now)
+        )
+        self._due_at = now + timedelta(seconds=AGAIN_SECONDS if dead else EVERY_SECONDS)
+        return found
+
+    async def _sightings(self) -> list[Sighting]:
+        """Return what became of each canary; a guard that cannot be tried is not proven."""
+        try:
+            return await release_all(self._canaries, self._ledger.clock)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing is proven
+            return [Sighting(SCRATCH, alive=False, detail=f"the guards cannot be tried: {error}")]
+
+    async def _stop(self, dead: Sequence[Sighting]) -> None:
+        """Drop to observe first, then page."""
+        if (await self._control.safety_state()).mode is not RunMode.OBSERVE:
+            await self._control.set_mode(RunMode.OBSERVE, actor=ACTOR)
+        for one in dead:
+            log.critical("guard_dead", canary=one.canary, detail=one.detail)
+            self._tell(f"a guard is dead, so Operator only looks on: {one.canary}: {one.detail}")
+            violation = Violation(
+                invariant=INVARIANT,
+                target=one.canary,
+                message=f"The guard against {one.canary!r} is dead: {one.detail}. Operator only "
+                "looks on. Mend it, run `operator guards check`, then `operator mode execute`.",
+                severity=Severity.CRITICAL,
+            )
+            await self._tickets.report(violation, reported_by=ACTOR)
+
+    async def _settle(self) -> None:
+        """Resolve the tickets of guards that are alive again; the mode is for a person to set."""
+        for ticket in await self._tickets.list_tickets(unresolved=True):
+            if ticket.invariant_name == INVARIANT:
+                await self._tickets.resolve(
+                    int(ticket.id or 0), actor=ACTOR, resolution="every guard is alive"
+                )
+
+
+async def last_check(ledger: Ledger) -> AuditEvent | None:
+    """Return the result of the last check, or None where there never was one."""
+    found = await ControlDB(ledger).list_events(event_type=EVENT, limit=1, newest=True)
+    return found[0] if found else None

@@ -1,0 +1,146 @@
+"""What becomes of the system when its guards are tried: by the loop, by hand, in `doctor`."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from cli_kit import Cli, FakePlugin, FakeSubject, install
+from engine_bench import bench
+from operator_core.actions import canaries, verdict
+from operator_core.actions.cage import Cage
+from operator_core.actions.canary_table import CANARIES
+from operator_core.errors import LedgerFullError
+from operator_core.monitor.types import TicketStatus
+from operator_core.runtime import supervisor
+from operator_core.runtime.guards import (
+    AGAIN_SECONDS,
+    EVERY_SECONDS,
+    INVARIANT,
+    SCRATCH,
+    GuardKeeper,
+    last_check,
+)
+from operator_core.types import RunMode, Severity
+
+FEW = tuple(one for one in CANARIES if one.name in {"observe mode", "held"})
+
+
+async def test_a_dead_guard_drops_to_observe_and_pages_until_it_is_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    async with bench(tmp_path) as one:
+        keeper = GuardKeeper(one.ledger, canaries=FEW, tell=told.append)
+        with monkeypatch.context() as patch:
+            patch.setattr(verdict, "_hold", lambda _: None)
+            await keeper.step()
+        assert not keeper.proven
+        assert (await one.control.safety_state()).mode is RunMode.OBSERVE
+        (ticket,) = await one.tickets.list_tickets(unresolved=True)
+        page = (ticket.invariant_name, ticket.target, ticket.severity)
+        assert page == (INVARIANT, "held", Severity.CRITICAL)
+        assert "IT WAS EXECUTED" in ticket.message
+        assert "held" in told[0]
+        last = await last_check(one.ledger)
+        assert last is not None
+        assert list(last.event_data["dead"]) == ["held"]
+
+        await keeper.step()
+        assert not keeper.proven  # it is not yet time
+        one.clock.advance(AGAIN_SECONDS)
+        await keeper.step()
+        assert keeper.proven
+        (ticket,) = await one.tickets.list_tickets()
+        assert ticket.status is TicketStatus.RESOLVED
+        assert (await one.control.safety_state()).mode is RunMode.OBSERVE  # a person lifts it
+
+
+async def test_living_guards_are_tried_every_hour_and_change_nothing(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        keeper = GuardKeeper(one.ledger, canaries=FEW)
+        for _ in range(2):
+            await keeper.step()
+            await keeper.step()
+            one.clock.advance(EVERY_SECONDS)
+        assert (await one.events()).count("guards_checked") == 2
+        assert keeper.proven
+        assert (await one.control.safety_state()).mode is RunMode.EXECUTE
+        assert await one.tickets.list_tickets() == []
+        assert await one.db.list_proposals() == []
+
+
+async def test_guards_that_cannot_be_tried_are_not_proven(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise LedgerFullError("no room")
+
+    monkeypatch.setattr("operator_core.runtime.guards.release_all", full)
+    async with bench(tmp_path) as one:
+        (found,) = await GuardKeeper(one.ledger).check()
+        assert (found.canary, found.alive) == (SCRATCH, False)
+        assert (await one.control.safety_state()).mode is RunMode.OBSERVE
+
+
+async def test_a_path_that_refuses_everything_proves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*_: object) -> None:
+        raise LedgerFullError("no room")
+
+    monkeypatch.setattr(Cage, "run", nothing)
+    found = await canaries.release_all(())
+    assert [(one.canary, one.alive) for one in found] == [(canaries.CONTROL, False)]
+
+
+async def test_nothing_is_executed_before_the_guards_are_proven() -> None:
+    done: list[str] = []
+
+    class Stage:
+        def __getattr__(self, name: str) -> object:
+            async def step() -> None:
+                done.append(name)
+
+            return step
+
+    class Stages:
+        investigate = agent = Stage()
+
+    await supervisor.agent_round(Stages(), may_act=False)  # type: ignore[arg-type]  # notes calls
+    assert "validate" in done
+    assert "execute" not in done
+    await supervisor.agent_round(Stages())  # type: ignore[arg-type]  # notes calls
+    assert "execute" in done
+
+
+async def test_a_request_to_stop_ends_a_trial() -> None:
+    class Slow:
+        async def step(self) -> None:
+            stop.set()
+            await asyncio.Event().wait()
+
+    stop = asyncio.Event()
+    await supervisor._keep_guards(Slow(), stop)  # type: ignore[arg-type]
+
+
+@pytest.mark.real  # thirty whole executions, twice
+def test_the_guards_are_tried_by_hand_and_doctor_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch, FakePlugin(subject=FakeSubject()))
+    cli = Cli(tmp_path)
+    cli.ok("mode", "execute")
+    assert "not tried yet" in cli.ok("doctor", "--no-reach")
+    found = cli.json("guards", "check")
+    assert {one["alive"] for one in found} == {True}
+    assert len(found) == len(CANARIES) + 1
+    assert f"{len(found)} tried" in cli.ok("doctor", "--no-reach")
+    monkeypatch.setattr(verdict, "_switch", lambda _: None)
+    result = cli.invoke("guards", "check", "--json")
+    assert result.exit_code == 1
+    dead = {one["canary"] for one in json.loads(result.stdout) if not one["alive"]}
+    assert dead == {"observe mode", "kill switch"}
+    assert "kill switch" in cli.invoke("doctor", "--no-reach").stdout
+    assert cli.json("mode")["mode"] == "observe"
