@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from copy_rows import MORE_ROWS
 from engine_bench import Bench, bench, id_of, proposal
 from operator_core.actions.types import ActionStatus, Outcome, Schedule
 from operator_core.agent.diagnosis import Diagnosis
@@ -84,20 +85,6 @@ def canonical(rows: Rows) -> Rows:
     }
 
 
-_MORE = """
-INSERT INTO orphaned_records VALUES (5, '{}', 'then');
-INSERT INTO audit_chains VALUES ('other', '{}', 'then');
-INSERT INTO leases VALUES ('monitor:prod', 'x', '2020', 7);
-INSERT INTO sightings VALUES ('prod', 'k', '{}', 't', 't', NULL);
-INSERT INTO policies VALUES ('h', 'text', 'file', 't', 'ann', 0);
-INSERT INTO decisions VALUES
-    (3, 1, 'claim', 't', NULL, 'act', 'x', 'h', 'rule', 'auto', '[]', '{}', '{}', '{}', NULL);
-INSERT INTO approvals (proposal_id, approver, at) VALUES (1, 'ann', 't');
-INSERT INTO rule_settings VALUES ('prod', 'up', '{}', 't', 'ann');
-INSERT INTO snoozes VALUES (1, 'prod', 'up', NULL, 't', 'r', 't', 'ann', NULL, NULL);
-"""
-
-
 @asynccontextmanager
 async def lived_in(folder: Path) -> AsyncIterator[Bench]:
     """Open a ledger in a file with something in each of its tables."""
@@ -118,7 +105,7 @@ async def lived_in(folder: Path) -> AsyncIterator[Bench]:
             Schedule(name="n", cron="0 3 * * *", action_name="act", reason="r"), actor="ann"
         )
         with closing(sqlite3.connect(folder / "ledger.db")) as connection, connection:
-            connection.executescript(_MORE)
+            connection.executescript(MORE_ROWS)
         yield one
 
 

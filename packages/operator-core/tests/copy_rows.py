@@ -1,0 +1,15 @@
+"""Rows for the tables that a bench does not fill by itself."""
+
+MORE_ROWS = """
+INSERT INTO orphaned_records VALUES (5, '{}', 'then');
+INSERT INTO audit_chains VALUES ('other', '{}', 'then');
+INSERT INTO leases VALUES ('monitor:prod', 'x', '2020', 7);
+INSERT INTO sightings VALUES ('prod', 'k', '{}', 't', 't', NULL);
+INSERT INTO policies VALUES ('h', 'text', 'file', 't', 'ann', 0);
+INSERT INTO decisions VALUES
+    (3, 1, 'claim', 't', NULL, 'act', 'x', 'h', 'rule', 'auto', '[]', '{}', '{}', '{}', NULL);
+INSERT INTO approvals (proposal_id, approver, at) VALUES (1, 'ann', 't');
+INSERT INTO rule_settings VALUES ('prod', 'up', '{}', 't', 'ann');
+INSERT INTO snoozes VALUES (1, 'prod', 'up', NULL, 't', 'r', 't', 'ann', NULL, NULL);
+INSERT INTO rehearsals VALUES (4, 1, 't', '{}', NULL, NULL);
+"""
