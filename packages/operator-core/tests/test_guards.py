@@ -53,6 +53,7 @@ NO_GUARDS = {
     "actions.policy.people:people_of": "words",
     "actions.policy.people:why_not_approve": "refuses an approval, which is no effect",
     "db.claims:_key": "an idempotency key",
+    "db.claims:_out_of_reach": "there is no row, or another process changes it",
     "db.gate:_declared": "says what is no drift",
     "db.gate:_undone_call": "a digest",
     "db.gate:validated": "the claim asks the policy again",
@@ -102,7 +103,7 @@ PAIRS = [(one, guard) for one in CANARIES for guard in one.guards]
 def test_every_guard_has_a_canary_and_a_new_one_without_fails() -> None:
     expected = (shaped().keys() | raising()) - NO_GUARDS.keys() | SHAPELESS
     assert expected == GUARDS
-    assert NO_GUARDS.keys() <= shaped().keys()
+    assert NO_GUARDS.keys() <= shaped().keys() | raising()
     assert len({one.name for one in CANARIES} | {CONTROL}) == len(CANARIES) + 1
 
 
