@@ -33,7 +33,8 @@ demo: $(STAMP) ## Watch Operator repair a simulated cluster (no key, no Docker)
 	@$(BIN)/operator demo
 
 test: check ## Everything a commit must pass: the checks, then the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 -m "not real and not slow"
+	@$(BIN)/python -m pytest -m "real and not slow" # one by one: they start processes and wait for them
 
 test-slow: $(STAMP) ## The tests that are too slow for every commit
 	@$(BIN)/python -m pytest -m slow --timeout 600 || [ $$? -eq 5 ] # 5: there are none

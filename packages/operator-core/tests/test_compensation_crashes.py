@@ -63,6 +63,7 @@ async def test_a_crash_after_any_transaction_changes_nothing_of_what_is_done(
             assert await states(one) == [S.COMPLETED, S.COMPLETED, S.FAILED, *[S.COMPLETED] * 2]
 
 
+@pytest.mark.timeout(30)
 async def test_the_end_of_a_workflow_and_its_compensations_are_one_transaction(
     tmp_path: Path,
 ) -> None:
