@@ -170,6 +170,21 @@ def test_steps_build_on_each_other() -> None:
     assert worse[0].startswith("step 3 (remove_member): a voter may fail")
 
 
+def test_a_compaction_frees_what_a_defragmentation_gives_back() -> None:
+    twin = twin_of(look(healthy_survey(), keys=9))
+    assert twin is not None
+    steps = [
+        ActionRequest(action_name="compact", parameters={"keep_revisions": 0}),
+        ActionRequest(action_name="defragment", parameters={"member_id": "22"}),
+    ]
+    [change] = rehearse(twin, steps)[1].changes
+    assert change.path == "status/22/db_size_bytes"
+    assert change.after is not None
+    # 90 of 99 revisions are superseded.
+    assert change.after / MIB == pytest.approx(9 / 99, abs=0.001)
+    assert rehearse(twin, steps[1:])[0].changes == ()
+
+
 def test_too_little_seen_is_no_twin() -> None:
     read = replace(readings(healthy_survey()), keys=None, keys_error="no answer")
     assert twin_of(observed(read)) is None

@@ -49,12 +49,14 @@ class EtcdModel:
         leader_id: who leads; None: nobody.
         revision: the newest one.
         compacted: the revision before which the history is gone.
+        superseded_share: the share of the kept revisions that nobody needs.
     """
 
     members: Mapping[str, EtcdMember]
     leader_id: str | None
     revision: int
     compacted: int
+    superseded_share: float = 0.0
 
     @property
     def voters(self) -> list[EtcdMember]:
@@ -103,6 +105,7 @@ def model_of(seen: Observation) -> EtcdModel | None:
         leader_id=seen.data("cluster")["leader_id"],
         revision=keyspace["revision"],
         compacted=keyspace["compact_revision"],
+        superseded_share=keyspace.get("superseded_share", 0.0),
     )
 
 
@@ -207,8 +210,21 @@ def _compact(model: EtcdModel, given: JsonObject) -> Effect:
     faults = [*_no_leader(model)]
     if at > model.revision:
         faults.append(f"revision {at} has not been reached: the newest is {model.revision}")
-    seconds = 1.0 + max(0, at - model.compacted) / _REVISIONS_PER_SECOND
-    return Effect(replace(model, compacted=at), seconds, tuple(faults))
+    dropped = max(0, at - model.compacted)
+    seconds = 1.0 + dropped / _REVISIONS_PER_SECOND
+    return Effect(_compacted(model, at, dropped), seconds, tuple(faults))
+
+
+def _compacted(model: EtcdModel, at: int, dropped: int) -> EtcdModel:
+    """Return it without a part of its history; the pages are free, the files as large."""
+    history = max(1, model.revision - model.compacted)
+    freed = model.superseded_share * min(1.0, dropped / history)
+    members = {
+        key: replace(one, used_bytes=round(one.used_bytes * (1 - freed)))
+        for key, one in model.members.items()
+    }
+    left = model.superseded_share - freed
+    return replace(model, members=members, compacted=at, superseded_share=left)
 
 
 def _defragment(model: EtcdModel, given: JsonObject) -> Effect:
