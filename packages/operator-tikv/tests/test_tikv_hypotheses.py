@@ -11,6 +11,8 @@ from operator_core.agent.recommend import checked
 from operator_core.agent.rules import diagnose
 from operator_core.monitor.types import Observation
 from operator_tikv import facts
+from operator_tikv.causes.advice import ADVISED_CAUSES
+from operator_tikv.causes.settings import SETTING_CAUSES
 from operator_tikv.hypotheses import HYPOTHESES
 from operator_tikv.invariants import INVARIANTS
 from operator_tikv.pd.client import PdClient
@@ -110,6 +112,17 @@ PICTURES: dict[str, tuple[str, Observation]] = {
     ),
 }
 
+MAY_BE_ABSENT = ("store_metrics/", "pd/unhealthy_members/")
+"""What a process says of itself is there only if it could be read."""
+
+PLAYED = {one.name for one in (*SETTING_CAUSES, *ADVISED_CAUSES)} | {
+    "store_lost",
+    "data_lost",
+    "ghost_of_removed_store",
+    "pd_leader_hangs",
+}
+"""Causes whose pictures are scenarios; see `scenarios/`."""
+
 NEVER_THE_ANSWER = {
     # The invariant rules out their picture; they are named as alternatives only.
     "drained_because_slow",
@@ -151,11 +164,14 @@ def test_every_claim_leads_to_something_that_was_seen(cause: str) -> None:
         assessment = hypothesis.assess(violation, observation)
         assert assessment is not None
         for claim in (*assessment.supports, *assessment.contradicts):
-            assert resolve(observation, claim.path).found, claim.path
+            is_seen = resolve(observation, claim.path).found
+            assert is_seen or claim.path.startswith(MAY_BE_ABSENT), claim.path
 
 
 def test_every_cause_has_its_picture_and_explains_an_invariant() -> None:
-    assert set(PICTURES) | NEVER_THE_ANSWER == {hypothesis.name for hypothesis in HYPOTHESES}
+    assert set(PICTURES) | NEVER_THE_ANSWER | PLAYED == {
+        hypothesis.name for hypothesis in HYPOTHESES
+    }
     explained = {name for hypothesis in HYPOTHESES for name in hypothesis.explains}
     assert explained <= {rule.name for rule in INVARIANTS}
 

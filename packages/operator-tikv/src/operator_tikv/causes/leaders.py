@@ -33,7 +33,13 @@ def interrupted_maintenance(violation: Violation, observation: Observation) -> A
         return None
     is_paused = bool(observation.data("schedulers").get("balance_leader_paused"))
     steps = [*_resume(is_paused=is_paused), *_undrain(case)]
+    several = len(observation.data("schedulers").get("evict_leader_store_ids", [])) > 1
     what = " and resumes balance-leader" if is_paused else ""
+    remedy = workflow(
+        "finish_interrupted_maintenance",
+        f"Lets store {case.store_id} lead regions again{what}, then looks again.",
+        *steps,
+    )
     return Assessment(
         cause=(
             f"Maintenance of {case.name} was interrupted: its evict-leader scheduler was left "
@@ -42,14 +48,9 @@ def interrupted_maintenance(violation: Violation, observation: Observation) -> A
         supports=[*_left_over(case), *([_BALANCE_PAUSED] if is_paused else [])],
         contradicts=_needs_its_drain(case),
         components=[f"store-{case.store_id}", "pd-schedulers"],
-        workflows=[
-            workflow(
-                "finish_interrupted_maintenance",
-                f"Lets store {case.store_id} lead regions again{what}, then looks again.",
-                *steps,
-            )
-        ],
+        workflows=[] if several else [remedy],
         risks=[f"If somebody is still working on store {case.store_id}, leaders return too early."],
+        escalate=several,  # a rolling restart may be at work: a person says which one is left
     )
 
 

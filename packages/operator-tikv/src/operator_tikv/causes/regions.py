@@ -200,6 +200,27 @@ def pd_election(violation: Violation, observation: Observation) -> Assessment | 
     )
 
 
+def pd_leader_hangs(violation: Violation, observation: Observation) -> Assessment | None:
+    """A member that led hangs: it keeps its place and serves nobody."""
+    del violation
+    pd = observation.data("pd")
+    ill, majority = pd.get("unhealthy_members", []), pd.get("member_count", 0) // 2 + 1
+    path = "pd/healthy_member_count"
+    return Assessment(
+        cause=(
+            f"PD's leader hangs (no answer from {', '.join(ill) or 'nobody'}) while a majority "
+            "lives: end that process, or let it resign; the others then elect."
+        ),
+        supports=[
+            claim(f"{majority} or more members live", path, Predicate.GE, majority),
+            claim("A member does not answer", "pd/unhealthy_members/0", Predicate.EXISTS, None, 2),
+        ],
+        contradicts=[claim(f"Fewer than {majority} members live", path, Predicate.LT, majority)],
+        components=["pd"],
+        escalate=True,
+    )
+
+
 _REPLICAS: Final = frozenset({"miss_peers", "down_peers", "pending_peers"})
 
 REGION_CAUSES: Final = (
@@ -212,5 +233,6 @@ REGION_CAUSES: Final = (
     Hypothesis("repair_is_off", frozenset({"miss_peers"}), repair_is_off, 0.3),
     Hypothesis("receiver_too_slow", frozenset({"pending_peers"}), receiver_too_slow, 0.3),
     Hypothesis("pd_majority_lost", frozenset({"pd_no_leader"}), pd_majority_lost),
+    Hypothesis("pd_leader_hangs", frozenset({"pd_no_leader"}), pd_leader_hangs, 0.6),
     Hypothesis("pd_election", frozenset({"pd_no_leader"}), pd_election, 0.4),
 )

@@ -2,10 +2,13 @@
 
 from typing import Final
 
-from operator_core.agent.diagnosis import Assessment, Predicate
+from operator_core.agent.diagnosis import Assessment, Claim, Predicate
 from operator_core.monitor.types import Observation, Violation
 from operator_core.subject import Hypothesis
-from operator_tikv.causes.words import claim, store_case
+from operator_tikv.causes.words import StoreCase, claim, store_case
+
+_FRESH_SECONDS: Final = 60.0
+"""A process whose metrics are no older than this lives."""
 
 _ONE_SILENT: Final = claim(
     "It is the only silent store", "cluster/silent_store_count", Predicate.EQ, 1, 2.0
@@ -35,10 +38,89 @@ def store_stopped(violation: Violation, observation: Observation) -> Assessment 
             case.says(
                 "Its regions are led by other stores now", "leader_count", Predicate.EQ, 0, 2.0
             ),
+            _process_is_silent(case),
         ],
-        contradicts=[_SEVERAL_SILENT],
+        contradicts=[_SEVERAL_SILENT, _process_answers(case)],
         components=[f"store-{case.store_id}"],
         risks=["While it is away its regions bear no further loss."],
+        escalate=True,
+    )
+
+
+def _process_answers(case: StoreCase) -> Claim:
+    path = f"store_metrics/ages_seconds/{case.store_id}"
+    return claim("Its process answers us", path, Predicate.LT, _FRESH_SECONDS, 3.0)
+
+
+def _process_is_silent(case: StoreCase) -> Claim:
+    path = f"store_metrics/unseen/{case.store_id}"
+    return claim("Its process does not answer us either", path, Predicate.EXISTS)
+
+
+def _knows_process(case: StoreCase) -> bool:
+    ages = case.observation.data("store_metrics").get("ages_seconds", {})
+    return bool(ages.get(case.store_id, _FRESH_SECONDS) < _FRESH_SECONDS)
+
+
+def store_lost(violation: Violation, observation: Observation) -> Assessment | None:
+    """The store is away for so long that PD has given it up."""
+    case = store_case(violation, observation)
+    if case is None:
+        return None
+    return Assessment(
+        cause=(
+            f"{case.name.capitalize()} is away for more than 30 min, and PD makes its replicas "
+            "anew. If its disk or host is dead, delete the store once no replica is missing; if "
+            "it can come back, start it. Take no other store out meanwhile."
+        ),
+        supports=[
+            case.says("PD has given the store up", "state_name", Predicate.EQ, "Down", 2.0),
+            case.says("It has replicas", "region_count", Predicate.GT, 0),
+            _ONE_SILENT,
+        ],
+        contradicts=[_SEVERAL_SILENT, _process_answers(case)],
+        components=[f"store-{case.store_id}"],
+        escalate=True,
+    )
+
+
+def data_lost(violation: Violation, observation: Observation) -> Assessment | None:
+    """The store came back empty under its old address, and PD refuses it."""
+    case = store_case(violation, observation)
+    if case is None:
+        return None
+    return Assessment(
+        cause=(
+            f"{case.name.capitalize()} may have lost its data and be refused as a duplicate of "
+            "its own address: look for 'duplicated store address' in its log. Then take the old "
+            "id out and wait for its tombstone, or start the new one at another address; never "
+            "copy another store's data."
+        ),
+        supports=[_ONE_SILENT, _PD_LEADS, _process_is_silent(case)],
+        contradicts=[_SEVERAL_SILENT, _process_answers(case)],
+        components=[f"store-{case.store_id}"],
+        escalate=True,
+    )
+
+
+def ghost_of_removed_store(violation: Violation, observation: Observation) -> Assessment | None:
+    """A new PD leader remembers a store that was removed long ago."""
+    case = store_case(violation, observation)
+    if case is None:
+        return None
+    return Assessment(
+        cause=(
+            f"{case.name.capitalize()} was removed before and is back in the list of a new PD "
+            "leader that remembers too much. Let the former leader lead, or restart this one; "
+            "delete nothing."
+        ),
+        supports=[
+            case.says("It has no replica", "region_count", Predicate.EQ, 0, 3.0),
+            claim("PD's leader changed of late", "pd/leader_changes", Predicate.GT, 0),
+            case.says("PD does not hear it", "state_name", Predicate.NE, "Up"),
+        ],
+        contradicts=[case.says("It has replicas", "region_count", Predicate.GT, 0)],
+        components=["pd", f"store-{case.store_id}"],
         escalate=True,
     )
 
@@ -48,20 +130,21 @@ def store_cut_off(violation: Violation, observation: Observation) -> Assessment 
     case = store_case(violation, observation)
     if case is None:
         return None
+    lives = _process_answers(case)
+    leads = case.says("PD still counts leaders on it", "leader_count", Predicate.GT, 0, 2.0)
+    none_led = case.says("It leads no region any more", "leader_count", Predicate.EQ, 0)
+    knows = _knows_process(case)
     return Assessment(
         cause=(
             f"{case.name.capitalize()} is frozen or cut off from PD, or stopped a moment ago: "
-            "PD still counts leaders there. Look at its network before restarting anything."
+            "look at its network before restarting anything, and delete nothing."
         ),
         supports=[
             case.says("PD does not hear the store", "state_name", Predicate.NE, "Up"),
             _ONE_SILENT,
-            case.says("PD still counts leaders on it", "leader_count", Predicate.GT, 0, 2.0),
+            lives if knows else leads,
         ],
-        contradicts=[
-            _SEVERAL_SILENT,
-            case.says("It leads no region any more", "leader_count", Predicate.EQ, 0),
-        ],
+        contradicts=[_SEVERAL_SILENT, *([] if knows else [none_led])],
         components=[f"store-{case.store_id}", "network"],
         escalate=True,
     )
@@ -166,6 +249,9 @@ _SILENT: Final = frozenset({"store_disconnected", "store_down"})
 STORE_CAUSES: Final = (
     Hypothesis("store_stopped", _SILENT, store_stopped, 0.6),
     Hypothesis("store_cut_off", _SILENT, store_cut_off, 0.4),
+    Hypothesis("store_lost", frozenset({"store_down"}), store_lost, 0.7),
+    Hypothesis("data_lost", _SILENT, data_lost, 0.1),
+    Hypothesis("ghost_of_removed_store", _SILENT, ghost_of_removed_store, 0.8),
     Hypothesis("several_stores_silent", _SILENT, several_stores_silent, 0.3),
     Hypothesis("one_disk_filling", frozenset({"low_space"}), one_disk_filling, 0.6),
     Hypothesis("cluster_filling", frozenset({"low_space"}), cluster_filling, 0.4),

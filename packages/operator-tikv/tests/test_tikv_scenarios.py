@@ -1,0 +1,136 @@
+"""Every scenario of `scenarios/`: the right tickets, the right causes, only allowed actions."""
+
+from pathlib import Path
+
+import pytest
+
+from operator_core.types import JsonObject
+from operator_tikv.actions.table import CHANGES
+from operator_tikv.hypotheses import HYPOTHESES
+from operator_tikv.invariants import INVARIANTS
+from operator_tikv.simulator.scenario import read_scenario
+from tikv_scenarios import Expectation, Outcome, Told, files, play, read
+
+FILES = {path.stem: path for path in files()}
+HEAVY = {"11", "35", "38"}
+"""Those that last for hours of cluster time."""
+
+LIMIT = pytest.mark.timeout(60)
+
+
+def cases() -> list[object]:
+    return [
+        pytest.param(path, id=stem, marks=pytest.mark.slow if stem[:2] in HEAVY else ())
+        for stem, path in FILES.items()
+    ]
+
+
+@LIMIT
+@pytest.mark.parametrize("path", cases())
+async def test_a_scenario_ends_as_it_should(path: Path) -> None:
+    told = read(path)
+    outcome = await play(told)
+    _tickets_are_right(outcome, told.expect)
+    names = [name for name, _ in outcome.performed]
+    assert sorted(set(names)) == sorted(told.expect.actions)
+    assert not set(names) & set(told.expect.never)
+    assert outcome.got_through == []
+    assert outcome.refused == []
+    if told.expect.ends == "healthy":
+        assert outcome.open_keys == set()
+    elif told.expect.ends == "escalated":
+        assert outcome.escalated
+    else:
+        assert outcome.opened == {}
+
+
+def _tickets_are_right(outcome: Outcome, expect: Expectation) -> None:
+    assert expect.tickets.keys() <= outcome.opened.keys()
+    for key, causes in expect.tickets.items():
+        assert _likeliest(outcome, key)[0] in causes, key
+    kinds = {key.split(":")[0] for key in expect.tickets} | set(expect.also)
+    assert {one.invariant for one in outcome.opened.values()} <= kinds
+
+
+def _likeliest(outcome: Outcome, key: str) -> list[str]:
+    diagnosis = outcome.diagnoses[key]
+    return [diagnosis.hypothesis, *(one.hypothesis for one in diagnosis.alternatives)]
+
+
+def test_there_is_one_scenario_for_each_of_the_38_failures() -> None:
+    numbers = [read(path).expect.number for path in FILES.values()]
+    assert sorted(number for number in numbers if number) == list(range(1, 39))
+
+
+def test_files_name_only_what_exists() -> None:
+    rules = {rule.name for rule in INVARIANTS} | {"source_unreadable"}
+    causes = {one.name for one in HYPOTHESES}
+    for path in FILES.values():
+        expect = read(path).expect
+        assert {key.split(":")[0] for key in expect.tickets} | set(expect.also) <= rules
+        assert {cause for found in expect.tickets.values() for cause in found} <= causes
+        assert {*expect.actions, *expect.never} <= CHANGES.keys()
+        assert not set(expect.actions) & set(expect.never)
+
+
+def test_every_rule_has_a_cause() -> None:
+    explained = {name for one in HYPOTHESES for name in one.explains}
+    assert {rule.name for rule in INVARIANTS} <= explained
+
+
+async def of(*faults: JsonObject, duration: str = "20m", look_seconds: float = 75.0) -> Outcome:
+    scenario = read_scenario({"duration": duration, "faults": list(faults)})
+    expect = Expectation(tickets={}, ends="escalated", look_seconds=look_seconds)
+    return await play(Told(scenario, expect))
+
+
+@LIMIT
+@pytest.mark.parametrize(
+    ("faults", "invariant"),
+    [
+        ([{"at": "1m", "fault": "evict_leader", "stores": [1, 2]}], "evict_leader_left_over"),
+        (
+            [
+                {"at": "1m", "fault": "pause_scheduler", "scheduler": name}
+                for name in ("balance-region-scheduler", "balance-hot-region-scheduler")
+            ],
+            "scheduler_paused",
+        ),
+        ([{"at": "1m", "fault": "stop", "stores": [1, 2]}], "store_disconnected"),
+    ],
+)
+async def test_of_several_suspects_none_is_acted_on(
+    faults: list[JsonObject], invariant: str
+) -> None:
+    outcome = await of(*faults)
+    assert outcome.performed == []
+    told = [key for key in outcome.escalated if key.startswith(invariant)]
+    assert len(told) > 1
+
+
+@LIMIT
+async def test_two_faults_at_once_each_have_their_ticket_and_only_the_known_is_acted_on() -> None:
+    outcome = await of(
+        {"at": "1m", "fault": "evict_leader", "stores": [2]},
+        {"at": "2m", "fault": "gc_block", "age": "30h"},
+    )
+    assert [name for name, _ in outcome.performed] == ["undrain_store"]
+    assert outcome.diagnoses["gc_safe_point_stale:cluster"].hypothesis == "service_holds_gc"
+
+
+@LIMIT
+async def test_a_planned_removal_is_no_incident() -> None:
+    outcome = await of({"at": "1m", "fault": "delete_store", "stores": [4]})
+    assert (outcome.opened, outcome.performed) == ({}, [])
+
+
+@LIMIT
+async def test_a_quiet_day_opens_no_ticket() -> None:
+    outcome = await of(duration="24h", look_seconds=1800.0)
+    assert (outcome.opened, outcome.performed) == ({}, [])
+
+
+@pytest.mark.slow
+async def test_a_quiet_week_opens_no_ticket() -> None:
+    outcome = await of(duration="168h", look_seconds=900.0)
+    assert (outcome.opened, outcome.performed) == ({}, [])

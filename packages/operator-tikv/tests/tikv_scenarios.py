@@ -1,0 +1,202 @@
+"""Plays the scenario of a file in virtual time: look, detect with grace, diagnose, act."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import httpx
+from pydantic import BaseModel, ConfigDict
+
+from operator_core.actions.registry import ActionRegistry
+from operator_core.agent.recommend import checked
+from operator_core.agent.rules import diagnose
+from operator_core.errors import OperatorError
+from operator_core.monitor.detect import detect
+from operator_core.subject import ActionCall
+from operator_tikv.simulator import create_app
+from operator_tikv.simulator.nodes import NodeError
+from operator_tikv.simulator.scenario import Scenario, build, read_scenario
+from tikv_support import simulated_subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from operator_core.agent.diagnosis import ActionRecommendation, Diagnosis
+    from operator_core.monitor.types import Observation, Sighting, Violation
+    from operator_tikv.simulator import SimulatedCluster
+    from operator_tikv.subject import TikvSubject
+
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
+BUILT_IN = frozenset({"wait", "log_message"})
+
+
+class Asked(BaseModel):
+    """An action that a person might ask for at the end, and that must be refused or fail."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: str
+    parameters: dict[str, Any]
+
+
+class Expectation(BaseModel):
+    """What a file says of its end: see `scenarios/README.md`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int = 0
+    tickets: dict[str, list[str]]
+    also: list[str] = []
+    actions: list[str] = []
+    never: list[str] = []
+    ends: Literal["healthy", "escalated", "refused", "unseen"]
+    refused: list[Asked] = []
+    look_seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class Told:
+    """A scenario and what is expected of it."""
+
+    scenario: Scenario
+    expect: Expectation
+
+
+@dataclass
+class Outcome:
+    """What happened."""
+
+    opened: dict[str, Violation] = field(default_factory=dict)
+    open_keys: set[str] = field(default_factory=set)
+    diagnoses: dict[str, Diagnosis] = field(default_factory=dict)
+    performed: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    got_through: list[str] = field(default_factory=list)
+
+    @property
+    def escalated(self) -> set[str]:
+        """The problems that a person was asked about."""
+        return {key for key, one in self.diagnoses.items() if one.escalate}
+
+
+def files() -> list[Path]:
+    """Return the files of all scenarios."""
+    return sorted(SCENARIOS.glob("*.toml"))
+
+
+def read(path: Path) -> Told:
+    """Read a file."""
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    expect = Expectation.model_validate(table.pop("expect"))
+    return Told(read_scenario(table), expect)
+
+
+class Site(httpx.AsyncBaseTransport):
+    """The network of a simulated cluster: PD's API, and each process's own page of metrics."""
+
+    def __init__(self, cluster: SimulatedCluster) -> None:
+        self._cluster = cluster
+        self._pd = httpx.ASGITransport(app=create_app(cluster))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer as the process behind the address does."""
+        address = f"{request.url.host}:{request.url.port}"
+        stores = self._cluster.world.stores.values()
+        node = next((one.node for one in stores if one.status_address == address), None)
+        if node is None:
+            return await self._pd.handle_async_request(request)
+        try:
+            return httpx.Response(200, text=self._cluster.metrics_text(node), request=request)
+        except NodeError as error:
+            raise httpx.ConnectError("refused", request=request) from error
+
+
+class Play:
+    """One run of a scenario."""
+
+    def __init__(self, cluster: SimulatedCluster, subject: TikvSubject) -> None:
+        self.cluster, self.subject = cluster, subject
+        self.registry = ActionRegistry(subject)
+        self.outcome = Outcome()
+        self._sightings: dict[str, Sighting] = {}
+
+    async def run(self, seconds: float, look_seconds: float) -> Outcome:
+        """Let time pass, and look, judge and act at each step."""
+        while self.cluster.now_seconds < seconds:
+            self.cluster.advance(look_seconds)
+            await self.look()
+        return self.outcome
+
+    async def look(self) -> None:
+        """Look once, and do what follows."""
+        observation = await self.subject.observe()
+        found = detect(
+            self.subject.invariants(),
+            observation,
+            self._sightings,
+            observation.observed_at,
+            open_keys=frozenset(self.outcome.open_keys),
+        )
+        self._sightings = found.sightings
+        self.outcome.open_keys -= found.cleared
+        new = [one for one in found.present if one.key not in self.outcome.open_keys]
+        self.outcome.open_keys |= {one.key for one in new}
+        for violation in new:
+            await self._handle(violation, observation)
+
+    async def ask(self, asked: Asked) -> None:
+        """Ask for what must be refused, or must be told to have failed."""
+        self.registry.require(asked.action)
+        try:
+            await self.subject.perform(ActionCall(asked.action, asked.parameters, "test:asked"))
+        except OperatorError:
+            return
+        self.outcome.got_through.append(asked.action)
+
+    async def _handle(self, violation: Violation, observation: Observation) -> None:
+        found = diagnose(
+            violation, observation, self.subject.hypotheses(), now=observation.observed_at
+        )
+        whole = checked(found, self.registry.require)
+        assert whole.dropped == ()
+        self.outcome.opened.setdefault(violation.key, violation)
+        self.outcome.diagnoses.setdefault(violation.key, whole.diagnosis)
+        if not found.escalate:
+            for step in _steps(whole.diagnosis):
+                if not await self._perform(step):
+                    break
+
+    async def _perform(self, step: ActionRecommendation) -> bool:
+        if step.action_name in BUILT_IN:
+            return True
+        call = ActionCall(step.action_name, step.parameters, f"test:{len(self.outcome.performed)}")
+        try:
+            await self.subject.perform(call)
+        except OperatorError as error:
+            self.outcome.refused.append(f"{step.action_name}: {error}")
+            return False
+        self.outcome.performed.append((step.action_name, step.parameters))
+        return True
+
+
+def _steps(diagnosis: Diagnosis) -> Iterator[ActionRecommendation]:
+    for workflow in diagnosis.workflows:
+        yield from workflow.actions
+    yield from diagnosis.actions
+
+
+async def play(told: Told) -> Outcome:
+    """Play a scenario to its end."""
+    cluster = build(told.scenario)
+    subject = simulated_subject(cluster, Site(cluster))
+    try:
+        run = Play(cluster, subject)
+        outcome = await run.run(told.scenario.duration, told.expect.look_seconds)
+        for asked in told.expect.refused:
+            await run.ask(asked)
+        return outcome
+    finally:
+        await subject.close()
