@@ -9,7 +9,7 @@ from operator_tikv.actions.table import CHANGES
 from operator_tikv.hypotheses import HYPOTHESES
 from operator_tikv.invariants import INVARIANTS
 from operator_tikv.simulator.scenario import read_scenario
-from tikv_scenarios import Expectation, Outcome, Told, files, play, read
+from tikv_scenarios import Expectation, Outcome, Told, files, play, read, tables
 
 FILES = {path.stem: path for path in files()}
 HEAVY = {"11", "35", "38"}
@@ -71,6 +71,13 @@ def test_files_name_only_what_exists() -> None:
         assert {cause for found in expect.tickets.values() for cause in found} <= causes
         assert {*expect.actions, *expect.never} <= CHANGES.keys()
         assert not set(expect.actions) & set(expect.never)
+
+
+def test_the_page_says_what_the_files_and_the_catalogue_say() -> None:
+    page = Path(__file__).parents[3] / "docs" / "tikv-causes.md"
+    assert page.read_text(encoding="utf-8").endswith(f"\n\n{tables()}"), (
+        "Print tikv_scenarios.tables() into the page again"
+    )
 
 
 def test_every_rule_has_a_cause() -> None:

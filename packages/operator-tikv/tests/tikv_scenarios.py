@@ -11,11 +11,13 @@ import httpx
 from pydantic import BaseModel, ConfigDict
 
 from operator_core.actions.registry import ActionRegistry
+from operator_core.actions.validation import validate_action_params
 from operator_core.agent.recommend import checked
 from operator_core.agent.rules import diagnose
 from operator_core.errors import OperatorError
 from operator_core.monitor.detect import detect
 from operator_core.subject import ActionCall
+from operator_tikv.hypotheses import HYPOTHESES
 from operator_tikv.simulator import create_app
 from operator_tikv.simulator.nodes import NodeError
 from operator_tikv.simulator.scenario import Scenario, build, read_scenario
@@ -149,8 +151,9 @@ class Play:
 
     async def ask(self, asked: Asked) -> None:
         """Ask for what must be refused, or must be told to have failed."""
-        self.registry.require(asked.action)
+        definition = self.registry.require(asked.action)
         try:
+            validate_action_params(definition, asked.parameters)
             await self.subject.perform(ActionCall(asked.action, asked.parameters, "test:asked"))
         except OperatorError:
             return
@@ -200,3 +203,26 @@ async def play(told: Told) -> Outcome:
         return outcome
     finally:
         await subject.close()
+
+
+def tables() -> str:
+    """Return what `docs/tikv-causes.md` says of the scenarios and the causes."""
+    lines = [
+        "| | failure | tickets and their first cause | actions | never | refused | ends |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for path in files():
+        told = read(path)
+        expect = told.expect
+        causes = "; ".join(f"`{key}`: {' or '.join(c)}" for key, c in expect.tickets.items())
+        asked = ", ".join(f"`{one.action}`" for one in expect.refused)
+        actions = ", ".join(f"`{name}`" for name in expect.actions)
+        never = ", ".join(f"`{name}`" for name in expect.never)
+        cells = [told.scenario.name, causes, actions, never, asked, expect.ends]
+        lines.append(f"| {expect.number} | {' | '.join(cell or 'none' for cell in cells)} |")
+    lines += ["", "| cause | explains | what it is and what to do |", "|---|---|---|"]
+    for one in HYPOTHESES:
+        rules = ", ".join(f"`{name}`" for name in sorted(one.explains))
+        words = " ".join((one.assess.__doc__ or "").split())
+        lines.append(f"| `{one.name}` | {rules} | {words} |")
+    return "\n".join(lines) + "\n"

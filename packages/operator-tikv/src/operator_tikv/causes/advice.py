@@ -78,6 +78,7 @@ class Advice:
                 escalate=True,
             )
 
+        assess.__doc__ = self.cause
         return assess
 
 
