@@ -40,6 +40,9 @@ OTHER_PROCESS_LOOK_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 1.0
 """The loop looks at least this often: leases of dead owners end without a write."""
 
+FIRST_LOOK_SECONDS = 0.5
+"""The guards are tried so long after the start: to see what is wrong comes first."""
+
 TROUBLE_PAUSE_SECONDS = 1.0
 PARENT_LOOK_SECONDS = 0.5
 
@@ -140,6 +143,7 @@ async def _keep_policy(keeper: PolicyKeeper, stop: asyncio.Event) -> None:
 
 async def _keep_guards(guards: GuardKeeper, stop: asyncio.Event) -> None:
     """Try the guards of the gate at start and hourly; a request to stop ends a trial."""
+    await _wait(stop, FIRST_LOOK_SECONDS)
     while not stop.is_set():
         async with _enduring("guards", "", stop):
             await _or_stop(asyncio.create_task(guards.step()), stop)
