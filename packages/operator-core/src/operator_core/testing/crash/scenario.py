@@ -68,8 +68,8 @@ FIRED = Want("put", 11)
 ABANDONED_DONE = Want("put", 20)
 ABANDONED_UNDONE = Want("put", 21)
 ABANDONED_SILENT = Want("set", 22, "silent")
-ABANDONED_BY_THE_DEAD = Want("put", 23)
-"""Its owner is seen to be dead long before its lease ends."""
+ABANDONED_BY_THE_DEAD = Want("set", 23)
+"""Its owner is seen to be dead long before its lease ends, and it can be sent twice."""
 COMPLETING = (Want("put", 30), Want("put", 31, "flaky"), Want("put", 32))
 FAILING = (Want("put", 40), Want("put", 41), Want("put", 42, "refuse"), Want("put", 43))
 PROPOSED_LATER = Want("put", 50)
