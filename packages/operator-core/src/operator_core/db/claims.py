@@ -86,8 +86,9 @@ def claim_each(tx: Tx, items: Sequence[Claim]) -> list[Attempt | Exception]:
         ConflictError: it is not validated, or its workflow has ended.
         RequestError: it is for another subject than the executor's.
     """
+    switch = safety.state_of_claim(tx)  # first: whoever changes what rules claims waits, or we do
     found = _claimable(tx, items)
-    context = _context(tx, found.values())
+    context = _context(tx, switch, found.values())
     verdicts = [_admitted(tx, found.get(item.proposal_id), item, context) for item in items]
     admitted = [verdict for verdict in verdicts if isinstance(verdict, Taken)]
     taken = iter(_take(tx, admitted, context) if admitted else [])
@@ -109,13 +110,13 @@ def _out_of_reach(tx: Tx, proposal_id: int) -> Exception:
     )
 
 
-def _context(tx: Tx, found: Iterable[Row]) -> _Context:
+def _context(tx: Tx, switch: SafetyState, found: Iterable[Row]) -> _Context:
     present = list(found)
     workflows = {row["workflow_id"] for row in present} - {None}
     others = {row["depends_on_proposal_id"] for row in present}
     others |= {row["compensates_proposal_id"] for row in present}
     return _Context(
-        safety.state_of_claim(tx),
+        switch,
         policies.in_force(tx),
         changes.get_each(tx, "workflow", workflows),
         changes.get_each(tx, "proposal", others - {None}),
