@@ -56,11 +56,9 @@ class SafetyController:
         Raises:
             ObserveOnlyError: it is in observe mode, or the kill switch is on.
         """
-        state = await self.state()
-        if state.killed_at is not None:
-            raise ObserveOnlyError("The kill switch is on. Run `operator mode execute` to lift it.")
-        if state.mode is not SafetyMode.EXECUTE:
-            raise ObserveOnlyError
+        refused = (await self.state()).refusal()
+        if refused is not None:
+            raise refused
 
     async def set_mode(self, mode: SafetyMode, *, actor: str = "user") -> SafetyState:
         """Set the mode; execute lifts the kill switch, and nothing else does."""

@@ -146,7 +146,8 @@ def _compensation(text: str | None) -> Compensation | None:
 def proposal_params(model: ActionProposal) -> dict[str, Value]:
     """Return what the insert of a proposal takes."""
     times = {name: text_or_none(getattr(model, name)) for name in _PROPOSAL_TIMES}
-    texts = {name: storable(getattr(model, name)) for name in _FREE_TEXTS}
+    given = ((name, getattr(model, name)) for name in _FREE_TEXTS)
+    texts = {name: text and storable(text) for name, text in given}
     return {
         "ticket_id": model.ticket_id,
         "action_type": model.action_type.value,
@@ -169,9 +170,9 @@ def proposal_params(model: ActionProposal) -> dict[str, Value]:
     }
 
 
-def storable(text: str | None) -> str | None:
+def storable(text: str) -> str:
     """Return a text as every engine stores it: without NUL, which a cluster may send."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if text and "\0" in text else text
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text
 
 
 _FRESH: dict[str, Any] = {

@@ -30,6 +30,14 @@ class SafetyState:
     changed_at: datetime | None = None
     revision: int = 0
 
+    def refusal(self) -> ObserveOnlyError | None:
+        """Return why Operator may not act; None: it may."""
+        if self.killed_at is not None:
+            return ObserveOnlyError(
+                "The kill switch is on. Run `operator mode execute` to lift it."
+            )
+        return None if self.mode is RunMode.EXECUTE else ObserveOnlyError()
+
 
 @dataclass(frozen=True)
 class KillReport:
@@ -62,10 +70,7 @@ def state_of_claim(tx: Tx) -> SafetyState:
 
 def refusal(tx: Tx) -> ObserveOnlyError | None:
     """Return why Operator may not act, and keep it so until the transaction has ended."""
-    present = state_of_claim(tx)
-    if present.killed_at is not None:
-        return ObserveOnlyError("The kill switch is on. Run `operator mode execute` to lift it.")
-    return None if present.mode is RunMode.EXECUTE else ObserveOnlyError()
+    return state_of_claim(tx).refusal()
 
 
 def _state(row: Row) -> SafetyState:

@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 
 from operator_core.db.engine import Row, Value
 from operator_core.db.postgres.troubles import of_statement
+from operator_core.db.rows import storable
 from operator_core.db.statements import statements
 from operator_core.errors import RequestError
 
@@ -145,8 +146,3 @@ def _value(value: Value) -> str | None:
     if isinstance(value, str):
         return storable(value)
     return str(int(value) if isinstance(value, bool) else value)
-
-
-def storable(text: str) -> str:
-    """Return a text as it is stored: without NUL, which a cluster may send."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text
