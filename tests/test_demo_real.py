@@ -109,3 +109,16 @@ def test_a_demo_that_was_killed_itself_can_be_resumed(tmp_path: Path) -> None:
         lines = list(output_of(process))
     assert process.returncode == 0, "".join(lines)
     assert_each_step_was_done_once(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_that_is_told_to_end_stops_its_cluster(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with demo("--subject", "etcd", "--folder", str(tmp_path)) as process:
+        for line in output_of(process):
+            if "fault" in line:
+                process.send_signal(number)
+        process.wait(30)
+    assert process.returncode == 128 + number
+    assert processes_of(tmp_path) == []

@@ -2,8 +2,10 @@
 
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -152,9 +154,34 @@ def _play(
             keep_cluster=keep,
         )
         run = resume_demo if resumed else run_demo
-        asyncio.run(run(plugin, options, screen.tell))
+        asyncio.run(_until_told_to_end(run(plugin, options, screen.tell)))
     screen.show_timeline()
     _show_what_next(console, options)
+
+
+async def _until_told_to_end(demo: Coroutine[None, None, None]) -> None:
+    """Let a request to end, or a closed terminal, stop the cluster too, as Ctrl-C does.
+
+    Raises:
+        Exit: it was told to end; the code is the one a shell expects then.
+    """
+    playing = asyncio.ensure_future(demo)
+    told: list[int] = []
+
+    def end(number: int) -> None:
+        if not told:  # a second request must not cut the stopping short
+            playing.cancel()
+        told.append(number)
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, end, number)
+    try:
+        await playing
+    except asyncio.CancelledError:
+        if not told:
+            raise  # Ctrl-C, which asyncio makes a KeyboardInterrupt of
+        raise typer.Exit(128 + told[0]) from None
 
 
 def _agent_command(folder: Path) -> list[str]:
