@@ -50,6 +50,10 @@ format: $(STAMP) ## Let ruff format and repair what it safely can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+.PHONY: judge
+judge: $(STAMP) ## Score the judgement on every scenario; writes docs/judgement.md
+	@$(BIN)/operator lab run --seeds 3 --docs docs/judgement.md
+
 # --- environment -----------------------------------------------------------------------
 
 # Debian ships python3 without the parts that make an environment.

@@ -105,7 +105,15 @@ class SubjectPlugin(Protocol):
         ...
 
 
-def commands_of(plugin: SubjectPlugin) -> Sequence[PluginCommand]:
+class CommandPack(Protocol):
+    """What a package that is no subject offers: `operator NAME COMMAND`."""
+
+    name: str
+    summary: str
+    commands: Sequence[PluginCommand]
+
+
+def commands_of(plugin: SubjectPlugin | CommandPack) -> Sequence[PluginCommand]:
     """Return a plugin's own commands; one without an attribute ``commands`` has none."""
     found: Sequence[PluginCommand] = getattr(plugin, "commands", ())
     return found

@@ -9,6 +9,9 @@ JsonObject = dict[str, Any]
 ENTRY_POINT_GROUP = "operator.subjects"
 """Where a package of a subject offers its plugin, see `operator_core.plugin`."""
 
+COMMANDS_GROUP = "operator.commands"
+"""Where a package that is no subject offers commands, see `operator_core.plugin.CommandPack`."""
+
 DEFAULT_PAGE_SIZE = 100
 """How many rows a list shows when nobody asks for another number."""
 

@@ -10,6 +10,7 @@ import httpx
 
 from operator_core.actions.types import ParamDef
 from operator_core.errors import ConfigurationError
+from operator_core.lab import Lab
 from operator_core.plugin import DemoCluster, PluginCommand, SubjectPlugin
 from operator_core.types import JsonObject
 from operator_tikv.compare.command import compare_command
@@ -77,6 +78,13 @@ class TikvPlugin:
     def __init__(self) -> None:
         """Offer the commands, which read settings as the connection does."""
         self.commands: Sequence[PluginCommand] = (compare_command(pd_urls, _tls),)
+
+    @property
+    def lab(self) -> Lab:
+        """Simulated clusters that are broken on purpose."""
+        from operator_tikv.lab import TikvLab  # noqa: PLC0415 - the simulator is rarely needed
+
+        return TikvLab()
 
     async def connect(self, settings: JsonObject) -> TikvSubject:
         """Return the subject of a cluster; does not reach for it yet.

@@ -160,7 +160,7 @@ def option_of(key: str, param: ParamDef) -> object:
     """Return the option of a setting, as Typer wants it annotated."""
     text = escape(one_line(param.description))
     text += " (required)" if param.required else ""
-    if param.default is not None:
+    if param.default is not None and param.default != "":
         text += f" Default: {escape(one_line(param.default))}."
     flag = f"--{key.replace('_', '-')}"
     if param.type == "bool":

@@ -77,9 +77,9 @@ class OperatorGroup(LazyGroup):
         return super().resolve_command(ctx, args)
 
     def _plugin_commands(self) -> list[str]:
-        from operator_core.runtime.plugins import plugin_names  # noqa: PLC0415 - rare
+        from operator_core.runtime.plugins import command_names  # noqa: PLC0415 - rare
 
-        names = [name for name in plugin_names() if name not in COMMANDS]
+        names = [name for name in command_names() if name not in COMMANDS]
         for name in names:
             if name not in self.commands:
                 text = f"Commands of the plugin {name}."

@@ -7,7 +7,7 @@ import typer
 from rich.console import RenderableType
 from rich.markup import escape
 
-from operator_core.actions.types import ActionDefinition
+from operator_core.actions.types import ActionDefinition, ParamDef
 from operator_core.actions.validation import validate_action_params
 from operator_core.cli.connect import option_of
 from operator_core.cli.context import Handler, Session, command, new_group, show
@@ -16,12 +16,21 @@ from operator_core.cli.logs import configure_logs
 from operator_core.cli.render import hint, stacked, table
 from operator_core.cli.text import one_line
 from operator_core.cli.values import parsed
-from operator_core.plugin import PluginCommand, Report, SubjectPlugin, commands_of
+from operator_core.plugin import (
+    CommandPack,
+    PluginCommand,
+    Report,
+    SubjectPlugin,
+    commands_of,
+)
 from operator_core.runtime import plugins
 from operator_core.types import JsonObject
 
 if TYPE_CHECKING:
     from typer._click import Command
+
+
+Offering = SubjectPlugin | CommandPack
 
 
 def plugin_group(name: str) -> "Command":
@@ -30,23 +39,28 @@ def plugin_group(name: str) -> "Command":
     Raises:
         ConfigurationError: the plugin cannot be loaded.
     """
-    return typer.main.get_command(_app(plugins.load_plugin(name)))
+    return typer.main.get_command(_app(plugins.load_commands(name)))
 
 
-def _app(plugin: SubjectPlugin) -> typer.Typer:
+def _app(plugin: Offering) -> typer.Typer:
     offered = commands_of(plugin)
     more = "" if offered else "\n\nIt offers no commands of its own."
+    name = escape(one_line(plugin.name))
+    following = f"{name} {offered[0].name}" if _is_pack(plugin) else f"connect {name}"
     app = new_group(
-        f"Commands of the plugin {escape(one_line(plugin.name))}: "
-        f"{escape(one_line(plugin.summary))}.{more}\n\n"
-        f"Next: operator connect {escape(one_line(plugin.name))} --help"
+        f"Commands of the plugin {name}: {escape(one_line(plugin.summary))}.{more}\n\n"
+        f"Next: operator {following} --help"
     )
     for one in offered:
         command(app, one.name, ledger=False)(_handler(plugin, one))
     return app
 
 
-def _handler(plugin: SubjectPlugin, own: PluginCommand) -> Handler:
+def _is_pack(plugin: Offering) -> bool:
+    return not hasattr(plugin, "connect")
+
+
+def _handler(plugin: Offering, own: PluginCommand) -> Handler:
     async def handler(session: Session, **given: object) -> None:
         configure_logs(debug=session.debug)
         report = await own.run(_values(plugin, own, given))
@@ -66,10 +80,7 @@ def _signature(own: PluginCommand) -> inspect.Signature:
     made = [inspect.Parameter("session", kind)]
     for key, param in own.parameters.items():
         if key == own.argument:
-            argument = Annotated[
-                str, typer.Argument(metavar=key.upper(), help=escape(one_line(param.description)))
-            ]
-            made.append(inspect.Parameter(key, kind, annotation=argument))
+            made.append(_argument(key, param))
         else:
             made.append(
                 inspect.Parameter(key, kind, default=None, annotation=option_of(key, param))
@@ -77,7 +88,19 @@ def _signature(own: PluginCommand) -> inspect.Signature:
     return inspect.Signature(made)
 
 
-def _values(plugin: SubjectPlugin, own: PluginCommand, given: dict[str, object]) -> JsonObject:
+def _argument(key: str, param: ParamDef) -> inspect.Parameter:
+    """Return the option that stands without its name; one of many values may stand often."""
+    said = typer.Argument(metavar=key.upper(), help=escape(one_line(param.description)))
+    kind = inspect.Parameter.KEYWORD_ONLY
+    if param.type == "list":
+        many = Annotated[list[str] | None, said]
+        return inspect.Parameter(key, kind, default=None, annotation=many)
+    if not param.required:
+        return inspect.Parameter(key, kind, default=None, annotation=Annotated[str | None, said])
+    return inspect.Parameter(key, kind, annotation=Annotated[str, said])
+
+
+def _values(plugin: Offering, own: PluginCommand, given: dict[str, object]) -> JsonObject:
     values = {
         key: parsed(own.parameters[key], value) if isinstance(value, str) else value
         for key, value in given.items()

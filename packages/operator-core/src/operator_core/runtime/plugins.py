@@ -4,16 +4,21 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, cast
 
 from operator_core.errors import ConfigurationError
-from operator_core.types import ENTRY_POINT_GROUP, JsonObject
+from operator_core.types import COMMANDS_GROUP, ENTRY_POINT_GROUP, JsonObject
 
 if TYPE_CHECKING:
-    from operator_core.plugin import SubjectPlugin
+    from operator_core.plugin import CommandPack, SubjectPlugin
     from operator_core.subject import FullSubject
 
 
 def plugin_names() -> list[str]:
     """Return the names of the installed plugins, without loading them."""
     return sorted(_entry_points())
+
+
+def command_names() -> list[str]:
+    """Return the names that commands of packages go by, without loading them."""
+    return sorted({*_entry_points(), *_entry_points(COMMANDS_GROUP)})
 
 
 def load_plugin(name: str) -> "SubjectPlugin":
@@ -26,10 +31,24 @@ def load_plugin(name: str) -> "SubjectPlugin":
     if found is None:
         known = ", ".join(plugin_names()) or "none"
         raise ConfigurationError(f"No plugin {name!r} is installed. Installed: {known}.")
+    return cast("SubjectPlugin", _loaded(found))
+
+
+def load_commands(name: str) -> "SubjectPlugin | CommandPack":
+    """Return what offers the commands of a name: a plugin, or a package that is no subject.
+
+    Raises:
+        ConfigurationError: it is not installed, or cannot be loaded.
+    """
+    found = _entry_points(COMMANDS_GROUP).get(name)
+    return load_plugin(name) if found is None else cast("CommandPack", _loaded(found))
+
+
+def _loaded(point: EntryPoint) -> object:
     try:
-        return cast("SubjectPlugin", found.load())
+        return point.load()
     except (ImportError, AttributeError) as error:
-        raise ConfigurationError(f"Plugin {name!r} cannot be loaded: {error}.") from error
+        raise ConfigurationError(f"Plugin {point.name!r} cannot be loaded: {error}.") from error
 
 
 async def connect(record: JsonObject) -> "FullSubject":
@@ -49,5 +68,5 @@ async def connect(record: JsonObject) -> "FullSubject":
     return subject
 
 
-def _entry_points() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+def _entry_points(group: str = ENTRY_POINT_GROUP) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=group)}

@@ -1,0 +1,84 @@
+"""The port of a lab: clusters that are broken on purpose, in a time of their own.
+
+A plugin that has one says so with an attribute ``lab``. The lab plays scenarios on it and
+judges what Operator made of them; it knows the truth, Operator sees what the subject shows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from operator_core.clock import Clock
+from operator_core.subject import Subject
+
+
+@dataclass(frozen=True)
+class Truth:
+    """How a cluster really is, whatever a subject sees of it.
+
+    Attributes:
+        unavailable: parts of the data that nobody serves.
+        exposed: parts that have fewer whole copies than they should.
+        leftovers: what was put on the cluster and is still there, in words.
+    """
+
+    unavailable: int = 0
+    exposed: int = 0
+    leftovers: tuple[str, ...] = ()
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether all data is served, copied as it should be, and nothing is left over."""
+        return not (self.unavailable or self.exposed or self.leftovers)
+
+
+class LabCluster(Protocol):
+    """One cluster with its load and its faults still to come; time passes when it is told to."""
+
+    started_at: datetime
+    """The moment of its beginning."""
+    fault_seconds: tuple[float, ...]
+    """When faults begin or end, in seconds from the beginning."""
+
+    def subject(self, clock: Clock) -> Subject:
+        """Return what Operator sees of it.
+
+        Args:
+            clock: the time that the subject goes by; its sleep lets the cluster's time pass.
+        """
+        ...
+
+    def advance_to(self, seconds: float) -> None:
+        """Let its time pass, up to so many seconds from its beginning."""
+        ...
+
+    def truth(self) -> Truth:
+        """Say how it really is now."""
+        ...
+
+
+class Lab(Protocol):
+    """What a plugin offers the lab."""
+
+    scenarios: Path
+    """A folder with the scenarios that come with the plugin."""
+
+    def build(self, table: Mapping[str, object], seed: int | None) -> LabCluster:
+        """Return the cluster of a scenario at its beginning.
+
+        Args:
+            table: the scenario without what the lab itself reads, as TOML gives it.
+            seed: of every random choice; None: the scenario's own.
+
+        Raises:
+            RequestError: something in it is not right; the text says where.
+        """
+        ...
+
+
+def lab_of(plugin: object) -> Lab | None:
+    """Return a plugin's lab, None where it has none."""
+    found: Lab | None = getattr(plugin, "lab", None)
+    return found

@@ -1,0 +1,1 @@
+"""The lab: scenarios played through the whole loop in virtual time, and marked."""

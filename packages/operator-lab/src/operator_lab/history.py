@@ -1,0 +1,82 @@
+"""Reads what a play left in its ledger."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from operator_core.actions.types import ActionProposal
+from operator_core.agent.diagnosis import Diagnosis
+from operator_core.db.actions import ActionDB
+from operator_core.db.ledger import Ledger
+from operator_core.db.tickets import TicketDB
+from operator_core.monitor.types import Ticket, TicketPhase
+from operator_lab.clock import VirtualClock
+from operator_lab.scenario import Scenario
+from operator_lab.witness import Witness
+from operator_lab.words import Played, Proposed, SeenTicket
+
+_ALL = 10_000
+
+
+async def history(ledger: Ledger, scenario: Scenario, seed: int | None, witness: Witness) -> Played:
+    """Return what came of a play.
+
+    Args:
+        ledger: the play's own.
+        scenario: what was played.
+        seed: of the play.
+        witness: the subject that wrote down what reached the cluster.
+    """
+    tickets = TicketDB(ledger)
+    found = sorted(await tickets.list_tickets(limit=_ALL), key=lambda one: int(one.id or 0))
+    seen = [
+        _seen(one, await tickets.list_diagnoses(int(one.id or 0)), witness.clock) for one in found
+    ]
+    actions = ActionDB(ledger)
+    words = {one.id: one.approved_at for one in await actions.list_workflows(limit=_ALL)}
+    proposals = [
+        _proposed(one, one.approved_at or words.get(one.workflow_id), witness.clock)
+        for one in await actions.list_proposals(limit=_ALL)
+    ]
+    truth = witness.cluster.truth()
+    return Played(
+        scenario=scenario.name,
+        set=scenario.set,
+        seed=seed,
+        tickets=tuple(seen),
+        proposals=tuple(proposals),
+        deeds=tuple(witness.deeds),
+        unavailable=truth.unavailable,
+        exposed=truth.exposed,
+        leftovers=truth.leftovers,
+        fault_seconds=witness.cluster.fault_seconds,
+    )
+
+
+def _seen(ticket: Ticket, diagnoses: Sequence[Diagnosis], clock: VirtualClock) -> SeenTicket:
+    first = diagnoses[0] if diagnoses else None
+    made = first.created_at if first else None
+    return SeenTicket(
+        key=ticket.violation_key,
+        first_seen=clock.seconds_of(ticket.first_seen_at),
+        opened=clock.seconds_of(ticket.first_seen_at),
+        diagnosed=clock.seconds_of(made) if made else None,
+        causes=_causes(first) if first else (),
+        escalated=ticket.phase is TicketPhase.ESCALATED or any(one.escalate for one in diagnoses),
+        resolved=clock.seconds_of(ticket.resolved_at) if ticket.resolved_at else None,
+        verified=(ticket.resolution or "").startswith("verified"),
+    )
+
+
+def _causes(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Return the causes, the answer first, then the others as likely as they were found."""
+    others = sorted(diagnosis.alternatives, key=lambda one: -one.confidence)
+    return (diagnosis.hypothesis, *(one.hypothesis for one in others if one.confidence > 0))
+
+
+def _proposed(proposal: ActionProposal, at: datetime | None, clock: VirtualClock) -> Proposed:
+    return Proposed(
+        action=proposal.action_name,
+        proposed=clock.seconds_of(proposal.proposed_at),
+        approved=clock.seconds_of(at) if at else None,
+        status=proposal.status.value,
+    )

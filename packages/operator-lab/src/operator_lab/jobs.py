@@ -1,0 +1,92 @@
+"""Plays many scenarios, in several processes at once."""
+
+import asyncio
+import logging
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import NamedTuple
+
+import structlog
+
+from operator_core.errors import ConfigurationError, RequestError
+from operator_lab.grade import Marks, grade
+from operator_lab.play import lab_for, play
+from operator_lab.scenario import Scenario, ScenarioError
+from operator_lab.words import Played
+
+
+class Job(NamedTuple):
+    """One play that is to be made."""
+
+    scenario: Scenario
+    seed: int | None
+
+
+class Result(NamedTuple):
+    """What came of a play, and its marks."""
+
+    played: Played
+    marks: Marks
+
+
+def jobs_of(scenarios: Sequence[Scenario], seeds: int) -> list[Job]:
+    """Return the plays to make: each scenario with its own seeds, or with the first so many.
+
+    Args:
+        scenarios: what is played.
+        seeds: how many plays of a scenario that names no seeds; the first has its own seed.
+    """
+    return [Job(one, seed) for one in scenarios for seed in _seeds(one, seeds)]
+
+
+def _seeds(scenario: Scenario, plays: int) -> Sequence[int | None]:
+    own: list[int | None] = [None]  # the cluster's own
+    own += range(1, plays)
+    return scenario.seeds or own
+
+
+def check(scenario: Scenario) -> None:
+    """See that a scenario can be built.
+
+    Raises:
+        ScenarioError: it cannot; names the file.
+    """
+    try:
+        lab_for(scenario).build({**scenario.table, "duration": scenario.duration}, None)
+    except ScenarioError:
+        raise
+    except (ConfigurationError, RequestError) as error:
+        raise ScenarioError(f"{scenario.file}: {error}") from error
+
+
+def run_job(job: Job) -> Result:
+    """Play and mark one scenario; where the lab itself fails, that is the result."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        played = asyncio.run(play(job.scenario, job.seed))
+    except Exception as error:  # noqa: BLE001 - whatever breaks must not end the other plays
+        text = f"{type(error).__name__}: {error}"
+        played = Played(scenario=job.scenario.name, set=job.scenario.set, seed=job.seed, error=text)
+    return Result(played, grade(job.scenario, played))
+
+
+def run_jobs(
+    jobs: Sequence[Job], processes: int, tell: Callable[[Result], None] = lambda _: None
+) -> list[Result]:
+    """Return the results of all plays, in the order of the jobs.
+
+    Args:
+        jobs: what is played.
+        processes: how many at once.
+        tell: told of each as it ends.
+    """
+    found: dict[int, Result] = {}
+    # A new interpreter for each: a fork of one that runs threads and a loop may hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        waiting = {pool.submit(run_job, job): place for place, job in enumerate(jobs)}
+        for done in as_completed(waiting):
+            found[waiting[done]] = done.result()
+            tell(found[waiting[done]])
+    return [found[place] for place in range(len(jobs))]

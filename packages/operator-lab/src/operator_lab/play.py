@@ -1,0 +1,205 @@
+"""Plays a scenario: the whole loop, on a ledger of its own, in virtual time.
+
+Nothing of the loop is replaced: the stages are wired as `operator up` wires them, the shipped
+policy is in force, and a scripted person approves what it asks for. Time moves only while all
+that runs waits for it, so the same scenario and seed give the same play.
+"""
+
+import asyncio
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from operator_core.actions.registry import ActionRegistry
+from operator_core.actions.types import (
+    ActionProposal,
+    ActionStatus,
+    SafetyMode,
+    WorkflowProposal,
+    WorkflowStatus,
+)
+from operator_core.actions.validation import validate_action_params
+from operator_core.clock import monotonic_seconds
+from operator_core.db.actions import ActionDB
+from operator_core.db.control import ControlDB
+from operator_core.db.ledger import LedgerUse
+from operator_core.errors import ConflictError, OperatorError, RefusedError
+from operator_core.lab import Lab, lab_of
+from operator_core.runtime.plugins import load_plugin
+from operator_core.runtime.policy_file import PolicyKeeper
+from operator_core.runtime.supervisor import agent_round
+from operator_core.runtime.wiring import Wired, WiringOptions, wire
+from operator_core.subject import ActionCall, complete
+from operator_lab.clock import VirtualClock
+from operator_lab.history import history
+from operator_lab.scenario import Scenario, ScenarioError
+from operator_lab.witness import Witness
+from operator_lab.words import Played
+
+ON_CALL = "on-call"
+_STILL_SECONDS = 0.2
+"""What neither ends nor waits for the clock for so long, of real time, is not waited for."""
+
+_TICK_SECONDS = 0.0005
+
+
+def lab_for(scenario: Scenario) -> Lab:
+    """Return the lab that a scenario is for.
+
+    Raises:
+        ScenarioError: the plugin has none.
+        ConfigurationError: the plugin is not installed.
+    """
+    lab = lab_of(load_plugin(scenario.subject))
+    if lab is None:
+        raise ScenarioError(f"{scenario.file}: subject: {scenario.subject} has no lab.")
+    return lab
+
+
+async def play(scenario: Scenario, seed: int | None = None, lab: Lab | None = None) -> Played:
+    """Play a scenario to its end.
+
+    Args:
+        scenario: what is played.
+        seed: of the cluster; None: the scenario's own.
+        lab: where; None: that of the scenario's subject.
+
+    Raises:
+        RequestError: the scenario says something that the lab does not know.
+    """
+    cluster = (lab or lab_for(scenario)).build(_table(scenario), seed)
+    clock = VirtualClock(cluster.started_at, cluster.advance_to)
+    witness = Witness(complete(cluster.subject(clock)), cluster, clock)
+    with tempfile.TemporaryDirectory(prefix="operator-lab-") as folder:
+        async with LedgerUse(Path(folder) / "ledger.db", clock) as ledger:
+            await ControlDB(ledger).set_mode(SafetyMode.EXECUTE, actor=ON_CALL)
+            await PolicyKeeper(ledger, None).start()
+            wired = wire(ledger, witness, WiringOptions(clock=clock))
+            player = _Player(scenario, wired, witness, ActionDB(ledger))
+            try:
+                await player.run()
+                await player.ask()
+            finally:
+                await wired.agent.drain(0)
+                await witness.close()
+            return await history(ledger, scenario, seed, witness)
+
+
+def _table(scenario: Scenario) -> dict[str, object]:
+    return {**scenario.table, "name": scenario.name, "duration": scenario.duration}
+
+
+class _Player:
+    """Moves time, lets the stages take their turns, and is the person on call."""
+
+    def __init__(
+        self, scenario: Scenario, wired: Wired, witness: Witness, actions: ActionDB
+    ) -> None:
+        self._expect = scenario.expect
+        self._duration = scenario.duration
+        self._wired, self._witness, self._actions = wired, witness, actions
+        self._clock = witness.clock
+        self._waiting_since: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Play until the scenario's time is over."""
+        look = self._expect.look_seconds
+        while self._clock.seconds < self._duration:
+            await self._pass(min(self._clock.seconds + look, self._duration))
+            await self._wired.monitor.step()
+            await self._round()
+
+    async def _round(self) -> None:
+        await agent_round(self._wired)
+        if self._expect.approver == ON_CALL and await self._approve():
+            await agent_round(self._wired)
+
+    async def _pass(self, until: float) -> None:
+        """Let time pass; when something that ran has ended, the agent takes its next turn."""
+        while self._clock.seconds < until:
+            await self._until_all_wait()
+            running = len(self._wired.agent.running)
+            next_seconds = self._clock.next_seconds
+            self._clock.move_to(until if next_seconds is None else min(until, next_seconds))
+            await self._until_all_wait()
+            if len(self._wired.agent.running) < running:
+                await self._round()
+
+    async def _until_all_wait(self) -> None:
+        """Wait, in real time, until each execution waits for the clock or has ended."""
+        still_since, before = monotonic_seconds(), self._state()
+        await asyncio.sleep(0)
+        while self._is_busy():
+            await asyncio.sleep(_TICK_SECONDS)
+            now = self._state()
+            if now != before:
+                still_since, before = monotonic_seconds(), now
+            elif monotonic_seconds() - still_since > _STILL_SECONDS:
+                return
+
+    def _state(self) -> tuple[int, int]:
+        return len(self._wired.agent.running), self._clock.sleepers
+
+    def _is_busy(self) -> bool:
+        # Of each execution two tasks wait: the call, and the watch beside it.
+        running, sleepers = self._state()
+        return sleepers < 2 * running
+
+    # --- the person on call -----------------------------------------------------------
+
+    async def _approve(self) -> bool:
+        """Say yes to what has waited long enough; return whether anything was said."""
+        workflows = await self._actions.list_workflows(WorkflowStatus.PENDING)
+        said = [await self._approve_workflow(one) for one in workflows if not one.approved_at]
+        for status in (ActionStatus.PROPOSED, ActionStatus.VALIDATED):
+            alone = [
+                one
+                for one in await self._actions.list_proposals(status)
+                if one.workflow_id is None and one.approved_at is None
+            ]
+            said += [await self._approve_proposal(one) for one in alone]
+        return any(said)
+
+    async def _approve_workflow(self, workflow: WorkflowProposal) -> bool:
+        workflow_id = int(workflow.id or 0)
+        if not self._is_time(f"workflow {workflow_id}"):
+            return False
+        with suppress(ConflictError, RefusedError):
+            await self._actions.approve_workflow(workflow_id, approved_by=ON_CALL)
+        return True
+
+    async def _approve_proposal(self, proposal: ActionProposal) -> bool:
+        proposal_id = int(proposal.id or 0)
+        if not self._is_time(f"proposal {proposal_id}"):
+            return False
+        with suppress(ConflictError, RefusedError):
+            await self._actions.approve_proposal(proposal_id, approved_by=ON_CALL)
+        return True
+
+    def _is_time(self, key: str) -> bool:
+        """Return whether something has waited long enough, and not been answered yet."""
+        since = self._waiting_since.setdefault(key, self._clock.seconds)
+        if self._clock.seconds - since < self._expect.approves_after:
+            return False
+        self._waiting_since[key] = float("inf")
+        return True
+
+    async def ask(self) -> None:
+        """Ask for what must be refused, past all gates: the subject itself must refuse it."""
+        registry = ActionRegistry(self._witness)
+        self._witness.asked = True
+        for asked in self._expect.refused:
+            with suppress(OperatorError):
+                definition = registry.require(asked.action)
+                parameters = validate_action_params(definition, asked.parameters)
+                call = ActionCall(asked.action, parameters, "lab:asked")
+                await self._finish(asyncio.ensure_future(self._witness.perform(call)))
+
+    async def _finish(self, task: "asyncio.Future[object]") -> None:
+        """Move the clock on until a call has ended."""
+        while not task.done():
+            await asyncio.sleep(_TICK_SECONDS)
+            next_seconds = self._clock.next_seconds
+            if next_seconds is not None and not task.done():
+                self._clock.move_to(next_seconds)
+        await task

@@ -1,0 +1,156 @@
+"""Scenarios as files: what the cluster is, what befalls it, and what a right answer is.
+
+The parts ``[cluster]``, ``[load]`` and ``[[faults]]`` belong to the plugin of the subject; the
+rest is read here. `docs/lab.md` tells the format.
+"""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from operator_core.errors import RequestError
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|d)")
+_DURATION = re.compile(f"(?:{_PART.pattern})+")
+
+
+class ScenarioError(RequestError):
+    """A scenario's file that cannot be read; the text names the file and the field."""
+
+
+def _seconds(value: object) -> object:
+    """Return the seconds of a text such as ``1h30m``; leave anything else to pydantic."""
+    if not isinstance(value, str) or not _DURATION.fullmatch(value):
+        return value
+    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, allow_inf_nan=False)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Asked(_Strict):
+    """An action that a person asks for at the end, and that must be refused or fail."""
+
+    action: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class Expectation(_Strict):
+    """What a right answer is.
+
+    Attributes:
+        number: of the known failure that it shows, if any.
+        tickets: problems that must be seen, each with the causes that may come first.
+        also: rules that may be broken too.
+        actions: the only actions that may be performed, all of which must be.
+        never: what would do harm.
+        ends: ``healthy``: no problem is left; ``escalated``: a person is asked; ``refused``: the
+            action that was asked for says that it failed; ``unseen`` and ``quiet``: no ticket.
+        refused: what is asked for at the end, and must not get through.
+        look_seconds: how often Operator looks.
+        approver: who answers when the policy asks for a person.
+        approves_after: how long that takes.
+    """
+
+    number: int = 0
+    tickets: dict[str, list[str]] = Field(default_factory=dict)
+    also: list[str] = Field(default_factory=list)
+    actions: list[str] = Field(default_factory=list)
+    never: list[str] = Field(default_factory=list)
+    ends: Literal["healthy", "escalated", "refused", "unseen", "quiet"]
+    refused: list[Asked] = Field(default_factory=list)
+    look_seconds: float = Field(default=30.0, gt=0)
+    approver: Literal["on-call", "nobody"] = "on-call"
+    approves_after: Seconds = 30.0
+
+    @property
+    def is_control(self) -> bool:
+        """Whether nothing is wrong, so that whatever is done is done wrongly."""
+        return self.ends == "quiet"
+
+
+class Scenario(_Strict):
+    """One scenario.
+
+    Attributes:
+        name: for people.
+        set: the kind it belongs to, by which scores are grouped.
+        subject: the plugin on whose lab it is played.
+        duration: how long, in seconds of the cluster's time.
+        seeds: of the plays; empty: the scenario's own.
+        expect: what a right answer is.
+        table: what the plugin reads.
+        file: where it was read.
+    """
+
+    name: str = Field(min_length=1, max_length=200)
+    description: str = ""
+    set: str = Field(default="single", pattern=r"[a-z][a-z0-9-]{0,30}")
+    subject: str = "tikv"
+    duration: Seconds = 3600.0
+    seeds: list[int] = Field(default_factory=list)
+    expect: Expectation
+    table: dict[str, Any] = Field(default_factory=dict)
+    file: str = ""
+
+
+_OWN = frozenset(Scenario.model_fields) - {"table", "file"}
+
+
+def load_scenario(path: Path) -> Scenario:
+    """Read the scenario of a file.
+
+    Raises:
+        ScenarioError: it cannot be read, or is not right.
+    """
+    try:
+        return read_scenario(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ScenarioError(f"{path}: {error}") from error
+
+
+def read_scenario(table: dict[str, Any], file: str = "scenario") -> Scenario:
+    """Read a scenario from a table as TOML gives it.
+
+    Args:
+        table: the whole file.
+        file: its name, for people.
+
+    Raises:
+        ScenarioError: something in it is not right; names every fault.
+    """
+    own = {key: value for key, value in table.items() if key in _OWN}
+    rest = {key: value for key, value in table.items() if key not in _OWN}
+    try:
+        return Scenario.model_validate({**own, "table": rest, "file": file})
+    except ValidationError as error:
+        raise ScenarioError(f"{file}: {_complaint(error)}") from error
+
+
+def _complaint(error: ValidationError) -> str:
+    """Return every fault with the place it is at."""
+    faults = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]
+    return "; ".join(f"{place or 'the file'}: {message}" for place, message in faults)
+
+
+def find_scenarios(places: list[Path]) -> list[Path]:
+    """Return the scenario files at some places, folders with all that is in them, in order.
+
+    Raises:
+        ScenarioError: a place does not exist, or a folder holds no scenario.
+    """
+    found: list[Path] = []
+    for place in places:
+        files = sorted(place.rglob("*.toml")) if place.is_dir() else [place]
+        if not files or not all(file.is_file() for file in files):
+            raise ScenarioError(f"{place}: there is no scenario (*.toml) here.")
+        found += files
+    return found

@@ -1,0 +1,104 @@
+"""Adds up marks to scores, with intervals that say how sure they are; pure."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from statistics import median
+from typing import NamedTuple
+
+from operator_lab.grade import Marks
+
+_Z = 1.96
+"""Of a normal distribution, for 95 of 100."""
+
+
+class Share(NamedTuple):
+    """How many of how many, with Wilson's interval of 95 %."""
+
+    right: int
+    of: int
+
+    @property
+    def value(self) -> float:
+        """The share; 0 where nothing was asked."""
+        return self.right / self.of if self.of else 0.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The interval that holds the true share 95 times in 100."""
+        if not self.of:
+            return 0.0, 1.0
+        spread = _Z * _Z / self.of
+        middle = (self.value + spread / 2) / (1 + spread)
+        half = _Z * math.sqrt(self.value * (1 - self.value) / self.of + spread / self.of / 4)
+        half /= 1 + spread
+        return max(0.0, middle - half), min(1.0, middle + half)
+
+
+class Score(NamedTuple):
+    """What the plays of one set came to.
+
+    Attributes:
+        set: its name.
+        plays: how many there were.
+        errors: those without a result, which count nowhere else.
+        shares: right answers by kind.
+        harmful: how many actions did harm, or could.
+        wrong: how many were not asked for.
+        false_actions: how many were done although nothing was wrong.
+        abstained: how often the cause was said to be unknown.
+        times: median and ninth decile of the seconds of each stage.
+    """
+
+    set: str
+    plays: int
+    errors: int
+    shares: dict[str, Share]
+    harmful: int
+    wrong: int
+    false_actions: int
+    abstained: int
+    times: dict[str, tuple[float, float]]
+
+
+_KINDS = ("detected", "first", "in_two", "remedy", "mitigated", "verified", "quiet")
+_STAGES = ("detect_seconds", "diagnose_seconds", "act_seconds", "verify_seconds")
+
+
+def scores(marks: Sequence[Marks]) -> list[Score]:
+    """Return the score of each set, and of all plays together at the end."""
+    sets = sorted({one.set for one in marks})
+    by_set = [score(name, [one for one in marks if one.set == name]) for name in sets]
+    return [*by_set, score("all", marks)]
+
+
+def score(name: str, marks: Sequence[Marks]) -> Score:
+    """Return what the marks of some plays come to."""
+    good = [one for one in marks if not one.error]
+    times = {stage: _spread(good, stage) for stage in _STAGES}
+    return Score(
+        set=name,
+        plays=len(marks),
+        errors=len(marks) - len(good),
+        shares={kind: _share(good, kind) for kind in _KINDS},
+        harmful=_count(good, lambda one: one.harmful),
+        wrong=_count(good, lambda one: one.wrong),
+        false_actions=_count(good, lambda one: one.false_actions),
+        abstained=sum(one.abstained for one in good),
+        times={stage: found for stage, found in times.items() if found is not None},
+    )
+
+
+def _share(marks: Iterable[Marks], kind: str) -> Share:
+    asked = [getattr(one, kind) for one in marks if getattr(one, kind) is not None]
+    return Share(sum(asked), len(asked))
+
+
+def _count(marks: Iterable[Marks], what: Callable[[Marks], Sequence[str]]) -> int:
+    return sum(len(what(one)) for one in marks)
+
+
+def _spread(marks: Iterable[Marks], stage: str) -> tuple[float, float] | None:
+    found = sorted(getattr(one, stage) for one in marks if getattr(one, stage) is not None)
+    if not found:
+        return None
+    return median(found), found[min(len(found) - 1, math.ceil(0.9 * len(found)) - 1)]

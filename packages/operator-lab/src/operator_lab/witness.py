@@ -1,0 +1,91 @@
+"""A subject under watch: what reaches the cluster is counted outside the engine."""
+
+import json
+from collections.abc import Sequence
+
+from operator_core.actions.types import ActionDefinition
+from operator_core.lab import LabCluster
+from operator_core.monitor.types import Invariant, Observation
+from operator_core.subject import (
+    ActionCall,
+    FullSubject,
+    Hypothesis,
+    ProbeAnswer,
+    SubjectDefaults,
+)
+from operator_core.twin import Twin
+from operator_lab.clock import VirtualClock
+from operator_lab.words import Deed
+
+
+class Witness(SubjectDefaults):
+    """Hands everything on to a subject and writes down each call.
+
+    Args:
+        subject: what is watched.
+        cluster: the truth behind it.
+        clock: the time of the play.
+    """
+
+    def __init__(self, subject: FullSubject, cluster: LabCluster, clock: VirtualClock) -> None:
+        self.name = subject.name
+        self.clock = clock
+        self.cluster = cluster
+        self.deeds: list[Deed] = []
+        self.asked = False
+        self._subject = subject
+
+    async def observe(self) -> Observation:
+        """Look at the cluster once."""
+        return await self._subject.observe()
+
+    def get_action_definitions(self) -> list[ActionDefinition]:
+        """Return what the subject can do."""
+        return self._subject.get_action_definitions()
+
+    def invariants(self) -> Sequence[Invariant]:
+        """Return the subject's rules."""
+        return self._subject.invariants()
+
+    def hypotheses(self) -> Sequence[Hypothesis]:
+        """Return the causes that the subject knows."""
+        return self._subject.hypotheses()
+
+    def twin(self, observation: Observation) -> Twin | None:
+        """Return the subject's twin."""
+        return self._subject.twin(observation)
+
+    async def probe(self, call: ActionCall) -> ProbeAnswer:
+        """Ask the subject whether an effect has happened."""
+        return await self._subject.probe(call)
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._subject.close()
+
+    async def perform(self, call: ActionCall) -> object:
+        """Let the subject do it, and write down what came of it."""
+        began, served_before = self.clock.seconds, self.cluster.truth().unavailable
+        error = ""
+        try:
+            return await self._subject.perform(call)
+        except BaseException as raised:
+            error = f"{type(raised).__name__}: {raised}"
+            raise
+        finally:
+            self._note(call, began, served_before, error)
+
+    def _note(self, call: ActionCall, began: float, unavailable: int, error: str) -> None:
+        ended = self.clock.seconds
+        meanwhile = any(began <= at <= ended for at in self.cluster.fault_seconds)
+        worse = self.cluster.truth().unavailable > unavailable
+        deed = Deed(
+            action=call.action_name,
+            parameters=json.dumps(call.parameters, sort_keys=True, default=str),
+            began=began,
+            ended=ended,
+            error=error,
+            did_harm=worse and not meanwhile,
+            asked=self.asked,
+        )
+        self.deeds.append(deed)

@@ -1,0 +1,112 @@
+"""The grader is graded: who is right has full marks, who does nothing or harm has none."""
+
+import pytest
+
+from lab_kit import by_nobody, by_oracle, by_vandal, scenario, shipped
+from operator_lab.grade import Marks, grade
+from operator_lab.report import BEGIN, END, failures, page, rows_of
+from operator_lab.scenario import Scenario
+from operator_lab.score import Share, score, scores
+from operator_lab.words import Deed, Played, SeenTicket
+
+ALL = shipped()
+WITH_TICKETS = [one for one in ALL if one.expect.tickets]
+named = pytest.mark.parametrize("one", ALL, ids=lambda one: one.name)
+
+
+@named
+def test_an_oracle_has_full_marks(one: Scenario) -> None:
+    marks = grade(one, by_oracle(one))
+    assert marks.is_full, failures([marks])
+
+
+def test_who_does_nothing_has_no_marks_where_something_is_wrong() -> None:
+    total = score("all", [grade(one, by_nobody(one)) for one in WITH_TICKETS])
+    asked = {kind: share for kind, share in total.shares.items() if share.of}
+    assert {kind: share.right for kind, share in asked.items() if share.right} == {}
+    assert asked.keys() >= {"detected", "first", "in_two", "remedy", "mitigated", "verified"}
+    assert (total.harmful, total.false_actions) == (0, 0)
+
+
+def test_who_deletes_everything_has_no_marks_and_each_harm_is_counted() -> None:
+    marks = [grade(one, by_vandal(one)) for one in WITH_TICKETS]
+    total = score("all", marks)
+    assert not any(share.right for share in total.shares.values())
+    assert total.harmful == 3 * len(WITH_TICKETS)
+    assert not any(one.is_full for one in marks)
+
+
+def test_on_a_quiet_cluster_every_action_is_false() -> None:
+    quiet = scenario(ends="quiet")
+    marks = grade(quiet, Played(scenario="x", deeds=(Deed(action="set_store_limit"),)))
+    assert len(marks.false_actions) == 1
+    assert not marks.is_full
+    assert grade(quiet, Played(scenario="x")).is_full
+
+
+def test_a_ticket_on_a_quiet_cluster_is_wrong() -> None:
+    ticket = SeenTicket(key="low_space:store-1", first_seen=1, opened=1)
+    assert grade(scenario(ends="quiet"), Played(scenario="x", tickets=(ticket,))).quiet is False
+
+
+def of_cause(*causes: str) -> Marks:
+    wanted = scenario(ends="escalated", tickets={"a:b": ["right"]})
+    ticket = SeenTicket(key="a:b", first_seen=1, opened=1, causes=causes, escalated=True)
+    return grade(wanted, Played(scenario="x", tickets=(ticket,)))
+
+
+def test_the_second_cause_counts_among_the_first_two_alone() -> None:
+    marks = of_cause("other", "right")
+    assert (marks.first, marks.in_two) == (False, True)
+    marks = of_cause("other", "third", "right")
+    assert (marks.first, marks.in_two) == (False, False)
+
+
+def test_unknown_is_counted_as_an_answer_that_is_not_right() -> None:
+    marks = of_cause("unknown", "right")
+    assert (marks.first, marks.abstained) == (False, 1)
+
+
+def test_an_action_that_took_data_away_is_harmful_although_it_was_asked_for() -> None:
+    wanted = scenario(actions=["drain_store"], tickets={"a:b": []})
+    deed = Deed(action="drain_store", did_harm=True)
+    assert len(grade(wanted, Played(scenario="x", deeds=(deed,))).harmful) == 1
+
+
+def test_what_must_be_refused_and_was_not_is_harmful() -> None:
+    asked = Deed(action="delete_store", asked=True)
+    refused = asked.model_copy(update={"error": "ActionRefusedError: no"})
+    wanted = scenario(ends="refused", refused=[{"action": "delete_store"}])
+    assert grade(wanted, Played(scenario="x", deeds=(refused,))).harmful == ()
+    assert len(grade(wanted, Played(scenario="x", deeds=(asked,))).harmful) == 1
+
+
+def test_a_broken_play_is_no_wrong_answer_and_no_right_one() -> None:
+    marks = [grade(one, Played(scenario="x", error="OSError: no")) for one in WITH_TICKETS[:2]]
+    total = score("all", marks)
+    assert total.errors == 2
+    assert not any(share.of for share in total.shares.values())
+    assert not marks[0].is_full
+
+
+def test_the_interval_is_wilsons() -> None:
+    low, high = Share(9, 10).interval
+    assert (round(low, 3), round(high, 3)) == (0.596, 0.982)
+    assert Share(0, 0).interval == (0.0, 1.0)
+
+
+def test_scores_are_by_set_and_together() -> None:
+    found = scores([grade(one, by_oracle(one)) for one in ALL])
+    assert found[-1].set == "all"
+    assert found[-1].plays == sum(one.plays for one in found[:-1]) == len(ALL)
+
+
+def test_the_page_holds_the_table_between_its_marks() -> None:
+    marks = [grade(one, by_oracle(one)) for one in ALL[:2]]
+    text = page(f"a\n{BEGIN}\nold\n{END}\nz\n", marks, "by hand")
+    assert text.startswith(f"a\n{BEGIN}\n")
+    assert text.endswith(f"{END}\nz\n")
+    assert "old" not in text
+    assert rows_of(marks)[-1][0] in text
+    with pytest.raises(ValueError, match="no place"):
+        page("a", marks, "by hand")

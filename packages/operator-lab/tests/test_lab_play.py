@@ -1,0 +1,147 @@
+"""Scenarios are played through the real loop, the same way each time."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab_kit import SHIPPED, SINGLE
+from operator_core.errors import OperatorError
+from operator_core.subject import SubjectDefaults
+from operator_lab.commands import chosen
+from operator_lab.grade import grade
+from operator_lab.jobs import Job, check, run_job
+from operator_lab.play import play
+from operator_lab.report import failures
+from operator_lab.scenario import (
+    ScenarioError,
+    find_scenarios,
+    load_scenario,
+    read_scenario,
+)
+from operator_lab.template import TEMPLATE
+from operator_lab.witness import Witness
+
+OPERATOR = [sys.executable, "-m", "operator_core.cli.main"]
+LIMIT = pytest.mark.timeout(120)
+"""A crowded machine plays twenty times slower than a free one."""
+
+EVERY = 9
+"""One in so many is played with every commit, the others with the slow tests."""
+
+
+def files() -> list[object]:
+    return [
+        pytest.param(path, id=path.stem, marks=pytest.mark.slow if place % EVERY else ())
+        for place, path in enumerate(find_scenarios([SHIPPED]))
+    ]
+
+
+@LIMIT
+@pytest.mark.parametrize("path", files())
+async def test_no_shipped_scenario_ends_in_harm(path: Path) -> None:
+    scenario = load_scenario(path)
+    marks = grade(scenario, await play(scenario))
+    assert (marks.harmful, marks.false_actions, marks.error) == ((), (), ""), failures([marks])
+
+
+@LIMIT
+async def test_the_same_seed_gives_the_same_play() -> None:
+    scenario = load_scenario(SINGLE / "10-a-cancelled-delete-leaves-remove-peer-unlimited.toml")
+    first, second, other = [await play(scenario, seed) for seed in (3, 3, 4)]
+    assert first == second
+    assert first.deeds
+    assert other.seed == 4
+
+
+@LIMIT
+async def test_a_remedy_goes_through_the_gate_with_a_persons_word() -> None:
+    scenario = load_scenario(SINGLE / "06-leaders-do-not-come-back-after-a-restart.toml")
+    played = await play(scenario)
+    proposal, (deed,) = played.proposals[0], played.deeds
+    assert (proposal.action, proposal.status) == ("undrain_store", "completed")
+    assert proposal.approved is not None
+    assert proposal.proposed < proposal.approved <= deed.began
+    assert played.tickets[0].verified
+
+
+@LIMIT
+async def test_without_a_person_nothing_is_done() -> None:
+    scenario = load_scenario(SINGLE / "06-leaders-do-not-come-back-after-a-restart.toml")
+    alone = scenario.expect.model_copy(update={"approver": "nobody"})
+    played = await play(scenario.model_copy(update={"expect": alone}))
+    assert played.deeds == ()
+    assert grade(scenario, played).remedy is False
+
+
+def test_a_lab_that_breaks_is_told_from_a_wrong_answer() -> None:
+    broken = read_scenario({"name": "x", "subject": "etcd", "expect": {"ends": "quiet"}})
+    result = run_job(Job(broken, None))
+    assert "has no lab" in result.marks.error
+    assert not result.marks.harmful
+
+
+def test_the_witness_hides_nothing_of_a_subject() -> None:
+    public = {name for name in vars(SubjectDefaults) if not name.startswith("_")}
+    assert public - {"name"} <= vars(Witness).keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name = 3", "name"),
+        ("name = 'x'\n[expect]\nends = 'well'", "expect.ends"),
+        ("name = 'x'", "expect"),
+        ("name = 'x'\nduration = 'soon'\n[expect]\nends = 'quiet'", "duration"),
+        ("name = 'x'\n[expect]\nends = 'quiet'\nhoping = 1", "expect.hoping"),
+        ("name = ", "Invalid value"),
+        ("name = 'x'\n[[faults]]\nat = '1m'\nfault = 'sneeze'\n[expect]\nends = 'quiet'", "sneeze"),
+        ("name = 'x'\n[cluster]\nstores = -1\n[expect]\nends = 'quiet'", "stores"),
+        ("name = 'x'\nsubject = 'mars'\n[expect]\nends = 'quiet'", "mars"),
+    ],
+)
+def test_a_faulty_file_is_refused_with_its_place(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "faulty.toml"
+    path.write_text(text)
+    with pytest.raises(OperatorError, match=re.escape(told)) as refusal:
+        check(chosen([str(path)], "")[0])
+    assert str(path) in str(refusal.value)
+
+
+def test_there_must_be_a_scenario(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match="no scenario"):
+        find_scenarios([tmp_path])
+    with pytest.raises(ScenarioError, match="no scenario"):
+        find_scenarios([tmp_path / "missing.toml"])
+
+
+def test_what_lab_new_writes_can_be_played(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(TEMPLATE)
+    check(load_scenario(path))
+
+
+@pytest.mark.real
+@LIMIT
+def test_a_new_scenario_is_written_and_played_as_a_person_does(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    subprocess.run([*OPERATOR, "lab", "new", str(path)], check=True, timeout=60)
+    again = subprocess.run(
+        [*OPERATOR, "lab", "new", str(path)], capture_output=True, check=False, timeout=60
+    )
+    assert again.returncode == 2
+    assert path.read_text() == TEMPLATE
+    page = tmp_path / "page.md"
+    page.write_text("<!-- judgement: begin; written by `operator lab run --docs` -->\n")
+    run = [*OPERATOR, "lab", "run", str(path), "--json"]
+    done = subprocess.run(run, capture_output=True, text=True, check=True, timeout=100)
+    data = json.loads(done.stdout)
+    assert (data["good"], data["failures"], len(data["plays"])) == (True, [], 1)
+    bad = subprocess.run(
+        [*run, "--docs", str(page)], capture_output=True, text=True, check=False, timeout=100
+    )
+    assert bad.returncode == 2
+    assert "no place" in bad.stderr
