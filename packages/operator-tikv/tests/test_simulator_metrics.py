@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 INVENTORY = json.loads((FIXTURES / "metrics_v8.5.7.json").read_text(encoding="utf-8"))
-OF_LIBRARIES = re.compile(r"(process|go|etcd|pd_client)_|tikv_thread_cpu_seconds")
+OF_LIBRARIES = re.compile(r"(process|go|etcd|grpc_server|pd_client)_|tikv_thread_cpu_seconds")
 ONE_HOT = [f"store_{state}_count" for state in ("up", "disconnected", "unhealth", "down", "slow")]
 
 

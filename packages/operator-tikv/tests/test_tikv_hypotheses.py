@@ -17,6 +17,7 @@ from operator_tikv.hypotheses import HYPOTHESES
 from operator_tikv.invariants import INVARIANTS
 from operator_tikv.pd.client import PdClient
 from operator_tikv.subject import TikvSubject
+from tikv_pictures import metrics
 from tikv_support import NOW, PD_URL, make_observation, make_region, make_store
 
 SILENT = {"meta_state_name": "Disconnected", "age_seconds": 60}
@@ -36,6 +37,18 @@ def peers_of(kind: str, stores: dict[str, int]) -> dict[str, Any]:
     return {"regions": checks}
 
 
+EMPTY_NEW = {
+    "seconds": 1800.0,
+    "region_count": 1,
+    "gained_per_minute": 0.0,
+    "score_share": 0.1,
+    "missing_regions": 59.0,
+}
+WARM = {"1": 10e6, "2": 10e6, "3": 10e6, "4": 200e6}
+TORN_PARTS = {
+    "config": {**make_observation().data("config"), "location_labels": "zone"},
+    **metrics("pd_metrics", regions_by_isolation={"pd-0": {"none": 60.0}}),
+}
 BUSY = {"operators": {"count": 3, "list": []}}
 TWO_SILENT = [make_store(1), make_store(2), make_store(3, **SILENT, leader_count=0)]
 
@@ -97,6 +110,19 @@ PICTURES: dict[str, tuple[str, Observation]] = {
         "miss_peers",
         make_observation([make_store(1), make_store(2)], parts=peers_of("miss_peer", {})),
     ),
+    "full_disk_sheds_leaders": (
+        "leader_imbalance",
+        picture(fourth={"leader_count": 0, "available": "2GiB"}),
+    ),
+    "region_moves_off": (
+        "store_fills_slowly",
+        picture(parts={"filling": {"4": EMPTY_NEW}}, paused=["balance-region-scheduler"]),
+    ),
+    "hot_leaders_together": (
+        "hot_store",
+        picture(parts=metrics("pd_metrics", store_read_bytes_per_second={"pd-0": WARM})),
+    ),
+    "labels_changed": ("isolation_lost", picture(parts={**TORN_PARTS, **BUSY})),
     "repair_is_off": (
         "miss_peers",
         picture(parts=peers_of("miss_peer", {}), config={"replica-schedule-limit": 0}),
@@ -112,14 +138,25 @@ PICTURES: dict[str, tuple[str, Observation]] = {
     ),
 }
 
-MAY_BE_ABSENT = ("store_metrics/", "pd/unhealthy_members/")
-"""What a process says of itself is there only if it could be read."""
+MAY_BE_ABSENT = (
+    "store_metrics/",
+    "pd_metrics/",
+    "pd/unhealthy_members/",
+    "operators/list/0/",
+    "hotspots/",
+)
+"""What a process says of itself is there only if it could be read, and lists may be empty."""
 
 PLAYED = {one.name for one in (*SETTING_CAUSES, *ADVISED_CAUSES)} | {
     "store_lost",
     "data_lost",
     "ghost_of_removed_store",
     "pd_leader_hangs",
+    "store_limit_too_low",
+    "snapshots_crawl",
+    "receiver_stuck",
+    "load_of_one_range",
+    "labels_part_nothing",
 }
 """Causes whose pictures are scenarios; see `scenarios/`."""
 
@@ -181,8 +218,9 @@ def test_what_is_recommended_is_registered_and_fits(cause: str) -> None:
     registry = ActionRegistry(TikvSubject(PdClient([PD_URL])))
     diagnosis = diagnosed(*PICTURES[cause])
     assert checked(diagnosis, registry.require).dropped == ()
-    helps_itself = {"leaders_spreading", "election_running", "replicas_moving"}
-    nothing_to_do = {*helps_itself, "silent_store_behind_it"}
+    helps_itself = {"leaders_spreading", "election_running", "replicas_moving", "labels_changed"}
+    told_elsewhere = {"silent_store_behind_it", "full_disk_sheds_leaders"}
+    nothing_to_do = helps_itself | told_elsewhere
     assert bool(diagnosis.workflows or diagnosis.escalate) is (cause not in nothing_to_do)
 
 

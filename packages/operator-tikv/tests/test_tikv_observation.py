@@ -108,6 +108,9 @@ async def test_a_look_has_every_part_with_its_source(api: PdApi) -> None:
         "stores",
         "cluster",
         "leaving",
+        "filling",
+        "lagging",
+        "hotspots",
         "regions",
         "leaders",
         "schedulers",
@@ -132,7 +135,7 @@ async def test_a_look_has_every_part_with_its_source(api: PdApi) -> None:
 @pytest.mark.parametrize(
     ("path", "parts"),
     [
-        ("/stores", {"stores", "cluster", "leaving", "leaders", "placement"}),
+        ("/stores", {"stores", "cluster", "leaving", "filling", "leaders", "placement"}),
         ("/regions/count", {"leaders"}),
         ("/regions/check/down-peer", {"regions"}),
         ("/schedulers", {"schedulers", "cluster"}),

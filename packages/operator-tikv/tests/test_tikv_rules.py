@@ -1,106 +1,54 @@
 """Every rule: a picture that breaks it, one that does not, and what is planned."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from operator_core.monitor.tuning import tuned
-from operator_core.monitor.types import Invariant, Observation, RuleSettings, Violation
+from operator_core.monitor.types import Observation, RuleSettings
 from operator_core.types import JsonObject, Severity
-from operator_tikv import facts, facts_config
+from operator_tikv import facts_config
 from operator_tikv.facts_config import gc_facts
 from operator_tikv.history import History, leader_facts, leaving_facts
-from operator_tikv.invariants import INVARIANTS
 from operator_tikv.rules.limit import Limit
 from operator_tikv.rules.metrics import LIMITS
 from operator_tikv.watched import (
     LabelConstraint,
-    PlacementRule,
     RangeLabel,
     RegionLabelRule,
     SafePoints,
     ServiceSafePoint,
-    WatchedReplicate,
-    WatchedSchedule,
 )
-from tikv_support import NO_METRICS, NOW, make_observation, make_region, make_store
-
-RULES: Mapping[str, Invariant] = {rule.name: rule for rule in INVARIANTS}
-HEALTHY = [make_store(number) for number in (1, 2, 3)]
-
-
-def broken(observation: Observation, name: str, rule: Invariant | None = None) -> list[Violation]:
-    return list((rule or RULES[name]).check(observation))
-
-
-def with_fourth(**changes: Any) -> list[Any]:  # noqa: ANN401 - any key of PD
-    return [*HEALTHY, make_store(4, **changes)]
-
-
-def peers(kind: str, count: int) -> dict[str, JsonObject]:
-    checks = dict(make_observation().data("regions"))
-    checks[kind] = {"count": count, "region_ids": [1], "peers_by_store": {"4": count}}
-    return {"regions": checks}
-
-
-def pd(**changes: object) -> dict[str, JsonObject]:
-    return {"pd": {**make_observation().data("pd"), **changes}}
-
-
-def config(**values: object) -> dict[str, JsonObject]:
-    schedule = WatchedSchedule.model_validate(values)
-    return {"config": facts_config.config_facts(schedule, WatchedReplicate())}
-
-
-def cluster(**changes: object) -> dict[str, JsonObject]:
-    return {"cluster": {**make_observation().data("cluster"), **changes}}
-
-
-def switches(**changes: object) -> dict[str, JsonObject]:
-    return {"schedulers": {**make_observation().data("schedulers"), **changes}}
-
-
-def metrics(part: str, **readings: object) -> dict[str, JsonObject]:
-    return {part: {**NO_METRICS, "readings": readings, "ages_seconds": {"1": 0.0}}}
-
-
-def leaving(regions: int, after_seconds: float) -> dict[str, JsonObject]:
-    store = make_store(4, meta_state_name="Offline", meta_state=1, region_count=regions)
-    start = NOW.timestamp()
-    history = History().with_stores([store], start).with_stores([store], start + after_seconds)
-    return {"leaving": leaving_facts(history, start + after_seconds)}
-
-
-def placement(*rules: PlacementRule, wanted: str = "", deny: str = "") -> dict[str, JsonObject]:
-    labels = [RegionLabelRule(id=deny, labels=[RangeLabel(key="schedule", value="deny")])]
-    zoned = [
-        make_store(number, meta_labels=[{"key": "zone", "value": f"z{number % 2}"}])
-        for number in (1, 2, 3)
-    ]
-    found = facts_config.placement_facts(
-        rules, labels if deny else [], zoned, [wanted] if wanted else []
-    )
-    return {"placement": found}
-
-
-def safe_point(hours: float) -> dict[str, JsonObject]:
-    timestamp = int((NOW.timestamp() - hours * 3600) * 1000) << 18
-    service = ServiceSafePoint(service_id="ticdc", expired_at=1 << 62, safe_point=timestamp)
-    points = SafePoints(services=[service], gc_safe_point=timestamp)
-    return {"gc": gc_facts(points, NOW)}
-
-
-DOWN = {"meta_state_name": "Down", "age_seconds": 2000}
-OFFLINE = {"meta_state_name": "Offline", "meta_state": 1}
-UNLED = facts.leader_facts([make_region(7, [1, 2, 3])], [])
-UNLIMITED = {"store-limit": {"4": {"add-peer": 15, "remove-peer": 1e8}}}
-ZONES = PlacementRule(group_id="pd", id="z", count=3, isolation_level="zone")
-SSD = PlacementRule(
-    group_id="pd", id="ssd", count=1, label_constraints=[LabelConstraint(key="disk", values=["x"])]
+from tikv_pictures import (
+    DOWN,
+    EMPTY,
+    HEALTHY,
+    LATE,
+    LOW_LIMIT,
+    NEW,
+    OFFLINE,
+    RULES,
+    SSD,
+    TORN,
+    UNLED,
+    UNLIMITED,
+    UNREACHABLE,
+    ZONES,
+    broken,
+    cluster,
+    config,
+    flows,
+    hot,
+    leaving,
+    metrics,
+    pd,
+    peers,
+    placement,
+    safe_point,
+    switches,
+    with_fourth,
 )
-UNREACHABLE = {"1": {"4": 8.0}, "2": {"4": 8.0}}
-EMPTY = {"pd-0": {"empty-region-count": 5000.0}}
+from tikv_support import NO_METRICS, NOW, make_observation, make_store
 
 CASES: dict[str, tuple[str, Observation]] = {
     "store_disconnected": ("store-4", make_observation(with_fourth(**DOWN))),
@@ -182,6 +130,33 @@ CASES: dict[str, tuple[str, Observation]] = {
         "store-1",
         make_observation(
             parts={"placement": facts_config.placement_facts([], [], HEALTHY[:1], ["zone"])}
+        ),
+    ),
+    "store_fills_slowly": (
+        "store-4",
+        make_observation(with_fourth(), parts={"filling": {"4": NEW}}),
+    ),
+    "store_limit_low": (
+        "cluster",
+        make_observation(with_fourth(**OFFLINE), parts=config(**LOW_LIMIT)),
+    ),
+    "operators_crawl": ("cluster", make_observation(parts={"operators": LATE})),
+    "pending_peers_stuck": (
+        "store-1",
+        make_observation(parts={"lagging": {"1": {"seconds": [990.0, 900.0, 900.0]}}}),
+    ),
+    "hot_region": ("write", make_observation(parts=hot(write=32.0))),
+    "hot_store": (
+        "store-1",
+        make_observation(parts=flows(store_1=150.0, store_2=50.0, store_3=50.0)),
+    ),
+    "isolation_lost": (
+        "cluster",
+        make_observation(
+            parts={
+                "config": {"location_labels": "zone"},
+                **metrics("pd_metrics", regions_by_isolation=TORN),
+            }
         ),
     ),
     "gc_safe_point_stale": ("cluster", make_observation(parts=safe_point(25))),

@@ -9,9 +9,11 @@ from typing import TypeVar
 from operator_core.types import JsonObject
 from operator_tikv import facts, reads
 from operator_tikv.pd.api import PdApi
+from operator_tikv.pd.operators import OperatorText
 from operator_tikv.pd.types import Regions, StoreInfo
 from operator_tikv.reads import PdState, Reading
 from operator_tikv.watched import (
+    HotRegions,
     RegionLabelRules,
     Rules,
     SafePoints,
@@ -35,7 +37,8 @@ class Answers:
     tombstones: Reading[list[int]]
     progress: Reading[JsonObject]
     checks: dict[str, Reading[Regions]]
-    operators: Reading[JsonObject]
+    operators: Reading[list[OperatorText]]
+    hotspots: Reading[dict[str, HotRegions | None]]
     pd: Reading[PdState]
     region_count: Reading[int]
 
@@ -66,7 +69,8 @@ async def ask_pd(api: PdApi) -> Answers:
         safe_points = ask(reads.safe_points(api))
         tombstones = ask(reads.tombstones(api))
         progress = ask(reads.progress(api))
-        operators = ask(reads.operators(api))
+        operators = ask(api.operators())
+        hotspots = ask(reads.hotspots(api))
         pd = ask(reads.pd_state(api))
         count = ask(api.region_count())
         checks = group.create_task(reads.checks(api))
@@ -81,6 +85,7 @@ async def ask_pd(api: PdApi) -> Answers:
         progress=progress.result(),
         checks=checks.result(),
         operators=operators.result(),
+        hotspots=hotspots.result(),
         pd=pd.result(),
         region_count=count.result(),
     )

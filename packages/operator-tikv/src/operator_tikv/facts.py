@@ -11,7 +11,6 @@ from typing import Final
 from operator_core.clock import to_text
 from operator_core.types import JsonObject
 from operator_tikv.pd.api import BALANCE_LEADER
-from operator_tikv.pd.operators import OperatorText
 from operator_tikv.pd.parse import shorten
 from operator_tikv.pd.types import (
     Member,
@@ -21,7 +20,6 @@ from operator_tikv.pd.types import (
 )
 
 LISTED_REGIONS: Final = 20
-LISTED_OPERATORS: Final = 50
 DISCONNECTED_SECONDS: Final = 20.0
 ALWAYS_RUN: Final = (BALANCE_LEADER, "balance-region-scheduler", "balance-hot-region-scheduler")
 SLOW_SCORE: Final = 80
@@ -68,6 +66,7 @@ def store_facts(store: StoreInfo, now: datetime | None) -> JsonObject:
         "region_count": status.region_count,
         "leader_weight": status.leader_weight,
         "region_weight": status.region_weight,
+        "region_score": status.region_score,
         "sending_snap_count": status.sending_snap_count,
         "receiving_snap_count": status.receiving_snap_count,
         "pending_peer_count": status.pending_peer_count,
@@ -202,15 +201,6 @@ def has_lost_quorum(region: RegionInfo, silent: Collection[int]) -> bool:
     voters = region.voters
     alive = sum(peer.store_id not in silent for peer in voters)
     return bool(voters) and 2 * alive <= len(voters)
-
-
-def operator_facts(operators: Sequence[OperatorText]) -> JsonObject:
-    """Return the data of the part `operators`."""
-    listed = [
-        {"name": operator.name, "region_id": operator.region_id, "step": operator.step}
-        for operator in operators[:LISTED_OPERATORS]
-    ]
-    return {"count": len(operators), "list": listed}
 
 
 def pd_facts(members: Sequence[Member], leader: Member | None) -> JsonObject:

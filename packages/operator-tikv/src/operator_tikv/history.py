@@ -1,13 +1,17 @@
-"""What only several looks show: a leader that changes, a store that never leaves. Pure."""
+"""What only several looks show: changes of the leader, stores that never leave or fill. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from operator_core.types import JsonObject
-from operator_tikv.pd.types import StoreInfo
+from operator_tikv.pd.types import Regions, StoreInfo
 
 LEADER_WINDOW_SECONDS: Final = 600.0
+FILLING_WINDOW_SECONDS: Final = 600.0
+LISTED_LAGGING: Final = 20
+_PREPARING: Final = (None, 0)
+"""PD leaves a store's node state out while it is new; releases before 6.0 have none at all."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,30 @@ class Leaving:
 
 
 @dataclass(frozen=True)
+class Filling:
+    """A store that came new and is filled.
+
+    Attributes:
+        since: when it was first seen.
+        counts: how many regions it had at looks of the last minutes, the oldest first.
+    """
+
+    since: float
+    counts: tuple[tuple[float, int], ...] = ()
+
+    def with_count(self, regions: int, now: float) -> "Filling":
+        """Take in how many regions it has, and forget what lies before the window."""
+        young = [one for one in self.counts if now - one[0] <= FILLING_WINDOW_SECONDS]
+        return replace(self, counts=(*young, (now, regions)))
+
+    @property
+    def gained_per_minute(self) -> float:
+        """How many regions it has gained a minute over the window."""
+        (began, before), (ended, after) = self.counts[0], self.counts[-1]
+        return 60.0 * (after - before) / (ended - began) if ended > began else 0.0
+
+
+@dataclass(frozen=True)
 class History:
     """What was seen before, in seconds of one clock.
 
@@ -33,12 +61,18 @@ class History:
         leader: the PD leader of the last look; None: it had none.
         leader_changes: when the leader was another one than the look before.
         leaving: the stores that are Offline.
+        known_stores: every store that was seen; None before the first look.
+        filling: the stores that came new.
+        lagging: since when a replica lags, by region and store.
     """
 
     leader: str | None = None
     is_known: bool = False
     leader_changes: tuple[float, ...] = ()
     leaving: Mapping[int, Leaving] = field(default_factory=dict)
+    known_stores: frozenset[int] | None = None
+    filling: Mapping[int, Filling] = field(default_factory=dict)
+    lagging: Mapping[tuple[int, int], float] = field(default_factory=dict)
 
     def with_leader(self, leader: str | None, now: float) -> "History":
         """Take in who leads PD now, or that nobody does."""
@@ -49,6 +83,25 @@ class History:
 
     def with_stores(self, stores: Iterable[StoreInfo], now: float) -> "History":
         """Take in the stores."""
+        known = list(stores)
+        return replace(
+            self,
+            leaving=self._leaving_of(known, now),
+            filling=self._filling_of(known, now),
+            known_stores=frozenset(store.id for store in known),
+        )
+
+    def with_lagging(self, regions: Regions, now: float) -> "History":
+        """Take in PD's list of regions with a replica that lags; one that is down is no laggard."""
+        seen = [
+            (region.id, peer.store_id)
+            for region in regions.regions
+            for peer in region.pending_peers
+            if peer.id not in {down.peer.id for down in region.down_peers}
+        ]
+        return replace(self, lagging={key: self.lagging.get(key, now) for key in seen})
+
+    def _leaving_of(self, stores: Iterable[StoreInfo], now: float) -> dict[int, Leaving]:
         leaving = {}
         for store in stores:
             if store.store.state_name != "Offline":
@@ -58,7 +111,29 @@ class History:
             same = known.regions == regions
             since = known.unchanged_since if same else now
             leaving[store.id] = Leaving(known.since, regions, since)
-        return replace(self, leaving=leaving)
+        return leaving
+
+    def _filling_of(self, stores: Sequence[StoreInfo], now: float) -> dict[int, Filling]:
+        has_states = any(store.store.node_state for store in stores)
+        filling = {}
+        for store in stores:
+            is_new = self.known_stores is not None and store.id not in self.known_stores
+            is_preparing = has_states and store.store.node_state in _PREPARING
+            if not store.is_up_tikv or _is_filled(store, stores):
+                continue
+            if is_new or is_preparing or store.id in self.filling:
+                known = self.filling.get(store.id, Filling(now))
+                filling[store.id] = known.with_count(store.status.region_count, now)
+        return filling
+
+
+def _is_filled(store: StoreInfo, stores: Sequence[StoreInfo]) -> bool:
+    """Return whether PD takes a store to be about as full as the others."""
+    others = [one.status.region_score for one in stores if one.id != store.id and one.is_up_tikv]
+    return bool(others) and store.status.region_score >= _FILLED * sum(others) / len(others)
+
+
+_FILLED: Final = 0.9
 
 
 def leader_facts(history: History, now: float) -> JsonObject:
@@ -81,3 +156,48 @@ def leaving_facts(history: History, now: float) -> JsonObject:
         }
         for store_id, one in sorted(history.leaving.items())
     }
+
+
+def filling_facts(history: History, stores: Iterable[StoreInfo], now: float) -> JsonObject:
+    """Return the data of the part `filling`: stores that came new and have less than the others.
+
+    Store id → ``seconds`` since it was first seen, ``region_count`` and ``gained_per_minute``,
+    ``score_share`` (its region score against the mean of the others: what PD makes equal), and
+    ``missing_regions`` (how many fewer it has than the others have on average).
+    """
+    takers = [one for one in stores if one.is_up_tikv]
+    found: JsonObject = {}
+    for store in takers:
+        others = [one.status for one in takers if one.id not in history.filling]
+        one = history.filling.get(store.id)
+        if one is None or not others:
+            continue
+        mean_score = sum(other.region_score for other in others) / len(others)
+        mean_regions = sum(other.region_count for other in others) / len(others)
+        found[str(store.id)] = {
+            "seconds": round(now - one.since, 1),
+            "region_count": store.status.region_count,
+            "gained_per_minute": round(one.gained_per_minute, 3),
+            "score_share": round(store.status.region_score / mean_score, 4) if mean_score else 1.0,
+            "missing_regions": round(mean_regions - store.status.region_count, 1),
+        }
+    return found
+
+
+def lagging_facts(history: History, now: float) -> JsonObject:
+    """Return the data of the part `lagging`.
+
+    Store id → for how many ``seconds`` its longest lagging replicas have lagged without a
+    break, the longest first, and the ``region_ids`` of those.
+    """
+    by_store: dict[int, list[tuple[float, int]]] = {}
+    for (region_id, store_id), since in history.lagging.items():
+        by_store.setdefault(store_id, []).append((since, region_id))
+    found: JsonObject = {}
+    for store_id, some in sorted(by_store.items()):
+        longest = sorted(some)[:LISTED_LAGGING]
+        found[str(store_id)] = {
+            "seconds": [round(now - since, 1) for since, _ in longest],
+            "region_ids": [region_id for _, region_id in longest],
+        }
+    return found

@@ -10,6 +10,7 @@ from typing import Final
 from operator_core.subject import Hypothesis
 from operator_tikv.causes.advice import ADVISED_CAUSES
 from operator_tikv.causes.leaders import LEADER_CAUSES
+from operator_tikv.causes.moving import MOVING_CAUSES
 from operator_tikv.causes.regions import REGION_CAUSES
 from operator_tikv.causes.settings import SETTING_CAUSES
 from operator_tikv.causes.stores import STORE_CAUSES
@@ -18,6 +19,7 @@ HYPOTHESES: Final[tuple[Hypothesis, ...]] = (
     *LEADER_CAUSES,
     *STORE_CAUSES,
     *REGION_CAUSES,
+    *MOVING_CAUSES,
     *SETTING_CAUSES,
     *ADVISED_CAUSES,
 )

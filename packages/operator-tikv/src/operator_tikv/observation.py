@@ -67,6 +67,9 @@ class Eyes:
             self._history = self._history.with_leader(leader.name if leader else None, now)
         if answers.stores.value is not None:
             self._history = self._history.with_stores(answers.known_stores, now)
+        pending = answers.checks["pending-peer"].value
+        if pending is not None:
+            self._history = self._history.with_lagging(pending, now)
 
 
 async def observe(api: PdApi, subject: str, clock: Clock) -> Observation:

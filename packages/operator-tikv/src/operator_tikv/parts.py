@@ -6,9 +6,15 @@ from datetime import datetime
 from operator_core.errors import SubjectError
 from operator_core.monitor.types import Part
 from operator_core.types import JsonObject
-from operator_tikv import facts, facts_config
+from operator_tikv import facts, facts_config, facts_moving
 from operator_tikv.answers import Answers
-from operator_tikv.history import History, leader_facts, leaving_facts
+from operator_tikv.history import (
+    History,
+    filling_facts,
+    lagging_facts,
+    leader_facts,
+    leaving_facts,
+)
 from operator_tikv.reads import Reading
 
 
@@ -47,12 +53,12 @@ def pd_parts(
     for name, path, reading in (
         ("schedulers", "/schedulers", answers.schedulers),
         ("leaders", "/regions", leaders),
-        ("operators", "/operators", answers.operators),
         ("progress", "/stores/progress", answers.progress),
     ):
         album.add(name, path, reading.value, reading.error)
     _add_stores(album, answers, history)
-    _add_checks(album, answers)
+    _add_moves(album, answers)
+    _add_checks(album, answers, history)
     _add_config(album, answers)
     _add_pd(album, answers, history)
     return album.parts
@@ -73,9 +79,21 @@ def _add_stores(album: Album, answers: Answers, history: History) -> None:
     album.add("cluster", "/stores", cluster if seen else None, *errors)
     leaving = leaving_facts(history, album.moment.timestamp())
     album.add("leaving", "/stores", leaving if seen else None, error)
+    filling = filling_facts(history, stores, album.moment.timestamp())
+    album.add("filling", "/stores", filling if seen else None, error)
 
 
-def _add_checks(album: Album, answers: Answers) -> None:
+def _add_moves(album: Album, answers: Answers) -> None:
+    operators, hot = answers.operators, answers.hotspots
+    data = None
+    if operators.value is not None:
+        data = facts_moving.operator_facts(operators.value, answers.pd_time)
+    album.add("operators", "/operators", data, operators.error)
+    found = facts_moving.hot_facts(hot.value) if hot.value is not None else None
+    album.add("hotspots", "/hotspot/regions", found, hot.error)
+
+
+def _add_checks(album: Album, answers: Answers, history: History) -> None:
     data = {
         kind.replace("-", "_"): facts.check_facts(reading.value, kind)
         for kind, reading in answers.checks.items()
@@ -84,6 +102,10 @@ def _add_checks(album: Album, answers: Answers) -> None:
     album.add(
         "regions", "/regions/check", data, *(reading.error for reading in answers.checks.values())
     )
+    pending = answers.checks["pending-peer"]
+    lagging = lagging_facts(history, album.moment.timestamp())
+    found = lagging if pending.value is not None else None
+    album.add("lagging", "/regions/check/pending-peer", found, pending.error)
 
 
 def _add_config(album: Album, answers: Answers) -> None:

@@ -12,10 +12,12 @@ from operator_core.types import JsonObject
 from operator_tikv import facts
 from operator_tikv.heads import head_of_list
 from operator_tikv.pd.api import PdApi
+from operator_tikv.pd.client import API
 from operator_tikv.pd.errors import PdRefusalError, is_no_leader
-from operator_tikv.pd.parse import fit
+from operator_tikv.pd.parse import decode_json, fit
 from operator_tikv.pd.types import Member, Members, Regions, StoreInfo
 from operator_tikv.watched import (
+    HotRegions,
     Progress,
     RegionLabelRules,
     Rules,
@@ -29,10 +31,15 @@ CHECKERS: Final = ("replica", "rule", "learner", "merge", "split", "joint-state"
 SMALL_CLUSTER_REGIONS: Final = 5_000
 """Up to this many regions each one is read, to see those that cannot be led."""
 
+HOT_KINDS: Final = ("write", "read")
+HOT_LIMIT_BYTES: Final = 1 << 20
+"""About 2,000 hot replicas; where there are more, no single one stands out."""
+
 SILENT_STORES_READ: Final = 8
 SILENT_STORE_LIMIT_BYTES: Final = 4 << 20
 """About 8,000 regions."""
 
+_OK: Final = 200
 _Value = TypeVar("_Value")
 
 
@@ -93,11 +100,6 @@ async def _optional(api: PdApi, path: str) -> JsonValue:
         if is_no_leader(error):
             raise
         return None
-
-
-async def operators(api: PdApi) -> JsonObject:
-    """Read what PD is working on."""
-    return facts.operator_facts(await api.operators())
 
 
 async def pd_state(api: PdApi) -> PdState:
@@ -176,6 +178,21 @@ async def progress(api: PdApi) -> JsonObject:
         one = fit(Progress, value, f"GET {path}")
         found[action] = one.model_dump(exclude={"action"})
     return found
+
+
+async def hotspots(api: PdApi) -> dict[str, HotRegions | None]:
+    """Read which regions PD calls hot, by ``write`` and ``read``; None: too many of them."""
+    found = await asyncio.gather(*(_hot(api, kind) for kind in HOT_KINDS))
+    return dict(zip(HOT_KINDS, found, strict=True))
+
+
+async def _hot(api: PdApi, kind: str) -> HotRegions | None:
+    path = f"/hotspot/regions/{kind}"
+    page = await api.client.page(f"{api.client.url}{API}{path}", HOT_LIMIT_BYTES)
+    if page.status == _OK and not page.is_whole:
+        return None
+    value = decode_json(page.body) if page.status == _OK else await api.map_of(path)
+    return fit(HotRegions, value or {}, f"GET {path}")
 
 
 async def checks(api: PdApi) -> dict[str, Reading[Regions]]:

@@ -136,3 +136,26 @@ class Progress(PdModel):
     progress: float = 0.0
     current_speed: float = 0.0
     left_seconds: float = 0.0
+
+
+class HotPeer(PdModel):
+    """A replica that PD calls hot."""
+
+    region_id: Whole = 0
+    stores: Items[Whole] = Field(default_factory=list)
+    """Where the region has replicas; older releases do not say."""
+    hot_degree: Whole = 0
+    flow_bytes: float = 0.0
+    """Bytes a second."""
+
+
+class HotPeers(PdModel):
+    """The hot replicas of one store."""
+
+    statistics: Items[HotPeer] = Field(default_factory=list)
+
+
+class HotRegions(PdModel):
+    """The answer of `GET /hotspot/regions/write` and `…/read`."""
+
+    as_leader: dict[str, HotPeers] = Field(default_factory=dict)

@@ -246,13 +246,6 @@ _ADVICE: Final = (
         "disk. Let regions hibernate and merge; raise store-pool-size; add stores.",
     ),
     Advice(
-        "writes_to_one_range",
-        ("raftstore_cpu_high", "apply_cpu_high"),
-        "Clients write to one range: see PD's hot regions. Split the region at a point of its "
-        "load and scatter the parts; spread the keys. Do not move one hot leader in circles.",
-        0.4,
-    ),
-    Advice(
         "stalled_writes",
         _SLOWNESS,
         "Writes wait because RocksDB stalls: compaction does not keep up. Slow the writers and "

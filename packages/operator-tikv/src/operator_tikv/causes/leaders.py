@@ -226,6 +226,34 @@ def leaders_spreading(violation: Violation, observation: Observation) -> Assessm
     )
 
 
+def full_disk_sheds_leaders(violation: Violation, observation: Observation) -> Assessment | None:
+    """The store with the fewest leaders has no space left, so it gives them away."""
+    fewest = str(violation.metrics.get("fewest_store_id", ""))
+    least = 1.0 - float(observation.data("config").get("low_space_ratio", 0.8))
+    return Assessment(
+        cause=(
+            f"Store {fewest} leads few regions because its disk is nearly full and it gives its "
+            "leaders away. The ticket of its disk comes first; move no leader back before."
+        ),
+        supports=[
+            claim(
+                f"Store {fewest} is low on space",
+                f"stores/{fewest}/available_share",
+                Predicate.LT,
+                round(least, 4),
+                3.0,
+            ),
+            claim(
+                f"{BALANCE_LEADER} runs",
+                "schedulers/balance_leader_paused",
+                Predicate.EQ,
+                value=False,
+            ),
+        ],
+        components=[f"store-{fewest}"],
+    )
+
+
 def slow_disk(violation: Violation, observation: Observation) -> Assessment | None:
     """One store's disk is slow while the others are well."""
     case = store_case(violation, observation)
@@ -296,6 +324,9 @@ LEADER_CAUSES: Final = (
     Hypothesis("balance_leader_missing", frozenset({"leader_imbalance"}), balance_leader_missing),
     Hypothesis("leader_moves_off", frozenset({"leader_imbalance"}), leader_moves_off, 0.4),
     Hypothesis("leaders_spreading", frozenset({"leader_imbalance"}), leaders_spreading, 0.4),
+    Hypothesis(
+        "full_disk_sheds_leaders", frozenset({"leader_imbalance"}), full_disk_sheds_leaders, 0.6
+    ),
     Hypothesis("slow_disk", frozenset({"slow_store"}), slow_disk, 0.6),
     Hypothesis("slow_everywhere", frozenset({"slow_store"}), slow_everywhere, 0.4),
 )

@@ -7,6 +7,9 @@ from operator_core.monitor.types import Observation, Violation
 from operator_core.subject import Hypothesis
 from operator_tikv.causes.words import StoreCase, claim, store_case
 
+_AGAIN_AND_AGAIN_PER_SECOND: Final = 0.025
+"""More than once a minute; a supervisor starts a process again after 15 s."""
+
 _FRESH_SECONDS: Final = 60.0
 """A process whose metrics are no older than this lives."""
 
@@ -40,7 +43,7 @@ def store_stopped(violation: Violation, observation: Observation) -> Assessment 
             ),
             _process_is_silent(case),
         ],
-        contradicts=[_SEVERAL_SILENT, _process_answers(case)],
+        contradicts=[_SEVERAL_SILENT, _process_answers(case), _registers(observation)],
         components=[f"store-{case.store_id}"],
         risks=["While it is away its regions bear no further loss."],
         escalate=True,
@@ -78,10 +81,18 @@ def store_lost(violation: Violation, observation: Observation) -> Assessment | N
             case.says("It has replicas", "region_count", Predicate.GT, 0),
             _ONE_SILENT,
         ],
-        contradicts=[_SEVERAL_SILENT, _process_answers(case)],
+        contradicts=[_SEVERAL_SILENT, _process_answers(case), _registers(observation)],
         components=[f"store-{case.store_id}"],
         escalate=True,
     )
+
+
+def _registers(observation: Observation) -> Claim:
+    """A store registers once when it starts; who is refused tries again and again."""
+    leader = observation.data("pd").get("leader")
+    path = f"pd_metrics/readings/registrations_per_second/{leader}"
+    words = "Some process registers with PD again and again"
+    return claim(words, path, Predicate.GE, _AGAIN_AND_AGAIN_PER_SECOND, 4.0)
 
 
 def data_lost(violation: Violation, observation: Observation) -> Assessment | None:
@@ -96,7 +107,7 @@ def data_lost(violation: Violation, observation: Observation) -> Assessment | No
             "id out and wait for its tombstone, or start the new one at another address; never "
             "copy another store's data."
         ),
-        supports=[_ONE_SILENT, _PD_LEADS, _process_is_silent(case)],
+        supports=[_registers(observation), _ONE_SILENT, _PD_LEADS, _process_is_silent(case)],
         contradicts=[_SEVERAL_SILENT, _process_answers(case)],
         components=[f"store-{case.store_id}"],
         escalate=True,
@@ -250,7 +261,7 @@ STORE_CAUSES: Final = (
     Hypothesis("store_stopped", _SILENT, store_stopped, 0.6),
     Hypothesis("store_cut_off", _SILENT, store_cut_off, 0.4),
     Hypothesis("store_lost", frozenset({"store_down"}), store_lost, 0.7),
-    Hypothesis("data_lost", _SILENT, data_lost, 0.1),
+    Hypothesis("data_lost", _SILENT, data_lost, 0.6),
     Hypothesis("ghost_of_removed_store", _SILENT, ghost_of_removed_store, 0.8),
     Hypothesis("several_stores_silent", _SILENT, several_stores_silent, 0.3),
     Hypothesis("one_disk_filling", frozenset({"low_space"}), one_disk_filling, 0.6),

@@ -234,6 +234,14 @@ PD_SIGNALS: Final = (
         _PD,
         window_seconds=_TEN_MINUTES,
     ),
+    Signal(
+        "registrations_per_second",
+        "grpc_server_handled_total",
+        _RATE,
+        _PD,
+        matches=(("grpc_method", "PutStore"),),
+        window_seconds=_TEN_MINUTES,
+    ),
     Signal("regions_by_state", "pd_regions_status", component=_PD, by="type"),
     Signal("regions_by_isolation", "pd_regions_label_level", component=_PD, by="type"),
     Signal(

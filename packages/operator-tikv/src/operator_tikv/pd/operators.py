@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -10,6 +11,10 @@ from operator_tikv.pd.parse import shorten
 _REGION: Final = re.compile(r"\bregion:\s*(\d+)")
 _STATUS: Final = re.compile(r"^status:\s*([A-Za-z]+)")
 _STEP: Final = re.compile(r"\bcurrentStep:\s*(\d+)")
+_CREATED: Final = re.compile(
+    r"\bcreateAt:\s*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.\d+)? ([+-])(\d\d)(\d\d)\b"
+)
+_STORE: Final = re.compile(r"\bon store (\d+)")
 
 
 class OperatorStatus(StrEnum):
@@ -35,19 +40,51 @@ class OperatorText:
         region_id: the region it works on; 0 where it cannot be read.
         step: index of the step it is at.
         text: the print itself, shortened.
+        created: when PD made it; None where it does not say so.
+        adds_to_store: the store where its present step makes a replica; 0 for other steps.
     """
 
     name: str
     region_id: int
     step: int
     text: str
+    created: datetime | None = None
+    adds_to_store: int = 0
 
 
 def read_operator(text: str) -> OperatorText:
     """Read the print of an operator, of any release."""
     body = text.split("operator:", 1)[-1].strip()
     name = re.split(r"[ ({]", body, maxsplit=1)[0]
-    return OperatorText(name, _number(_REGION, body), _number(_STEP, body), shorten(body))
+    step = _number(_STEP, body)
+    return OperatorText(
+        name,
+        _number(_REGION, body),
+        step,
+        shorten(body),
+        created=_created(body),
+        adds_to_store=_adds_to(body, step),
+    )
+
+
+def _created(text: str) -> datetime | None:
+    """Read the moment as Go prints it: local time of PD's host, and how far that is from UTC."""
+    match = _CREATED.search(text)
+    if match is None:
+        return None
+    try:
+        offset = timedelta(hours=int(match[3]), minutes=int(match[4]))
+        local = datetime.fromisoformat(match[1]).replace(tzinfo=UTC)
+        return local - offset if match[2] == "+" else local + offset
+    except (ValueError, OverflowError):
+        return None
+
+
+def _adds_to(text: str, step: int) -> int:
+    """Return where a step such as ``0:{add learner peer 7 on store 3}`` makes a replica."""
+    match = re.search(rf"[\[, ]{step}:\s*\{{\s*add ([^}}]*)", text)
+    store = _STORE.search(match[1]) if match else None
+    return int(store[1]) if store else 0
 
 
 def read_status(text: str) -> OperatorStatus:

@@ -112,6 +112,8 @@ class StoreStatus(PdModel):
     region_count: Whole = 0
     region_size: Whole = 0
     """MiB."""
+    region_score: float = 0.0
+    """How full PD takes it to be, by size, space and weight: what it keeps equal."""
     leader_weight: float = 1.0
     region_weight: float = 1.0
     learner_count: Whole = 0
@@ -144,6 +146,11 @@ class StoreInfo(PdModel):
     def is_tiflash(self) -> bool:
         """Whether the store is a TiFlash node, which never leads a region."""
         return self.labels.get("engine") == "tiflash"
+
+    @property
+    def is_up_tikv(self) -> bool:
+        """Whether it is a TiKV store that PD calls Up."""
+        return self.store.state_name == "Up" and not self.is_tiflash
 
     @property
     def labels(self) -> dict[str, str]:

@@ -6,7 +6,11 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
-from operator_tikv.simulator.heartbeats import STORE_HEARTBEAT_SECONDS, read_stats
+from operator_tikv.simulator.heartbeats import (
+    STORE_HEARTBEAT_SECONDS,
+    count_registration,
+    read_stats,
+)
 from operator_tikv.simulator.model import Disk, NodeState, Peer, Region, Store
 from operator_tikv.simulator.schedulers import DEFAULT_NAMES, MIN_INTERVAL_SECONDS
 from operator_tikv.simulator.units import GIB, memcomparable_hex
@@ -148,6 +152,7 @@ def join_store(
     world.record("store", f"{store_id} joined")
     if silent_seconds is None:
         world.schedule(0.0, "store.heartbeat", store_id)
+        count_registration(world)
         world.log(store.node, "INFO", "Welcome to TiKV")
     else:
         store.process.running = False

@@ -184,3 +184,8 @@ def _age_disk(world: World, store: Store) -> None:
         disk.slow_score = min(SLOW_SCORE_MAX, disk.slow_score * 2)
     else:
         disk.slow_score = max(1, disk.slow_score - SLOW_SCORE_RECOVERY_STEP)
+
+
+def count_registration(world: World) -> None:
+    """A TiKV process that starts registers its store with PD, which counts the call."""
+    world.pd.count("grpc_server_handled_total", "pdpb.PD", "PutStore")

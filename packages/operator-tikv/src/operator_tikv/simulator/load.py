@@ -52,6 +52,11 @@ def hot_rates(world: World, region: Region) -> tuple[float, float]:
     return written, read
 
 
+def ranges_of_load(world: World) -> frozenset[int]:
+    """The regions that hot ranges of keys lie in."""
+    return frozenset(r for hot in world.load.hot.values() for r in _sharing(world, hot))
+
+
 def _sharing(world: World, hot: HotRange) -> list[int]:
     """The regions among which the flow of a hot range is divided."""
     if hot.end_key == hot.start_key:

@@ -159,7 +159,8 @@ class Ailments:
     stalled: bool = False
     busy_pools: tuple[str, ...] = ()
     leak_bytes_per_second: float = 0.0
-    snapshot_mib_per_second: float = SNAPSHOT_MIB_PER_SECOND
+    send_mib_per_second: float = SNAPSHOT_MIB_PER_SECOND
+    receive_mib_per_second: float = SNAPSHOT_MIB_PER_SECOND
     lag_entries: float = 0.0
     critical_error: str = ""
     clock_offset_seconds: float = 0.0

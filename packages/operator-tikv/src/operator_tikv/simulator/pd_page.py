@@ -22,12 +22,17 @@ DATABASE_BYTES: Final = 64 << 20
 DATABASE_QUOTA_BYTES: Final = 8 << 30
 COUNTER_LABELS: Final[Mapping[str, tuple[str, ...]]] = {
     "pd_schedule_operators_count": ("type", "event"),
+    "pd_tso_events": ("type",),
     "pd_schedule_operator_exceeded_store_limit": ("desc",),
     "pd_schedule_operator_limit": ("type", "name"),
     "pd_scheduler_event_count": ("type", "name"),
     "pd_checker_event_count": ("type", "name"),
+    "grpc_server_handled_total": ("grpc_service", "grpc_method"),
 }
-TSO_EVENTS: Final = "pd_tso_events"
+FIXED_LABELS: Final[Mapping[str, Mapping[str, str]]] = {
+    "pd_tso_events": {"group": "0", "dc": "global"},
+    "grpc_server_handled_total": {"grpc_code": "OK", "grpc_type": "unary"},
+}
 
 
 def page(world: World, name: str) -> str:
@@ -74,11 +79,8 @@ def _counters(made: Page, world: World, name: str, *, leads: bool) -> None:
     """Counters stay with the process that counted, whoever leads now."""
     del leads
     for (metric, *texts), value in sorted(world.pd.states[name].counters.items()):
-        if metric == TSO_EVENTS:
-            made.counter(metric, float(value), type=texts[0], group="0", dc="global")
-        else:
-            labels = dict(zip(COUNTER_LABELS[metric], texts, strict=False))
-            made.counter(metric, float(value), **labels)
+        labels = dict(zip(COUNTER_LABELS[metric], texts, strict=False))
+        made.counter(metric, float(value), **labels, **FIXED_LABELS.get(metric, {}))
 
 
 def _cluster(made: Page, world: World) -> None:

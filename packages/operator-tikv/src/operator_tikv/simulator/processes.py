@@ -62,6 +62,7 @@ def _boot(world: World, store: Store) -> None:
     store.meter, store.vitals = Meter(), None
     store.leaked_bytes = store.stalled_seconds = 0.0
     store.disk.slow_score = 1
+    heartbeats.count_registration(world)
     world.log(store.node, "INFO", "Welcome to TiKV")
 
 

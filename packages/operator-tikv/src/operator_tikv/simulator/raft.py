@@ -302,7 +302,7 @@ def _send_snapshot(world: World, region: Region, peer: Peer) -> None:
         return
     sender.sending_snapshots += 1
     receiver.receiving_snapshots += 1
-    speed = min(each.ailments.snapshot_mib_per_second for each in (sender, receiver))
+    speed = min(sender.ailments.send_mib_per_second, receiver.ailments.receive_mib_per_second)
     duration_seconds = SNAPSHOT_OVERHEAD_SECONDS + region.size_mib / speed
     world.schedule(
         duration_seconds,

@@ -82,12 +82,12 @@ def _can_replace(fleet: Fleet) -> bool:
 def _within_limits(world: World, fleet: Fleet) -> Fleet:
     """Leave out the stores whose limit is used up: asking them again and again costs time."""
     lost = tuple(i for i in fleet.lost if limits.has_tokens(world, i, "remove-peer"))
-    if len(lost) < len(fleet.lost):
-        name = "replace-rule-down-peer"
-        world.pd.count("pd_schedule_operator_exceeded_store_limit", name, "")
     targets = tuple(
         store for store in fleet.targets if limits.has_tokens(world, store.store_id, "add-peer")
     )
+    if len(lost) < len(fleet.lost) or (fleet.targets and not targets):
+        name = "replace-rule-down-peer" if fleet.lost else "replace-rule-offline-peer"
+        world.pd.count("pd_schedule_operator_exceeded_store_limit", name, "")
     return Fleet(lost, fleet.leaving, targets)
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from operator_tikv.simulator.api import http
-from operator_tikv.simulator.load import BYTES_PER_KEY, INTERVAL_SECONDS, region_flow, store_rates
+from operator_tikv.simulator.load import (
+    BYTES_PER_KEY,
+    INTERVAL_SECONDS,
+    ranges_of_load,
+    region_flow,
+    store_rates,
+)
 from operator_tikv.simulator.model import Role
 from operator_tikv.simulator.units import rfc3339_nano
 
@@ -31,7 +37,7 @@ def hot_reads(world: World, call: Call) -> Answer:
 def _hot(world: World, call: Call, kind: str) -> dict[str, object]:
     wanted = set(call.values("store_id"))
     stores = [s for s in world.stores if not wanted or str(s) in wanted]
-    hot = [region for region in world.pd.regions if _is_hot(world, region)]
+    hot = _hot_regions(world)
     as_leader = {str(store_id): _store_info(world, hot, store_id, kind) for store_id in stores}
     peers = hot if kind == "write" else []
     as_peer = {
@@ -41,9 +47,16 @@ def _hot(world: World, call: Call, kind: str) -> dict[str, object]:
     return {"as_peer": as_peer, "as_leader": as_leader}
 
 
-def _is_hot(world: World, region: Region) -> bool:
+def _hot_regions(world: World) -> list[Region]:
+    """Regions with several times the usual flow: by their own weight, or by a hot range."""
     average = world.load.total_weight / max(1, len(world.raft))
-    return region.leader is not None and region.weight > HOT_FACTOR * average
+    in_ranges = ranges_of_load(world)
+    return [
+        region
+        for region in world.pd.regions
+        if region.leader is not None
+        and (region.weight > HOT_FACTOR * average or region.region_id in in_ranges)
+    ]
 
 
 def _store_info(

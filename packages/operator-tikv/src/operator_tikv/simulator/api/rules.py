@@ -9,6 +9,8 @@ from operator_tikv.simulator.admin import DEFAULT_RULE
 from operator_tikv.simulator.api import http
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from operator_tikv.simulator.api.http import Answer, Call, Handler
     from operator_tikv.simulator.world import World
 
@@ -19,7 +21,7 @@ ROLES: Final = frozenset({"voter", "leader", "follower", "learner"})
 
 
 def _rules(world: World) -> dict[tuple[str, str], Json]:
-    """The rules; the default one follows `max-replicas` until it is deleted.
+    """The rules; the default one follows the replication settings until it is deleted.
 
     Raises:
         PdError: rules are off.
@@ -30,8 +32,21 @@ def _rules(world: World) -> dict[tuple[str, str], Json]:
         world.admin.rules[DEFAULT_RULE] = _default()
     default = world.admin.rules.get(DEFAULT_RULE)
     if default is not None:
-        default["count"] = world.pd.config.max_replicas
+        _follow(default, world.pd.config.replication)
     return world.admin.rules
+
+
+def _follow(rule: Json, replication: Mapping[str, object]) -> None:
+    """Take over what PD keeps equal: the count, the location labels and the isolation level."""
+    rule["count"] = replication["max-replicas"]
+    labels = [one for one in str(replication["location-labels"]).split(",") if one]
+    for key, value in (
+        ("location_labels", labels),
+        ("isolation_level", replication["isolation-level"]),
+    ):
+        rule.pop(key, None)
+        if value:
+            rule[key] = value
 
 
 def _default() -> Json:

@@ -181,17 +181,22 @@ class MemoryLeak(StoreFault):
 
 
 class SlowSnapshots(StoreFault):
-    """Snapshots to and from the stores crawl, so that new peers stay pending."""
+    """Snapshots to (and from) the stores crawl, so that new peers stay pending."""
 
     mib_per_second: Rate = Field(0.05, gt=0.0)
+    direction: Literal["both", "in"] = "both"
 
     def ail(self, store_id: int, found: Ailments, memory: Memory) -> Ailments:
         """See `Fault.ail`."""
         del memory
         if store_id not in self.stores:
             return found
-        slowest = min(found.snapshot_mib_per_second, self.mib_per_second)
-        return replace(found, snapshot_mib_per_second=slowest)
+        receive = min(found.receive_mib_per_second, self.mib_per_second)
+        found = replace(found, receive_mib_per_second=receive)
+        if self.direction == "in":
+            return found
+        send = min(found.send_mib_per_second, self.mib_per_second)
+        return replace(found, send_mib_per_second=send)
 
 
 class Corruption(StoreFault):
@@ -218,6 +223,7 @@ class LostData(StoreFault):
         memory.beats += 1
         for store in self.of(world):
             new_id = store.store_id + 1_000_000 + memory.beats
+            heartbeats.count_registration(world)
             world.log(
                 store.node,
                 "FATAL",

@@ -1,0 +1,133 @@
+"""Rules about replicas and load on the move, and what only several looks show of them."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from operator_core.types import JsonObject
+from operator_tikv.facts_moving import hot_facts, operator_facts
+from operator_tikv.history import History, filling_facts, lagging_facts
+from operator_tikv.pd.operators import read_operator
+from operator_tikv.pd.types import Regions
+from operator_tikv.watched import HotRegions
+from tikv_pictures import (
+    DOWN,
+    LOW_LIMIT,
+    NEW,
+    OFFLINE,
+    TORN,
+    broken,
+    config,
+    flows,
+    hot,
+    metrics,
+    with_fourth,
+)
+from tikv_support import make_observation, make_region, make_store
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seconds": 899.0},
+        {"score_share": 0.5},
+        {"missing_regions": 9.0},
+        {"gained_per_minute": 1.0},
+    ],
+)
+def test_a_store_that_is_young_or_gains_or_is_nearly_full_fills_fast_enough(
+    changes: JsonObject,
+) -> None:
+    parts = {"filling": {"4": {**NEW, **changes}}}
+    assert broken(make_observation(with_fourth(), parts=parts), "store_fills_slowly") == []
+
+
+def test_low_limits_hold_nothing_up_while_nothing_is_to_be_moved() -> None:
+    assert (
+        broken(make_observation(with_fourth(), parts=config(**LOW_LIMIT)), "store_limit_low") == []
+    )
+    usual = {"store-limit": {"1": {"add-peer": 5, "remove-peer": 15}}}
+    leaving_one = make_observation(with_fourth(**OFFLINE), parts=config(**usual))
+    assert broken(leaving_one, "store_limit_low") == []
+
+
+def test_replicas_that_lag_on_a_silent_store_are_that_stores_matter() -> None:
+    lagging = {"lagging": {"4": {"seconds": [2000.0] * 5}}}
+    silent = make_observation(with_fourth(**DOWN), parts=lagging)
+    assert broken(silent, "pending_peers_stuck") == []
+    few = {"lagging": {"4": {"seconds": [2000.0, 2000.0, 899.0]}}}
+    assert broken(make_observation(with_fourth(), parts=few), "pending_peers_stuck") == []
+
+
+@pytest.mark.parametrize("load", [hot(write=31.9, read=127.0), flows(store_1=99.0), flows()])
+def test_a_little_heat_is_normal(load: dict[str, JsonObject]) -> None:
+    observation = make_observation(parts=load)
+    assert [one for rule in ("hot_region", "hot_store") for one in broken(observation, rule)] == []
+
+
+def test_without_location_labels_no_isolation_is_lost() -> None:
+    torn = metrics("pd_metrics", regions_by_isolation=TORN)
+    assert broken(make_observation(parts=torn), "isolation_lost") == []
+
+
+def test_a_new_store_is_watched_until_it_is_about_as_full_as_the_others() -> None:
+    old = [make_store(number, region_score=100) for number in (1, 2, 3)]
+    new = make_store(4, region_count=5, region_score=10)
+    filled = make_store(4, region_count=58, region_score=95)
+    first = History().with_stores(old, 0)
+    assert History().with_stores([*old, new], 0).filling == {}
+    began = first.with_stores([*old, new], 60)
+    later = began.with_stores([*old, make_store(4, region_count=15, region_score=20)], 660)
+    facts_of = filling_facts(later, [*old, make_store(4, region_count=15, region_score=20)], 660)
+    assert facts_of["4"] == {
+        "seconds": 600.0,
+        "region_count": 15,
+        "gained_per_minute": 1.0,
+        "score_share": 0.2,
+        "missing_regions": 45.0,
+    }
+    assert later.with_stores([*old, filled], 700).filling == {}
+
+
+def test_a_store_that_pd_is_preparing_is_new_also_at_the_first_look() -> None:
+    old = [make_store(number, region_score=100, meta_node_state=1) for number in (1, 2, 3)]
+    new = make_store(4, region_count=5, region_score=10)
+    assert set(History().with_stores([*old, new], 0).filling) == {4}
+
+
+def test_a_replica_lags_from_when_it_was_first_seen_until_it_caught_up() -> None:
+    lags = make_region(7, [1, 2, 3], 1, pending_peers=[{"id": 1003, "store_id": 3}])
+    down = {"peer": {"id": 1003, "store_id": 3}, "down_seconds": 700}
+    lost = make_region(
+        8, [1, 2, 3], 1, pending_peers=[{"id": 1003, "store_id": 3}], down_peers=[down]
+    )
+    history = History().with_lagging(Regions(count=2, regions=[lags, lost]), 0)
+    history = history.with_lagging(Regions(count=1, regions=[lags]), 50)
+    assert lagging_facts(history, 90) == {"3": {"seconds": [90.0], "region_ids": [7]}}
+    assert lagging_facts(history.with_lagging(Regions(), 100), 100) == {}
+
+
+def test_the_oldest_operators_are_listed_first_with_where_they_make_a_replica() -> None:
+    text = (
+        "balance-region {{mv peer: store [1] to [5]}} (kind:region, region:{0}(1, 2), "
+        "createAt:2026-03-01 14:{0}:00.5 +0200 EET m=+1.5, startAt:0001-01-01 00:00:00 +0000 UTC, "
+        "currentStep:0, size:9, steps:[0:{{add learner peer 7 on store 5}}, "
+        "1:{{remove peer on store 1}}], timeout:[10m0s])"
+    )
+    now = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+    read = [read_operator(text.format(number)) for number in (20, 10)]
+    found = operator_facts([*read, read_operator("no shape at all")], now)
+    assert [one["age_seconds"] for one in found["list"]] == [1200.0, 600.0, None]
+    assert [one["adds_to_store"] for one in found["list"]] == [5, 5, 0]
+
+
+def test_hot_regions_are_told_hottest_first_or_that_there_are_too_many() -> None:
+    peer = {"region_id": 9, "stores": [1, 2], "hot_degree": 40, "flow_bytes": 5.0}
+    warm = {**peer, "region_id": 8, "flow_bytes": 4.0}
+    answer = HotRegions.model_validate(
+        {"as_leader": {"1": {"statistics": [warm]}, "2": {"statistics": [peer]}, "x": {}}}
+    )
+    found = hot_facts({"write": answer, "read": None})
+    assert [one["region_id"] for one in found["write"]["regions"]] == [9, 8]
+    assert found["write"]["regions"][0]["leader_store_id"] == 2
+    assert found["read"] == {"is_listed": False, "count": 0, "regions": []}
