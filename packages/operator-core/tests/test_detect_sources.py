@@ -65,6 +65,21 @@ def test_a_failed_observation_says_nothing_of_single_sources() -> None:
     assert "source_unreadable:stores" in watch.sightings
 
 
+def test_a_source_is_no_problem_of_its_own_while_a_broken_rule_tells_why() -> None:
+    unread = part(complete=False, error="no leader").model_copy(update={"told_by": "store_down"})
+    down = Observation(parts={"stores": part({"down": ["4"]}), "config": unread})
+    up = Observation(parts={"stores": part({"down": []}), "config": unread})
+    watch = Watch(rule())
+    watch.open = {"source_unreadable:config"}
+    first = watch.look(0, down)
+    assert keys(first.present) == ["store_down:4"]
+    assert first.cleared == NOTHING
+    watch.open = {"store_down:4"}
+    watch.look(10, up)
+    assert keys(watch.look(20, up).present) == ["source_unreadable:config"]
+    assert not down.sees(["config"])
+
+
 def test_a_source_that_a_whole_look_no_longer_has_clears() -> None:
     watch = Watch()
     watch.open = {"source_unreadable:member-3"}

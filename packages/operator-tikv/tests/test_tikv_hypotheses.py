@@ -12,6 +12,7 @@ from operator_core.agent.rules import diagnose
 from operator_core.monitor.types import Observation
 from operator_tikv import facts
 from operator_tikv.causes.advice import ADVISED_CAUSES
+from operator_tikv.causes.brings import BRINGS
 from operator_tikv.causes.settings import SETTING_CAUSES
 from operator_tikv.hypotheses import HYPOTHESES
 from operator_tikv.invariants import INVARIANTS
@@ -250,3 +251,15 @@ def test_a_store_that_is_not_in_the_observation_gives_no_cause() -> None:
     nobody = make_observation([make_store(1)])
     assert facts.stores_facts([], None) == {}
     assert diagnose(violation, nobody, HYPOTHESES, now=NOW).is_unknown
+
+
+def test_a_cause_brings_rules_that_exist_and_not_itself() -> None:
+    by_name = {one.name: one for one in HYPOTHESES}
+    rules = {rule.name for rule in INVARIANTS}
+    assert BRINGS.keys() <= by_name.keys()
+    for name, brought in BRINGS.items():
+        assert brought
+        assert brought <= rules
+        explains = by_name[name].explains
+        is_own_consequence = len(explains) == 1 and explains <= brought
+        assert not is_own_consequence, name

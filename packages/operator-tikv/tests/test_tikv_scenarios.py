@@ -8,8 +8,9 @@ from operator_core.types import JsonObject
 from operator_tikv.actions.table import CHANGES
 from operator_tikv.hypotheses import HYPOTHESES
 from operator_tikv.invariants import INVARIANTS
-from operator_tikv.simulator.scenario import read_scenario
-from tikv_scenarios import Expectation, Outcome, Told, files, play, read, tables
+from operator_tikv.simulator.scenario import build, read_scenario
+from tikv_scenarios import Expectation, Outcome, Play, Site, Told, files, play, read, tables
+from tikv_support import simulated_subject
 
 FILES = {path.stem: path for path in files()}
 HEAVY = {"11", "35", "38"}
@@ -64,7 +65,7 @@ def test_there_is_one_scenario_for_each_of_the_38_failures() -> None:
 
 
 def test_files_name_only_what_exists() -> None:
-    rules = {rule.name for rule in INVARIANTS} | {"source_unreadable"}
+    rules = {rule.name for rule in INVARIANTS}
     causes = {one.name for one in HYPOTHESES}
     for path in FILES.values():
         expect = read(path).expect
@@ -124,6 +125,24 @@ async def test_two_faults_at_once_each_have_their_ticket_and_only_the_known_is_a
     )
     assert [name for name, _ in outcome.performed] == ["undrain_store"]
     assert outcome.diagnoses["gc_safe_point_stale:cluster"].hypothesis == "service_holds_gc"
+
+
+@LIMIT
+async def test_pd_without_a_leader_is_one_problem_and_what_it_does_not_answer_stays_unread() -> (
+    None
+):
+    fault: JsonObject = {"at": "1m", "fault": "pd_stop", "members": ["pd-0", "pd-1"]}
+    scenario = read_scenario({"duration": "3m", "faults": [fault]})
+    cluster = build(scenario)
+    subject = simulated_subject(cluster, Site(cluster))
+    run = Play(cluster, subject)
+    outcome = await run.run(scenario.duration, 30.0)
+    observation = await subject.observe()
+    await subject.close()
+    kinds = {one.invariant for one in outcome.opened.values()}
+    assert kinds == {"pd_no_leader", "pd_member_down"}
+    unread = {name for name, part in observation.parts.items() if not part.complete}
+    assert {"stores", "schedulers", "config", "regions"} <= unread
 
 
 @LIMIT

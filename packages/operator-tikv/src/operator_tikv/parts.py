@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from operator_core.errors import SubjectError
 from operator_core.monitor.types import Part
@@ -15,7 +16,11 @@ from operator_tikv.history import (
     leader_facts,
     leaving_facts,
 )
+from operator_tikv.pd.errors import is_no_leader
 from operator_tikv.reads import Reading
+
+PD_NO_LEADER: Final = "pd_no_leader"
+"""The rule that tells why PD answers nothing: it has no leader that could."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Album:
             observed_at=self.moment,
             complete=error is None and data is not None,
             error=None if error is None else str(error),
+            told_by=PD_NO_LEADER if error is not None and is_no_leader(error) else None,
             data=data or {},
         )
 

@@ -62,9 +62,9 @@ def failed_observation(subject_name: str, error_text: str, now: datetime) -> Obs
 
 def judge(invariants: Sequence[Invariant], observation: Observation) -> list[Judgement]:
     """Return one judgement a name, for those rules that can be judged; never raises."""
-    judged = [_judge_sources(observation)]
     if not _was_observed(observation):
-        return judged
+        return [_judge_sources(observation, frozenset())]
+    judged: list[Judgement] = []
     failures: list[Violation] = []
     blind: set[str] = set()
     for rule in invariants:
@@ -77,6 +77,8 @@ def judge(invariants: Sequence[Invariant], observation: Observation) -> list[Jud
         else:
             blind.add(rule.name)
             failures.append(answer)
+    told = frozenset(one.name for one in judged if one.violations)
+    judged.insert(0, _judge_sources(observation, told))
     evaluated = {judgement.name for judgement in judged} - blind
     judged.append(_judge_failures(failures, frozenset(evaluated)))
     return _one_a_name(judged, blind)
@@ -140,12 +142,17 @@ def _judge_failures(failures: Iterable[Violation], evaluated: frozenset[str]) ->
     )
 
 
-def _judge_sources(observation: Observation) -> Judgement:
+def _judge_sources(observation: Observation, told: frozenset[str]) -> Judgement:
+    """Judge what could not be read, but for that of which a broken rule tells already."""
     parts = {clean_text(name): part for name, part in observation.parts.items()}
     whole = {name for name, part in parts.items() if part.complete}
     if _was_observed(observation):
         whole.add(OBSERVE_PART)
-    broken = [(name, part) for name, part in parts.items() if not part.complete]
+    broken = [
+        (name, part)
+        for name, part in parts.items()
+        if not part.complete and part.told_by not in told
+    ]
     return Judgement(
         SOURCE_UNREADABLE,
         grace=timedelta(seconds=SOURCE_GRACE_SECONDS),

@@ -28,6 +28,11 @@ class Part(BaseModel):
     agrees: bool = Field(
         default=True, description="False: sources contradict each other, or a minority speaks"
     )
+    told_by: str | None = Field(
+        default=None,
+        description="The rule that tells why it is not complete: while that one is broken, the "
+        "source is no problem of its own",
+    )
     data: JsonObject = Field(default_factory=dict)
 
 
