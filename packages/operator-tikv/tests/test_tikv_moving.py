@@ -131,3 +131,21 @@ def test_hot_regions_are_told_hottest_first_or_that_there_are_too_many() -> None
     assert [one["region_id"] for one in found["write"]["regions"]] == [9, 8]
     assert found["write"]["regions"][0]["leader_store_id"] == 2
     assert found["read"] == {"is_listed": False, "count": 0, "regions": []}
+
+
+def test_a_store_that_was_drained_a_moment_ago_may_have_been_restarted() -> None:
+    restarted = metrics("store_metrics", restarts={"1": 1.0})
+    lately = {"schedulers": {**make_observation().data("schedulers")}}
+    lately["schedulers"]["evicted_lately_store_ids"] = [1]
+    assert broken(make_observation(parts=restarted), "tikv_restarted")
+    assert not broken(make_observation(parts={**restarted, **lately}), "tikv_restarted")
+    history = History().with_evicted([1], 0).with_evicted([], 359)
+    assert set(history.evicted) == {1}
+    assert set(history.with_evicted([], 360).evicted) == set()
+
+
+def test_no_store_for_a_replica_means_something_only_while_pd_rests() -> None:
+    none = metrics("pd_metrics", no_store_per_second={"pd-0": 1.0})
+    moving: dict[str, JsonObject] = {"operators": {"count": 1, "list": []}}
+    assert broken(make_observation(parts=none), "no_store_for_replica")
+    assert not broken(make_observation(parts={**none, **moving}), "no_store_for_replica")

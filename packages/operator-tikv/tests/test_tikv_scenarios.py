@@ -9,7 +9,7 @@ from operator_tikv.actions.table import CHANGES
 from operator_tikv.hypotheses import HYPOTHESES
 from operator_tikv.invariants import INVARIANTS
 from operator_tikv.simulator.scenario import build, read_scenario
-from tikv_scenarios import Expectation, Outcome, Play, Site, Told, files, play, read, tables
+from tikv_scenarios import Expectation, Outcome, Play, Site, Told, files, play, read, tables, watch
 from tikv_support import simulated_subject
 
 FILES = {path.stem: path for path in files()}
@@ -128,9 +128,7 @@ async def test_two_faults_at_once_each_have_their_ticket_and_only_the_known_is_a
 
 
 @LIMIT
-async def test_pd_without_a_leader_is_one_problem_and_what_it_does_not_answer_stays_unread() -> (
-    None
-):
+async def test_pd_without_a_leader_is_one_problem_and_its_parts_stay_unread() -> None:
     fault: JsonObject = {"at": "1m", "fault": "pd_stop", "members": ["pd-0", "pd-1"]}
     scenario = read_scenario({"duration": "3m", "faults": [fault]})
     cluster = build(scenario)
@@ -151,13 +149,32 @@ async def test_a_planned_removal_is_no_incident() -> None:
     assert (outcome.opened, outcome.performed) == ({}, [])
 
 
+def planned_work() -> list[JsonObject]:
+    """A scale-out, a rolling restart as tiup does it, a drain, and a scale-in."""
+    work: list[JsonObject] = [{"at": "2h", "fault": "join"}]
+    for store_id in (1, 2, 3, 4):
+        start = 6 * 60 + 6 * store_id
+        drain, restart = f"{start}m", f"{start + 1}m"
+        undrained, up = f"{start + 2}m30s", f"{start + 1}m20s"
+        work += [
+            {"at": drain, "fault": "evict_leader", "stores": [store_id], "until": undrained},
+            {"at": restart, "fault": "kill", "stores": [store_id], "until": up},
+        ]
+    alone: JsonObject = {"at": "9h", "fault": "evict_leader", "stores": [2], "until": "9h2m"}
+    return [*work, alone, {"at": "12h", "fault": "delete_store", "stores": [4]}]
+
+
 @LIMIT
-async def test_a_quiet_day_opens_no_ticket() -> None:
-    outcome = await of(duration="24h", look_seconds=1800.0)
+async def test_a_day_of_planned_work_opens_no_ticket() -> None:
+    scenario = read_scenario({"duration": "24h", "faults": planned_work()})
+    outcome = await watch(scenario, look_seconds=30.0, still_seconds=300.0)
     assert (outcome.opened, outcome.performed) == ({}, [])
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 async def test_a_quiet_week_opens_no_ticket() -> None:
-    outcome = await of(duration="168h", look_seconds=900.0)
+    faults = [*planned_work()[:-1], {"at": "150h", "fault": "delete_store", "stores": [4]}]
+    scenario = read_scenario({"duration": "168h", "faults": faults})
+    outcome = await watch(scenario, look_seconds=30.0, still_seconds=30.0)
     assert (outcome.opened, outcome.performed) == ({}, [])

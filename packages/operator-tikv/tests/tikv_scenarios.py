@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.validation import validate_action_params
@@ -18,21 +20,30 @@ from operator_core.errors import OperatorError
 from operator_core.monitor.detect import detect
 from operator_core.subject import ActionCall
 from operator_tikv.hypotheses import HYPOTHESES
-from operator_tikv.simulator import create_app
+from operator_tikv.pd.client import API, Page, PdAnswer, PdClient
+from operator_tikv.pd.errors import PdRefusalError
+from operator_tikv.pd.parse import decode_json, reason_of
+from operator_tikv.simulator import create_app, front
+from operator_tikv.simulator.api.http import Call
 from operator_tikv.simulator.nodes import NodeError
 from operator_tikv.simulator.scenario import Scenario, build, read_scenario
-from tikv_support import simulated_subject
+from operator_tikv.subject import TikvSubject
+from tikv_support import PD_URL, ClusterClock, simulated_subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from operator_core.agent.diagnosis import ActionRecommendation, Diagnosis
     from operator_core.monitor.types import Observation, Sighting, Violation
+    from operator_tikv.pd.client import Params
     from operator_tikv.simulator import SimulatedCluster
-    from operator_tikv.subject import TikvSubject
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 BUILT_IN = frozenset({"wait", "log_message"})
+
+
+STIR_SECONDS = 900.0
+"""How long after planned work, and after something was found, each look counts."""
 
 
 class Asked(BaseModel):
@@ -116,6 +127,45 @@ class Site(httpx.AsyncBaseTransport):
             raise httpx.ConnectError("refused", request=request) from error
 
 
+class ShortWay(PdClient):
+    """The same network without HTTP: a simulated day has tens of thousands of requests.
+
+    It reads only; what is the same as at the look before is not decoded again.
+    """
+
+    def __init__(self, cluster: SimulatedCluster) -> None:
+        super().__init__([PD_URL])
+        self._cluster = cluster
+        self._known: dict[tuple[str, str], tuple[bytes, JsonValue]] = {}
+
+    async def get(self, path: str, params: Params | None = None) -> PdAnswer:
+        """Read one path of PD's API."""
+        query = tuple((name, str(value)) for name, value in (params or {}).items())
+        found = front.answer(self._cluster, Call("GET", API + path, query))
+        if found.status != HTTPStatus.OK:
+            raise PdRefusalError(found.status, reason_of(found.body), f"GET {path}")
+        return PdAnswer(self._decoded(path, repr(query), found.body), PD_URL, self._date())
+
+    async def page(self, url: str, limit_bytes: int, timeout_seconds: float | None = None) -> Page:
+        """Read a page of one of the processes."""
+        del timeout_seconds
+        address, path = url.removeprefix("http://").split("/", 1)
+        stores = self._cluster.world.stores.values()
+        node = next((one.node for one in stores if one.status_address == address), "")
+        found = front.answer(self._cluster, Call("GET", f"/{path}", node=node))
+        return Page(found.status, found.body[:limit_bytes], len(found.body) <= limit_bytes)
+
+    def _decoded(self, path: str, query: str, body: bytes) -> JsonValue:
+        known = self._known.get((path, query))
+        if known is None or known[0] != body:
+            known = self._known[path, query] = (body, decode_json(body))
+        return known[1]
+
+    def _date(self) -> datetime:
+        world = self._cluster.world
+        return datetime.fromtimestamp(int(world.unix_seconds(world.now_seconds)), tz=UTC)
+
+
 class Play:
     """One run of a scenario."""
 
@@ -131,6 +181,12 @@ class Play:
             self.cluster.advance(look_seconds)
             await self.look()
         return self.outcome
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something was found broken of late."""
+        young = ClusterClock(self.cluster).now() - timedelta(seconds=STIR_SECONDS)
+        return any(one.first_seen_at > young for one in self._sightings.values())
 
     async def look(self) -> None:
         """Look once, and do what follows."""
@@ -201,6 +257,30 @@ async def play(told: Told) -> Outcome:
         for asked in told.expect.refused:
             await run.ask(asked)
         return outcome
+    finally:
+        await subject.close()
+
+
+async def watch(scenario: Scenario, look_seconds: float, still_seconds: float) -> Outcome:
+    """Look at a scenario until its end, the short way.
+
+    Args:
+        scenario: the cluster and the planned work on it.
+        look_seconds: between two looks, at work and while a rule waits in its grace.
+        still_seconds: between two looks in the still hours.
+    """
+    cluster = build(scenario)
+    subject = TikvSubject(ShortWay(cluster), clock=ClusterClock(cluster))
+    plans = scenario.faults
+    edges = sorted({e for p in plans for e in (p.at_seconds, p.until_seconds or p.at_seconds)})
+    run = Play(cluster, subject)
+    try:
+        while (now := cluster.now_seconds) < scenario.duration:
+            stirs = run.is_waiting or any(0.0 <= now - edge < STIR_SECONDS for edge in edges)
+            ahead = [edge - now for edge in edges if edge > now]
+            cluster.advance(look_seconds if stirs else min([still_seconds, *ahead]))
+            await run.look()
+        return run.outcome
     finally:
         await subject.close()
 

@@ -9,6 +9,9 @@ from operator_tikv.pd.types import Regions, StoreInfo
 
 LEADER_WINDOW_SECONDS: Final = 600.0
 FILLING_WINDOW_SECONDS: Final = 600.0
+LATELY_SECONDS: Final = 360.0
+"""A restart is told of for five minutes, and a drained store may be back by then."""
+
 LISTED_LAGGING: Final = 20
 _PREPARING: Final = (None, 0)
 """PD leaves a store's node state out while it is new; releases before 6.0 have none at all."""
@@ -64,6 +67,7 @@ class History:
         known_stores: every store that was seen; None before the first look.
         filling: the stores that came new.
         lagging: since when a replica lags, by region and store.
+        evicted: when the leaders of a store were last seen to be evicted.
     """
 
     leader: str | None = None
@@ -73,6 +77,7 @@ class History:
     known_stores: frozenset[int] | None = None
     filling: Mapping[int, Filling] = field(default_factory=dict)
     lagging: Mapping[tuple[int, int], float] = field(default_factory=dict)
+    evicted: Mapping[int, float] = field(default_factory=dict)
 
     def with_leader(self, leader: str | None, now: float) -> "History":
         """Take in who leads PD now, or that nobody does."""
@@ -100,6 +105,11 @@ class History:
             if peer.id not in {down.peer.id for down in region.down_peers}
         ]
         return replace(self, lagging={key: self.lagging.get(key, now) for key in seen})
+
+    def with_evicted(self, store_ids: Iterable[int], now: float) -> "History":
+        """Take in whose leaders are being evicted."""
+        kept = {key: at for key, at in self.evicted.items() if now - at < LATELY_SECONDS}
+        return replace(self, evicted={**kept, **dict.fromkeys(store_ids, now)})
 
     def _leaving_of(self, stores: Iterable[StoreInfo], now: float) -> dict[int, Leaving]:
         leaving = {}

@@ -67,6 +67,9 @@ class Eyes:
             self._history = self._history.with_leader(leader.name if leader else None, now)
         if answers.stores.value is not None:
             self._history = self._history.with_stores(answers.known_stores, now)
+        if answers.schedulers.value is not None:
+            evicted = answers.schedulers.value["evict_leader_store_ids"]
+            self._history = self._history.with_evicted(evicted, now)
         pending = answers.checks["pending-peer"].value
         if pending is not None:
             self._history = self._history.with_lagging(pending, now)

@@ -57,13 +57,13 @@ def pd_parts(
 ) -> dict[str, Part]:
     """Return every part that PD answered for."""
     for name, path, reading in (
-        ("schedulers", "/schedulers", answers.schedulers),
         ("leaders", "/regions", leaders),
         ("progress", "/stores/progress", answers.progress),
     ):
         album.add(name, path, reading.value, reading.error)
     _add_stores(album, answers, history)
     _add_moves(album, answers)
+    _add_schedulers(album, answers, history)
     _add_checks(album, answers, history)
     _add_config(album, answers)
     _add_pd(album, answers, history)
@@ -97,6 +97,14 @@ def _add_moves(album: Album, answers: Answers) -> None:
     album.add("operators", "/operators", data, operators.error)
     found = facts_moving.hot_facts(hot.value) if hot.value is not None else None
     album.add("hotspots", "/hotspot/regions", found, hot.error)
+
+
+def _add_schedulers(album: Album, answers: Answers, history: History) -> None:
+    found = answers.schedulers
+    data = None
+    if found.value is not None:
+        data = {**found.value, "evicted_lately_store_ids": sorted(history.evicted)}
+    album.add("schedulers", "/schedulers", data, found.error)
 
 
 def _add_checks(album: Album, answers: Answers, history: History) -> None:

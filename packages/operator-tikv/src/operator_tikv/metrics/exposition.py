@@ -6,8 +6,10 @@ A store prints ten thousand lines of which some hundred are wanted. The general 
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from operator_tikv.pd.errors import PdAnswerError
@@ -48,12 +50,40 @@ def lines_of(text: str, name: str) -> Iterator[Line]:
     Raises:
         PdAnswerError: a line of that name is no sample.
     """
+    for labels, value in samples_of(text, name):
+        yield Line(dict(labels_of(labels)), value)
+
+
+def samples_of(text: str, name: str) -> Iterator[tuple[str, float]]:
+    """Yield the samples of one name, their labels as they are printed; see `lines_of`.
+
+    Raises:
+        PdAnswerError: a line of that name is no sample.
+    """
     for start in _starts(text, name):
         end = text.find("\n", start)
         line = text[start : end if end >= 0 else len(text)]
-        made = _line(line, len(name))
-        if not math.isnan(made.value):
-            yield made
+        labels, value = _sample(line, len(name))
+        if not math.isnan(value):
+            yield labels, value
+
+
+@lru_cache(maxsize=1 << 15)
+def labels_of(text: str) -> Mapping[str, str]:
+    """Read what stands between the braces; a page has the same ones at every look.
+
+    Raises:
+        PdAnswerError: these are no labels.
+    """
+    found: dict[str, str] = {}
+    at = 0
+    while at < len(text.rstrip()):
+        match = _LABEL.match(text, at)
+        if match is None:
+            raise PdAnswerError(f"Labels of metrics cannot be read: {shorten(text)!r}.")
+        found[match[1]] = _unescaped(match[2])
+        at = match.end()
+    return MappingProxyType(found)
 
 
 def _starts(text: str, name: str) -> Iterator[int]:
@@ -70,30 +100,15 @@ def _ends_name(text: str, at: int) -> bool:
     return text[at : at + 1] in {"{", " ", "\t"}
 
 
-def _line(line: str, name_length: int) -> Line:
-    rest = line[name_length:].strip()
-    labels: dict[str, str] = {}
+def _sample(line: str, name_length: int) -> tuple[str, float]:
+    rest, labels = line[name_length:].strip(), ""
     if rest.startswith("{"):
         close = rest.rfind("}")
-        labels = _labels(rest[1:close], line)
-        rest = rest[close + 1 :]
-    words = rest.split()
+        labels, rest = rest[1:close], rest[close + 1 :]
     try:
-        return Line(labels, float(words[0]))
+        return labels, float(rest.split(None, 1)[0])
     except (IndexError, ValueError):
         raise PdAnswerError(f"A line of metrics cannot be read: {shorten(line)!r}.") from None
-
-
-def _labels(text: str, line: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    at = 0
-    while at < len(text.rstrip()):
-        match = _LABEL.match(text, at)
-        if match is None:
-            raise PdAnswerError(f"Labels of metrics cannot be read: {shorten(line)!r}.")
-        found[match[1]] = _unescaped(match[2])
-        at = match.end()
-    return found
 
 
 def _unescaped(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from operator_tikv.metrics.exposition import Line, lines_of
+from operator_tikv.metrics.exposition import labels_of, samples_of
 from operator_tikv.metrics.signals import Join, Kind, Signal
 
 RATE_SPAN_SECONDS: Final = 60.0
@@ -62,35 +62,42 @@ def reduced(text: str, signals: Iterable[Signal], at: float) -> Sample:
         PdAnswerError: a wanted line cannot be read.
     """
     values: dict[str, dict[_Key, float]] = {}
-    for signal in signals:
-        sums: dict[_Key, float] = {}
-        for line in lines_of(text, signal.series):
-            if _fits(signal, line):
-                _take(signal, line, sums)
-        if sums:
-            values[signal.name] = sums
+    for series, some in _by_series(tuple(signals)).items():
+        for labels, value in samples_of(text, series):
+            for signal in some:
+                key = _key(signal, labels)
+                if key is not None:
+                    sums = values.setdefault(signal.name, {})
+                    amount = 1.0 if signal.join is Join.COUNT else value
+                    sums[key] = sums.get(key, 0.0) + amount
     return Sample(at, values)
 
 
-def _fits(signal: Signal, line: Line) -> bool:
-    return all(
-        _whole(pattern).fullmatch(line.labels.get(label, "")) for label, pattern in signal.matches
-    )
+@lru_cache(maxsize=16)
+def _by_series(signals: tuple[Signal, ...]) -> Mapping[str, Sequence[Signal]]:
+    found: dict[str, list[Signal]] = {}
+    for signal in signals:
+        found.setdefault(signal.series, []).append(signal)
+    return found
+
+
+@lru_cache(maxsize=1 << 15)
+def _key(signal: Signal, text: str) -> _Key | None:
+    """Return where a series counts by its labels as printed; None: not for this signal."""
+    labels = labels_of(text)
+    for label, pattern in signal.matches:
+        if not _whole(pattern).fullmatch(labels.get(label, "")):
+            return None
+    kept = labels.get(signal.by, "") if signal.by else ""
+    bound = labels.get("le", "") if signal.kind is Kind.QUANTILE else ""
+    # Where the largest series counts, each must be told from the others.
+    series = repr(sorted(labels.items())) if signal.join is Join.MAX else ""
+    return (kept, bound, series)
 
 
 @lru_cache(maxsize=256)
 def _whole(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
-
-
-def _take(signal: Signal, line: Line, sums: dict[_Key, float]) -> None:
-    kept = line.labels.get(signal.by, "") if signal.by else ""
-    bound = line.labels.get("le", "") if signal.kind is Kind.QUANTILE else ""
-    # Where the largest series counts, each must be told from the others.
-    series = repr(sorted(line.labels.items())) if signal.join is Join.MAX else ""
-    key = (kept, bound, series)
-    amount = 1.0 if signal.join is Join.COUNT else line.value
-    sums[key] = sums.get(key, 0.0) + amount
 
 
 def remembered(memory: Memory, sample: Sample, signals: Sequence[Signal]) -> Memory:

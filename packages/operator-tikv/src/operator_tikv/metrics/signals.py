@@ -41,9 +41,9 @@ class Join(StrEnum):
     COUNT = "count"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Signal:
-    """One reading of each process.
+    """One reading of each process. Each is made once, so that it is equal to itself only.
 
     Attributes:
         name: how observations and rules call it; its unit is in it.

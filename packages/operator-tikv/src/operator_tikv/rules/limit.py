@@ -38,6 +38,7 @@ class Limit:
         severity: how bad it is.
         per: the reading that it is divided by, such as a quota.
         is_planned: whether it is expected of a store that is being drained or taken out.
+        is_idle: whether it means something only while PD works on nothing.
         size: how the reading becomes the number that is compared.
     """
 
@@ -51,6 +52,7 @@ class Limit:
     severity: Severity = Severity.WARNING
     per: str = ""
     is_planned: bool = False
+    is_idle: bool = False
     size: Callable[[float], float] = float
 
     def as_rule(self) -> Invariant:
@@ -62,7 +64,8 @@ class Limit:
         def unseen(observation: Observation) -> list[str]:
             return self._unseen(observation.data(self.part))
 
-        needs = [self.part, "stores", "schedulers"] if self.is_planned else [self.part]
+        needs = [self.part, *(["stores", "schedulers"] if self.is_planned else [])]
+        needs += ["operators"] if self.is_idle else []
         words = self.words.replace("{value}", "more than what is right")
         return rule(
             judge,
@@ -79,6 +82,8 @@ class Limit:
         return f"{_PREFIX[self.part]}-{key}"
 
     def _broken(self, observation: Observation, most: float) -> Iterator[Violation]:
+        if self.is_idle and observation.data("operators")["count"]:
+            return
         data = observation.data(self.part)
         expected = _leaving(observation) if self.is_planned else set()
         for key, (label, value) in self._values(data).items():
@@ -121,13 +126,14 @@ def _worst(reading: float | dict[str, float]) -> tuple[str, float]:
 
 
 def _leaving(observation: Observation) -> set[str]:
-    """Return the stores that are drained or taken out on purpose, or that are slow."""
+    """Return the stores that are, or were a moment ago, drained or taken out on purpose."""
     offline = {
         store_id
         for store_id, store in observation.data("stores").items()
         if store["state_name"] != "Up"
     }
-    return offline | evicted_of(observation)
+    lately = observation.data("schedulers").get("evicted_lately_store_ids", ())
+    return offline | evicted_of(observation) | {str(key) for key in lately}
 
 
 def _number(value: float) -> str:

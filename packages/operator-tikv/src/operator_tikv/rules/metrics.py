@@ -287,7 +287,10 @@ LIMITS: Final = (
         "most_per_second",
         0.0,
         "it finds no store for a replica: look at free space, labels and rules",
+        # While replicas move, a store at its limit is none for the moment.
+        grace_seconds=300.0,
         part=PD_METRICS,
+        is_idle=True,
     ),
     Limit(
         "operators_time_out",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from functools import lru_cache
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from operator_tikv.simulator.meter import Meter
+    from operator_tikv.simulator.meter import Key, Meter
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS: Final = tuple(0.0005 * 2**power for power in range(20))
@@ -18,6 +19,7 @@ LAG_ENTRIES: Final = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024
 SIZE_BYTES: Final = tuple(float(1 << power) for power in range(20, 40))
 _SHARES: Final = ((1.0, 0.9), (2.0, 0.09), (4.0, 0.01))
 """Nine of ten observations are as said, the others two and four times as long."""
+_MEAN_SHARE: Final = sum(factor * share for factor, share in _SHARES)
 
 
 class Page:
@@ -29,24 +31,17 @@ class Page:
 
     def gauge(self, name: str, value: float, /, **labels: str) -> None:
         """Add a sample of a gauge."""
-        self._add(name, "gauge", _label_text(labels), value)
+        self._add(name, "gauge", _label_text(tuple(labels.items())), value)
 
     def counter(self, name: str, value: float, /, **labels: str) -> None:
         """Add a sample of a counter."""
-        self._add(name, "counter", _label_text(labels), value)
+        self._add(name, "counter", _label_text(tuple(labels.items())), value)
 
-    def histogram(
-        self,
-        name: str,
-        labels: Mapping[str, str],
-        seen: Mapping[float, float],
-        bounds: Sequence[float],
-    ) -> None:
+    def histogram(self, key: Key, seen: Mapping[float, float], bounds: tuple[float, ...]) -> None:
         """Add a histogram.
 
         Args:
-            name: of the family.
-            labels: of the series.
+            key: name of the family and labels of the series.
             seen: how often each value was observed.
             bounds: upper bounds of the buckets, without the infinite one.
         """
@@ -54,16 +49,14 @@ class Page:
         for value, count in seen.items():
             for factor, share in _SHARES:
                 places[bisect_left(bounds, value * factor)] += count * share
-        lines = self._family(name, "histogram")
         sums = list(accumulate(places))
-        for bound, total in zip([*map(_number, bounds), "+Inf"], sums, strict=True):
-            lines.append(f"{name}_bucket{_label_text({**labels, 'le': bound})} {int(total)}")
-        mean = sum(factor * share for factor, share in _SHARES)
-        total_seen = sum(value * count for value, count in seen.items()) * mean
-        shown = _label_text(labels)
-        lines += [f"{name}_sum{shown} {total_seen!r}", f"{name}_count{shown} {int(sums[-1])}"]
+        heads = _heads(key, bounds)
+        lines = self._family(key[0], "histogram")
+        lines += [f"{head} {int(total)}" for head, total in zip(heads.buckets, sums, strict=True)]
+        total_seen = sum(value * count for value, count in seen.items()) * _MEAN_SHARE
+        lines += [f"{heads.total} {total_seen!r}", f"{heads.number} {int(sums[-1])}"]
 
-    def meter(self, meter: Meter, now_seconds: float, bounds: Sequence[float]) -> None:
+    def meter(self, meter: Meter, now_seconds: float, bounds: tuple[float, ...]) -> None:
         """Add everything that a process has counted.
 
         Args:
@@ -73,9 +66,9 @@ class Page:
         """
         for (name, labels), value in meter.counters(now_seconds):
             whole = float(int(value)) if not name.endswith("seconds_total") else value
-            self._add(name, "counter", _label_text(dict(labels)), whole)
-        for (name, labels), seen in meter.histograms(now_seconds):
-            self.histogram(name, dict(labels), seen, OTHER_BOUNDS.get(name, bounds))
+            self._add(name, "counter", _label_text(labels), whole)
+        for key, seen in meter.histograms(now_seconds):
+            self.histogram(key, seen, OTHER_BOUNDS.get(key[0], bounds))
 
     def text(self) -> str:
         """Print the page."""
@@ -92,7 +85,7 @@ class Page:
         return self._families.setdefault(name, (kind, []))[1]
 
 
-OTHER_BOUNDS: Final[Mapping[str, Sequence[float]]] = {
+OTHER_BOUNDS: Final[Mapping[str, tuple[float, ...]]] = {
     "tikv_raftstore_log_lag": LAG_ENTRIES,
     "tikv_raftstore_region_size": SIZE_BYTES,
     "tikv_coprocessor_scan_keys": SIZE_BYTES,
@@ -100,8 +93,26 @@ OTHER_BOUNDS: Final[Mapping[str, Sequence[float]]] = {
 }
 
 
-def _label_text(labels: Mapping[str, str]) -> str:
-    shown = ",".join(f'{name}="{_escape(value)}"' for name, value in labels.items())
+class _Heads(NamedTuple):
+    """What stands before the numbers of one histogram."""
+
+    buckets: tuple[str, ...]
+    total: str
+    number: str
+
+
+@lru_cache(maxsize=4096)
+def _heads(key: Key, bounds: tuple[float, ...]) -> _Heads:
+    name, labels = key
+    shown = _label_text(labels)
+    limits = [*map(_number, bounds), "+Inf"]
+    buckets = (f"{name}_bucket{_label_text((*labels, ('le', limit)))}" for limit in limits)
+    return _Heads(tuple(buckets), f"{name}_sum{shown}", f"{name}_count{shown}")
+
+
+@lru_cache(maxsize=1 << 14)
+def _label_text(labels: tuple[tuple[str, str], ...]) -> str:
+    shown = ",".join(f'{name}="{_escape(value)}"' for name, value in labels)
     return f"{{{shown}}}" if shown else ""
 
 
