@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lab_kit import SHIPPED, SINGLE
+from lab_kit import SHIPPED, SINGLE, shipped
 from operator_core.errors import OperatorError
 from operator_core.subject import SubjectDefaults
-from operator_lab.commands import chosen
+from operator_lab.commands import chosen, list_them
 from operator_lab.grade import grade
 from operator_lab.jobs import Job, check, run_job
 from operator_lab.play import play
@@ -116,6 +116,20 @@ def test_there_must_be_a_scenario(tmp_path: Path) -> None:
         find_scenarios([tmp_path])
     with pytest.raises(ScenarioError, match="no scenario"):
         find_scenarios([tmp_path / "missing.toml"])
+
+
+async def test_without_files_all_that_are_installed_are_meant() -> None:
+    every = await list_them({"set": ""})
+    assert len(every.rows) == len(find_scenarios([SINGLE, SHIPPED]))
+    hostile = await list_them({"set": "hostile"})
+    assert {row[0] for row in hostile.rows} == {"hostile"}
+    with pytest.raises(ScenarioError, match="sets are"):
+        await list_them({"set": "kind"})
+
+
+def test_at_least_a_fifth_of_the_scenarios_are_quiet() -> None:
+    found = shipped()
+    assert 5 * sum(one.expect.is_control for one in found) >= len(found)
 
 
 def test_what_lab_new_writes_can_be_played(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def chosen(files: Sequence[str], wanted: str) -> list[Scenario]:
 
 async def run(values: JsonObject) -> Report:
     """Play scenarios and say how right Operator was."""
-    scenarios = chosen(values["files"] or [], values["set"])
+    scenarios = chosen(values.get("files") or [], values["set"])
     for one in scenarios:
         check(one)
     jobs = jobs_of(scenarios, values["seeds"])
@@ -106,7 +106,7 @@ def _write(place: Path, results: Sequence[Result], values: JsonObject) -> None:
 
 async def list_them(values: JsonObject) -> Report:
     """List scenarios."""
-    found = chosen(values["files"] or [], values["set"])
+    found = chosen(values.get("files") or [], values["set"])
     rows = [[one.set, one.name, one.subject, one.expect.ends, one.file] for one in found]
     data = {"scenarios": [one.model_dump(exclude={"table"}) for one in found]}
     columns = ("set", "name", "subject", "ends", "file")
