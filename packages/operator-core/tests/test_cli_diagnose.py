@@ -4,6 +4,7 @@ import pytest
 
 from cli_kit import NASTY, Cli, FakePlugin, FakeSubject, install, now_do, part
 from operator_core.agent.diagnosis import Alternative, Claim, Diagnosis, Predicate
+from operator_core.agent.evidence import bind
 from operator_core.db.tickets import TicketDB
 from operator_core.monitor.types import Observation, Violation
 
@@ -56,6 +57,7 @@ def test_a_recheck_strikes_what_does_not_hold(
         Claim(statement="full", path="stores/s1", predicate=Predicate.GT, value=0.9),
         Claim(statement="gone", path="stores/s2", predicate=Predicate.EXISTS),
     ]
+    claims = bind(claims, 1)
     diagnosis = Diagnosis(
         ticket_id=1, observation_id=1, cause="c", confidence=0.9, hypothesis="h", evidence=claims
     )
@@ -65,9 +67,11 @@ def test_a_recheck_strikes_what_does_not_hold(
             await db.add_diagnosis(diagnosis)
 
     now_do(store())
-    data = cli.json("diagnose", "1", "--recheck")
-    assert [one["statement"] for one in data["struck"]] == ["gone"]
-    assert (data["confidence_before"], data["confidence"]) == (0.9, 0.5)
+    data = cli.json("diagnose", "recheck", "1")
+    assert [one["claim"]["statement"] for one in data["struck"]] == ["gone"]
+    assert (data["confidence_before"], data["confidence"]) == (0.5, 0.5)
+    assert data == cli.json("diagnose", "1", "--recheck")
+    assert "Struck: said, and not so" in cli.ok("diagnose", "1")
     text = cli.ok("diagnose", "1", "--recheck")
     assert "1 hold, 1 struck" in text
     assert "50% now" in text

@@ -17,8 +17,9 @@ from operator_core.agent.diagnosis import (
     TimelineEntry,
     WorkflowRecommendation,
 )
-from operator_core.agent.evidence import holds, share_held
-from operator_core.agent.rules import MIN_CONFIDENCE, TIE_MARGIN, diagnose, recheck
+from operator_core.agent.evidence import bind, holds, share_held
+from operator_core.agent.rules import MIN_CONFIDENCE, TIE_MARGIN, diagnose
+from operator_core.agent.support import supported
 from operator_core.monitor.types import Observation, Part, Violation
 from operator_core.subject import Hypothesis
 
@@ -275,15 +276,21 @@ def test_weights_without_a_sum_do_not_break_the_diagnosis() -> None:
 # --- recheck --------------------------------------------------------------------------
 
 
+def recheck(diagnosis: Diagnosis, look: Observation) -> Diagnosis:
+    return supported(diagnosis, {int(look.id or 0): look})
+
+
 def test_a_diagnosis_that_holds_stays_as_it_is() -> None:
     diagnosis = answer(suspect("crash", assessment(DOWN, FULL)))
     assert recheck(diagnosis, LOOK) == diagnosis
 
 
 def test_what_no_longer_holds_is_struck_and_caps_the_confidence() -> None:
-    said = Diagnosis(cause="x", diagnoser="a model", confidence=0.9, evidence=[DOWN, FULL, ODD, UP])
+    claims = bind([DOWN, FULL, ODD, UP], LOOK.id)
+    said = Diagnosis(cause="x", diagnoser="a model", confidence=0.9, evidence=claims)
     checked = recheck(said, LOOK)
-    assert checked.evidence == [DOWN, FULL]
+    assert checked.evidence == claims[:2]
+    assert [one.claim for one in checked.struck] == claims[2:]
     assert checked.confidence == 0.5
     assert recheck(said.model_copy(update={"confidence": 0.3}), LOOK).confidence == 0.3
     assert said.confidence == 0.9

@@ -79,13 +79,29 @@ class Assessment(BaseModel):
     escalate: bool = Field(default=False, description="A person must decide what to do")
 
 
+class Finding(BaseModel):
+    """What a claim met with when it was evaluated.
+
+    ``seen`` is what stood at its path, as short text; None where nothing did.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    claim: Claim
+    holds: bool
+    seen: str | None = None
+    why: str = Field(default="", description="Why it could not be evaluated as it was meant")
+
+
 class Alternative(BaseModel):
-    """A cause that was considered and rejected, and why."""
+    """A cause that was considered and rejected: what would have to be seen, and what was."""
 
     cause: str
     hypothesis: str
     confidence: float = Field(ge=0, le=1)
     rejected_because: str
+    expected: list[Finding] = Field(default_factory=list)
+    ruled_out_by: list[Finding] = Field(default_factory=list)
 
 
 class TimelineEntry(BaseModel):
@@ -107,6 +123,9 @@ class Diagnosis(BaseModel):
     cause: str
     confidence: float = Field(ge=0, le=1)
     evidence: list[Claim] = Field(default_factory=list)
+    struck: list[Finding] = Field(
+        default_factory=list, description="Claims that were made and did not hold"
+    )
     alternatives: list[Alternative] = Field(default_factory=list)
     timeline: list[TimelineEntry] = Field(default_factory=list)
     components: list[str] = Field(default_factory=list)

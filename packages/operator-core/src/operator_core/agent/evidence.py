@@ -1,15 +1,18 @@
 """Evaluating claims on an observation: pure, offline, the same today and in a year."""
 
+import json
 import math
 import operator
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from operator_core.actions.readable import readable
 from operator_core.actions.validation import same_json
-from operator_core.agent.diagnosis import Claim, Predicate
+from operator_core.agent.diagnosis import Claim, Finding, Predicate
 from operator_core.monitor.types import Observation
 
+_MAX_SHOWN_CHARS = 80
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
@@ -76,6 +79,23 @@ def share_held(claims: Iterable[Claim], observation: Observation) -> float:
     if not weighed or not math.isfinite(total):
         return 0.0
     return sum(weight for weight, held in weighed if held) / total
+
+
+def finding(claim: Claim, observation: Observation) -> Finding:
+    """Return what a claim meets with on an observation."""
+    found, value = resolve(observation, claim.path)
+    return Finding(
+        claim=claim,
+        holds=holds(claim, observation),
+        seen=shown(value) if found else None,
+        why="" if observation.sees([part_name(claim.path)]) else "could not be read",
+    )
+
+
+def shown(value: object) -> str:
+    """Return a value as short text on one line, for people."""
+    text = json.dumps(readable({"value": value})["value"], ensure_ascii=False)
+    return text if len(text) <= _MAX_SHOWN_CHARS else text[: _MAX_SHOWN_CHARS - 1] + "…"
 
 
 def _unescaped(segment: str) -> str:

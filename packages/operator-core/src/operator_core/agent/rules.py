@@ -6,22 +6,30 @@ share; full evidence gives 0.5 for the most unlikely cause and 1 for one that is
 a cause of prior 0.5 needs two thirds of its evidence to be believed.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from operator_core.actions.outcomes import error_text, readable
+from operator_core.actions.outcomes import error_text
 from operator_core.agent.diagnosis import (
     UNKNOWN_CAUSE,
     Alternative,
     Assessment,
     Claim,
     Diagnosis,
+    Finding,
     Predicate,
     TimelineEntry,
 )
-from operator_core.agent.evidence import bind, holds, part_name, resolve, share_held
+from operator_core.agent.evidence import (
+    bind,
+    finding,
+    holds,
+    part_name,
+    resolve,
+    share_held,
+    shown,
+)
 from operator_core.monitor.types import Observation, Violation
 from operator_core.subject import Hypothesis
 from operator_core.types import JsonObject
@@ -31,8 +39,6 @@ MIN_CONFIDENCE = 0.5
 
 TIE_MARGIN = 0.05
 """Two causes no further apart than this are equally likely."""
-
-_MAX_SHOWN_CHARS = 80
 
 
 @dataclass(frozen=True)
@@ -79,25 +85,6 @@ def diagnose(
             "timeline": list(timeline),
             "escalate": answer.escalate or any(_is_tie(best, one) for one in rejected),
             "created_at": now,
-        }
-    )
-
-
-def recheck(diagnosis: Diagnosis, observation: Observation) -> Diagnosis:
-    """Return the diagnosis with the evidence that holds on an observation.
-
-    Every claim is evaluated again; those that do not hold are struck, and the confidence is
-    capped by the share (by weight) of the evidence that is left.
-
-    Args:
-        diagnosis: what was said, by the rules or by a model.
-        observation: usually the one that the claims are bound to.
-    """
-    share = share_held(diagnosis.evidence, observation)
-    return diagnosis.model_copy(
-        update={
-            "evidence": [claim for claim in diagnosis.evidence if holds(claim, observation)],
-            "confidence": min(diagnosis.confidence, share),
         }
     )
 
@@ -198,7 +185,13 @@ def _rejected(one: _Weighed, best: _Weighed | None, observation: Observation) ->
         hypothesis=one.hypothesis.name,
         confidence=one.confidence,
         rejected_because=_why_rejected(one, best, observation),
+        expected=_findings(one.assessment.supports, observation),
+        ruled_out_by=_findings(one.ruled_out_by, observation),
     )
+
+
+def _findings(claims: Iterable[Claim], observation: Observation) -> list[Finding]:
+    return [finding(claim, observation) for claim in bind(claims, observation.id)]
 
 
 def _why_rejected(one: _Weighed, best: _Weighed | None, observation: Observation) -> str:
@@ -224,10 +217,5 @@ def _seen_instead(claim: Claim, observation: Observation) -> str:
     if not found:
         part_read = observation.sees([part_name(claim.path)])
         return f"{claim.path} is not there" if part_read else f"{claim.path} could not be read"
-    wanted = "" if claim.predicate is Predicate.ABSENT else f" {_shown(claim.value)}"
-    return f"{claim.path} is {_shown(value)}, not {claim.predicate.value}{wanted}"
-
-
-def _shown(value: object) -> str:
-    text = json.dumps(readable({"value": value})["value"], ensure_ascii=False)
-    return text if len(text) <= _MAX_SHOWN_CHARS else text[: _MAX_SHOWN_CHARS - 1] + "…"
+    wanted = "" if claim.predicate is Predicate.ABSENT else f" {shown(claim.value)}"
+    return f"{claim.path} is {shown(value)}, not {claim.predicate.value}{wanted}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+from typer.core import TyperGroup
 
 from operator_core import config
 from operator_core.cli.text import given
@@ -112,9 +113,16 @@ def new_app() -> typer.Typer:
     return typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def new_group(text: str) -> typer.Typer:
-    """Return a group of commands that takes the global options too."""
-    app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+def new_group(text: str, cls: type[TyperGroup] | None = None) -> typer.Typer:
+    """Return a group of commands that takes the global options too.
+
+    Args:
+        text: the help.
+        cls: how its arguments are read, if not as they stand.
+    """
+    app = typer.Typer(
+        cls=cls, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False
+    )
 
     @app.callback(help=text)
     def remember(

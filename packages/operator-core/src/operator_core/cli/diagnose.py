@@ -1,15 +1,17 @@
 """`operator diagnose`: what causes a ticket, each claim with what was seen."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from operator_core.actions.registry import ActionRegistry
-from operator_core.agent import rules
 from operator_core.agent.diagnosis import Diagnosis
-from operator_core.agent.evidence import holds
 from operator_core.agent.investigate import InvestigateStage
-from operator_core.cli.context import Id, Session, command, new_app, show
+from operator_core.agent.support import looks_named_by, recheck_report
+from operator_core.cli.context import Id, Session, command, new_group, show
+from operator_core.cli.failures import EXIT_WRONG
 from operator_core.cli.logs import configure_logs
 from operator_core.cli.render import facts, hint, stacked
 from operator_core.cli.views_diagnosis import claim_table, diagnosis_view
@@ -19,10 +21,26 @@ from operator_core.errors import ConflictError, NotFoundError, RequestError
 from operator_core.monitor.types import Observation, Ticket
 from operator_core.runtime.plugins import connect
 
-app = new_app()
+if TYPE_CHECKING:
+    from typer._click import Context
+
+_SHOW = "show"
 
 
-@command(app, "diagnose")
+class _DiagnoseGroup(TyperGroup):
+    """`diagnose 1` is short for `diagnose show 1`."""
+
+    def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
+        """Put the short form's command in, unless another one is named or help is asked for."""
+        if args and args[0] not in {*self.commands, "--help"}:
+            args = [_SHOW, *args]
+        return super().parse_args(ctx, args)
+
+
+app = new_group("What causes a ticket, and how we know.", cls=_DiagnoseGroup)
+
+
+@command(app, _SHOW)
 async def diagnose(
     session: Session,
     ticket_id: Id,
@@ -37,26 +55,54 @@ async def diagnose(
 
     Example:
       operator diagnose 1
-      operator diagnose 1 --recheck
+      operator diagnose recheck 1
 
     Next: operator actions list --ticket 1
     """
     configure_logs(debug=session.debug)
     async with TicketDB(session.db_path) as db:
-        ticket = await db.get_ticket(ticket_id)
-        if ticket is None:
-            raise NotFoundError("Ticket", ticket_id)
+        ticket = await _ticket(db, ticket_id)
         found = await db.list_diagnoses(ticket_id)
         diagnosis = found[-1] if found else await _made(db, ticket)
-        observation = await _observation(db, diagnosis)
+        looks = await db.list_looks(looks_named_by(diagnosis))
     if recheck:
-        _show_recheck(session, diagnosis, observation)
+        _show_recheck(session, diagnosis, looks)
         return
+    observation = looks.get(int(diagnosis.observation_id or 0))
     show(
         session,
         diagnosis,
         lambda: stacked(diagnosis_view(diagnosis, observation), hint(_next_of(ticket, diagnosis))),
     )
+
+
+@command(app, "recheck")
+async def recheck_again(session: Session, ticket_id: Id) -> None:
+    """Evaluate every claim of a ticket's diagnosis again, offline.
+
+    Each claim names the look it was made on. The same ledger gives the same
+    answer on every machine, to the byte with --json. Exits with 1 if the
+    diagnosis does not stand any more.
+
+    Example:
+      operator diagnose recheck 1
+    """
+    async with TicketDB(session.db_path) as db:
+        await _ticket(db, ticket_id)
+        found = await db.list_diagnoses(ticket_id)
+        if not found:
+            raise RequestError(
+                f"Ticket {ticket_id} has no diagnosis yet: run `operator diagnose {ticket_id}`."
+            )
+        looks = await db.list_looks(looks_named_by(found[-1]))
+    _show_recheck(session, found[-1], looks)
+
+
+async def _ticket(db: TicketDB, ticket_id: int) -> Ticket:
+    ticket = await db.get_ticket(ticket_id)
+    if ticket is None:
+        raise NotFoundError("Ticket", ticket_id)
+    return ticket
 
 
 async def _made(db: TicketDB, ticket: Ticket) -> Diagnosis:
@@ -80,40 +126,26 @@ async def _made(db: TicketDB, ticket: Ticket) -> Diagnosis:
     raise ConflictError(f"Ticket {ticket.id} was resolved and has no diagnosis.")
 
 
-async def _observation(db: TicketDB, diagnosis: Diagnosis) -> Observation | None:
-    if diagnosis.observation_id is None:
-        return None
-    try:
-        return await db.get_observation(diagnosis.observation_id)
-    except NotFoundError:
-        return None
-
-
-def _show_recheck(session: Session, diagnosis: Diagnosis, observation: Observation | None) -> None:
-    if observation is None:
+def _show_recheck(session: Session, diagnosis: Diagnosis, looks: Mapping[int, Observation]) -> None:
+    if not looks and (diagnosis.evidence or diagnosis.struck):
         raise RequestError("The observation behind this diagnosis is not kept; nothing to check.")
-    now = rules.recheck(diagnosis, observation)
-    struck = [claim for claim in diagnosis.evidence if not holds(claim, observation)]
-    data = {
-        "ticket_id": diagnosis.ticket_id,
-        "observation_id": observation.id,
-        "held": now.evidence,
-        "struck": struck,
-        "confidence_before": diagnosis.confidence,
-        "confidence": now.confidence,
-    }
+    report = recheck_report(diagnosis, looks)
     changed = {
         "cause": diagnosis.cause,
-        "claims": f"{len(now.evidence)} hold, {len(struck)} struck",
-        "confidence": f"{diagnosis.confidence:.0%} before, {now.confidence:.0%} now",
+        "claims": f"{len(report['held'])} hold, {len(report['struck'])} struck",
+        "confidence": f"{diagnosis.confidence:.0%} before, {report['confidence']:.0%} now",
+        "cause now": None if report["is_unchanged"] else report["hypothesis_now"],
     }
+    look = looks.get(int(diagnosis.observation_id or 0))
     show(
         session,
-        data,
+        report,
         lambda: stacked(
-            facts("Checked again", changed), claim_table("Claims", diagnosis.evidence, observation)
+            facts("Checked again", changed), claim_table("Claims", diagnosis.evidence, look)
         ),
     )
+    if not report["is_unchanged"]:
+        raise typer.Exit(EXIT_WRONG)
 
 
 def _next_of(ticket: Ticket, diagnosis: Diagnosis) -> str:

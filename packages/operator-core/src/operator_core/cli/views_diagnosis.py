@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from rich.console import RenderableType
 from rich.table import Table
 
-from operator_core.agent.diagnosis import ActionRecommendation, Claim, Diagnosis, Predicate
+from operator_core.agent.diagnosis import (
+    ActionRecommendation,
+    Claim,
+    Diagnosis,
+    Finding,
+    Predicate,
+)
 from operator_core.agent.evidence import holds, resolve
 from operator_core.cli.render import bullets, facts, stacked, table, word
 from operator_core.cli.views import as_json, parameters_text
@@ -46,6 +52,7 @@ def diagnosis_view(diagnosis: Diagnosis, observation: Observation | None) -> Ren
         diagnosis_brief(diagnosis),
         _timeline(diagnosis),
         claim_table("Evidence", diagnosis.evidence, observation),
+        _findings("Struck: said, and not so", diagnosis.struck),
         _alternatives(diagnosis),
         _recommended(diagnosis),
     )
@@ -80,6 +87,15 @@ def _condition(claim: Claim) -> str:
 def _found(claim: Claim, observation: Observation) -> str:
     found, value = resolve(observation, claim.path)
     return as_json(value) if found else "nothing"
+
+
+def _findings(title: str, found: Sequence[Finding]) -> Table | None:
+    """Return claims with what they met with, or None where there are none."""
+    rows = [
+        (one.claim.statement, one.claim.path, _condition(one.claim), one.seen or "nothing", one.why)
+        for one in found
+    ]
+    return table(title, ("claim", "path", "condition", "found", "why"), rows) if rows else None
 
 
 def _timeline(diagnosis: Diagnosis) -> Table | None:

@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 
 from operator_core.agent.diagnosis import Diagnosis
+from operator_core.agent.support import looks_named_by, supported
 from operator_core.clock import to_text
 from operator_core.db import incidents, rows
 from operator_core.db.engine import Row, Tx
@@ -237,14 +239,25 @@ class TicketDB(Store):
     # --- diagnoses --------------------------------------------------------------------
 
     async def add_diagnosis(self, diagnosis: Diagnosis) -> Diagnosis:
-        """Store a diagnosis and mark its ticket diagnosed, in one transaction.
+        """Store what holds of a diagnosis and mark its ticket diagnosed, in one transaction.
+
+        Whoever made it, its claims are evaluated first, see `supported`.
 
         Raises:
             TransitionError: the ticket was resolved in the meantime.
         """
         stamp = self._stamp(diagnosis.diagnoser)
-        row = await self._write(lambda tx: incidents.add_diagnosis(tx, diagnosis, stamp))
+        judged = supported(diagnosis, await self.list_looks(looks_named_by(diagnosis)))
+        row = await self._write(lambda tx: incidents.add_diagnosis(tx, judged, stamp))
         return rows.diagnosis(row)
+
+    async def list_looks(self, ids: Iterable[int]) -> dict[int, Observation]:
+        """Return those of some observations that are kept, by id."""
+        found: dict[int, Observation] = {}
+        for one in sorted(ids):
+            with suppress(NotFoundError):
+                found[one] = await self.get_observation(one)
+        return found
 
     async def list_diagnoses(self, ticket_id: int) -> list[Diagnosis]:
         """Return the diagnoses of a ticket, oldest first."""
