@@ -5,6 +5,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from operator_core.actions.types import ActionRequest, Moment, Name
+from operator_core.monitor.types import Violation
 
 UNKNOWN_CAUSE = "unknown"
 """The honest answer when no hypothesis is supported by what was seen."""
@@ -119,6 +120,7 @@ class Diagnosis(BaseModel):
     subject: str | None = None
     observation_id: int | None = None
     diagnoser: str = Field(default="rules", description="Who answered: rules, or a model's name")
+    violation: Violation | None = Field(default=None, description="What was to be explained")
     hypothesis: str = UNKNOWN_CAUSE
     cause: str
     confidence: float = Field(ge=0, le=1)

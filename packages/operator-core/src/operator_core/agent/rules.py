@@ -80,6 +80,7 @@ def diagnose(
     return answer.model_copy(
         update={
             "subject": observation.subject,
+            "violation": violation,
             "observation_id": observation.id,
             "alternatives": alternatives,
             "timeline": list(timeline),

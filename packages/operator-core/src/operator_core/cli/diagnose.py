@@ -1,6 +1,7 @@
 """`operator diagnose`: what causes a ticket, each claim with what was seen."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from operator_core.agent.investigate import InvestigateStage
 from operator_core.agent.support import looks_named_by, recheck_report
 from operator_core.cli.context import Id, Session, command, new_group, show
 from operator_core.cli.failures import EXIT_WRONG
+from operator_core.cli.incident import recheck_incident
 from operator_core.cli.logs import configure_logs
 from operator_core.cli.render import facts, hint, stacked
 from operator_core.cli.views_diagnosis import claim_table, diagnosis_view
@@ -37,7 +39,11 @@ class _DiagnoseGroup(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = new_group("What causes a ticket, and how we know.", cls=_DiagnoseGroup)
+app = new_group(
+    "Show what causes a ticket, and how we know.\n\nExample:\n  operator diagnose 1\n"
+    "  operator diagnose recheck 1\n\nNext: operator actions list --ticket 1",
+    cls=_DiagnoseGroup,
+)
 
 
 @command(app, _SHOW)
@@ -76,17 +82,37 @@ async def diagnose(
     )
 
 
-@command(app, "recheck")
-async def recheck_again(session: Session, ticket_id: Id) -> None:
+@command(app, "recheck", ledger=False)
+async def recheck_again(
+    session: Session,
+    ticket_id: Annotated[
+        int | None, typer.Argument(metavar="ID", help="The ticket.", show_default=False)
+    ] = None,
+    incident: Annotated[
+        Path | None, typer.Option("--incident", help="An exported incident instead of a ticket.")
+    ] = None,
+) -> None:
     """Evaluate every claim of a ticket's diagnosis again, offline.
 
-    Each claim names the look it was made on. The same ledger gives the same
+    Each claim names the look it was made on. The same rows give the same
     answer on every machine, to the byte with --json. Exits with 1 if the
     diagnosis does not stand any more.
 
     Example:
       operator diagnose recheck 1
+      operator diagnose recheck --incident incident-1.zip
     """
+    if (ticket_id is None) == (incident is None):
+        raise RequestError("Name a ticket, or an exported incident with --incident FILE.")
+    if incident is not None:
+        await recheck_incident(session, incident)
+        return
+    session.require_ledger()
+    diagnosis, looks = await _last(session, int(ticket_id or 0))
+    _show_recheck(session, diagnosis, looks)
+
+
+async def _last(session: Session, ticket_id: int) -> tuple[Diagnosis, dict[int, Observation]]:
     async with TicketDB(session.db_path) as db:
         await _ticket(db, ticket_id)
         found = await db.list_diagnoses(ticket_id)
@@ -94,8 +120,7 @@ async def recheck_again(session: Session, ticket_id: Id) -> None:
             raise RequestError(
                 f"Ticket {ticket_id} has no diagnosis yet: run `operator diagnose {ticket_id}`."
             )
-        looks = await db.list_looks(looks_named_by(found[-1]))
-    _show_recheck(session, found[-1], looks)
+        return found[-1], await db.list_looks(looks_named_by(found[-1]))
 
 
 async def _ticket(db: TicketDB, ticket_id: int) -> Ticket:

@@ -25,6 +25,17 @@ COMMANDS: Mapping[str, tuple[str, str, Offer]] = {
     "tickets": ("tickets", "app", Offer("Problems: list, show, open, hold, resolve.", _LOOK)),
     "rules": ("rules", "app", Offer("What a cluster is judged by; set grace, thresholds.", _LOOK)),
     "diagnose": ("diagnose", "app", Offer("Show what causes a ticket, and how we know.", _LOOK)),
+    "timeline": (
+        "incident",
+        "timeline_app",
+        Offer("Tell an incident moment by moment.", _LOOK),
+    ),
+    "incident": ("incident", "app", Offer("Incidents as files: export, check.", _LOOK)),
+    "replay": (
+        "incident",
+        "replay_app",
+        Offer("Make each decision of an incident again.", _LOOK),
+    ),
     "audit": ("control", "audit_app", Offer("Who did what, when; and prove it.", _LOOK)),
     "actions": ("actions", "app", Offer("Proposed actions: show, approve, reject.", _DECIDE)),
     "workflows": ("workflows", "app", Offer("Actions that belong together.", _DECIDE)),

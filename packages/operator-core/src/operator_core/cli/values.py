@@ -44,7 +44,7 @@ def not_before(
         raise RequestError(f"Give {options[0]} or {options[1]}, not both.")
     due = None if later is None else now + min(duration(later, options[0]), 2 * _LONGEST)
     if at is not None:
-        due = _moment(at, options[1])
+        due = moment(at, options[1])
     if due is not None and not now <= due <= now + _LONGEST:
         raise RequestError(f"{options[0]} and {options[1]} must lie in the next 366 days.")
     return due
@@ -62,7 +62,12 @@ def duration(text: str, option: str) -> timedelta:
     return timedelta(seconds=int(match[1]) * _UNIT_SECONDS[match[2]])
 
 
-def _moment(text: str, option: str) -> datetime:
+def moment(text: str, option: str) -> datetime:
+    """Return a time that an option was given; without a zone it is local.
+
+    Raises:
+        RequestError: it cannot be read.
+    """
     try:
         return as_utc(datetime.fromisoformat(text.strip()))
     except (ValueError, OverflowError) as error:

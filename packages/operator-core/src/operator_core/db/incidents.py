@@ -1,8 +1,11 @@
 """What can be done to tickets, as functions of a transaction."""
 
+import hashlib
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from operator_core.agent.diagnosis import Diagnosis
+from operator_core.agent.support import looks_named_by
 from operator_core.clock import to_text
 from operator_core.db import changes, decisions, proposals, rows
 from operator_core.db.changes import Change, Params, Stamp
@@ -130,7 +133,13 @@ def add_diagnosis(tx: Tx, diagnosis: Diagnosis, stamp: Stamp) -> Row:
     """Store a diagnosis; its ticket becomes diagnosed, or escalated where a person must act."""
     ticket_id = int(diagnosis.ticket_id or 0)
     phase = TicketPhase.ESCALATED.value if diagnosis.escalate else None
-    data = {"hypothesis": diagnosis.hypothesis, "confidence": diagnosis.confidence}
+    content = diagnosis.model_dump_json(exclude={"id"})
+    data = {
+        "hypothesis": diagnosis.hypothesis,
+        "confidence": diagnosis.confidence,
+        "digest": hashlib.sha256(content.encode()).hexdigest(),
+        "looks": _digests(tx, looks_named_by(diagnosis)),
+    }
     change = Change("ticket.diagnose", "ticket_diagnosed", data, {"phase": phase})
     ticket = changes.apply(tx, ticket_id, change, stamp)
     row = tx.one(
@@ -141,12 +150,18 @@ def add_diagnosis(tx: Tx, diagnosis: Diagnosis, stamp: Stamp) -> Row:
         diagnoser=diagnosis.diagnoser,
         hypothesis=diagnosis.hypothesis,
         confidence=diagnosis.confidence,
-        content=diagnosis.model_dump_json(exclude={"id"}),
+        content=content,
         now=stamp.text,
     )
     if row is None:
         raise ConstraintError("the diagnosis was not stored")
     return row
+
+
+def _digests(tx: Tx, looks: Iterable[int]) -> dict[str, str]:
+    """Return the digests of looks, so that the audit covers what a diagnosis rests on."""
+    found = {one: tx.one("observation.digest", id=one) for one in sorted(looks)}
+    return {str(one): row["digest"] for one, row in found.items() if row}
 
 
 def connect_subject(tx: Tx, name: str, plugin: str, settings: str, stamp: Stamp) -> None:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from operator_core.agent.diagnosis import Diagnosis
+from operator_core.agent.redact import redacted
 from operator_core.agent.support import looks_named_by, supported
 from operator_core.clock import to_text
 from operator_core.db import incidents, rows
@@ -194,7 +195,7 @@ class TicketDB(Store):
             subject: the cluster.
             keep: how many looks without a ticket are kept.
         """
-        content = observation.model_dump_json(exclude={"id", "subject"})
+        content = redacted(observation.model_dump_json(exclude={"id", "subject"}))
         digest = hashlib.sha256(content.encode()).hexdigest()
         now = self.ledger.now_text()
 

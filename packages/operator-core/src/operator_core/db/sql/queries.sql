@@ -676,6 +676,14 @@ SELECT * FROM observations WHERE id = :id
 -- name: observation.latest
 SELECT * FROM observations WHERE subject = :subject ORDER BY id DESC LIMIT 1
 
+-- name: observation.digest
+SELECT digest FROM observations WHERE id = :id
+
+-- name: observation.between
+SELECT * FROM observations
+WHERE subject = :subject AND observed_at BETWEEN :since AND :until
+ORDER BY id LIMIT :limit
+
 -- name: observation.prunable
 SELECT COUNT(*) AS count FROM observations AS o
 WHERE observed_at < :before AND ticket_id IS NULL

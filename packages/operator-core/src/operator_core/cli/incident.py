@@ -1,0 +1,258 @@
+"""`operator incident`, `operator replay`, `operator timeline`: incidents as files."""
+
+import asyncio
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import RenderableType
+
+from operator_core.actions.policy import LoadedPolicy
+from operator_core.agent.redact import without_secrets
+from operator_core.agent.support import looks_named_by, recheck_report
+from operator_core.cli.context import Id, Session, command, new_app, new_group, show
+from operator_core.cli.failures import EXIT_WRONG
+from operator_core.cli.logs import configure_logs
+from operator_core.cli.render import hint, stacked, table, word
+from operator_core.cli.values import moment
+from operator_core.cli.views import said
+from operator_core.clock import to_text
+from operator_core.db import rows
+from operator_core.db.exports import ExportDB, IncidentRows
+from operator_core.errors import RequestError
+from operator_core.runtime.incident.archive import Archive, pack, unpack
+from operator_core.runtime.incident.replay import RULES, Means, Replayed, replay
+from operator_core.runtime.incident.timeline import Moment, page, timeline
+from operator_core.runtime.plugins import connect, plugin_names
+from operator_core.runtime.policy_file import read_policy
+from operator_core.types import JsonObject
+
+app = new_group(
+    "Incidents as files: export, check.\n\nExample:\n  operator incident export 1\n\n"
+    "Next: operator replay incident-1.zip"
+)
+replay_app = new_app()
+timeline_app = new_app()
+
+ArchiveFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="An exported incident.", show_default=False)
+]
+
+
+@command(app, "export")
+async def export(
+    session: Session,
+    ticket_id: Id,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="The file; incident-ID.zip if not given.")
+    ] = None,
+) -> None:
+    """Write everything about a ticket into one file.
+
+    Looks, diagnoses, proposals, decisions with their policy, attempts and
+    audit. Whoever has it can check and replay the incident without your
+    cluster. Settings that look like secrets are left out.
+
+    Example:
+      operator incident export 1
+
+    Next: operator replay incident-1.zip
+    """
+    async with ExportDB(session.db_path) as db:
+        incident = await db.incident(ticket_id)
+    place = to or Path(f"incident-{ticket_id}.zip")
+    packed = pack(_without_secrets(incident), _versions())
+    await asyncio.to_thread(_write, place, packed)
+    counts = {name: len(found) for name, found in incident.items() if found}
+    data = {"file": str(place), "bytes": len(packed), "rows": counts}
+    show(session, data, lambda: said(f"Wrote {place}: {len(packed)} bytes."))
+
+
+@command(app, "check", ledger=False)
+async def check(session: Session, file: ArchiveFile) -> None:
+    """Check that nothing in an exported incident was changed.
+
+    Example:
+      operator incident check incident-1.zip
+
+    Next: operator replay incident-1.zip
+    """
+    archive = await _read(file)
+    ticket = archive.ticket
+    data = {"file": str(file), "digest": archive.digest, "versions": dict(archive.versions)}
+    data |= {"ticket": ticket["id"], "rows": {name: len(r) for name, r in archive.rows.items()}}
+    show(session, data, lambda: said(f"{file} is whole: ticket {ticket['id']}, {archive.digest}."))
+
+
+@command(replay_app, "replay", ledger=False)
+async def replay_file(
+    session: Session,
+    file: ArchiveFile,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="Replay nothing later.")
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="Decide by this policy instead.")
+    ] = None,
+    diagnoser: Annotated[str, typer.Option("--diagnoser", help="Who diagnoses: rules.")] = RULES,
+) -> None:
+    """Make every decision of an exported incident again, without the cluster.
+
+    Exits with 1 if one differs: then the versions differ, or the policy you
+    gave decides otherwise, and the first difference is shown.
+
+    Example:
+      operator replay incident-1.zip
+      operator replay incident-1.zip --policy stricter.toml
+
+    Next: operator timeline --incident incident-1.zip
+    """
+    configure_logs(debug=session.debug)
+    if diagnoser != RULES:
+        raise RequestError(f"There is no diagnoser {diagnoser!r}; there is {RULES}.")
+    loaded = read_policy(policy) if policy else None
+    found = await _replayed(await _read(file), loaded, until)
+    differing = [one for one in found if not one.is_same]
+    data = {"decisions": [_told(one) for one in found], "differing": len(differing)}
+    show(session, data, lambda: _replay_view(found))
+    if differing:
+        raise typer.Exit(EXIT_WRONG)
+
+
+async def _replayed(
+    archive: Archive, policy: LoadedPolicy | None, until: str | None
+) -> list[Replayed]:
+    connected = archive.rows["subjects"]
+    if not connected:
+        raise RequestError("The incident belongs to no connected cluster: there are no rules.")
+    plugin = connected[0]["plugin"]
+    if plugin not in plugin_names():
+        raise RequestError(f"The plugin {plugin!r} is not installed, whose rules are replayed.")
+    record = {**connected[0], "settings": json.loads(connected[0]["settings"])}
+    subject = await connect(record)
+    try:
+        return replay(
+            archive.rows, Means(subject, policy, moment(until, "--until") if until else None)
+        )
+    finally:
+        await subject.close()
+
+
+def _told(one: Replayed) -> JsonObject:
+    return {
+        "at": to_text(one.at),
+        "stage": one.stage,
+        "what": one.what,
+        "same": one.is_same,
+        "recorded": one.recorded,
+        "now": one.now,
+    }
+
+
+def _replay_view(found: list[Replayed]) -> RenderableType:
+    lines = (
+        (one.at, one.stage, one.what, word("ok" if one.is_same else "wrong"), one.first_difference)
+        for one in found
+    )
+    differing = sum(not one.is_same for one in found)
+    summary = f"{len(found) - differing} of {len(found)} decisions are the same, to the byte."
+    return stacked(
+        table("", ("when", "stage", "what", "same", "first difference"), lines), hint(summary)
+    )
+
+
+@command(timeline_app, "timeline", ledger=False)
+async def show_timeline(
+    session: Session,
+    ticket_id: Annotated[
+        int | None, typer.Argument(metavar="ID", help="The ticket.", show_default=False)
+    ] = None,
+    incident: Annotated[
+        Path | None, typer.Option("--incident", help="An exported incident instead of a ticket.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a page that needs nothing else.")
+    ] = None,
+) -> None:
+    """Tell an incident moment by moment: what was seen, decided, done, by whom.
+
+    Example:
+      operator timeline 1
+      operator timeline 1 --html incident.html
+
+    Next: operator incident export 1
+    """
+    found = await _incident(session, ticket_id, incident)
+    if html is not None:
+        await asyncio.to_thread(_write, html, page(found).encode())
+    moments = timeline(found)
+    data = {"ticket": found["tickets"][0]["id"], "moments": [one.to_json() for one in moments]}
+    show(session, data, lambda: _timeline_view(moments, html))
+
+
+async def _incident(session: Session, ticket_id: int | None, file: Path | None) -> IncidentRows:
+    if (ticket_id is None) == (file is None):
+        raise RequestError("Name a ticket, or an exported incident with --incident FILE.")
+    if file is not None:
+        return (await _read(file)).rows
+    session.require_ledger()
+    async with ExportDB(session.db_path) as db:
+        return await db.incident(int(ticket_id or 0))
+
+
+def _timeline_view(moments: list[Moment], html: Path | None) -> RenderableType:
+    lines = (
+        (f"{one.seconds:.1f} s", one.stage, one.what, one.who, one.ids, one.detail)
+        for one in moments
+    )
+    columns = ("after", "stage", "what", "who", "about", "detail")
+    wrote = hint(f"Wrote {html}.") if html else None
+    return stacked(table("Timeline", columns, lines), wrote)
+
+
+async def recheck_incident(session: Session, file: Path) -> None:
+    """Evaluate the claims of an exported incident's last diagnosis again."""
+    archive = await _read(file)
+    if not archive.rows["diagnoses"]:
+        raise RequestError(f"{file} holds no diagnosis.")
+    diagnosis = rows.diagnosis(archive.rows["diagnoses"][-1])
+    named = looks_named_by(diagnosis)
+    kept = (rows.observation(row) for row in archive.rows["observations"] if row["id"] in named)
+    report = recheck_report(diagnosis, {int(one.id or 0): one for one in kept})
+    counts = f"{len(report['held'])} claims hold, {len(report['struck'])} are struck."
+    show(session, report, lambda: said(counts))
+    if not report["is_unchanged"]:
+        raise typer.Exit(EXIT_WRONG)
+
+
+# --- files ----------------------------------------------------------------------------
+
+
+async def _read(file: Path) -> Archive:
+    try:
+        packed = await asyncio.to_thread(file.read_bytes)
+    except OSError as error:
+        raise RequestError(f"{file} cannot be read: {error.strerror}.") from error
+    return await asyncio.to_thread(unpack, packed)
+
+
+def _write(place: Path, content: bytes) -> None:
+    try:
+        place.write_bytes(content)
+    except OSError as error:
+        raise RequestError(f"{place} cannot be written: {error.strerror}.") from error
+
+
+def _versions() -> dict[str, str]:
+    return {"operator-core": version("operator-core"), "plugins": ", ".join(plugin_names())}
+
+
+def _without_secrets(incident: IncidentRows) -> IncidentRows:
+    """Return the incident without what opens the cluster's doors."""
+    kept = [
+        {**row, "settings": rows.to_json(without_secrets(json.loads(row["settings"])))}
+        for row in incident["subjects"]
+    ]
+    return {**incident, "subjects": kept}

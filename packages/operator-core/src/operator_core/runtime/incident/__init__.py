@@ -1,0 +1,1 @@
+"""Incidents as files: packed, checked, replayed, and told as a timeline."""

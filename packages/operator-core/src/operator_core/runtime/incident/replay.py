@@ -1,0 +1,220 @@
+"""Makes every decision of an incident again, from what it was made from; pure.
+
+Each stage is a function of rows, so the rows of an archive are enough: no cluster is touched.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from operator_core.actions.policy import LoadedPolicy, decide, load
+from operator_core.actions.policy.request import PolicyRequest
+from operator_core.actions.registry import ActionRegistry
+from operator_core.agent.diagnosis import Diagnosis
+from operator_core.agent.recommend import checked
+from operator_core.agent.rules import diagnose
+from operator_core.agent.support import looks_named_by, supported
+from operator_core.clock import from_text
+from operator_core.db import rows
+from operator_core.db.engine import Row
+from operator_core.db.exports import IncidentRows
+from operator_core.errors import NotFoundError
+from operator_core.monitor.tuning import tuned
+from operator_core.monitor.types import Observation, RuleSettings, Violation
+from operator_core.runtime.incident.archive import canonical
+from operator_core.subject import FullSubject
+from operator_core.types import JsonObject
+
+RULES = "rules"
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """One decision, as it was and as it is made now.
+
+    Attributes:
+        at: when it was made.
+        stage: which stage made it.
+        what: about what.
+        recorded: what was decided, as canonical JSON.
+        now: what is decided now.
+    """
+
+    at: datetime
+    stage: str
+    what: str
+    recorded: str
+    now: str
+
+    @property
+    def is_same(self) -> bool:
+        """Whether it is decided the same way, to the byte."""
+        return self.recorded == self.now
+
+    @property
+    def first_difference(self) -> str:
+        """Where the two part, for people."""
+        if self.is_same:
+            return ""
+        pairs = enumerate(zip(self.recorded, self.now, strict=False))
+        place = next((i for i, (a, b) in pairs if a != b), min(len(self.recorded), len(self.now)))
+        begin = max(0, place - 30)
+        return f"{self.recorded[begin : place + 60]} → {self.now[begin : place + 60]}"
+
+
+class Means(NamedTuple):
+    """What decisions are made with.
+
+    Attributes:
+        subject: the plugin's subject, for its rules, causes and actions; never reached for.
+        policy: instead of the recorded ones, if any.
+        until: nothing later is replayed.
+    """
+
+    subject: FullSubject
+    policy: LoadedPolicy | None = None
+    until: datetime | None = None
+
+
+def replay(incident: IncidentRows, means: Means) -> list[Replayed]:
+    """Return every decision of an incident, in the order in which they were made.
+
+    Args:
+        incident: its rows.
+        means: what they are made with now.
+    """
+    made = [one for stage in STAGES.values() for one in stage(incident, means)]
+    until = means.until
+    return sorted((one for one in made if until is None or one.at <= until), key=lambda one: one.at)
+
+
+# --- detect ---------------------------------------------------------------------------
+
+
+def _detect(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
+    """The rule still finds the problem on the look that its diagnosis rests on."""
+    looks = _looks(incident)
+    ticket = incident["tickets"][0]
+    for row in incident["diagnoses"]:
+        look = looks.get(int(row["observation_id"] or 0))
+        if look is None:
+            continue
+        found = ticket["violation_key"] in {one.key for one in _violations(incident, means, look)}
+        what = f"{ticket['violation_key']} in observation {look.id}"
+        yield _replayed(look.observed_at, "detect", what, {"broken": True}, {"broken": found})
+
+
+def _violations(incident: IncidentRows, means: Means, look: Observation) -> list[Violation]:
+    settings = {
+        row["rule"]: RuleSettings.model_validate_json(row["settings"])
+        for row in incident["rule_settings"]
+    }
+    name = incident["tickets"][0]["invariant_name"]
+    rules = [one for one in tuned(means.subject.invariants(), settings) if one.name == name]
+    return [found for rule in rules for found in rule.check(look)]
+
+
+# --- diagnose -------------------------------------------------------------------------
+
+
+def _diagnose(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
+    """The rules say the same of the same look."""
+    looks = _looks(incident)
+    for row in incident["diagnoses"]:
+        stored = rows.diagnosis(row)
+        if stored.diagnoser != RULES or stored.violation is None:
+            continue
+        what = f"diagnosis {row['id']}"
+        now = _diagnosed(stored, looks, means)
+        yield _replayed(
+            from_text(row["created_at"]), "diagnose", what, _said(stored), now and _said(now)
+        )
+
+
+def _diagnosed(stored: Diagnosis, looks: dict[int, Observation], means: Means) -> Diagnosis | None:
+    look = looks.get(int(stored.observation_id or 0))
+    if look is None or stored.violation is None or stored.created_at is None:
+        return None
+    answer = diagnose(
+        stored.violation,
+        look,
+        means.subject.hypotheses(),
+        timeline=stored.timeline,
+        now=stored.created_at,
+    )
+    whole = checked(answer, ActionRegistry(means.subject).require).diagnosis
+    named = {one: looks[one] for one in looks_named_by(whole) if one in looks}
+    return supported(whole, named)
+
+
+def _said(diagnosis: Diagnosis) -> JsonObject:
+    said: JsonObject = diagnosis.model_dump(mode="json", exclude={"id", "ticket_id", "created_at"})
+    return said
+
+
+def _looks(incident: IncidentRows) -> dict[int, Observation]:
+    return {int(row["id"]): rows.observation(row) for row in incident["observations"]}
+
+
+# --- propose --------------------------------------------------------------------------
+
+
+def _propose(incident: IncidentRows, _means: Means) -> Iterator[Replayed]:
+    """What the agent proposed is what the diagnosis before it recommends."""
+    for row in incident["diagnoses"]:
+        since, until = row["created_at"], _next(incident["diagnoses"], row)
+        mine = [
+            one
+            for one in incident["proposals"]
+            if one["proposed_by"] == "agent"
+            and one["compensates_proposal_id"] is None
+            and since <= one["proposed_at"] < until
+        ]
+        if mine:
+            what = f"proposals {', '.join(str(one['id']) for one in mine)}"
+            calls = [[one["action_name"], json.loads(one["parameters"])] for one in mine]
+            wanted = _recommended(rows.diagnosis(row))
+            at = from_text(mine[0]["proposed_at"])
+            yield _replayed(at, "propose", what, calls, wanted)
+
+
+def _next(diagnoses: Sequence[Row], row: Row) -> str:
+    later = [one["created_at"] for one in diagnoses if one["id"] > row["id"]]
+    return min(later, default="9999")
+
+
+def _recommended(diagnosis: Diagnosis) -> list[list[object]]:
+    steps = diagnosis.workflows[0].actions if diagnosis.workflows else diagnosis.actions
+    return [[one.action_name, one.parameters] for one in steps]
+
+
+# --- decide ---------------------------------------------------------------------------
+
+
+def _decide(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
+    """The policy says the same of the same request; another policy may not."""
+    policies = {row["hash"]: load(row["text"]) for row in incident["policies"]}
+    for row in incident["decisions"]:
+        loaded = means.policy or policies.get(row["policy_hash"])
+        if loaded is None:
+            raise NotFoundError("Policy", row["policy_hash"])
+        decision = decide(loaded, PolicyRequest.of_json(json.loads(row["request"])))
+        recorded = {"effect": row["effect"], "rule": row["rule"]}
+        now = {"effect": decision.effect.value, "rule": decision.rule}
+        what = f"proposal {row['proposal_id']} ({row['stage']}): {row['action_name']}"
+        yield _replayed(from_text(row["at"]), "decide", what, recorded, now)
+
+
+STAGES: dict[str, Callable[[IncidentRows, Means], Iterable[Replayed]]] = {
+    "detect": _detect,
+    "diagnose": _diagnose,
+    "propose": _propose,
+    "decide": _decide,
+}
+"""What is made again, in the order of the stages."""
+
+
+def _replayed(at: datetime, stage: str, what: str, recorded: object, now: object) -> Replayed:
+    return Replayed(at, stage, what, canonical(recorded).decode(), canonical(now).decode())

@@ -1,0 +1,103 @@
+"""No planted secret is stored; ordinary text stays as it is."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli_kit import now_do
+from operator_core.agent.redact import MARK, redacted, without_secrets
+from operator_core.clock import utc_now
+from operator_core.db.tickets import TicketDB
+from operator_core.monitor.types import Observation, Part
+
+SECRET = "hunter2Hunter2hunter2Hunter2hunter2Hunter2"
+PLANTED = [
+    f"postgresql://root:{SECRET}@db:5432/x",
+    f"Authorization: Bearer {SECRET}",
+    f"authorization=basic {SECRET}",
+    f"password={SECRET} user=root",
+    f"db_password: {SECRET}",
+    f"GITHUB_TOKEN={SECRET}",
+    f'{{"api_key": "{SECRET}"}}',
+    f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----",
+    f"ghp_{SECRET}",
+    f"eyJhbGciOiJI.{SECRET}.{SECRET}",
+]
+ORDINARY = [
+    "http://127.0.0.1:2379/pd/api/v1",
+    "store 4 (kv-4:20160) is Up, 60 of 100 GiB free",
+    "sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "SELECT id FROM tokens WHERE token_count > 3",
+    "the token expired; the secret is out",
+    "evict-leader-scheduler for store 2",
+    "basic auth is off",
+]
+
+
+@pytest.mark.parametrize("text", PLANTED)
+def test_a_planted_secret_is_taken_out(text: str) -> None:
+    assert SECRET not in redacted(text)
+    assert MARK in redacted(text)
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_ordinary_text_stays(text: str) -> None:
+    assert redacted(text) == text
+
+
+@given(st.sampled_from(PLANTED), st.text(max_size=30), st.text(max_size=30))
+def test_json_stays_json_and_the_second_time_changes_nothing(
+    planted: str, before: str, after: str
+) -> None:
+    text = json.dumps({"a": f"{before} {planted} {after}", "token": SECRET, "b": [planted]})
+    once = redacted(text)
+    assert SECRET not in json.dumps(json.loads(once))
+    assert redacted(once) == once
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False)
+        | st.text(max_size=9),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["token", "a", "password", "x y"]), inner, max_size=3)
+        ),
+        max_leaves=12,
+    )
+)
+def test_whatever_is_read_can_be_read_afterwards(value: object) -> None:
+    json.loads(redacted(json.dumps(value)))
+
+
+def test_settings_lose_what_is_named_like_a_secret() -> None:
+    settings = {"pd": "http://pd:2379", "password": "x", "tls": {"private_key": "y", "ca": "z"}}
+    kept = without_secrets(settings)
+    assert kept == {
+        "pd": "http://pd:2379",
+        "password": MARK,
+        "tls": {"private_key": MARK, "ca": "z"},
+    }
+
+
+def test_no_secret_that_was_seen_reaches_the_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    part = Part(
+        source=PLANTED[0], observed_at=utc_now(), data={"log": PLANTED, "token": SECRET, "n": 1}
+    )
+
+    async def store() -> Observation | None:
+        async with TicketDB(path) as db:
+            await db.record_look(Observation(parts={"logs": part}), {}, subject="a", keep=5)
+            return await db.latest_observation("a")
+
+    stored = now_do(store())
+    assert stored is not None
+    assert stored.parts["logs"].data["n"] == 1
+    assert all(SECRET.encode() not in file.read_bytes() for file in tmp_path.iterdir())
