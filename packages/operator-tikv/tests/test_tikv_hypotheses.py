@@ -158,6 +158,8 @@ PLAYED = {one.name for one in (*SETTING_CAUSES, *ADVISED_CAUSES)} | {
     "receiver_stuck",
     "load_of_one_range",
     "labels_part_nothing",
+    "pd_evicts_slow_store",
+    "silence_holds_operators",
 }
 """Causes whose pictures are scenarios; see `scenarios/`."""
 

@@ -141,6 +141,7 @@ async def test_pd_without_a_leader_is_one_problem_and_its_parts_stay_unread() ->
     assert kinds == {"pd_no_leader", "pd_member_down"}
     unread = {name for name, part in observation.parts.items() if not part.complete}
     assert {"stores", "schedulers", "config", "regions"} <= unread
+    assert set(observation.data("store_metrics")["readings"]["slow_score"]) == {"1", "2", "3", "4"}
 
 
 @LIMIT

@@ -299,7 +299,9 @@ def tables() -> str:
         actions = ", ".join(f"`{name}`" for name in expect.actions)
         never = ", ".join(f"`{name}`" for name in expect.never)
         cells = [told.scenario.name, causes, actions, never, asked, expect.ends]
-        lines.append(f"| {expect.number} | {' | '.join(cell or 'none' for cell in cells)} |")
+        lines.append(
+            f"| {expect.number or path.stem[:2]} | {' | '.join(cell or 'none' for cell in cells)} |"
+        )
     lines += ["", "| cause | explains | what it is and what to do |", "|---|---|---|"]
     for one in HYPOTHESES:
         rules = ", ".join(f"`{name}`" for name in sorted(one.explains))

@@ -17,6 +17,7 @@ from operator_tikv.metrics.sight import MetricsEye, MetricsSettings
 from operator_tikv.parts import Album, pd_parts
 from operator_tikv.pd.api import PdApi
 from operator_tikv.pd.client import API
+from operator_tikv.pd.types import StoreInfo
 
 
 class Eyes:
@@ -33,6 +34,7 @@ class Eyes:
         self._clock = clock
         self._metrics = MetricsEye(api, clock, metrics or MetricsSettings())
         self._history = History()
+        self._stores: list[StoreInfo] = []
 
     async def close(self) -> None:
         """Close what is not PD's connection."""
@@ -54,7 +56,8 @@ class Eyes:
         self._remember(answers, moment.timestamp())
         leaders, metrics = await asyncio.gather(
             reads.read(_leaders(self._api, answers)),
-            self._metrics.look(answers.known_stores, answers.pd.value),
+            # The stores' own pages are read on while PD does not say which stores there are.
+            self._metrics.look(self._stores, answers.pd.value),
         )
         album = Album(f"{self._api.client.url}{API}", moment)
         parts = pd_parts(album, answers, leaders, self._history)
@@ -66,6 +69,7 @@ class Eyes:
             leader = answers.pd.value.leader
             self._history = self._history.with_leader(leader.name if leader else None, now)
         if answers.stores.value is not None:
+            self._stores = answers.known_stores
             self._history = self._history.with_stores(answers.known_stores, now)
         if answers.schedulers.value is not None:
             evicted = answers.schedulers.value["evict_leader_store_ids"]

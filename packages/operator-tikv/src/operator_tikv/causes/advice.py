@@ -83,7 +83,7 @@ class Advice:
 
 
 _READING: Final = "store_metrics/readings/{signal}/{{key}}"
-_SLOW_DISK: Final = (("Its disk is slow", "stores/{key}/slow_score", float(SLOW_SCORE)),)
+_SLOW_DISK: Final = (("Its disk is slow", _READING.format(signal="slow_score"), float(SLOW_SCORE)),)
 _STALLED: Final = (("RocksDB stalls", _READING.format(signal="write_stall_growth"), 1.0),)
 _THREADS_FULL: Final = (
     ("Its raftstore threads are busy", _READING.format(signal="raftstore_cpu_cores"), 1.6),

@@ -270,7 +270,8 @@ def slow_disk(violation: Violation, observation: Observation) -> Assessment | No
             case.says("PD hears the store regularly", "state_name", Predicate.EQ, "Up"),
         ],
         contradicts=[
-            claim("Several stores are slow", "cluster/slow_store_count", Predicate.GE, 2, 1.0)
+            claim("Several stores are slow", "cluster/slow_store_count", Predicate.GE, 2, 1.0),
+            _pd_evicts(case),
         ],
         components=[f"store-{store_id}"],
         workflows=[
@@ -292,6 +293,31 @@ def slow_disk(violation: Violation, observation: Observation) -> Assessment | No
             )
         ],
         risks=["The store stays drained until somebody undrains it after the repair."],
+    )
+
+
+def _pd_evicts(case: StoreCase) -> Claim:
+    leader = case.observation.data("pd").get("leader")
+    path = f"pd_metrics/readings/slow_evicted_by_store/{leader}/{case.store_id}"
+    return claim("PD itself evicts its leaders for its slowness", path, Predicate.GE, 1.0, 3.0)
+
+
+def pd_evicts_slow_store(violation: Violation, observation: Observation) -> Assessment | None:
+    """PD's evict-slow-store moves the leaders away already; those that stay have nowhere to go."""
+    case = store_case(violation, observation)
+    if case is None:
+        return None
+    return Assessment(
+        cause=(
+            f"The disk of {case.name} is slow and PD moves its leaders away already. Those that "
+            "stay have no other healthy replica: look at what ails those first, then at the disk."
+        ),
+        supports=[
+            _pd_evicts(case),
+            case.says("The store reports slow disk writes", "slow_score", Predicate.GE, SLOW_SCORE),
+        ],
+        components=[f"store-{case.store_id}"],
+        escalate=True,
     )
 
 
@@ -328,5 +354,6 @@ LEADER_CAUSES: Final = (
         "full_disk_sheds_leaders", frozenset({"leader_imbalance"}), full_disk_sheds_leaders, 0.6
     ),
     Hypothesis("slow_disk", frozenset({"slow_store"}), slow_disk, 0.6),
+    Hypothesis("pd_evicts_slow_store", frozenset({"slow_store"}), pd_evicts_slow_store, 0.6),
     Hypothesis("slow_everywhere", frozenset({"slow_store"}), slow_everywhere, 0.4),
 )

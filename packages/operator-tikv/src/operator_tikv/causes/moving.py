@@ -110,6 +110,26 @@ def snapshots_crawl(violation: Violation, observation: Observation) -> Assessmen
     )
 
 
+def silence_holds_operators(violation: Violation, observation: Observation) -> Assessment | None:
+    """Operators wait for a store that is silent."""
+    del violation
+    silent = observation.data("cluster").get("silent_store_ids", [])
+    return Assessment(
+        cause=(
+            f"PD's operators wait for store {', '.join(map(str, silent)) or 'unknown'}, which is "
+            "silent. The ticket of that store comes first; nothing is to be done here."
+        ),
+        supports=[
+            claim("A store is silent", "cluster/silent_store_count", Predicate.GE, 1, 2.0),
+        ],
+        contradicts=[
+            claim("PD hears every store", "cluster/silent_store_count", Predicate.EQ, 0),
+            claim("The oldest makes a replica", "operators/list/0/adds_to_store", Predicate.GT, 0),
+        ],
+        components=[f"store-{store_id}" for store_id in silent],
+    )
+
+
 def _receivers(observation: Observation) -> list[int]:
     listed = observation.data("operators").get("list", [])
     return sorted({one.get("adds_to_store", 0) for one in listed} - {0})
@@ -278,6 +298,9 @@ MOVING_CAUSES: Final = (
         ),
         snapshots_crawl,
         0.55,
+    ),
+    Hypothesis(
+        "silence_holds_operators", frozenset({"operators_crawl"}), silence_holds_operators, 0.6
     ),
     Hypothesis("receiver_stuck", frozenset({"pending_peers_stuck"}), receiver_stuck, 0.6),
     Hypothesis("load_of_one_range", _BY_LOAD, load_of_one_range, 0.7),

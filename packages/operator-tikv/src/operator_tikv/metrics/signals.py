@@ -172,6 +172,7 @@ TIKV_SIGNALS: Final = (
         matches=(("type", "leader"),),
         window_seconds=30,
     ),
+    Signal("slow_score", "tikv_raftstore_slow_score", join=Join.MAX),
     Signal("leader_missing_regions", "tikv_raftstore_leader_missing"),
     Signal(
         "running_commands_change",
@@ -241,6 +242,13 @@ PD_SIGNALS: Final = (
         _PD,
         matches=(("grpc_method", "PutStore"),),
         window_seconds=_TEN_MINUTES,
+    ),
+    Signal(
+        "slow_evicted_by_store",
+        "pd_scheduler_evicted_slow_store_status",
+        component=_PD,
+        matches=(("slow_type", "disk"),),
+        by="store",
     ),
     Signal("regions_by_state", "pd_regions_status", component=_PD, by="type"),
     Signal("regions_by_isolation", "pd_regions_label_level", component=_PD, by="type"),
