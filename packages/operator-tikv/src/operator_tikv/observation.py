@@ -5,6 +5,7 @@ Prometheus, or from each process. A part that fails says so and leaves the other
 """
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from operator_core.clock import Clock
 from operator_core.errors import SubjectError, SubjectUnreachableError
@@ -17,7 +18,9 @@ from operator_tikv.metrics.sight import MetricsEye, MetricsSettings
 from operator_tikv.parts import Album, pd_parts
 from operator_tikv.pd.api import PdApi
 from operator_tikv.pd.client import API
-from operator_tikv.pd.types import StoreInfo
+
+if TYPE_CHECKING:
+    from operator_tikv.pd.types import StoreInfo
 
 
 class Eyes:
