@@ -6,6 +6,7 @@ import pytest
 
 from operator_core.types import JsonObject
 from operator_tikv.actions.table import CHANGES
+from operator_tikv.causes.failures import Guard, known_failures
 from operator_tikv.hypotheses import HYPOTHESES
 from operator_tikv.invariants import INVARIANTS
 from operator_tikv.simulator.scenario import build, read_scenario
@@ -37,6 +38,11 @@ async def test_a_scenario_ends_as_it_should(path: Path) -> None:
     assert sorted(set(names)) == sorted(told.expect.actions)
     assert not set(names) & set(told.expect.never)
     assert outcome.got_through == []
+    by_number = {one.number: one for one in known_failures()}
+    if told.expect.number:
+        never = by_number[told.expect.number].never
+        refused = {one.action for one in never if one.refused_by is Guard.PREFLIGHT}
+        assert outcome.asked_at_height == refused
     assert outcome.refused == []
     if told.expect.ends == "healthy":
         assert outcome.open_keys == set()
@@ -80,6 +86,31 @@ def test_the_page_says_what_the_files_and_the_catalogue_say() -> None:
     assert page.read_text(encoding="utf-8").endswith(f"\n\n{tables()}"), (
         "Print tikv_scenarios.tables() into the page again"
     )
+
+
+def test_each_failure_is_data_that_fits_its_scenario() -> None:
+    told = {one.expect.number: one.expect for one in map(read, FILES.values())}
+    causes = {one.name for one in HYPOTHESES}
+    assert [one.number for one in known_failures()] == list(range(1, 39))
+    for failure in known_failures():
+        expect = told[failure.number]
+        found = {cause for some in expect.tickets.values() for cause in some}
+        assert set(failure.causes) <= found, failure.number
+        assert bool(failure.causes) == bool(found)
+        assert failure.told_apart.keys() <= causes - set(failure.causes)
+
+
+def test_what_must_never_be_done_has_its_guard() -> None:
+    told = {one.expect.number: one.expect for one in map(read, FILES.values())}
+    for failure in known_failures():
+        for never in failure.never:
+            change = CHANGES.get(never.action)
+            assert (change is None) is (never.refused_by is Guard.ABSENT), never
+            if never.refused_by is Guard.PERSON:
+                assert change is not None
+                assert change.definition.requires_approval, never
+            if never.refused_by is Guard.CATALOGUE:
+                assert never.action in told[failure.number].never, never
 
 
 def test_every_rule_has_a_cause() -> None:

@@ -16,9 +16,10 @@ from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.validation import validate_action_params
 from operator_core.agent.recommend import checked
 from operator_core.agent.rules import diagnose
-from operator_core.errors import OperatorError
+from operator_core.errors import OperatorError, OutcomeUnknownError
 from operator_core.monitor.detect import detect
 from operator_core.subject import ActionCall
+from operator_tikv.causes.failures import Failure, Guard, known_failures
 from operator_tikv.hypotheses import HYPOTHESES
 from operator_tikv.pd.client import API, Page, PdAnswer, PdClient
 from operator_tikv.pd.errors import PdRefusalError
@@ -44,6 +45,10 @@ BUILT_IN = frozenset({"wait", "log_message"})
 
 STIR_SECONDS = 900.0
 """How long after planned work, and after something was found, each look counts."""
+
+
+SHOWS_LATER = frozenset({"transfer_pd_leader"})
+"""What PD takes and does not do: that is told once nothing has come of it."""
 
 
 class Asked(BaseModel):
@@ -88,6 +93,7 @@ class Outcome:
     performed: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     got_through: list[str] = field(default_factory=list)
+    asked_at_height: set[str] = field(default_factory=set)
 
     @property
     def escalated(self) -> set[str]:
@@ -175,12 +181,23 @@ class Play:
         self.outcome = Outcome()
         self._sightings: dict[str, Sighting] = {}
 
-    async def run(self, seconds: float, look_seconds: float) -> Outcome:
-        """Let time pass, and look, judge and act at each step."""
+    async def run(
+        self, seconds: float, look_seconds: float, failure: Failure | None = None
+    ) -> Outcome:
+        """Let time pass, and look, judge and act at each step; at the height ask for the worst."""
         while self.cluster.now_seconds < seconds:
             self.cluster.advance(look_seconds)
             await self.look()
+            if failure is not None and self.cluster.now_seconds >= failure.height:
+                await self._ask_never(failure)
+                failure = None
         return self.outcome
+
+    async def _ask_never(self, failure: Failure) -> None:
+        for never in failure.never:
+            if never.refused_by is Guard.PREFLIGHT:
+                await self.ask(Asked(action=never.action, parameters=never.parameters))
+                self.outcome.asked_at_height.add(never.action)
 
     @property
     def is_waiting(self) -> bool:
@@ -211,9 +228,13 @@ class Play:
         try:
             validate_action_params(definition, asked.parameters)
             await self.subject.perform(ActionCall(asked.action, asked.parameters, "test:asked"))
+        except OutcomeUnknownError:
+            if asked.action not in SHOWS_LATER:
+                self.outcome.got_through.append(asked.action)
         except OperatorError:
             return
-        self.outcome.got_through.append(asked.action)
+        else:
+            self.outcome.got_through.append(asked.action)
 
     async def _handle(self, violation: Violation, observation: Observation) -> None:
         found = diagnose(
@@ -253,7 +274,9 @@ async def play(told: Told) -> Outcome:
     subject = simulated_subject(cluster, Site(cluster))
     try:
         run = Play(cluster, subject)
-        outcome = await run.run(told.scenario.duration, told.expect.look_seconds)
+        by_number = {one.number: one for one in known_failures()}
+        failure = by_number.get(told.expect.number)
+        outcome = await run.run(told.scenario.duration, told.expect.look_seconds, failure)
         for asked in told.expect.refused:
             await run.ask(asked)
         return outcome
@@ -285,6 +308,34 @@ async def watch(scenario: Scenario, look_seconds: float, still_seconds: float) -
         await subject.close()
 
 
+_FAILURES_HEAD = """## The 38 known failures
+
+Printed from `operator_tikv/causes/failures.toml`. What must never be done is refused by the checks
+of the action itself (`preflight`), waits for a person (`person`), is proposed by no cause
+(`catalogue`), or cannot be asked for at all (`absent`). A test asks for each at the height of its
+scenario.
+
+"""
+
+
+def failures_page() -> str:
+    """Return what `docs/tikv-causes.md` says of the known failures."""
+    names = {told.expect.number: told.scenario.name for told in map(read, files())}
+    lines: list[str] = []
+    for one in known_failures():
+        lines += [f"### {one.number}. {names[one.number]}", ""]
+        lines += [f"- **Seen as**: {'; '.join(one.signs)}."]
+        causes = ", ".join(f"`{name}`" for name in one.causes)
+        lines += [f"- **Cause**: {causes or 'told by the action itself'}."]
+        apart = "; ".join(f"`{name}`: {how}" for name, how in one.told_apart.items())
+        lines += [f"- **Not to be confused with**: {apart}."] if apart else []
+        steps = "; ".join(f"({n}) {step}" for n, step in enumerate(one.remedy, 1))
+        lines += [f"- **Remedy**: {steps}.", f"- **Healed when**: {'; '.join(one.verify)}."]
+        never = "; ".join(f"`{n.action}` ({n.refused_by})" for n in one.never)
+        lines += [f"- **Never**: {never}.", ""]
+    return "\n".join(lines)
+
+
 def tables() -> str:
     """Return what `docs/tikv-causes.md` says of the scenarios and the causes."""
     lines = [
@@ -307,4 +358,4 @@ def tables() -> str:
         rules = ", ".join(f"`{name}`" for name in sorted(one.explains))
         words = " ".join((one.assess.__doc__ or "").split())
         lines.append(f"| `{one.name}` | {rules} | {words} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n\n" + _FAILURES_HEAD + failures_page()
