@@ -5,7 +5,7 @@ from typing import Final
 from operator_core.agent.diagnosis import Assessment, Claim, Predicate
 from operator_core.monitor.types import Observation, Violation
 from operator_core.subject import Hypothesis
-from operator_tikv.causes.words import claim, store_case
+from operator_tikv.causes.words import StoreCase, claim, store_case
 from operator_tikv.rules.moving import low_limits
 from operator_tikv.rules.words import store_id_of
 
@@ -13,6 +13,7 @@ USUAL_LIMIT_PER_MINUTE: Final = 15.0
 HOT_WRITE_BYTES_PER_SECOND: Final = float(32 << 20)
 HOT_READ_BYTES_PER_SECOND: Final = float(128 << 20)
 _HOT_LEAST: Final = {"write": HOT_WRITE_BYTES_PER_SECOND, "read": HOT_READ_BYTES_PER_SECOND}
+_MUCH_BYTES_PER_SECOND: Final = float(100 << 20)
 _LISTED: Final = 3
 
 
@@ -227,12 +228,27 @@ def hot_leaders_together(violation: Violation, observation: Observation) -> Asse
             "that limit a little; spread the keys."
         ),
         supports=[
+            _much_flow(case),
             case.says("The store leads regions", "leader_count", Predicate.GT, 0),
             case.says("PD hears the store regularly", "state_name", Predicate.EQ, "Up"),
         ],
         components=[f"store-{case.store_id}"],
         escalate=True,
     )
+
+
+def _much_flow(case: StoreCase) -> Claim:
+    """Name the larger of what clients read and write there."""
+    leader = case.observation.data("pd").get("leader")
+    readings = case.observation.data("pd_metrics").get("readings", {})
+    flows = {
+        kind: readings.get(f"store_{kind}_bytes_per_second", {}).get(leader, {})
+        for kind in _HOT_LEAST
+    }
+    kind = max(flows, key=lambda one: flows[one].get(case.store_id, 0.0))
+    path = f"pd_metrics/readings/store_{kind}_bytes_per_second/{leader}/{case.store_id}"
+    words = "Clients go to the regions of this store"
+    return claim(words, path, Predicate.GE, _MUCH_BYTES_PER_SECOND, 3.0)
 
 
 def labels_part_nothing(violation: Violation, observation: Observation) -> Assessment | None:
@@ -304,7 +320,12 @@ MOVING_CAUSES: Final = (
     ),
     Hypothesis("receiver_stuck", frozenset({"pending_peers_stuck"}), receiver_stuck, 0.6),
     Hypothesis("load_of_one_range", _BY_LOAD, load_of_one_range, 0.7),
-    Hypothesis("hot_leaders_together", frozenset({"hot_store"}), hot_leaders_together, 0.3),
+    Hypothesis(
+        "hot_leaders_together",
+        frozenset({"hot_store", "raftstore_cpu_high", "read_cpu_high"}),
+        hot_leaders_together,
+        0.6,
+    ),
     Hypothesis("labels_part_nothing", frozenset({"isolation_lost"}), labels_part_nothing, 0.6),
     Hypothesis("labels_changed", frozenset({"isolation_lost"}), labels_changed, 0.4),
 )

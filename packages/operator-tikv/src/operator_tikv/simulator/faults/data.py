@@ -88,6 +88,33 @@ class HotRegion(Fault):
             world.load.hot.pop(number, None)
 
 
+class HotStore(StoreFault):
+    """Regions that the stores lead now share a flow of their own: many warm ones, none hot."""
+
+    kind: Literal["write", "read"] = "read"
+    regions: Count = 8
+    mib_per_second: Rate = 200.0
+
+    def begin(self, world: World, memory: Memory) -> None:
+        """See `Fault.begin`."""
+        first = number = max(world.load.hot, default=0) + 1
+        for store_id in self.stores:
+            led = sorted(world.raft.led_by(store_id))[: self.regions]
+            flow = self.mib_per_second * (1 << 20) / max(1, len(led))
+            write, read = (flow, 0.0) if self.kind == "write" else (0.0, flow)
+            for region in filter(None, map(world.raft.get, led)):
+                world.load.hot[number] = HotRange(region.start_key, region.end_key, write, read)
+                number += 1
+        memory.former["first"], memory.former["after"] = first, number
+
+    def end(self, world: World, memory: Memory) -> None:
+        """See `Fault.end`."""
+        first, after = memory.former.get("first"), memory.former.get("after")
+        if isinstance(first, int) and isinstance(after, int):
+            for number in range(first, after):
+                world.load.hot.pop(number, None)
+
+
 class MoveLeaders(StoreFault):
     """Every leader that can is moved to the stores at once; nothing undoes it but PD."""
 

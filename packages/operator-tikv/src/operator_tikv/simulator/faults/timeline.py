@@ -64,6 +64,7 @@ KINDS: Final[dict[str, type[Fault]]] = {
         settings.GcBlock,
         data.Load,
         data.HotRegion,
+        data.HotStore,
         data.MoveLeaders,
         data.ResizeRegions,
         data.BrokenPeers,
