@@ -214,3 +214,32 @@ async def test_a_healthy_cluster_is_left_alone(pd: Pd) -> None:
     pd.cluster.advance(1800)
     assert [await pd.peers(store_id) for store_id in (1, 2, 3, 4)] == before
     assert [await pd.leaders(store_id) for store_id in (1, 2, 3, 4)] == [15] * 4
+
+
+def small_regions(limit: int = 8) -> SimulatedCluster:
+    cluster = SimulatedCluster(seed=3, stores=4, regions=24)
+    cluster.begin_fault("config", item="merge-schedule-limit", value=limit)
+    cluster.begin_fault("resize_regions", regions=12, size_mib=1)
+    return cluster
+
+
+def test_pd_merges_small_neighbours_and_no_key_is_lost() -> None:
+    cluster = small_regions()
+    cluster.advance(1800)
+    regions = cluster.world.raft.in_key_order()
+    assert len(regions) < 24
+    assert [one.end_key for one in regions[:-1]] == [one.start_key for one in regions[1:]]
+    assert (regions[0].start_key, regions[-1].end_key) == ("", "")
+    assert sum(one.size_mib > 54 for one in regions) == len(regions)
+
+
+def test_nothing_is_merged_at_a_limit_of_0_nor_within_an_hour_of_a_new_leader_or_a_split() -> None:
+    off, elected, cut = small_regions(limit=0), small_regions(), small_regions()
+    elected.begin_fault("pd_stop")
+    for region_id in [one.region_id for one in cut.world.raft]:
+        cut.world.pd.split_seconds[region_id] = 0.0
+    for cluster in (off, elected, cut):
+        cluster.advance(3000)
+        assert len(cluster.world.raft) == 24
+    cut.advance(3000)
+    assert len(cut.world.raft) < 24

@@ -210,4 +210,5 @@ def first_events(world: World) -> None:
     world.pd.patrolled_replicas = world.pd.config.max_replicas
     world.schedule(world.rng.random(), "pd.state_check")
     world.schedule(world.rng.random(), "checker.patrol", world.pd.patrol_number)
+    world.schedule(STORE_HEARTBEAT_SECONDS, "checker.merge")
     world.schedule(MIN_INTERVAL_SECONDS, "schedulers.tick", world.pd.tick_number)

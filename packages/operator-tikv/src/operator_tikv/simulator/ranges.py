@@ -50,6 +50,7 @@ def split(world: World, region_id: int, keys: tuple[str, ...]) -> bool:
     starts = (region.start_key, *cuts)
     world.raft.put(replace(shared, start_key=cuts[-1]))
     world.record("split", f"region {region_id} at {' '.join(cuts)}")
+    world.pd.split_seconds[region_id] = world.now_seconds
     report_region(world, region_id)
     for start_key, end_key in zip(starts, cuts, strict=False):
         _add_part(world, replace(shared, start_key=start_key, end_key=end_key))
@@ -69,6 +70,7 @@ def _add_part(world: World, part: Region) -> None:
         pending=tuple(ids[peer_id] for peer_id in part.pending),
     )
     world.raft.put(made)
+    world.pd.split_seconds[made.region_id] = world.now_seconds
     report_region(world, made.region_id)
 
 
@@ -88,6 +90,7 @@ def merge(world: World, source_id: int, target_id: int) -> bool:
     world.raft.remove(source_id)
     world.pd.regions.remove(source_id)
     world.pd.suspects.pop(source_id, None)
+    world.pd.split_seconds.pop(source_id, None)
     world.raft.put(
         replace(
             target,

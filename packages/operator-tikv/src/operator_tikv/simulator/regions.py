@@ -150,6 +150,12 @@ class RegionTable:
         place = bisect_right(starts, (key_hex, 1 << 62)) - 1
         return self.get(starts[place][1]) if place >= 0 else None
 
+    def ending_at(self, key_hex: str) -> Region | None:
+        """Find the region left of the one that begins at a key."""
+        starts = self._sorted_starts()
+        place = bisect_left(starts, (key_hex, 0)) - 1
+        return self.get(starts[place][1]) if place >= 0 else None
+
     def overlapping(self, start_key: str, end_key: str) -> list[Region]:
         """The regions that hold keys of a range, by key; an empty end has no limit."""
         starts = self._sorted_starts()

@@ -86,6 +86,7 @@ class Pd:
     patrol_number: int = 0
     patrolled_replicas: int = 0
     overlooked: dict[int, int] = field(default_factory=dict)
+    split_seconds: dict[int, float] = field(default_factory=dict)
     operators: dict[int, Operator] = field(default_factory=dict)
     results: dict[int, Operator] = field(default_factory=dict)
     records: list[Operator] = field(default_factory=list)
