@@ -3,11 +3,17 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from operator_core.types import JsonObject
 from operator_tikv.facts_moving import hot_facts, operator_facts
 from operator_tikv.history import History, filling_facts, lagging_facts
+from operator_tikv.metrics.exposition import labels_of, samples_of
+from operator_tikv.pd.errors import PdAnswerError
 from operator_tikv.pd.operators import read_operator
+from operator_tikv.pd.parse import fit
 from operator_tikv.pd.types import Regions
 from operator_tikv.watched import HotRegions
 from tikv_pictures import (
@@ -40,6 +46,11 @@ def test_a_store_that_is_young_or_gains_or_is_nearly_full_fills_fast_enough(
 ) -> None:
     parts = {"filling": {"4": {**NEW, **changes}}}
     assert broken(make_observation(with_fourth(), parts=parts), "store_fills_slowly") == []
+
+
+def test_a_store_id_that_is_no_number_limits_nothing() -> None:
+    odd = {"store-limit": {"²": {"add-peer": 1, "remove-peer": 1e8}}}
+    assert config(**odd)["config"]["unlimited_remove_store_ids"] == []
 
 
 def test_low_limits_hold_nothing_up_while_nothing_is_to_be_moved() -> None:
@@ -125,7 +136,14 @@ def test_hot_regions_are_told_hottest_first_or_that_there_are_too_many() -> None
     peer = {"region_id": 9, "stores": [1, 2], "hot_degree": 40, "flow_bytes": 5.0}
     warm = {**peer, "region_id": 8, "flow_bytes": 4.0}
     answer = HotRegions.model_validate(
-        {"as_leader": {"1": {"statistics": [warm]}, "2": {"statistics": [peer]}, "x": {}}}
+        {
+            "as_leader": {
+                "1": {"statistics": [warm]},
+                "2": {"statistics": [peer]},
+                "x": {},
+                "²": {"statistics": [peer]},
+            }
+        }
     )
     found = hot_facts({"write": answer, "read": None})
     assert [one["region_id"] for one in found["write"]["regions"]] == [9, 8]
@@ -149,3 +167,51 @@ def test_no_store_for_a_replica_means_something_only_while_pd_rests() -> None:
     moving: dict[str, JsonObject] = {"operators": {"count": 1, "list": []}}
     assert broken(make_observation(parts=none), "no_store_for_replica")
     assert not broken(make_observation(parts={**none, **moving}), "no_store_for_replica")
+
+
+# --- hostile answers ------------------------------------------------------------------------
+
+TEXTS = st.text(max_size=60)
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+FRAGMENTS = st.sampled_from(
+    [
+        "createAt:2026-03-01 14:10:00.5 +0200 EET",
+        "createAt:9999-12-31 23:59:59 -1400 X",
+        "createAt:0001-01-01 00:00:00 +9999 UTC",
+        "currentStep:0",
+        "steps:[0:{add learner peer 7 on store 5}",
+        "region:18446744073709551615(1, 2)",
+    ]
+)
+
+
+@given(st.lists(FRAGMENTS | TEXTS, max_size=6).map(", ".join))
+def test_any_print_of_an_operator_is_read(text: str) -> None:
+    found = operator_facts([read_operator(text)], datetime(2026, 3, 1, tzinfo=UTC))
+    (one,) = found["list"]
+    assert one["age_seconds"] is None or one["age_seconds"] >= 0.0
+    assert one["adds_to_store"] >= 0
+
+
+@given(st.fixed_dictionaries({}, optional={"as_leader": JSON_VALUES, "as_peer": JSON_VALUES}))
+def test_any_answer_about_hot_regions_is_read_or_refused(answer: dict[str, JsonValue]) -> None:
+    try:
+        found = fit(HotRegions, answer, "GET /hotspot/regions/write")
+    except PdAnswerError:
+        return
+    assert hot_facts({"write": found})["write"]["count"] >= 0
+
+
+@given(st.lists(TEXTS, max_size=4).map(lambda some: "\n".join(f"up{one}" for one in some)))
+def test_any_page_of_metrics_is_read_or_refused(page: str) -> None:
+    try:
+        found = list(samples_of(page, "up"))
+        for labels, value in found:
+            assert value == value  # noqa: PLR0124 - no NaN comes out
+            labels_of(labels)
+    except PdAnswerError:
+        return

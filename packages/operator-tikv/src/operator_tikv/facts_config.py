@@ -51,7 +51,7 @@ def config_facts(schedule: WatchedSchedule, replicate: WatchedReplicate) -> Json
         "unlimited_remove_store_ids": sorted(
             int(key)
             for key, limit in limits.items()
-            if key.isdigit() and limit.remove_peer >= UNLIMITED_PER_MINUTE
+            if key.isascii() and key.isdigit() and limit.remove_peer >= UNLIMITED_PER_MINUTE
         ),
     }
 

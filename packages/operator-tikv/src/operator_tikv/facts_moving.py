@@ -79,5 +79,8 @@ def _hot_of(found: HotRegions | None) -> JsonObject:
 
 def _peers(by_store: Mapping[str, HotPeers]) -> Iterable[tuple[str, HotPeer]]:
     return (
-        (key, peer) for key, one in by_store.items() if key.isdigit() for peer in one.statistics
+        (key, peer)
+        for key, one in by_store.items()
+        if key.isascii() and key.isdigit()
+        for peer in one.statistics
     )
