@@ -84,6 +84,7 @@ def test_a_supported_hypothesis_is_the_answer() -> None:
     diagnosis = diagnose(VIOLATION, LOOK, [suspect("crash", full)], timeline=timeline, now=NOW)
     assert diagnosis == Diagnosis(
         subject="tikv",
+        violation=VIOLATION,
         observation_id=12,
         diagnoser="rules",
         hypothesis="crash",
