@@ -12,4 +12,6 @@ INSERT INTO approvals (proposal_id, approver, at) VALUES (1, 'ann', 't');
 INSERT INTO rule_settings VALUES ('prod', 'up', '{}', 't', 'ann');
 INSERT INTO snoozes VALUES (1, 'prod', 'up', NULL, 't', 'r', 't', 'ann', NULL, NULL);
 INSERT INTO rehearsals VALUES (4, 1, 't', '{}', NULL, NULL);
+INSERT INTO effect_leases (subject, effect, proposal_id, taken_by, taken_at, expires_at, changed_at)
+VALUES ('prod', 'e', 1, 'ann', 't', 't', 't');
 """

@@ -13,7 +13,7 @@ What an action method raises tells the engine what became of the effect:
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -109,6 +109,15 @@ class SubjectDefaults:
         del observation
         return None
 
+    def temporary_effects(self, observation: Observation) -> Collection[str] | None:
+        """Return the temporary effects to be seen in an observation, by name; pure.
+
+        The names are those of `ActionDefinition.temporary_effect`, whoever made the effects.
+        None: they cannot be seen in it.
+        """
+        del observation
+        return None
+
     async def perform(self, call: ActionCall) -> object:
         """Call the method that is named like the action, with the parameters by keyword.
 
@@ -181,6 +190,10 @@ class FullSubject(Subject, Protocol):
         """Return a model of the cluster as it was observed; None: there is none."""
         ...
 
+    def temporary_effects(self, observation: Observation) -> Collection[str] | None:
+        """Return the temporary effects to be seen, by name; None: they cannot be seen."""
+        ...
+
     async def perform(self, call: ActionCall) -> object:
         """Carry out one registered action."""
         ...
@@ -197,6 +210,12 @@ class FullSubject(Subject, Protocol):
 def has_twin(subject: Subject) -> bool:
     """Return whether a subject has models of its own, so that a look for one is worth it."""
     return getattr(type(subject), "twin", SubjectDefaults.twin) is not SubjectDefaults.twin
+
+
+def sees_effects(subject: Subject) -> bool:
+    """Return whether a subject can list temporary effects at all."""
+    default = SubjectDefaults.temporary_effects
+    return getattr(type(subject), "temporary_effects", default) is not default
 
 
 def complete(subject: Subject) -> FullSubject:

@@ -33,7 +33,7 @@ from operator_core.db.gate import Sight
 from operator_core.db.ledger import Ledger, LedgerAddress
 from operator_core.errors import ConflictError, NotFoundError
 from operator_core.process import is_dead, new_owner
-from operator_core.subject import Subject
+from operator_core.subject import Subject, complete, sees_effects
 
 CANCEL_WAIT_SECONDS = 2.0
 _CANCEL_LOOK_SECONDS = 0.1
@@ -248,12 +248,16 @@ class ActionExecutor:
         definition = define(names) if names else None
         if subject is None or definition is None or not definition.looks_first:
             return Sight(define)
+        # Of a subject that lists no effects, nothing can be known to have been there before.
+        blind = None if sees_effects(subject) else frozenset[str]()
         try:
             async with asyncio.timeout(LOOK_LIMIT_SECONDS):
-                return Sight(define, await subject.observe())
+                seen = await subject.observe()
+            effects = complete(subject).temporary_effects(seen) if blind is None else blind
         except Exception as error:  # noqa: BLE001 - who cannot look is blind, whatever the reason
             log.warning("not_seen", proposal_id=proposal_id, reason=str(error))
-            return Sight(define)
+            return Sight(define, effects=blind)
+        return Sight(define, seen, effects)
 
     async def settle_expired(self, subject: Subject) -> list[int]:
         """Settle the attempts on this subject whose owner went away; return their proposals."""

@@ -20,6 +20,7 @@ _PROTOCOL_NAMES = frozenset(
         "observe",
         "perform",
         "probe",
+        "temporary_effects",
         "twin",
     }
 )

@@ -91,6 +91,7 @@ KNOWN_TAGS = frozenset(
         "movement",
         "read-only",
         "restores-sight",
+        "takes-back",
         "temporary",
         "tool",
     }
@@ -169,11 +170,24 @@ class ActionDefinition(Positional):
         default=None,
         description="The action that undoes this one with the arguments in its result's `undo`",
     )
+    temporary_effect: str | None = Field(
+        default=None,
+        description="What names the temporary effect that it leaves on the cluster, such as "
+        "evict-leader/store-{store_id}; {name} stands for a parameter",
+    )
+    effect_seconds: float = Field(
+        default=86_400.0, gt=0, description="How long that effect may stay at most"
+    )
 
     @property
     def looks_first(self) -> bool:
         """Whether the cluster must be looked at right before it."""
-        return bool(self.facts or self.needs_sources)
+        return bool(self.facts or self.needs_sources or self.temporary_effect)
+
+    def effect_of(self, parameters: JsonObject) -> str | None:
+        """Return the name of the temporary effect of a call; None: it has none."""
+        template = self.temporary_effect
+        return None if template is None else template.format_map(parameters)
 
 
 class ActionRequest(Positional):

@@ -6,6 +6,7 @@ model's answer or a file that somebody wrote by hand.
 
 import math
 import re
+from string import Formatter
 from typing import Any, cast
 
 from pydantic import JsonValue
@@ -74,6 +75,18 @@ def definition_faults(definition: ActionDefinition) -> list[str]:
             faults.append(f"{name}: a pattern is for str, not for {param.type}")
         if param.default is not None:
             faults += [f"default of {text}" for text in _checked(name, param, param.default)[1]]
+    return faults + _effect_faults(definition)
+
+
+def _effect_faults(definition: ActionDefinition) -> list[str]:
+    """A temporary effect has a name that a call can fill in, and somebody who undoes it."""
+    if definition.temporary_effect is None:
+        return []
+    filled = {name for _, name, _, _ in Formatter().parse(definition.temporary_effect) if name}
+    unknown = sorted(filled - definition.parameters.keys())
+    faults = [f"its temporary effect names {name!r}, which is no parameter" for name in unknown]
+    if definition.inverse is None and definition.restored_by is None:
+        faults.append("its temporary effect has neither inverse nor restored_by")
     return faults
 
 

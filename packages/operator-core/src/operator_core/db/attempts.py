@@ -17,7 +17,7 @@ from operator_core.actions.types import (
     WorkflowStatus,
 )
 from operator_core.clock import to_text
-from operator_core.db import changes, proposals, rows
+from operator_core.db import changes, effects, proposals, rows
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.claims import Attempt, ClaimTerms, Taken, begin_records
 from operator_core.db.engine import Row, Tx, Value
@@ -78,7 +78,17 @@ def finish_each(tx: Tx, items: Sequence[Finish]) -> list[ActionRecord | Exceptio
         if item.ending.outcome is not Outcome.SUCCEEDED:
             _end_badly(tx, item)
     tx.each("record.finish", [_record_params(item) for item in items])
+    leases = effects.open_leases(tx)
+    for item in items if leases else ():
+        effects.settle(tx, leases, _seen_by_leases(item), item.stamp)
     return [_ended(item) for item in items]
+
+
+def _seen_by_leases(item: Finish) -> effects.Ended:
+    ending = item.ending
+    return effects.Ended(
+        item.attempt.proposal, ending.outcome, ending.result, surely=ending.key_spent
+    )
 
 
 def finish(tx: Tx, attempt: Attempt, ending: Ending, stamp: Stamp) -> ActionRecord:
@@ -283,6 +293,7 @@ def release(tx: Tx, attempt: Attempt, error: str, due: datetime, stamp: Stamp) -
     changes.apply(tx, attempt.proposal_id, change, stamp)
     unsure = Finish(attempt, Ending(Outcome.UNKNOWN, error), stamp)
     tx.each("record.finish", [_record_params(unsure)])
+    effects.settle(tx, effects.open_leases(tx), _seen_by_leases(unsure), stamp)
 
 
 def _workflow_has_ended(tx: Tx, attempt: Attempt) -> bool:

@@ -11,7 +11,7 @@ from operator_core.actions.policy import LoadedPolicy
 from operator_core.actions.types import ActionProposal, ActionRecord, ActionStatus, WorkflowStatus
 from operator_core.actions.verdict import GateFacts, refusal
 from operator_core.clock import Clock
-from operator_core.db import changes, gate, policies, proposals, rows, safety
+from operator_core.db import changes, effects, gate, policies, proposals, rows, safety
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.db.gate import BLIND, Sight
@@ -141,6 +141,9 @@ def _admitted(tx: Tx, row: Row | None, item: Claim, context: _Context) -> Taken 
         unseen=gate.unseen(proposal, terms.sight, stamp),
     )
     refused = refusal(proposal, facts, require_approval=terms.require_approval)
+    refused = refused or effects.refusal(
+        tx, effects.of(proposal, terms.sight.define), terms.sight.effects
+    )
     if refused is None and asked is not None:
         asked.note(tx, item.proposal_id, {"switch": context.switch.revision}, stamp)
     return refused or Taken(_claimed(proposal, terms, stamp), terms, stamp)
@@ -193,6 +196,9 @@ def _take(tx: Tx, admitted: Sequence[Taken], context: _Context) -> list[Attempt]
         ) from error
     if changed != len(admitted):
         raise ConflictError("one proposal was to be claimed twice")
+    for one in admitted:
+        sight = one.terms.sight
+        effects.take(tx, effects.of(one.proposal, sight.define), sight.effects, one.stamp)
     records = begin_records(tx, admitted)
     told = [(rows.brief(one.proposal), _started(one.terms.owner), one.stamp) for one in admitted]
     changes.tell_each(tx, "proposal", told)

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from operator_core.actions import approval, compensation
 from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowProposal
-from operator_core.db import changes, rows
+from operator_core.db import changes, effects, rows
 from operator_core.db.changes import Change, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.errors import ConstraintError
@@ -40,7 +40,8 @@ def go_on(tx: Tx, workflow: Row, stamp: Stamp) -> None:
     if not workflow["compensation_due"]:
         return
     found = tx.all("proposal.list_of_workflow", workflow_id=workflow["id"])
-    steps = [rows.proposal(row) for row in found]
+    others = effects.not_ours(tx, workflow["id"])
+    steps = [rows.proposal(row) for row in found if row["id"] not in others]
     if not compensation.may_begin(steps):
         return
     tx.run("workflow.set_compensation_due", id=workflow["id"], due=0, now=stamp.text)

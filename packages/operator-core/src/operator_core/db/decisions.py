@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from operator_core.actions.policy import BlastRadius, Decision, LoadedPolicy, decide
 from operator_core.actions.policy.binding import Call, Facts, facts_at, paths_of
 from operator_core.actions.policy.limits import watched
-from operator_core.actions.policy.request import PolicyRequest, tags_of, target_of
+from operator_core.actions.policy.request import TAKES_BACK, PolicyRequest, tags_of, target_of
 from operator_core.actions.policy.ruling import Usage
 from operator_core.actions.types import ActionDefinition, ActionProposal
 from operator_core.clock import from_text, to_text
-from operator_core.db import rows
+from operator_core.db import effects, rows
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.monitor.types import Observation
@@ -74,7 +74,8 @@ def judged(
         blast: how much a twin says is touched, if it was rehearsed.
     """
     severity, confidence = _of_ticket(tx, proposal.ticket_id)
-    known = PolicyRequest("", now, severity=severity, confidence=confidence, blast=blast)
+    tags = frozenset({TAKES_BACK} if effects.takes_back(tx, proposal) else ())
+    known = PolicyRequest("", now, severity=severity, confidence=confidence, blast=blast, tags=tags)
     return again(Judged(known), proposal, definition, now)
 
 
@@ -105,7 +106,7 @@ def again(
         replace(
             request,
             target=target_of(definition.target_parameters, parameters),
-            tags=tags_of(definition),
+            tags=tags_of(definition) | (known.request.tags & {TAKES_BACK}),
             risk=definition.risk_level,
         ),
         definition.version,

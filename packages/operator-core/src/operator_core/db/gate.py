@@ -1,6 +1,6 @@
 """What the gate needs to know of an attempt under a policy, as functions of a transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from operator_core.actions.policy import Effect, LoadedPolicy
@@ -28,10 +28,12 @@ class Sight:
         define: its registry.
         observation: its look at the cluster right before the claim; None: it did not look, or
             saw nothing.
+        effects: names of the temporary effects that were there then; None: nobody could see.
     """
 
     define: Define = lambda _: None
     observation: Observation | None = None
+    effects: Collection[str] | None = None
 
 
 BLIND = Sight()
@@ -86,7 +88,7 @@ def asked(
     """Return what the policy in force is asked about an attempt that is about to begin."""
     proposal_id = int(proposal.id or 0)
     judged = _judged(tx, proposal, sight, stamp)
-    undoes = proposal.compensates_proposal_id is not None
+    undoes = proposal.compensates_proposal_id is not None or judged.request.takes_back
     call = judged.call(proposal).digest
     begun = undoes or proposal.fence > 0 or proposal.execution_order > 0
     facts = PolicyFacts(

@@ -129,6 +129,7 @@ def kill(tx: Tx, reason: str, stamp: Stamp) -> KillReport:
 def cancel_pending(tx: Tx, reason: str, stamp: Stamp) -> KillReport:
     """Cancel all that waits: proposals, scheduled ones, workflows, and retries; undo nothing."""
     compensations.forget(tx, stamp)
+    tx.run("effect.forget_undos")
     workflows = tuple(row["id"] for row in tx.all("workflow.unfinished"))
     pending = tuple(row["id"] for row in tx.all("proposal.pending"))
     retries = tuple(row["id"] for row in tx.all("proposal.waiting_retry"))

@@ -286,6 +286,7 @@ async def agent_round(one: Wired, *, may_act: bool = True) -> None:
     await one.investigate.step()
     await one.agent.follow()
     await one.agent.fire_schedules()
+    await one.janitor.step()
     await one.agent.validate()
     await one.agent.recover()
     if may_act:

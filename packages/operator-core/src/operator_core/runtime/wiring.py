@@ -8,6 +8,7 @@ from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.retry import RetryConfig
 from operator_core.actions.safety import SafetyController
 from operator_core.agent.investigate import InvestigateStage
+from operator_core.agent.janitor import Janitor
 from operator_core.agent.runner import AgentRunner
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.config import DEFAULT_LEASE_SECONDS
@@ -24,6 +25,7 @@ class Wired:
     monitor: MonitorStage
     investigate: InvestigateStage
     agent: AgentRunner
+    janitor: Janitor
     executor: ActionExecutor
     safety: SafetyController
 
@@ -76,6 +78,7 @@ def wire(ledger: Ledger, subject: FullSubject, options: WiringOptions | None = N
         agent=AgentRunner(
             ledger, subject, executor, safety, verify_seconds=opts.verify_seconds, clock=opts.clock
         ),
+        janitor=Janitor(ledger, subject, registry, clock=opts.clock),
         executor=executor,
         safety=safety,
     )

@@ -37,7 +37,7 @@ def decide(loaded: LoadedPolicy, request: PolicyRequest) -> Decision:
 
 def _ruling(loaded: LoadedPolicy, ready: ReadyRule, request: PolicyRequest) -> Decision:
     rule, reasons = ready.rule, (ready.rule.reason,) if ready.rule.reason else ()
-    unknown = request.blast is None and not request.harmless
+    unknown = request.blast is None and not (request.harmless or request.takes_back)
     if rule.effect is Effect.AUTO and unknown and loaded.policy.unknown_blast == "approve":
         return Decision(
             Effect.APPROVE,

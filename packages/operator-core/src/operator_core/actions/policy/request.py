@@ -15,6 +15,9 @@ __all__ = ["BlastRadius", "Decision", "Demand", "PolicyRequest", "tags_of", "tar
 HARMLESS_TAGS = frozenset({"read-only", "restores-sight"})
 """What only looks, or helps to look: no harm can come of it."""
 
+TAKES_BACK = "takes-back"
+"""The tag of what undoes a temporary effect of Operator's own; only the ledger gives it."""
+
 NO_BLAST = BlastRadius()
 
 
@@ -52,6 +55,11 @@ class PolicyRequest:
     def harmless(self) -> bool:
         """Whether it only looks, or helps to look."""
         return not HARMLESS_TAGS.isdisjoint(self.tags)
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether it only takes back a temporary effect of Operator's own."""
+        return TAKES_BACK in self.tags
 
     def at(self, now: datetime) -> "PolicyRequest":
         """Return the same request at another moment."""
@@ -134,7 +142,8 @@ def tags_of(definition: ActionDefinition) -> frozenset[str]:
         "tool": is_tool,
         "read-only": is_tool,  # a tool has no effect outside the ledger
     }
-    return frozenset([*definition.tags, *(tag for tag, holds in said.items() if holds)])
+    own = set(definition.tags) - {TAKES_BACK}  # nobody says that of their own action
+    return frozenset([*own, *(tag for tag, holds in said.items() if holds)])
 
 
 def target_of(names: tuple[str, ...], parameters: Mapping[str, object]) -> str:

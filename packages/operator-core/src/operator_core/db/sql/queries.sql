@@ -888,3 +888,79 @@ WHERE id = (SELECT MAX(id) FROM rehearsals WHERE proposal_id = :proposal_id)
 SELECT r.*, p.action_name FROM rehearsals r JOIN action_proposals p ON p.id = r.proposal_id
 WHERE r.measured_at IS NOT NULL AND (CAST(:subject AS TEXT) IS NULL OR p.subject = :subject)
 ORDER BY r.measured_at DESC, r.id DESC LIMIT :limit
+
+-- name: effect.insert
+INSERT INTO effect_leases (
+    subject, effect, proposal_id, ticket_id, workflow_id, taken_by, taken_at, expires_at,
+    changed_at, undo_action, undo_parameters, ended_at, ended_because)
+VALUES (
+    :subject, :effect, :proposal_id, :ticket_id, :workflow_id, :taken_by, :now, :expires_at,
+    :now, :undo_action, :undo_parameters, :ended_at, :ended_because)
+RETURNING *
+
+-- name: effect.open
+SELECT * FROM effect_leases WHERE ended_at IS NULL ORDER BY id
+
+-- name: effect.holding
+SELECT * FROM effect_leases
+WHERE COALESCE(subject, '') = COALESCE(CAST(:subject AS TEXT), '') AND effect = :effect
+  AND ended_at IS NULL
+
+-- name: effect.get
+SELECT * FROM effect_leases WHERE id = :id
+
+-- Leases, with how stands what they rest on.
+-- name: effect.list
+SELECT e.*, p.status AS action_status, p.reason AS reason,
+    CASE WHEN p.status = 'failed' AND p.next_retry_at IS NOT NULL
+          AND p.retry_count < p.max_retries THEN 1 ELSE 0 END AS retry_waits,
+    t.status AS ticket_status, w.status AS workflow_status, u.status AS undo_status,
+    CASE WHEN u.approved_at IS NULL THEN 0 ELSE 1 END AS undo_approved
+FROM effect_leases e
+JOIN action_proposals p ON p.id = e.proposal_id
+LEFT JOIN tickets t ON t.id = e.ticket_id
+LEFT JOIN workflows w ON w.id = e.workflow_id
+LEFT JOIN action_proposals u ON u.id = e.undo_proposal_id
+WHERE (:ended = 1 OR e.ended_at IS NULL)
+  AND (CAST(:subject AS TEXT) IS NULL OR COALESCE(e.subject, :subject) = :subject)
+  AND e.id > :after_id
+ORDER BY e.id LIMIT :limit
+
+-- name: effect.applied
+UPDATE effect_leases
+SET applied = 1, changed_at = :now, undo_action = COALESCE(:undo_action, undo_action),
+    undo_parameters = COALESCE(:undo_parameters, undo_parameters)
+WHERE id = :id AND ended_at IS NULL
+
+-- name: effect.doubt
+UPDATE effect_leases SET unsure = 1, changed_at = :now WHERE id = :id AND ended_at IS NULL
+
+-- name: effect.end
+UPDATE effect_leases SET ended_at = :now, ended_because = :because, changed_at = :now
+WHERE id = :id AND ended_at IS NULL
+RETURNING *
+
+-- Who keeps an effect for longer wants it whatever becomes of its reason.
+-- name: effect.renew
+UPDATE effect_leases
+SET expires_at = :expires_at, kept = :kept, undo_proposal_id = NULL, changed_at = :now
+WHERE id = :id AND ended_at IS NULL
+RETURNING *
+
+-- name: effect.set_undo
+UPDATE effect_leases SET undo_proposal_id = :undo_proposal_id, changed_at = :now
+WHERE id = :id AND ended_at IS NULL AND undo_proposal_id IS NULL
+RETURNING *
+
+-- The kill switch cancels undoing with all else; it is proposed anew when Operator may act again.
+-- name: effect.forget_undos
+UPDATE effect_leases SET undo_proposal_id = NULL
+WHERE ended_at IS NULL AND undo_proposal_id IN (
+    SELECT id FROM action_proposals WHERE status IN ('proposed', 'validated', 'failed'))
+
+-- name: effect.undone_by
+SELECT * FROM effect_leases WHERE undo_proposal_id = :proposal_id AND ended_at IS NULL
+
+-- name: effect.not_ours
+SELECT proposal_id FROM effect_leases
+WHERE workflow_id = :workflow_id AND ended_because = :because
