@@ -99,6 +99,7 @@ def scheduler_facts(
     paused: Sequence[str],
     evicted: Sequence[int],
     paused_checkers: Sequence[str] = (),
+    granted: Sequence[int] = (),
 ) -> JsonObject:
     """Return the data of the part `schedulers`.
 
@@ -110,6 +111,7 @@ def scheduler_facts(
         "missing": [name for name in ALWAYS_RUN if name not in names],
         "paused_checkers": list(paused_checkers),
         "evict_leader_store_ids": list(evicted),
+        "grant_leader_store_ids": list(granted),
         "balance_leader_exists": BALANCE_LEADER in names,
         "balance_leader_paused": BALANCE_LEADER in paused,
     }

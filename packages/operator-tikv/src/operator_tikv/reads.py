@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from operator_core.errors import SubjectError, SubjectUnreachableError
 from operator_core.types import JsonObject
 from operator_tikv import facts
+from operator_tikv.effects import GRANT_LEADER
 from operator_tikv.heads import head_of_list
 from operator_tikv.pd.api import PdApi
 from operator_tikv.pd.client import API
@@ -78,7 +79,20 @@ async def schedulers(api: PdApi) -> JsonObject:
     paused, evicted, checkers = await asyncio.gather(
         api.schedulers("paused"), api.evicted_store_ids(names), _paused_checkers(api)
     )
-    return facts.scheduler_facts(names, paused, evicted, checkers)
+    granted = await _granted_store_ids(api, names)
+    return facts.scheduler_facts(names, paused, evicted, checkers, granted)
+
+
+async def _granted_store_ids(api: PdApi, names: Sequence[str]) -> list[int]:
+    """Return the stores that get all leaders they can; old releases name a scheduler for each."""
+    of_one = [name.removeprefix(f"{GRANT_LEADER}-") for name in names if name != GRANT_LEADER]
+    found = {int(text) for text in of_one if text.isdigit()}
+    if GRANT_LEADER not in names:
+        return sorted(found)
+    answer = await _optional(api, f"/scheduler-config/{GRANT_LEADER}/list")
+    ranges = answer.get("store-id-ranges") if isinstance(answer, dict) else None
+    keys = ranges if isinstance(ranges, dict) else {}
+    return sorted(found | {int(key) for key in keys if key.isdigit()})
 
 
 async def _paused_checkers(api: PdApi) -> list[str]:

@@ -14,6 +14,7 @@ from operator_core.types import JsonObject
 from operator_tikv.actions.change import AnyChange
 from operator_tikv.actions.perform import carry_out, probe
 from operator_tikv.actions.table import CHANGES, DEFINITIONS
+from operator_tikv.effects import temporary_effects
 from operator_tikv.hands import DEFAULT_POLL_SECONDS, Hands
 from operator_tikv.hypotheses import HYPOTHESES
 from operator_tikv.invariants import hurried
@@ -77,6 +78,10 @@ class TikvSubject(SubjectDefaults):
     def twin(self, observation: Observation) -> Twin | None:
         """Return a model of the cluster as it was observed; None: too little was seen."""
         return twin_of(observation)
+
+    def temporary_effects(self, observation: Observation) -> list[str] | None:
+        """Return evictions, grants, pauses and passing schedulers; None: PD was not read."""
+        return temporary_effects(observation)
 
     async def perform(self, call: ActionCall) -> JsonObject:
         """Carry out one action, all the way to its effect; see `actions.perform`.

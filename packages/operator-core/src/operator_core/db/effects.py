@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from operator_core.actions.compensation import compensation_of
 from operator_core.actions.leases import NOT_OURS
 from operator_core.actions.types import ActionDefinition, ActionProposal, Outcome
 from operator_core.actions.validation import same_json
@@ -16,7 +17,13 @@ from operator_core.clock import to_text
 from operator_core.db import changes, rows
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx
-from operator_core.errors import BlindError, ConstraintError, LimitError, OperatorError
+from operator_core.errors import (
+    BlindError,
+    ConstraintError,
+    LimitError,
+    OperatorError,
+    UnknownActionError,
+)
 from operator_core.types import JsonObject
 
 
@@ -45,14 +52,14 @@ def _undo(
     definition: ActionDefinition,
     define: Callable[[str], ActionDefinition | None],
 ) -> tuple[str, str] | None:
-    if proposal.compensation is not None:
-        undo = proposal.compensation
-        return undo.action_name, rows.to_json(undo.parameters)
-    inverse = define(definition.inverse) if definition.inverse else None
-    if inverse is None:
-        return None  # the result will say it
-    known = {key: value for key, value in proposal.parameters.items() if key in inverse.parameters}
-    return inverse.name, rows.to_json(known)
+    def require(name: str) -> ActionDefinition:
+        found = define(name)
+        if found is None:
+            raise UnknownActionError(name, [])
+        return found
+
+    undo = proposal.compensation or compensation_of(None, definition, proposal.parameters, require)
+    return None if undo is None else (undo.action_name, rows.to_json(undo.parameters))
 
 
 # --- before the effect ----------------------------------------------------------------

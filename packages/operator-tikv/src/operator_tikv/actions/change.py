@@ -15,6 +15,7 @@ from operator_core.actions.types import ActionDefinition, ParamDef
 from operator_core.errors import OutcomeUnknownError
 from operator_core.subject import ProbeAnswer
 from operator_core.types import JsonObject, RiskLevel
+from operator_tikv.effects import EFFECT_SECONDS, EFFECTS
 from operator_tikv.pd.api import PdApi
 from operator_tikv.view import View
 
@@ -150,6 +151,8 @@ def action(  # noqa: PLR0913 - these are the facts that the engine must know of 
             inverse=inverse,
             tags=tags,
             restored_by=restored_by,
+            temporary_effect=EFFECTS.get(name),
+            effect_seconds=EFFECT_SECONDS,
         )
         return cls
 

@@ -17,7 +17,7 @@ from operator_tikv.actions.params import (
     same_value,
     scalar,
 )
-from operator_tikv.actions.schedulers import GRANT_HOT_REGION
+from operator_tikv.effects import GRANT_HOT_REGION
 from operator_tikv.pd.api import PdApi
 from operator_tikv.view import View
 

@@ -9,12 +9,11 @@ from operator_core.types import JsonObject, RiskLevel
 from operator_tikv import preflight
 from operator_tikv.actions.change import Change, action
 from operator_tikv.actions.params import KeyHex, SchedulerName, StoreId, Texts
+from operator_tikv.effects import GRANT_HOT_REGION, SCATTER_RANGE, TEST_SCHEDULERS
 from operator_tikv.pd.api import EVICT_LEADER, PdApi
 from operator_tikv.view import View
 
 GRANT_LEADER: Final = "grant-leader-scheduler"
-SCATTER_RANGE: Final = "scatter-range"
-GRANT_HOT_REGION: Final = "grant-hot-region-scheduler"
 BALANCE_RANGE: Final = "balance-range-scheduler"
 PLAIN_SCHEDULERS: Final = (
     "balance-leader-scheduler",
@@ -27,12 +26,6 @@ PLAIN_SCHEDULERS: Final = (
     "split-bucket-scheduler",
     "balance-witness-scheduler",
     "transfer-witness-leader-scheduler",
-)
-TEST_SCHEDULERS: Final = (
-    "shuffle-leader-scheduler",
-    "shuffle-region-scheduler",
-    "shuffle-hot-region-scheduler",
-    "random-merge-scheduler",
 )
 _OF_STORES: Final = (EVICT_LEADER, GRANT_LEADER)
 
