@@ -11,6 +11,7 @@ from operator_core.actions.outcomes import error_text
 from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.cli.context import Session, command, new_app, show
 from operator_core.cli.failures import EXIT_WRONG
+from operator_core.cli.leaks import leaked, overdue
 from operator_core.cli.logs import configure_logs
 from operator_core.cli.looking import look
 from operator_core.cli.render import hint, stacked, table, word
@@ -19,9 +20,11 @@ from operator_core.db.actions import ActionDB
 from operator_core.db.address import shown
 from operator_core.db.control import ControlDB
 from operator_core.db.executions import ExecutionDB
-from operator_core.db.ledger import Ledger, LedgerUse
+from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
 from operator_core.db.policy import PolicyDB
+from operator_core.db.sqlite.reading import undisturbed
 from operator_core.db.tickets import TicketDB
+from operator_core.monitor.types import Observation
 from operator_core.runtime.guards import last_check
 from operator_core.runtime.plugins import connect
 from operator_core.runtime.policy_file import INVARIANT
@@ -56,7 +59,7 @@ async def doctor(
 ) -> None:
     """Check the ledger, the audit, the switch, clusters and leftovers.
 
-    Exits with 1 where something is wrong.
+    Exits with 1 where something is wrong. A backup (--db) is only read.
 
     Example:
       operator doctor
@@ -65,15 +68,21 @@ async def doctor(
     Next: what each line says
     """
     configure_logs(debug=session.debug)
-    async with LedgerUse(session.db_path) as ledger:
+    with undisturbed(session.db_path) as path:
+        findings = await _findings(session, path, reach=reach)
+    show(session, [asdict(one) for one in findings], lambda: _view(findings))
+    if any(one.state == WRONG for one in findings):
+        raise typer.Exit(EXIT_WRONG)
+
+
+async def _findings(session: Session, path: LedgerAddress, *, reach: bool) -> list[Finding]:
+    async with LedgerUse(path) as ledger:
         findings = [Finding("ledger", OK, f"{shown(session.db_path)} is open and up to date")]
         for check in _CHECKS:
             findings += await check(ledger)
         if reach:
             findings += await _clusters(ledger)
-    show(session, [asdict(one) for one in findings], lambda: _view(findings))
-    if any(one.state == WRONG for one in findings):
-        raise typer.Exit(EXIT_WRONG)
+    return findings
 
 
 def _view(findings: list[Finding]) -> RenderableType:
@@ -158,23 +167,40 @@ async def _clusters(ledger: Ledger) -> list[Finding]:
     records = await ControlDB(ledger).list_subjects()
     if not records:
         return [Finding("clusters", NOTE, "none is connected: see `operator connect`")]
-    return [await _cluster(record) for record in records]
+    return [one for record in records for one in await _cluster(ledger, record)]
 
 
-async def _cluster(record: JsonObject) -> Finding:
+async def _cluster(ledger: Ledger, record: JsonObject) -> list[Finding]:
     check = f"cluster {record['name']}"
     try:
         subject = await connect(record)
         try:
             observation = await look(subject)
+            leaks = await leaked(ledger, subject, observation)
         finally:
             await subject.close()
     except Exception as error:  # noqa: BLE001 - a subject's code: anything may come
-        return Finding(check, WRONG, error_text(error))
+        return [Finding(check, WRONG, error_text(error))]
+    effects = [
+        Finding(f"effect {effect}", NOTE if is_others else WRONG, why)
+        for effect, (why, is_others) in leaks.items()
+    ]
+    return [_sight(check, observation), *effects]
+
+
+def _sight(check: str, observation: Observation) -> Finding:
     missing = [name for name, part in observation.parts.items() if not part.complete]
     if missing:
         return Finding(check, WRONG, f"partly seen; missing: {', '.join(sorted(missing))}")
     return Finding(check, OK, f"seen whole: {', '.join(sorted(observation.parts))}")
+
+
+async def _effects(ledger: Ledger) -> list[Finding]:
+    found = [
+        Finding(f"effect {effect}", WRONG, f"{why}: see `operator effects list`")
+        for effect, why in (await overdue(ledger)).items()
+    ]
+    return found or [Finding("temporary effects", OK, "none is overdue")]
 
 
 _CHECKS: tuple[Callable[[Ledger], Awaitable[list[Finding]]], ...] = (
@@ -184,4 +210,5 @@ _CHECKS: tuple[Callable[[Ledger], Awaitable[list[Finding]]], ...] = (
     _guards,
     _doubts,
     _leases,
+    _effects,
 )

@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, tuple[str, str, Offer]] = {
     "workflows": ("workflows", "app", Offer("Actions that belong together.", _DECIDE)),
     "schedules": ("schedules", "app", Offer("Actions proposed again and again.", _DECIDE)),
     "policy": ("policy", "app", Offer("What may happen, on whose word; try it.", _DECIDE)),
+    "effects": ("effects", "app", Offer("What was put on clusters for a while.", _LOOK)),
     "twin": ("twin", "app", Offer("How right rehearsals on a twin were.", _LOOK)),
     "snooze": (
         "snooze",
