@@ -26,7 +26,7 @@ class Weir(SubjectDefaults):
     Attributes:
         shut: the sluices that are shut, whoever shut them.
         done: what was done to it by calls, in order.
-        trouble: what goes wrong with the next call: "refuse" or "lost".
+        trouble: what goes wrong with the next call: "refuse", "lost" or "late".
         blind: whether nobody can see the sluices.
     """
 
@@ -71,6 +71,8 @@ class Weir(SubjectDefaults):
         value, trouble, self.trouble = int(call.parameters["value"]), self.trouble, ""
         if trouble == "refuse":
             raise ActionRefusedError("the sluice is stuck")
+        if trouble == "late":
+            raise OutcomeUnknownError("no answer, and nothing has happened yet")
         before = value in self.shut
         self.done.append((call.action_name, value))
         (self.shut.add if call.action_name == "shut" else self.shut.discard)(value)

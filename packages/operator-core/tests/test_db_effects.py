@@ -97,6 +97,23 @@ async def test_a_sure_failure_ends_the_lease(tmp_path: Path) -> None:
         assert weir.done == []
 
 
+async def test_a_request_that_arrives_after_its_probe_is_found_and_taken_back(
+    tmp_path: Path,
+) -> None:
+    async with bench(tmp_path) as one:
+        weir = Weir(one, trouble="late")
+        made = await shut(one, weir)
+        stages = wired(one, weir)
+        await stages.executor.validate_proposal(id_of(made))
+        await stages.executor.execute_proposal(id_of(made), weir)
+        await one.db.cancel_all_pending()
+        assert len(await leases(one).list_leases()) == 1
+        weir.shut.add(4)
+        await rounds(one, weir)
+        assert weir.shut == set()
+        assert await leases(one).list_leases() == []
+
+
 async def test_an_effect_that_somebody_removed_ends_its_lease(tmp_path: Path) -> None:
     async with bench(tmp_path) as one:
         weir = Weir(one)
