@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -38,13 +39,13 @@ LEASE = EffectLease(
 THERE = Seen({"shut/4"}, NOW - timedelta(seconds=1))
 GONE = Seen((), NOW - timedelta(seconds=1))
 STALE = Seen((), NOW - timedelta(minutes=55))
-OVER = {"expires_at": NOW}
-RESOLVED = {"ticket_id": 3, "ticket_status": TicketStatus.RESOLVED}
-OPEN = {"ticket_id": 3, "ticket_status": TicketStatus.OPEN}
+OVER: dict[str, Any] = {"expires_at": NOW}
+RESOLVED: dict[str, Any] = {"ticket_id": 3, "ticket_status": TicketStatus.RESOLVED}
+OPEN: dict[str, Any] = {"ticket_id": 3, "ticket_status": TicketStatus.OPEN}
 
 
-def step(seen: Seen | None = THERE, *, has_eyes: bool = True, **changes: object) -> Next:
-    lease = replace(LEASE, **changes)  # type: ignore[arg-type]  # any field
+def step(seen: Seen | None = THERE, *, has_eyes: bool = True, **changes: Any) -> Next:  # noqa: ANN401 - any field
+    lease = replace(LEASE, **changes)
     return next_step(lease, seen, NOW, has_eyes=has_eyes).what
 
 
@@ -69,7 +70,7 @@ def step(seen: Seen | None = THERE, *, has_eyes: bool = True, **changes: object)
         (OVER | {"undo": None}, Next.KEEP),
     ],
 )
-def test_an_effect_is_undone_once_nobody_wants_it(changes: dict[str, object], wanted: Next) -> None:
+def test_an_effect_is_undone_once_nobody_wants_it(changes: dict[str, Any], wanted: Next) -> None:
     assert step(**changes) is wanted
 
 
