@@ -1,7 +1,7 @@
 """A subject under watch: what reaches the cluster is counted outside the engine."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from operator_core.actions.types import ActionDefinition
 from operator_core.lab import LabCluster
@@ -54,6 +54,10 @@ class Witness(SubjectDefaults):
     def twin(self, observation: Observation) -> Twin | None:
         """Return the subject's twin."""
         return self._subject.twin(observation)
+
+    def temporary_effects(self, observation: Observation) -> Collection[str] | None:
+        """Return the temporary effects that the subject sees."""
+        return self._subject.temporary_effects(observation)
 
     async def probe(self, call: ActionCall) -> ProbeAnswer:
         """Ask the subject whether an effect has happened."""
