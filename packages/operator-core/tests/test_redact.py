@@ -25,6 +25,7 @@ PLANTED = [
     f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----",
     f"ghp_{SECRET}",
     f"eyJhbGciOiJI.{SECRET}.{SECRET}",
+    f"session-eyJhbGciOiJI.{SECRET}.{SECRET}",
 ]
 ORDINARY = [
     "http://127.0.0.1:2379/pd/api/v1",
@@ -74,6 +75,16 @@ def test_json_stays_json_and_the_second_time_changes_nothing(
 )
 def test_whatever_is_read_can_be_read_afterwards(value: object) -> None:
     json.loads(redacted(json.dumps(value)))
+
+
+@pytest.mark.parametrize(
+    "run",
+    ["a-", "a_", "-eyJaaaaaaaaa", "-----BEGIN PRIVATE KEY----- ", "----- ", "a://b:", "token=",
+     "bearer ", "password ", "xoxb-"],
+)  # fmt: skip
+def test_a_long_run_made_by_an_enemy_takes_no_long_time(run: str) -> None:
+    """The limit of a test is two seconds; what begins anew at each sign takes minutes."""
+    redacted(run * (200_000 // len(run)))
 
 
 def test_settings_lose_what_is_named_like_a_secret() -> None:

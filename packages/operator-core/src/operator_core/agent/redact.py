@@ -1,6 +1,8 @@
 """Secrets are taken out of what was seen before it is stored, so that no hash changes later; pure.
 
-It works on JSON as text: no replacement has a sign that JSON would have to escape.
+It works on JSON as text: no replacement has a sign that JSON would have to escape. What is seen may
+be written by an enemy and as long as they like, so no pattern may begin anew at each sign of a run
+that it has read already.
 """
 
 import re
@@ -28,15 +30,20 @@ _PATTERNS: Final = (
     re.compile(r"(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}", _ANY_CASE),
     # password=…, "token": "…"
     re.compile(
-        rf"(\b(?:[a-z0-9]+[_-])*{_NAMES}(?:\\?[\"'])?\s*[:=]\s*(?:\\?[\"'])?){_VALUE}",
+        rf"((?<![a-z0-9]){_NAMES}(?:\\?[\"'])?\s*[:=]\s*(?:\\?[\"'])?){_VALUE}",
         _ANY_CASE,
     ),
-    re.compile(r"()-----BEGIN [A-Z ]*PRIVATE KEY-----[^\"]*?-----END [A-Z ]*PRIVATE KEY-----"),
+    re.compile(
+        r"()-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[^\"-]|-(?!----))*-----END [A-Z ]*PRIVATE KEY-----"
+    ),
     # keys that are known by their form: AWS, GitHub, Slack, and JSON web tokens
     re.compile(r"()\bAKIA[0-9A-Z]{16}\b"),
     re.compile(r"()\bgh[pousr]_[A-Za-z0-9]{36,}"),
     re.compile(r"()\bxox[abprs]-[A-Za-z0-9-]{10,}"),
-    re.compile(r"()\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),
+    re.compile(
+        r"()(?<![A-Za-z0-9_-])(?=eyJ|[A-Za-z0-9_-]*?-eyJ)"
+        r"[A-Za-z0-9_-]{11,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"
+    ),
 )
 _SECRET_NAME: Final = re.compile(rf"(?:^|[_-]){_NAMES}$", _ANY_CASE)
 
