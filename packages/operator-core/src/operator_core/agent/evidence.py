@@ -4,7 +4,7 @@ import json
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from operator_core.actions.readable import readable
@@ -70,11 +70,16 @@ def bind(claims: Iterable[Claim], observation_id: int | None) -> list[Claim]:
 
 
 def share_held(claims: Iterable[Claim], observation: Observation) -> float:
-    """Return the weight of the claims that hold as a share of all weight.
+    """Return the weight of the claims that hold as a share of all weight, see `share`."""
+    return share([(claim.weight, holds(claim, observation)) for claim in claims])
 
-    Without claims, or with weights that cannot be added up, it is 0.
+
+def share(weighed: Sequence[tuple[float, bool]]) -> float:
+    """Return the weight of what holds as a share of all weight, 0 where there is no sum.
+
+    Args:
+        weighed: weights, and whether what they belong to holds.
     """
-    weighed = [(claim.weight, holds(claim, observation)) for claim in claims]
     total = sum(weight for weight, _ in weighed)
     if not weighed or not math.isfinite(total):
         return 0.0

@@ -3,8 +3,7 @@
 That is done before it is stored, and as often as anybody likes afterwards.
 """
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from operator_core.agent.diagnosis import (
     UNKNOWN_CAUSE,
@@ -13,7 +12,7 @@ from operator_core.agent.diagnosis import (
     Diagnosis,
     Finding,
 )
-from operator_core.agent.evidence import finding
+from operator_core.agent.evidence import finding, share
 from operator_core.monitor.types import Observation
 from operator_core.types import JsonObject
 
@@ -41,13 +40,22 @@ def supported(diagnosis: Diagnosis, looks: Mapping[int, Observation]) -> Diagnos
         diagnosis: what was said, by the rules or by a model.
         looks: the observations it names, by id; a claim about one that is missing is struck.
     """
-    found = [_evaluated(claim, diagnosis.subject, looks) for claim in _claims(diagnosis)]
+    return _judged(diagnosis, _findings(diagnosis, looks))
+
+
+def _findings(diagnosis: Diagnosis, looks: Mapping[int, Observation]) -> list[Finding]:
+    return [_evaluated(claim, diagnosis.subject, looks) for claim in _claims(diagnosis)]
+
+
+def _judged(diagnosis: Diagnosis, found: Sequence[Finding]) -> Diagnosis:
     held = [one.claim for one in found if one.holds]
     judged = diagnosis.model_copy(
         update={
             "evidence": held,
             "struck": [one for one in found if not one.holds],
-            "confidence": min(diagnosis.confidence, _share(found)),
+            "confidence": min(
+                diagnosis.confidence, share([(one.claim.weight, one.holds) for one in found])
+            ),
         }
     )
     return judged if held or diagnosis.is_unknown else _as_hypothesis(judged)
@@ -60,7 +68,8 @@ def recheck_report(diagnosis: Diagnosis, looks: Mapping[int, Observation]) -> Js
         diagnosis: as it was stored.
         looks: the observations it names, by id.
     """
-    now = supported(diagnosis, looks)
+    found = _findings(diagnosis, looks)
+    now = _judged(diagnosis, found)
     return {
         "diagnosis_id": diagnosis.id,
         "ticket_id": diagnosis.ticket_id,
@@ -68,8 +77,8 @@ def recheck_report(diagnosis: Diagnosis, looks: Mapping[int, Observation]) -> Js
         "hypothesis_now": now.hypothesis,
         "confidence_before": diagnosis.confidence,
         "confidence": now.confidence,
-        "held": [_told(_evaluated(one, diagnosis.subject, looks)) for one in now.evidence],
-        "struck": [_told(one) for one in now.struck],
+        "held": [_told(one) for one in found if one.holds],
+        "struck": [_told(one) for one in found if not one.holds],
         "missing_observations": sorted(looks_named_by(diagnosis) - looks.keys()),
         "is_unchanged": _says(now) == _says(diagnosis),
     }
@@ -96,14 +105,6 @@ def _evaluated(claim: Claim, subject: str | None, looks: Mapping[int, Observatio
         why = f"observation {claim.observation_id} is of another cluster"
         return Finding(claim=claim, holds=False, why=why)
     return finding(claim, look)
-
-
-def _share(found: Iterable[Finding]) -> float:
-    weighed = [(one.claim.weight, one.holds) for one in found]
-    total = sum(weight for weight, _ in weighed)
-    if not weighed or not math.isfinite(total):
-        return 0.0
-    return sum(weight for weight, held in weighed if held) / total
 
 
 def _as_hypothesis(diagnosis: Diagnosis) -> Diagnosis:

@@ -1,13 +1,15 @@
 """All that the ledger knows of one incident, as rows."""
 
-import json
 from collections.abc import Iterable
 from datetime import timedelta
 
+from operator_core.agent.diagnosis import Diagnosis
+from operator_core.agent.support import looks_named_by
 from operator_core.clock import from_text, to_text
-from operator_core.db import changes
+from operator_core.db import changes, rows
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import ALL_ROWS, Store
+from operator_core.monitor.types import Observation
 
 AROUND_SECONDS = 600.0
 """How long before and after an incident its looks belong to it."""
@@ -30,6 +32,13 @@ class ExportDB(Store):
         """
         now = self.ledger.now_text()
         return await self._read(lambda tx: _incident(tx, ticket_id, now))
+
+
+def looks_of(incident: IncidentRows, diagnosis: Diagnosis) -> dict[int, Observation]:
+    """Return the looks of an incident that a diagnosis names, by id."""
+    named = looks_named_by(diagnosis)
+    found = (row for row in incident["observations"] if row["id"] in named)
+    return {int(row["id"]): rows.observation(row) for row in found}
 
 
 def _incident(tx: Tx, ticket_id: int, now: str) -> IncidentRows:
@@ -78,7 +87,7 @@ def _workflows(tx: Tx, proposals: Iterable[Row]) -> list[Row]:
 
 def _approvals(tx: Tx, proposals: Iterable[Row], workflows: Iterable[Row]) -> list[Row]:
     kinds = (("approval.of_proposal", proposals), ("approval.of_workflow", workflows))
-    return [row for name, rows in kinds for one in rows for row in tx.all(name, id=one["id"])]
+    return [row for name, of in kinds for one in of for row in tx.all(name, id=one["id"])]
 
 
 def _looks(tx: Tx, ticket: Row, diagnoses: Iterable[Row], now: str) -> list[Row]:
@@ -90,17 +99,9 @@ def _looks(tx: Tx, ticket: Row, diagnoses: Iterable[Row], now: str) -> list[Row]
         "observation.between", subject=ticket["subject"], since=since, until=until, limit=MAX_LOOKS
     )
     known = {row["id"] for row in found}
-    named = {one for row in diagnoses for one in _named(row)} - known
+    named = {one for row in diagnoses for one in looks_named_by(rows.diagnosis(row))} - known
     found += [row for one in sorted(named) for row in tx.all("observation.get", id=one)]
     return sorted(found, key=lambda row: int(row["id"]))
-
-
-def _named(diagnosis: Row) -> set[int]:
-    """Return the looks that a diagnosis rests on."""
-    content = json.loads(diagnosis["content"])
-    claims = [*content.get("evidence", []), *(one["claim"] for one in content.get("struck", []))]
-    named = {one.get("observation_id") for one in claims} | {diagnosis["observation_id"]}
-    return {one for one in named if one is not None}
 
 
 def _events(
@@ -114,6 +115,6 @@ def _events(
     found: dict[int, Row] = {}
     for one in wanted:
         filters = dict.fromkeys(("proposal_id", "ticket_id", "workflow_id", "event_type")) | one
-        rows = tx.all("audit.list", **filters, after_id=0, limit=ALL_ROWS)
-        found |= {int(row["id"]): row for row in rows}
+        told = tx.all("audit.list", **filters, after_id=0, limit=ALL_ROWS)
+        found |= {int(row["id"]): row for row in told}
     return [found[one] for one in sorted(found)]

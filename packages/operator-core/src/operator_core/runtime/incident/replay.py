@@ -15,11 +15,11 @@ from operator_core.actions.registry import ActionRegistry
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.agent.recommend import checked
 from operator_core.agent.rules import diagnose
-from operator_core.agent.support import looks_named_by, supported
+from operator_core.agent.support import supported
 from operator_core.clock import from_text
 from operator_core.db import rows
 from operator_core.db.engine import Row
-from operator_core.db.exports import IncidentRows
+from operator_core.db.exports import IncidentRows, looks_of
 from operator_core.errors import NotFoundError
 from operator_core.monitor.tuning import tuned
 from operator_core.monitor.types import Observation, RuleSettings, Violation
@@ -95,9 +95,9 @@ def replay(incident: IncidentRows, means: Means) -> list[Replayed]:
 
 def _detect(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
     """The rule still finds the problem on the look that its diagnosis rests on."""
-    looks = _looks(incident)
     ticket = incident["tickets"][0]
     for row in incident["diagnoses"]:
+        looks = looks_of(incident, rows.diagnosis(row))
         look = looks.get(int(row["observation_id"] or 0))
         if look is None:
             continue
@@ -121,13 +121,12 @@ def _violations(incident: IncidentRows, means: Means, look: Observation) -> list
 
 def _diagnose(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
     """The rules say the same of the same look."""
-    looks = _looks(incident)
     for row in incident["diagnoses"]:
         stored = rows.diagnosis(row)
         if stored.diagnoser != RULES or stored.violation is None:
             continue
         what = f"diagnosis {row['id']}"
-        now = _diagnosed(stored, looks, means)
+        now = _diagnosed(stored, looks_of(incident, stored), means)
         yield _replayed(
             from_text(row["created_at"]), "diagnose", what, _said(stored), now and _said(now)
         )
@@ -145,17 +144,12 @@ def _diagnosed(stored: Diagnosis, looks: dict[int, Observation], means: Means) -
         now=stored.created_at,
     )
     whole = checked(answer, ActionRegistry(means.subject).require).diagnosis
-    named = {one: looks[one] for one in looks_named_by(whole) if one in looks}
-    return supported(whole, named)
+    return supported(whole, looks)
 
 
 def _said(diagnosis: Diagnosis) -> JsonObject:
     said: JsonObject = diagnosis.model_dump(mode="json", exclude={"id", "ticket_id", "created_at"})
     return said
-
-
-def _looks(incident: IncidentRows) -> dict[int, Observation]:
-    return {int(row["id"]): rows.observation(row) for row in incident["observations"]}
 
 
 # --- propose --------------------------------------------------------------------------
