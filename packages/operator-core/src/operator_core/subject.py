@@ -209,13 +209,18 @@ class FullSubject(Subject, Protocol):
 
 def has_twin(subject: Subject) -> bool:
     """Return whether a subject has models of its own, so that a look for one is worth it."""
-    return getattr(type(subject), "twin", SubjectDefaults.twin) is not SubjectDefaults.twin
+    return _overrides(subject, "twin")
 
 
 def sees_effects(subject: Subject) -> bool:
     """Return whether a subject can list temporary effects at all."""
-    default = SubjectDefaults.temporary_effects
-    return getattr(type(subject), "temporary_effects", default) is not default
+    return _overrides(subject, "temporary_effects")
+
+
+def _overrides(subject: Subject, name: str) -> bool:
+    """Return whether a subject says something itself where there is a default."""
+    default: object = getattr(SubjectDefaults, name)
+    return getattr(type(subject), name, default) is not default
 
 
 def complete(subject: Subject) -> FullSubject:

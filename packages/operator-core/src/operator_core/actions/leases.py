@@ -13,7 +13,8 @@ NOT_OURS = "not ours: it was there before"
 
 _UNDER_WAY = (ActionStatus.PROPOSED, ActionStatus.VALIDATED, ActionStatus.EXECUTING)
 _RUNNING = (WorkflowStatus.PENDING, WorkflowStatus.IN_PROGRESS)
-_GIVEN_UP = (ActionStatus.FAILED, ActionStatus.CANCELLED)
+GIVEN_UP = (ActionStatus.FAILED, ActionStatus.CANCELLED)
+"""How an action stands that is not done, and will not be."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def next_step(lease: EffectLease, seen: Seen | None, now: datetime, *, has_eyes:
     fresh = seen is not None and seen.at > lease.changed_at
     if seen is not None and fresh and lease.effect not in seen.effects:
         return Step(Next.END, "it is not there any more")
-    failed = lease.action_status in _GIVEN_UP
+    failed = lease.action_status in GIVEN_UP
     if failed and has_eyes and not fresh:
         return Step(Next.KEEP)  # the next look tells whether there is anything to undo
     if failed and not has_eyes and not lease.unsure:
@@ -144,7 +145,7 @@ def why_over(lease: EffectLease, now: datetime) -> str:
         return "its time is over"
     if lease.kept or lease.workflow_status in _RUNNING:
         return ""
-    if lease.action_status in _GIVEN_UP:
+    if lease.action_status in GIVEN_UP:
         return f"action {lease.proposal_id}, which put it there, is {lease.action_status.value}"
     if lease.ticket_status is TicketStatus.RESOLVED:
         return f"ticket {lease.ticket_id} is resolved"

@@ -6,7 +6,15 @@ action, through gate, policy, executor and audit. A page is a ticket of its own.
 
 import structlog
 
-from operator_core.actions.leases import EffectLease, Next, Seen, Step, next_step, why_over
+from operator_core.actions.leases import (
+    GIVEN_UP,
+    EffectLease,
+    Next,
+    Seen,
+    Step,
+    next_step,
+    why_over,
+)
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.types import ActionProposal, ActionRequest, ActionStatus
 from operator_core.actions.validation import validate_action_params
@@ -24,8 +32,6 @@ log = structlog.get_logger(__name__)
 JANITOR = "janitor"
 OVERDUE = "effect_overdue"
 """The invariant that an effect breaks which is over and still there: a person is needed."""
-
-_GIVEN_UP = (ActionStatus.FAILED, ActionStatus.CANCELLED)
 
 
 class Janitor:
@@ -71,13 +77,12 @@ class Janitor:
         if step.what is Next.END:
             await self._effects.end(lease.id, step.reason, actor=JANITOR)
         elif step.what is Next.UNDO and lease.undo is not None:
-            undo = self._undo(lease, step.reason)
+            undo = self._undo(lease, lease.undo, step.reason)
             made = await self._effects.propose_undo(lease.id, undo, actor=JANITOR)
             if made is not None:
                 log.info("effect_undo_proposed", lease_id=lease.id, proposal_id=made.id)
 
-    def _undo(self, lease: EffectLease, reason: str) -> ActionProposal:
-        call = lease.undo or ActionRequest(action_name="nothing")
+    def _undo(self, lease: EffectLease, call: ActionRequest, reason: str) -> ActionProposal:
         definition = self._registry.require(call.action_name)
         return ActionProposal(
             subject=lease.subject,
@@ -96,7 +101,7 @@ class Janitor:
         if not why_over(lease, self._clock.now()):
             return False
         waits = lease.undo_status is ActionStatus.VALIDATED and not lease.undo_approved
-        return waits or lease.undo is None or lease.undo_status in _GIVEN_UP
+        return waits or lease.undo is None or lease.undo_status in GIVEN_UP
 
     async def _page(self, stuck: dict[str, str]) -> None:
         wanted = frozenset(stuck)

@@ -13,14 +13,22 @@ from operator_core.agent.investigate import InvestigateStage
 from operator_core.agent.support import looks_named_by, recheck_report
 from operator_core.cli.context import Id, Session, command, new_group, show
 from operator_core.cli.failures import EXIT_WRONG
-from operator_core.cli.incident import recheck_incident
+from operator_core.cli.incident_files import (
+    IncidentFile,
+    OptionalTicket,
+    read_archive,
+    require_one,
+)
 from operator_core.cli.logs import configure_logs
 from operator_core.cli.render import facts, hint, stacked
 from operator_core.cli.views_diagnosis import claim_table, diagnosis_view
+from operator_core.db import rows
 from operator_core.db.control import ControlDB
+from operator_core.db.exports import looks_of
 from operator_core.db.tickets import TicketDB
 from operator_core.errors import ConflictError, NotFoundError, RequestError
 from operator_core.monitor.types import Observation, Ticket
+from operator_core.runtime.incident.archive import Archive
 from operator_core.runtime.plugins import connect
 
 if TYPE_CHECKING:
@@ -85,12 +93,8 @@ async def diagnose(
 @command(app, "recheck", ledger=False)
 async def recheck_again(
     session: Session,
-    ticket_id: Annotated[
-        int | None, typer.Argument(metavar="ID", help="The ticket.", show_default=False)
-    ] = None,
-    incident: Annotated[
-        Path | None, typer.Option("--incident", help="An exported incident instead of a ticket.")
-    ] = None,
+    ticket_id: OptionalTicket = None,
+    incident: IncidentFile = None,
 ) -> None:
     """Evaluate every claim of a ticket's diagnosis again, offline.
 
@@ -102,14 +106,20 @@ async def recheck_again(
       operator diagnose recheck 1
       operator diagnose recheck --incident incident-1.zip
     """
-    if (ticket_id is None) == (incident is None):
-        raise RequestError("Name a ticket, or an exported incident with --incident FILE.")
+    require_one(ticket_id, incident)
     if incident is not None:
-        await recheck_incident(session, incident)
-        return
-    session.require_ledger()
-    diagnosis, looks = await _last(session, int(ticket_id or 0))
+        diagnosis, looks = _last_exported(await read_archive(incident), incident)
+    else:
+        session.require_ledger()
+        diagnosis, looks = await _last(session, int(ticket_id or 0))
     _show_recheck(session, diagnosis, looks)
+
+
+def _last_exported(archive: Archive, file: Path) -> tuple[Diagnosis, dict[int, Observation]]:
+    if not archive.rows["diagnoses"]:
+        raise RequestError(f"{file} holds no diagnosis.")
+    diagnosis = rows.diagnosis(archive.rows["diagnoses"][-1])
+    return diagnosis, looks_of(archive.rows, diagnosis)
 
 
 async def _last(session: Session, ticket_id: int) -> tuple[Diagnosis, dict[int, Observation]]:

@@ -11,9 +11,14 @@ from rich.console import RenderableType
 
 from operator_core.actions.policy import LoadedPolicy
 from operator_core.agent.redact import without_secrets
-from operator_core.agent.support import looks_named_by, recheck_report
 from operator_core.cli.context import Id, Session, command, new_app, new_group, show
 from operator_core.cli.failures import EXIT_WRONG
+from operator_core.cli.incident_files import (
+    IncidentFile,
+    OptionalTicket,
+    read_archive,
+    require_one,
+)
 from operator_core.cli.logs import configure_logs
 from operator_core.cli.render import hint, stacked, table, word
 from operator_core.cli.values import moment
@@ -22,7 +27,7 @@ from operator_core.clock import to_text
 from operator_core.db import rows
 from operator_core.db.exports import ExportDB, IncidentRows
 from operator_core.errors import RequestError
-from operator_core.runtime.incident.archive import Archive, pack, unpack
+from operator_core.runtime.incident.archive import Archive, pack
 from operator_core.runtime.incident.replay import RULES, Means, Replayed, replay
 from operator_core.runtime.incident.timeline import Moment, page, timeline
 from operator_core.runtime.plugins import connect, plugin_names
@@ -79,7 +84,7 @@ async def check(session: Session, file: ArchiveFile) -> None:
 
     Next: operator replay incident-1.zip
     """
-    archive = await _read(file)
+    archive = await read_archive(file)
     ticket = archive.ticket
     data = {"file": str(file), "digest": archive.digest, "versions": dict(archive.versions)}
     data |= {"ticket": ticket["id"], "rows": {name: len(r) for name, r in archive.rows.items()}}
@@ -113,7 +118,7 @@ async def replay_file(
     if diagnoser != RULES:
         raise RequestError(f"There is no diagnoser {diagnoser!r}; there is {RULES}.")
     loaded = read_policy(policy) if policy else None
-    found = await _replayed(await _read(file), loaded, until)
+    found = await _replayed(await read_archive(file), loaded, until)
     differing = [one for one in found if not one.is_same]
     data = {"decisions": [_told(one) for one in found], "differing": len(differing)}
     show(session, data, lambda: _replay_view(found))
@@ -166,12 +171,8 @@ def _replay_view(found: list[Replayed]) -> RenderableType:
 @command(timeline_app, "timeline", ledger=False)
 async def show_timeline(
     session: Session,
-    ticket_id: Annotated[
-        int | None, typer.Argument(metavar="ID", help="The ticket.", show_default=False)
-    ] = None,
-    incident: Annotated[
-        Path | None, typer.Option("--incident", help="An exported incident instead of a ticket.")
-    ] = None,
+    ticket_id: OptionalTicket = None,
+    incident: IncidentFile = None,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write a page that needs nothing else.")
     ] = None,
@@ -193,10 +194,9 @@ async def show_timeline(
 
 
 async def _incident(session: Session, ticket_id: int | None, file: Path | None) -> IncidentRows:
-    if (ticket_id is None) == (file is None):
-        raise RequestError("Name a ticket, or an exported incident with --incident FILE.")
+    require_one(ticket_id, file)
     if file is not None:
-        return (await _read(file)).rows
+        return (await read_archive(file)).rows
     session.require_ledger()
     async with ExportDB(session.db_path) as db:
         return await db.incident(int(ticket_id or 0))
@@ -212,30 +212,7 @@ def _timeline_view(moments: list[Moment], html: Path | None) -> RenderableType:
     return stacked(table("Timeline", columns, lines), wrote)
 
 
-async def recheck_incident(session: Session, file: Path) -> None:
-    """Evaluate the claims of an exported incident's last diagnosis again."""
-    archive = await _read(file)
-    if not archive.rows["diagnoses"]:
-        raise RequestError(f"{file} holds no diagnosis.")
-    diagnosis = rows.diagnosis(archive.rows["diagnoses"][-1])
-    named = looks_named_by(diagnosis)
-    kept = (rows.observation(row) for row in archive.rows["observations"] if row["id"] in named)
-    report = recheck_report(diagnosis, {int(one.id or 0): one for one in kept})
-    counts = f"{len(report['held'])} claims hold, {len(report['struck'])} are struck."
-    show(session, report, lambda: said(counts))
-    if not report["is_unchanged"]:
-        raise typer.Exit(EXIT_WRONG)
-
-
 # --- files ----------------------------------------------------------------------------
-
-
-async def _read(file: Path) -> Archive:
-    try:
-        packed = await asyncio.to_thread(file.read_bytes)
-    except OSError as error:
-        raise RequestError(f"{file} cannot be read: {error.strerror}.") from error
-    return await asyncio.to_thread(unpack, packed)
 
 
 def _write(place: Path, content: bytes) -> None:
