@@ -9,8 +9,9 @@ from operator_tikv.actions.table import CHANGES
 from operator_tikv.causes.failures import Guard, known_failures
 from operator_tikv.hypotheses import HYPOTHESES
 from operator_tikv.invariants import INVARIANTS
+from operator_tikv.lab import Site
 from operator_tikv.simulator.scenario import build, read_scenario
-from tikv_scenarios import Expectation, Outcome, Play, Site, Told, files, play, read, tables, watch
+from tikv_scenarios import Expectation, Outcome, Play, Told, files, play, read, tables, watch
 from tikv_support import simulated_subject
 
 FILES = {path.stem: path for path in files()}

@@ -9,7 +9,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import httpx
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from operator_core.actions.registry import ActionRegistry
@@ -21,12 +20,12 @@ from operator_core.monitor.detect import detect
 from operator_core.subject import ActionCall
 from operator_tikv.causes.failures import Failure, Guard, known_failures
 from operator_tikv.hypotheses import HYPOTHESES
+from operator_tikv.lab import Site
 from operator_tikv.pd.client import API, Page, PdAnswer, PdClient
 from operator_tikv.pd.errors import PdRefusalError
 from operator_tikv.pd.parse import decode_json, reason_of
-from operator_tikv.simulator import create_app, front
+from operator_tikv.simulator import front
 from operator_tikv.simulator.api.http import Call
-from operator_tikv.simulator.nodes import NodeError
 from operator_tikv.simulator.scenario import Scenario, build, read_scenario
 from operator_tikv.subject import TikvSubject
 from tikv_support import PD_URL, ClusterClock, simulated_subject
@@ -111,26 +110,6 @@ def read(path: Path) -> Told:
     table = tomllib.loads(path.read_text(encoding="utf-8"))
     expect = Expectation.model_validate(table.pop("expect"))
     return Told(read_scenario(table), expect)
-
-
-class Site(httpx.AsyncBaseTransport):
-    """The network of a simulated cluster: PD's API, and each process's own page of metrics."""
-
-    def __init__(self, cluster: SimulatedCluster) -> None:
-        self._cluster = cluster
-        self._pd = httpx.ASGITransport(app=create_app(cluster))
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer as the process behind the address does."""
-        address = f"{request.url.host}:{request.url.port}"
-        stores = self._cluster.world.stores.values()
-        node = next((one.node for one in stores if one.status_address == address), None)
-        if node is None:
-            return await self._pd.handle_async_request(request)
-        try:
-            return httpx.Response(200, text=self._cluster.metrics_text(node), request=request)
-        except NodeError as error:
-            raise httpx.ConnectError("refused", request=request) from error
 
 
 class ShortWay(PdClient):

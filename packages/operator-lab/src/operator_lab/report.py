@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from operator_core.types import JsonObject
 from operator_lab.grade import Marks
-from operator_lab.score import Score, Share, scores
+from operator_lab.score import KINDS, Score, Share, scores
 
 BEGIN = "<!-- judgement: begin; written by `operator lab run --docs` -->"
 END = "<!-- judgement: end -->"
@@ -25,7 +25,6 @@ COLUMNS = (
     "abstained",
     "no result",
 )
-_KINDS = ("detected", "first", "in_two", "remedy", "mitigated", "verified", "quiet")
 _STAGES = {
     "detect_seconds": "fault to first ticket",
     "diagnose_seconds": "ticket to diagnosis",
@@ -40,7 +39,7 @@ def rows_of(marks: Sequence[Marks]) -> list[list[str]]:
 
 
 def _row(score: Score) -> list[str]:
-    shares = [_told(score.shares[kind]) for kind in _KINDS]
+    shares = [_told(score.shares[kind]) for kind in KINDS]
     numbers = (score.harmful, score.wrong, score.false_actions, score.abstained, score.errors)
     return [score.set, str(score.plays), *shares, *map(str, numbers)]
 
@@ -65,7 +64,7 @@ def _name(marks: Marks) -> str:
 def _faults(marks: Marks) -> list[str]:
     if marks.error:
         return [f"no result: {marks.error}"]
-    kinds = dict(zip(_KINDS, COLUMNS[2:9], strict=True))
+    kinds = dict(zip(KINDS, COLUMNS[2:9], strict=True))
     missed = [f"not {words}" for kind, words in kinds.items() if getattr(marks, kind) is False]
     deeds = [("harmful", marks.harmful), ("wrong", marks.wrong), ("false", marks.false_actions)]
     return missed + [f"{word}: {deed}" for word, found in deeds for deed in found]

@@ -60,7 +60,9 @@ class Score(NamedTuple):
     times: dict[str, tuple[float, float]]
 
 
-_KINDS = ("detected", "first", "in_two", "remedy", "mitigated", "verified", "quiet")
+KINDS = ("detected", "first", "in_two", "remedy", "mitigated", "verified", "quiet")
+"""What can be right of a play, by the names that marks have."""
+
 _STAGES = ("detect_seconds", "diagnose_seconds", "act_seconds", "verify_seconds")
 
 
@@ -79,7 +81,7 @@ def score(name: str, marks: Sequence[Marks]) -> Score:
         set=name,
         plays=len(marks),
         errors=len(marks) - len(good),
-        shares={kind: _share(good, kind) for kind in _KINDS},
+        shares={kind: _share(good, kind) for kind in KINDS},
         harmful=_count(good, lambda one: one.harmful),
         wrong=_count(good, lambda one: one.wrong),
         false_actions=_count(good, lambda one: one.false_actions),
