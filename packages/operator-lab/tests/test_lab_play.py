@@ -69,6 +69,15 @@ async def test_a_remedy_goes_through_the_gate_with_a_persons_word() -> None:
 
 
 @LIMIT
+async def test_a_ticket_is_opened_when_the_grace_of_its_rule_is_over() -> None:
+    scenario = load_scenario(SINGLE / "06-leaders-do-not-come-back-after-a-restart.toml")
+    (ticket,) = (await play(scenario)).tickets
+    assert ticket.rule == "evict_leader_left_over"
+    assert ticket.opened >= ticket.first_seen + 180
+    assert ticket.diagnosed == ticket.opened
+
+
+@LIMIT
 async def test_without_a_person_nothing_is_done() -> None:
     scenario = load_scenario(SINGLE / "06-leaders-do-not-come-back-after-a-restart.toml")
     alone = scenario.expect.model_copy(update={"approver": "nobody"})

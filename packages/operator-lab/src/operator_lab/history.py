@@ -6,6 +6,7 @@ from datetime import datetime
 from operator_core.actions.types import ActionProposal
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.db.actions import ActionDB
+from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger
 from operator_core.db.tickets import TicketDB
 from operator_core.monitor.types import Ticket, TicketPhase
@@ -28,8 +29,11 @@ async def history(ledger: Ledger, scenario: Scenario, seed: int | None, witness:
     """
     tickets = TicketDB(ledger)
     found = sorted(await tickets.list_tickets(limit=_ALL), key=lambda one: int(one.id or 0))
+    told = await ControlDB(ledger).list_events(event_type="ticket_opened")
+    opened = {one.ticket_id: witness.clock.seconds_of(one.timestamp) for one in told}
     seen = [
-        _seen(one, await tickets.list_diagnoses(int(one.id or 0)), witness.clock) for one in found
+        _seen(one, await tickets.list_diagnoses(int(one.id or 0)), opened[one.id], witness.clock)
+        for one in found
     ]
     actions = ActionDB(ledger)
     words = {one.id: one.approved_at for one in await actions.list_workflows(limit=_ALL)}
@@ -52,13 +56,15 @@ async def history(ledger: Ledger, scenario: Scenario, seed: int | None, witness:
     )
 
 
-def _seen(ticket: Ticket, diagnoses: Sequence[Diagnosis], clock: VirtualClock) -> SeenTicket:
+def _seen(
+    ticket: Ticket, diagnoses: Sequence[Diagnosis], opened: float, clock: VirtualClock
+) -> SeenTicket:
     first = diagnoses[0] if diagnoses else None
     made = first.created_at if first else None
     return SeenTicket(
         key=ticket.violation_key,
         first_seen=clock.seconds_of(ticket.first_seen_at),
-        opened=clock.seconds_of(ticket.first_seen_at),
+        opened=opened,
         diagnosed=clock.seconds_of(made) if made else None,
         causes=_causes(first) if first else (),
         escalated=ticket.phase is TicketPhase.ESCALATED or any(one.escalate for one in diagnoses),
