@@ -15,6 +15,7 @@ from operator_core.actions.types import ActionDefinition, ParamDef
 from operator_core.errors import OutcomeUnknownError
 from operator_core.subject import ProbeAnswer
 from operator_core.types import JsonObject, RiskLevel
+from operator_tikv.actions.binding import BINDINGS
 from operator_tikv.effects import EFFECT_SECONDS, EFFECTS
 from operator_tikv.pd.api import PdApi
 from operator_tikv.view import View
@@ -135,6 +136,7 @@ def action(  # noqa: PLR0913 - these are the facts that the engine must know of 
         inverse: the action that undoes it with the same arguments.
         restored_by: the action that undoes it with the arguments in its result's `undo`.
     """
+    bound = BINDINGS[name]
 
     def describe(cls: _Class) -> _Class:
         cls.wait_seconds, cls.stall_seconds = wait_seconds, stall_seconds
@@ -151,6 +153,10 @@ def action(  # noqa: PLR0913 - these are the facts that the engine must know of 
             inverse=inverse,
             tags=tags,
             restored_by=restored_by,
+            target_parameters=bound.target,
+            needs_sources=bound.needs,
+            facts=bound.facts,
+            changes=bound.changes,
             temporary_effect=EFFECTS.get(name),
             effect_seconds=EFFECT_SECONDS,
         )

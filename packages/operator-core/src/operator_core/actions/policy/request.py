@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from operator_core.actions.policy.words import DAY_SECONDS, Demand, Effect
-from operator_core.actions.types import ActionDefinition, ActionType
+from operator_core.actions.types import WHOLE_SUBJECT, ActionDefinition, ActionType
 from operator_core.clock import from_text, to_text
 from operator_core.twin import BlastRadius
 from operator_core.types import JsonObject, RiskLevel, Severity
@@ -153,4 +153,6 @@ def target_of(names: tuple[str, ...], parameters: Mapping[str, object]) -> str:
         names: the parameters that say it; all of them where none is named.
         parameters: the arguments of the call.
     """
+    if names == WHOLE_SUBJECT:
+        return "*"
     return ",".join(f"{name}={parameters.get(name)}" for name in names or sorted(parameters))
