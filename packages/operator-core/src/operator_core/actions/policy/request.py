@@ -37,6 +37,7 @@ class PolicyRequest:
         confidence: of the diagnosis that it comes from, 0 to 1, if any.
         blast: how much is touched, if a twin knows.
         now: the moment that it is asked for.
+        suspects: who else is suspected of the same, where it is not clear who it is.
     """
 
     action: str
@@ -50,6 +51,7 @@ class PolicyRequest:
     severity: Severity | None = None
     confidence: float | None = None
     blast: BlastRadius | None = None
+    suspects: tuple[str, ...] = ()
 
     @property
     def harmless(self) -> bool:
@@ -79,6 +81,7 @@ class PolicyRequest:
             "severity": self.severity.value if self.severity else None,
             "confidence": self.confidence,
             "blast": self.blast._asdict() if self.blast else None,
+            "suspects": list(self.suspects),
         }
 
     @classmethod
@@ -96,6 +99,7 @@ class PolicyRequest:
             severity=Severity(data["severity"]) if data["severity"] else None,
             confidence=data["confidence"],
             blast=BlastRadius(**data["blast"]) if data["blast"] else None,
+            suspects=tuple(data.get("suspects", ())),
         )
 
 
