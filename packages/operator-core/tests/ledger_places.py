@@ -14,6 +14,7 @@ SHARED = (
     "test_executor_",
     "test_gate_approvals",
     "test_gate_state",
+    "test_gate_suspects",
     "test_leases",
     "test_pause",
     "test_safety",

@@ -313,4 +313,8 @@ def test_a_cluster_that_never_collected_garbage_has_no_stale_safe_point() -> Non
     found = gc_facts(
         SafePoints(services=[ServiceSafePoint(service_id="gc_worker", expired_at=2**63 - 1)]), NOW
     )
-    assert found["services"]["gc_worker"] == {"age_seconds": None, "expires_in_seconds": None}
+    assert found["services"]["gc_worker"] == {
+        "safe_point": "0",
+        "age_seconds": None,
+        "expires_in_seconds": None,
+    }

@@ -1,9 +1,15 @@
 """What the etcd subject can do, and what the engine must know of each action."""
 
-from operator_core.actions.types import ActionDefinition, ParamDef
+from operator_core.actions.types import WHOLE_SUBJECT, ActionDefinition, ParamDef
 from operator_core.types import RiskLevel
 
 _MEMBER_ID = r"^[1-9][0-9]{0,19}$"
+
+_MEMBERSHIP = ("members", "cluster")
+"""Who belongs to the cluster, and who of them serves: told by a majority that agrees."""
+
+_VOTERS = ("members/voter_count", "cluster/unreachable")
+"""A change of membership, or of who serves, makes another thing of what takes a member away."""
 
 
 def _member(description: str) -> ParamDef:
@@ -17,6 +23,10 @@ MOVE_LEADER = ActionDefinition(
     risk_level=RiskLevel.LOW,
     idempotent=True,
     time_limit_seconds=30.0,
+    target_parameters=("target_member_id",),
+    needs_sources=_MEMBERSHIP,
+    facts=("cluster/leader_id", "status/{target_member_id}/reachable"),
+    changes=("cluster/leader_id", "status"),
 )
 
 COMPACT = ActionDefinition(
@@ -43,6 +53,10 @@ COMPACT = ActionDefinition(
     idempotent=True,
     disruptive=True,
     time_limit_seconds=600.0,
+    target_parameters=WHOLE_SUBJECT,
+    needs_sources=_MEMBERSHIP,
+    facts=("cluster/corrupt_members",),
+    changes=("keyspace",),
 )
 
 DEFRAGMENT = ActionDefinition(
@@ -54,6 +68,9 @@ DEFRAGMENT = ActionDefinition(
     idempotent=True,
     disruptive=True,
     time_limit_seconds=600.0,
+    target_parameters=("member_id",),
+    needs_sources=_MEMBERSHIP,
+    facts=(*_VOTERS, "cluster/corrupt_members"),
 )
 
 DISARM_ALARM = ActionDefinition(
@@ -73,6 +90,10 @@ DISARM_ALARM = ActionDefinition(
     risk_level=RiskLevel.LOW,
     idempotent=True,
     time_limit_seconds=30.0,
+    target_parameters=("member_id", "alarm"),
+    needs_sources=(*_MEMBERSHIP, "alarms"),
+    facts=("cluster/corrupt_members",),
+    changes=("alarms", "cluster/nospace_members"),
 )
 
 ADD_LEARNER = ActionDefinition(
@@ -90,6 +111,10 @@ ADD_LEARNER = ActionDefinition(
     idempotent=True,
     disruptive=True,
     time_limit_seconds=60.0,
+    target_parameters=("peer_url",),
+    needs_sources=_MEMBERSHIP,
+    facts=("members/member_count", *_VOTERS),
+    changes=("members", "cluster", "status"),
 )
 
 PROMOTE_MEMBER = ActionDefinition(
@@ -100,6 +125,10 @@ PROMOTE_MEMBER = ActionDefinition(
     idempotent=True,
     disruptive=True,
     time_limit_seconds=60.0,
+    target_parameters=("member_id",),
+    needs_sources=_MEMBERSHIP,
+    facts=("members/members/{member_id}", *_VOTERS),
+    changes=("members", "cluster"),
 )
 
 REMOVE_MEMBER = ActionDefinition(
@@ -112,6 +141,10 @@ REMOVE_MEMBER = ActionDefinition(
     disruptive=True,
     shrinks=("members/{member_id}",),
     time_limit_seconds=60.0,
+    target_parameters=("member_id",),
+    needs_sources=_MEMBERSHIP,
+    facts=("members/members/{member_id}", *_VOTERS),
+    changes=("members", "cluster", "status"),
 )
 
 RESTART_MEMBER = ActionDefinition(
@@ -132,6 +165,11 @@ RESTART_MEMBER = ActionDefinition(
     risk_level=RiskLevel.MEDIUM,
     disruptive=True,
     time_limit_seconds=90.0,
+    target_parameters=("member_name",),
+    # It brings back who does not serve, so a cluster that cannot speak for itself must not stop it.
+    needs_sources=("processes",),
+    facts=("cluster/unreachable",),
+    changes=("cluster", "status", "processes", "health"),
 )
 
 DEFINITIONS = (

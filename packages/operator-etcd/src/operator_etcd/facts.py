@@ -33,6 +33,18 @@ def newest(seen: Survey) -> str:
     return max(seen.statuses, key=lambda key: seen.statuses[key].header.revision)
 
 
+def agrees(seen: Survey) -> bool:
+    """Return whether a majority of the voters was heard, with one leader in the newest term."""
+    terms = [one.raft_term for one in seen.statuses.values() if one.leader_id]
+    newest_term = max(terms, default=0)
+    named = {
+        one.leader_id
+        for one in seen.statuses.values()
+        if one.leader_id and one.raft_term == newest_term
+    }
+    return len(seen.healthy_voters) >= seen.quorum_size and len(named) <= 1
+
+
 def keyspace_facts(seen: Survey, metrics: Metrics, keys: int | None) -> JsonObject:
     """Return how many revisions are kept and how many of them nobody needs.
 

@@ -49,6 +49,7 @@ def assemble(read: Readings, source: str, moment: datetime, subject: str) -> Obs
     seen = read.survey
     keyspace = facts.keyspace_facts(seen, read.metrics, read.keys)
     cluster = facts.cluster_facts(seen, read.alarms, read.metrics, keyspace)
+    doubtful = frozenset[str]() if facts.agrees(seen) else _OF_A_MAJORITY
     said: dict[str, tuple[JsonObject, str | None]] = {
         "members": (_members(seen), seen.members_error),
         "status": (_status(seen), None),
@@ -61,11 +62,20 @@ def assemble(read: Readings, source: str, moment: datetime, subject: str) -> Obs
     }
     parts = {
         name: Part(
-            source=source, observed_at=moment, complete=error is None, error=error, data=data
+            source=source,
+            observed_at=moment,
+            complete=error is None,
+            error=error,
+            agrees=name not in doubtful,
+            data=data,
         )
         for name, (data, error) in said.items()
     }
     return Observation(subject=subject, observed_at=moment, parts=parts)
+
+
+_OF_A_MAJORITY = frozenset({"members", "cluster", "keyspace"})
+"""What only holds where a majority says it."""
 
 
 def _members(seen: Survey) -> JsonObject:

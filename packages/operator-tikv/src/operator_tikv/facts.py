@@ -25,6 +25,7 @@ ALWAYS_RUN: Final = (BALANCE_LEADER, "balance-region-scheduler", "balance-hot-re
 SLOW_SCORE: Final = 80
 """From this score on TiKV calls a store slow (1 is best, 100 worst)."""
 _CLOCK_TOLERANCE: Final = timedelta(seconds=60)
+_OFFLINE: Final = 1
 _SILENT: Final = frozenset({"Disconnected", "Down"})
 
 
@@ -103,10 +104,12 @@ def scheduler_facts(
 ) -> JsonObject:
     """Return the data of the part `schedulers`.
 
-    ``missing``: those that every PD runs unless somebody removed them.
+    ``missing``: those that every PD runs unless somebody removed them; ``states``: each name with
+    ``running`` or ``paused``.
     """
     return {
         "names": list(names),
+        "states": {name: "paused" if name in paused else "running" for name in names},
         "paused": list(paused),
         "missing": [name for name in ALWAYS_RUN if name not in names],
         "paused_checkers": list(paused_checkers),
@@ -250,6 +253,7 @@ def cluster_facts(
         "leader_taker_count": len(takers),
         "silent_store_ids": silent,
         "silent_store_count": len(silent),
+        "leaving_store_ids": sorted(key for key, one in facts.items() if one["state"] == _OFFLINE),
         "slow_store_ids": slow,
         "slow_store_count": len(slow),
         "used_share": _used_share(stores),

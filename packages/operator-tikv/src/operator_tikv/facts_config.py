@@ -1,12 +1,14 @@
 """Pure functions from PD's switches, rules and safe points to the data of parts."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from operator_core.types import JsonObject
 from operator_tikv.pd.parse import shorten
-from operator_tikv.pd.types import StoreInfo
+from operator_tikv.pd.types import PdModel, StoreInfo
 from operator_tikv.watched import (
     PlacementRule,
     RegionLabelRule,
@@ -28,6 +30,7 @@ LIMITS: Final = (
 """Where 0 means never. Merging is commonly turned off, so it is only told of."""
 
 _LISTED: Final = 20
+_DIGEST_CHARS: Final = 16
 _TSO_SHIFT: Final = 18
 _GONE: Final = frozenset({"Offline", "Tombstone"})
 
@@ -35,15 +38,17 @@ _GONE: Final = frozenset({"Offline", "Tombstone"})
 def config_facts(schedule: WatchedSchedule, replicate: WatchedReplicate) -> JsonObject:
     """Return the data of the part `config`: PD's values under names with underscores.
 
-    Besides: ``zero_limits`` (names of limits that are 0), ``repair_switches_off`` (names of
-    switches without which PD repairs less), ``store_limits`` (store id → ``add_peer``,
-    ``remove_peer`` a minute), ``unlimited_remove_store_ids``.
+    Besides: ``items`` (every plain value under PD's own name for it), ``zero_limits`` (names of
+    limits that are 0), ``repair_switches_off`` (names of switches without which PD repairs less),
+    ``store_limits`` (store id → ``add_peer``, ``remove_peer`` a minute),
+    ``unlimited_remove_store_ids``.
     """
-    dumped = schedule.model_dump()
+    dumped = schedule.model_dump(include=set(WatchedSchedule.model_fields))
     limits = schedule.store_limits
     return {
         **dumped,
-        **replicate.model_dump(),
+        **replicate.model_dump(include=set(WatchedReplicate.model_fields)),
+        "items": _items(schedule) | _items(replicate),
         "zero_limits": [name for name in LIMITS if dumped[name] == 0],
         "repair_switches_off": [
             name for name, value in dumped.items() if name.startswith("enable_") and value is False
@@ -56,6 +61,15 @@ def config_facts(schedule: WatchedSchedule, replicate: WatchedReplicate) -> Json
     }
 
 
+def _items(config: WatchedSchedule | WatchedReplicate) -> JsonObject:
+    dumped = config.model_dump(by_alias=True)
+    return {
+        name: shorten(value) if isinstance(value, str) else value
+        for name, value in sorted(dumped.items())
+        if isinstance(value, bool | int | float | str)
+    }
+
+
 def placement_facts(
     rules: Sequence[PlacementRule],
     labels: Sequence[RegionLabelRule],
@@ -64,7 +78,8 @@ def placement_facts(
 ) -> JsonObject:
     """Return the data of the part `placement`.
 
-    ``rule_count``; ``unsatisfiable``: rule → wanted and fitting stores, where a rule wants more
+    ``rule_count``; ``rules_digest`` and ``label_rules_digest``, which change with any rule;
+    ``unsatisfiable``: rule → wanted and fitting stores, where a rule wants more
     replicas than there are stores or places for them; ``deny_rules``: ids of region-label rules
     with ``schedule=deny``, and ``lasting_deny_rules`` those that do not end by themselves;
     ``missing_labels``: store id → location labels it lacks.
@@ -79,6 +94,8 @@ def placement_facts(
     denying = [rule for rule in labels if rule.denies_scheduling]
     return {
         "rule_count": len(rules),
+        "rules_digest": _digest(rules),
+        "label_rules_digest": _digest(labels),
         "unsatisfiable": {
             shorten(rule.name): found
             for rule in rules
@@ -90,6 +107,12 @@ def placement_facts(
         ],
         "missing_labels": _missing_labels(staying, location_labels),
     }
+
+
+def _digest(rules: Iterable[PdModel]) -> str:
+    """Return what changes when a rule does, in whatever order PD lists them."""
+    texts = sorted(json.dumps(one.model_dump(), sort_keys=True) for one in rules)
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:_DIGEST_CHARS]
 
 
 def _shortage(rule: PlacementRule, stores: Iterable[StoreInfo]) -> JsonObject | None:
@@ -127,6 +150,7 @@ def gc_facts(points: SafePoints, now: datetime | None) -> JsonObject:
     """Return the data of the part `gc`.
 
     ``safe_point_age_seconds`` (None where garbage was never collected), ``services``: id →
+    ``safe_point`` (as text),
     ``age_seconds`` and ``expires_in_seconds``; ``oldest_service``: the one that holds the
     safe point back most.
 
@@ -136,6 +160,7 @@ def gc_facts(points: SafePoints, now: datetime | None) -> JsonObject:
     """
     services = {
         shorten(one.service_id): {
+            "safe_point": str(one.safe_point),
             "age_seconds": _age_seconds(one.safe_point, now),
             "expires_in_seconds": _seconds_until(one.expired_at, now),
         }

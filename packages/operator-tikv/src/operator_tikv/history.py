@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
 from operator_core.types import JsonObject
@@ -13,6 +14,9 @@ LATELY_SECONDS: Final = 360.0
 """A restart is told of for five minutes, and a drained store may be back by then."""
 
 LISTED_LAGGING: Final = 20
+FROZEN_SECONDS: Final = 60.0
+"""PD's clock shows something new with each heartbeat, of which a store sends six a minute."""
+
 _PREPARING: Final = (None, 0)
 """PD leaves a store's node state out while it is new; releases before 6.0 have none at all."""
 
@@ -68,6 +72,7 @@ class History:
         filling: the stores that came new.
         lagging: since when a replica lags, by region and store.
         evicted: when the leaders of a store were last seen to be evicted.
+        pd_clock: what PD's clock last showed, and since when it has shown that.
     """
 
     leader: str | None = None
@@ -78,6 +83,16 @@ class History:
     filling: Mapping[int, Filling] = field(default_factory=dict)
     lagging: Mapping[tuple[int, int], float] = field(default_factory=dict)
     evicted: Mapping[int, float] = field(default_factory=dict)
+    pd_clock: tuple[datetime, float] | None = None
+
+    def with_pd_clock(self, shown: datetime | None, now: float) -> "History":
+        """Take in what PD's clock shows."""
+        is_new = shown is not None and (self.pd_clock is None or shown != self.pd_clock[0])
+        return replace(self, pd_clock=(shown, now)) if shown is not None and is_new else self
+
+    def is_frozen(self, now: float) -> bool:
+        """Return whether PD's clock stands still: what is read is a picture of long ago."""
+        return self.pd_clock is not None and now - self.pd_clock[1] > FROZEN_SECONDS
 
     def with_leader(self, leader: str | None, now: float) -> "History":
         """Take in who leads PD now, or that nobody does."""

@@ -14,8 +14,8 @@ from operator_core.types import JsonObject
 from operator_tikv import facts, reads
 from operator_tikv.answers import Answers, ask_pd
 from operator_tikv.history import History
-from operator_tikv.metrics.sight import MetricsEye, MetricsSettings
-from operator_tikv.parts import Album, pd_parts
+from operator_tikv.metrics.sight import STORE_METRICS, MetricsEye, MetricsSettings
+from operator_tikv.parts import Album, answering_store_ids, is_minority, pd_parts
 from operator_tikv.pd.api import PdApi
 from operator_tikv.pd.client import API
 
@@ -62,8 +62,10 @@ class Eyes:
             # The stores' own pages are read on while PD does not say which stores there are.
             self._metrics.look(self._stores, answers.pd.value),
         )
-        album = Album(f"{self._api.client.url}{API}", moment)
-        parts = pd_parts(album, answers, leaders, self._history)
+        agrees = not (is_minority(answers.pd.value) or self._history.is_frozen(moment.timestamp()))
+        album = Album(f"{self._api.client.url}{API}", moment, agrees)
+        answering = answering_store_ids(metrics[STORE_METRICS].data)
+        parts = pd_parts(album, answers, leaders, self._history, answering)
         return Observation(subject=subject, observed_at=moment, parts={**parts, **metrics})
 
     def _remember(self, answers: Answers, now: float) -> None:
@@ -72,6 +74,7 @@ class Eyes:
             leader = answers.pd.value.leader
             self._history = self._history.with_leader(leader.name if leader else None, now)
         if answers.stores.value is not None:
+            self._history = self._history.with_pd_clock(answers.pd_time, now)
             self._stores = answers.known_stores
             self._history = self._history.with_stores(answers.known_stores, now)
         if answers.schedulers.value is not None:

@@ -1,5 +1,6 @@
 """From PD's answers to the parts of an observation. Pure."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -17,7 +18,7 @@ from operator_tikv.history import (
     leaving_facts,
 )
 from operator_tikv.pd.errors import is_no_leader
-from operator_tikv.reads import Reading
+from operator_tikv.reads import PdState, Reading
 
 PD_NO_LEADER: Final = "pd_no_leader"
 """The rule that tells why PD answers nothing: it has no leader that could."""
@@ -30,15 +31,22 @@ class Album:
     Attributes:
         source: what all paths begin with.
         moment: when it was read.
+        agrees: False: a minority of PD's members speaks, or what they say is of long ago.
         parts: what was added.
     """
 
     source: str
     moment: datetime
+    agrees: bool = True
     parts: dict[str, Part] = field(default_factory=dict)
 
     def add(
-        self, name: str, path: str, data: JsonObject | None, *errors: SubjectError | None
+        self,
+        name: str,
+        path: str,
+        data: JsonObject | None,
+        *errors: SubjectError | None,
+        agrees: bool = True,
     ) -> None:
         """Add a part: whole where it has data and there is no error."""
         error = next((one for one in errors if one is not None), None)
@@ -46,22 +54,47 @@ class Album:
             source=f"{self.source}{path}",
             observed_at=self.moment,
             complete=error is None and data is not None,
+            agrees=self.agrees and agrees,
             error=None if error is None else str(error),
             told_by=PD_NO_LEADER if error is not None and is_no_leader(error) else None,
             data=data or {},
         )
 
 
+def is_minority(pd: PdState | None) -> bool:
+    """Return whether at most half of PD's members are healthy: what those say binds nobody."""
+    healthy = [one for one in pd.members if one.health is not False] if pd else []
+    return pd is not None and 2 * len(healthy) <= len(pd.members)
+
+
+def answering_store_ids(store_metrics: JsonObject) -> list[int]:
+    """Return the stores that gave their own metrics just now, whatever PD says of them."""
+    ages: dict[str, float] = store_metrics.get("ages_seconds", {})
+    return sorted(int(key) for key, age in ages.items() if age <= facts.DISCONNECTED_SECONDS)
+
+
 def pd_parts(
-    album: Album, answers: Answers, leaders: Reading[JsonObject], history: History
+    album: Album,
+    answers: Answers,
+    leaders: Reading[JsonObject],
+    history: History,
+    answering: Collection[int] = (),
 ) -> dict[str, Part]:
-    """Return every part that PD answered for."""
+    """Return every part that PD answered for.
+
+    Args:
+        album: where the parts go.
+        answers: what PD said.
+        leaders: what was found out of the regions' leaders.
+        history: what only several looks show.
+        answering: stores that were heard without PD; one that PD calls silent contradicts it.
+    """
     for name, path, reading in (
         ("leaders", "/regions", leaders),
         ("progress", "/stores/progress", answers.progress),
     ):
         album.add(name, path, reading.value, reading.error)
-    _add_stores(album, answers, history)
+    _add_stores(album, answers, history, answering)
     _add_moves(album, answers)
     _add_schedulers(album, answers, history)
     _add_checks(album, answers, history)
@@ -70,19 +103,25 @@ def pd_parts(
     return album.parts
 
 
-def _add_stores(album: Album, answers: Answers, history: History) -> None:
+def _add_stores(
+    album: Album, answers: Answers, history: History, answering: Collection[int]
+) -> None:
     stores, error, now = answers.known_stores, answers.stores.error, answers.pd_time
     seen = answers.stores.value is not None
     album.add("stores", "/stores", facts.stores_facts(stores, now) if seen else None, error)
     evicted = (answers.schedulers.value or {}).get("evict_leader_store_ids", ())
+    told = facts.cluster_facts(stores, now, evicted)
+    contradicted = sorted({*told["silent_store_ids"]} & {*answering})
     cluster = {
-        **facts.cluster_facts(stores, now, evicted),
+        **told,
+        "contradicted_store_ids": contradicted,
         "versions": facts_config.version_facts(stores),
         "shared_addresses": facts_config.shared_addresses(stores),
         "tombstone_store_ids": answers.tombstones.value or [],
     }
     errors = (error, answers.schedulers.error, answers.tombstones.error)
-    album.add("cluster", "/stores", cluster if seen else None, *errors)
+    whole = cluster if seen else None
+    album.add("cluster", "/stores", whole, *errors, agrees=not contradicted)
     leaving = leaving_facts(history, album.moment.timestamp())
     album.add("leaving", "/stores", leaving if seen else None, error)
     filling = filling_facts(history, stores, album.moment.timestamp())

@@ -2,12 +2,15 @@
 
 from typing import Final
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from operator_tikv.pd.types import Items, PdModel, ReplicateConfig, ScheduleConfig, Whole
 
 GC_WORKER: Final = "gc_worker"
 """The owner of TiDB's own safe point: it advances by itself."""
+
+_KEEPS_THE_REST: Final = ConfigDict(extra="allow")
+"""Approvals are bound to values that no rule looks at, too."""
 
 
 class StoreLimit(PdModel):
@@ -19,6 +22,8 @@ class StoreLimit(PdModel):
 
 class WatchedSchedule(ScheduleConfig):
     """PD's schedule configuration with every switch that can be left behind."""
+
+    model_config = _KEEPS_THE_REST
 
     hot_region_schedule_limit: Whole = Field(default=4, alias="hot-region-schedule-limit")
     merge_schedule_limit: Whole = Field(default=8, alias="merge-schedule-limit")
@@ -36,6 +41,8 @@ class WatchedSchedule(ScheduleConfig):
 
 class WatchedReplicate(ReplicateConfig):
     """PD's replication configuration with what decides about places."""
+
+    model_config = _KEEPS_THE_REST
 
     isolation_level: str = Field(default="", alias="isolation-level")
 
@@ -60,6 +67,8 @@ class LabelConstraint(PdModel):
 
 class PlacementRule(PdModel):
     """Where replicas of a range belong."""
+
+    model_config = _KEEPS_THE_REST
 
     group_id: str = ""
     id: str = ""
@@ -91,6 +100,8 @@ class RangeLabel(PdModel):
 
 class RegionLabelRule(PdModel):
     """Labels of a range of keys."""
+
+    model_config = _KEEPS_THE_REST
 
     id: str = ""
     labels: Items[RangeLabel] = Field(default_factory=list)

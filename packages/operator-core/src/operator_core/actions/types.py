@@ -98,6 +98,9 @@ KNOWN_TAGS = frozenset(
 )
 """The words a policy can rely on; a subject may have others of its own."""
 
+WHOLE_SUBJECT = ("*",)
+"""As target parameters: the action acts on the subject as a whole, whatever its arguments."""
+
 ParamType = Literal["int", "float", "str", "bool", "list", "object"]
 
 
@@ -150,7 +153,9 @@ class ActionDefinition(Positional):
     version: int = 1
     tags: tuple[str, ...] = Field(default=(), description="What kind it is, see `KNOWN_TAGS`")
     target_parameters: tuple[str, ...] = Field(
-        default=(), description="The parameters that say what it acts on; all, if none is named"
+        default=(),
+        description="The parameters that say what it acts on; all, if none is named; "
+        "`WHOLE_SUBJECT`: none of them does",
     )
     facts: tuple[str, ...] = Field(
         default=(),

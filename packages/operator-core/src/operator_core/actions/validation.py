@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from pydantic import JsonValue
 
-from operator_core.actions.types import ActionDefinition, ParamDef
+from operator_core.actions.types import WHOLE_SUBJECT, ActionDefinition, ParamDef
 from operator_core.errors import ValidationError
 from operator_core.types import JsonObject
 
@@ -21,6 +21,7 @@ MAX_DEPTH = 20
 MAX_VALUES = 10_000
 MAX_SHOWN_FAULTS = 20
 MAX_SHOWN_CHARS = 100
+_PLACE = re.compile(r"\{(\w+)\}")
 # Ids and revisions are 64 bits wide, signed or not; nothing behind a subject takes more.
 _SMALLEST_INT, _LARGEST_INT = -(2**63), 2**64 - 1
 _TYPES: dict[str, type] = {
@@ -75,7 +76,21 @@ def definition_faults(definition: ActionDefinition) -> list[str]:
             faults.append(f"{name}: a pattern is for str, not for {param.type}")
         if param.default is not None:
             faults += [f"default of {text}" for text in _checked(name, param, param.default)[1]]
-    return faults + _effect_faults(definition)
+    return faults + _place_faults(definition) + _effect_faults(definition)
+
+
+def _place_faults(definition: ActionDefinition) -> list[str]:
+    """A target, a fact and a change name only parameters that are there."""
+    told = {
+        "target_parameters": set(definition.target_parameters) - {*WHOLE_SUBJECT},
+        "facts": {name for path in definition.facts for name in _PLACE.findall(path)},
+        "changes": {name for path in definition.changes for name in _PLACE.findall(path)},
+    }
+    return [
+        f"its {what} name {name!r}, which is no parameter"
+        for what, names in told.items()
+        for name in sorted(names - definition.parameters.keys())
+    ]
 
 
 def _effect_faults(definition: ActionDefinition) -> list[str]:

@@ -24,7 +24,7 @@ from operator_core.actions.policy.people import (
 from operator_core.actions.policy.words import DAY_SECONDS, Demand
 from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowStatus
 from operator_core.clock import from_text, to_text
-from operator_core.db import changes, decisions, rows
+from operator_core.db import changes, decisions, rows, suspects
 from operator_core.db.changes import Change, Stamp
 from operator_core.db.decisions import Judged
 from operator_core.db.engine import Row, Tx
@@ -136,7 +136,9 @@ def case_of(tx: Tx, owner: Owner, loaded: LoadedPolicy, stamp: Stamp) -> Case | 
         known = decisions.latest(tx, int(step.id or 0))
         if known is None:
             return None
-        asked[int(step.id or 0)] = decisions.again(known, step, None, stamp.now)
+        again = decisions.again(known, step, None, stamp.now)
+        crowd = suspects.others(tx, step, again.request, loaded)
+        asked[int(step.id or 0)] = again.among(crowd.told)
     ruled = tuple(decide(loaded, one.request) for one in asked.values())
     return Case(owner, loaded, asked, ruled)
 

@@ -38,6 +38,10 @@ class Judged:
     facts: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
 
+    def among(self, suspects: tuple[str, ...]) -> "Judged":
+        """Return it with who else is suspected of the same."""
+        return replace(self, request=replace(self.request, suspects=suspects))
+
     def call(self, proposal: ActionProposal) -> Call:
         """Return the call that an approval covers."""
         undo = proposal.compensation

@@ -8,7 +8,7 @@ from operator_core.actions.policy.people import Word
 from operator_core.actions.policy.ruling import PolicyFacts
 from operator_core.actions.policy.sight import blindness
 from operator_core.actions.types import ActionDefinition, ActionProposal, ActionStatus
-from operator_core.db import approvals, changes, decisions, rows
+from operator_core.db import approvals, changes, decisions, rows, suspects
 from operator_core.db.changes import Stamp
 from operator_core.db.checked import CheckedCall
 from operator_core.db.decisions import CLAIM, Judged, Ruling
@@ -55,7 +55,9 @@ def validated(tx: Tx, row: Row, call: CheckedCall, loaded: LoadedPolicy, stamp: 
     whole, once all of it is valid.
     """
     proposal_id = int(row["id"])
-    asked = decisions.judged(tx, rows.proposal(row), call.definition, stamp.now, call.blast)
+    proposal = rows.proposal(row)
+    asked = decisions.judged(tx, proposal, call.definition, stamp.now, call.blast)
+    asked = asked.among(suspects.others(tx, proposal, asked.request, loaded).told)
     decision = decisions.rule_on(tx, proposal_id, asked, loaded, stamp)
     if decision.effect is Effect.DENY:
         return decision.told
@@ -88,6 +90,8 @@ def asked(
     """Return what the policy in force is asked about an attempt that is about to begin."""
     proposal_id = int(proposal.id or 0)
     judged = _judged(tx, proposal, sight, stamp)
+    crowd = suspects.others(tx, proposal, judged.request, loaded)
+    judged = judged.among(crowd.told)
     undoes = proposal.compensates_proposal_id is not None or judged.request.takes_back
     call = judged.call(proposal).digest
     begun = undoes or proposal.fence > 0 or proposal.execution_order > 0
@@ -104,6 +108,7 @@ def asked(
         declared=_declared(tx, proposal) if judged.facts else (),
         usage=decisions.usage(tx, proposal_id, loaded, judged.request),
         due_at=None if begun else proposal.scheduled_at,
+        suspected_at=crowd.since,
         undoes=undoes,
     )
     return Asked(judged, facts)

@@ -15,6 +15,7 @@ from operator_core.actions.types import ActionDefinition, ParamDef
 from operator_core.errors import OutcomeUnknownError
 from operator_core.subject import ProbeAnswer
 from operator_core.types import JsonObject, RiskLevel
+from operator_tikv.actions.binding import BINDINGS
 from operator_tikv.effects import EFFECT_SECONDS, EFFECTS
 from operator_tikv.pd.api import PdApi
 from operator_tikv.view import View
@@ -137,6 +138,7 @@ def action(  # noqa: PLR0913 - these are the facts that the engine must know of 
         restored_by: the action that undoes it with the arguments in its result's `undo`.
         shrinks: what of the cluster's capacity it takes, see `ActionDefinition`.
     """
+    bound = BINDINGS[name]
 
     def describe(cls: _Class) -> _Class:
         cls.wait_seconds, cls.stall_seconds = wait_seconds, stall_seconds
@@ -154,6 +156,10 @@ def action(  # noqa: PLR0913 - these are the facts that the engine must know of 
             tags=tags,
             restored_by=restored_by,
             shrinks=shrinks,
+            target_parameters=bound.target,
+            needs_sources=bound.needs,
+            facts=bound.facts,
+            changes=bound.changes,
             temporary_effect=EFFECTS.get(name),
             effect_seconds=EFFECT_SECONDS,
         )

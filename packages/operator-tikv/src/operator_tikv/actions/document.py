@@ -88,6 +88,8 @@ _COLUMNS: Final = (
     "waits up to",
     "undone by",
     "what must hold first",
+    "must be seen",
+    "an approval rests on",
 )
 _MINUTE: Final = 60
 
@@ -111,6 +113,8 @@ def _rows() -> Iterator[str]:
             _time(change.wait_seconds),
             _undo(change),
             _first(change),
+            ", ".join(one.needs_sources) or "nothing",
+            ", ".join(f"`{path}`" for path in one.facts) or "the call alone",
         )
         yield f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 

@@ -1,11 +1,11 @@
 """The ruling: a request and a policy in, a decision out; pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from operator_core.actions.policy.conditions import ConditionError
 from operator_core.actions.policy.loading import LoadedPolicy, ReadyRule
 from operator_core.actions.policy.request import Decision, PolicyRequest
-from operator_core.actions.policy.words import EVERYBODY, Demand, Effect
+from operator_core.actions.policy.words import EVERYBODY, Demand, Effect, Suspects
 
 NO_RULE = "no rule of the policy matches, and what no rule allows is denied"
 UNKNOWN_BLAST = "nobody knows how much it would touch, so a person must approve"
@@ -31,7 +31,7 @@ def decide(loaded: LoadedPolicy, request: PolicyRequest) -> Decision:
                     continue
             except ConditionError as error:
                 return _denied(loaded, ready.rule.name, f"its condition failed: {error}")
-        return _ruling(loaded, ready, request)
+        return _crowded(loaded, request, _ruling(loaded, ready, request))
     return _denied(loaded, "", NO_RULE)
 
 
@@ -57,6 +57,26 @@ def _ruling(loaded: LoadedPolicy, ready: ReadyRule, request: PolicyRequest) -> D
         proposer_may_approve=rule.proposer_may_approve,
         expires_seconds=rule.expires_seconds,
     )
+
+
+def suspecting(loaded: LoadedPolicy, request: PolicyRequest) -> Suspects | None:
+    """Return what a policy says of several suspects of what a request is about, if anything."""
+    return next((one for one, test in loaded.suspects if test(request)), None)
+
+
+def _crowded(loaded: LoadedPolicy, request: PolicyRequest, decision: Decision) -> Decision:
+    """Where it is not clear who it is, nothing is done without a person, or nothing at all."""
+    table = suspecting(loaded, request) if request.suspects else None
+    if table is None or decision.effect is Effect.DENY:
+        return decision
+    reasons = (*decision.reasons, f"{table.name}: {', '.join(request.suspects)} besides")
+    if table.effect == "deny":
+        return replace(decision, effect=Effect.DENY, reasons=reasons, approvals=())
+    if decision.effect is Effect.AUTO:
+        decision = replace(
+            decision, effect=Effect.APPROVE, approvals=_ANYBODY, proposer_may_approve=False
+        )
+    return replace(decision, reasons=reasons)
 
 
 def _denied(loaded: LoadedPolicy, rule: str, reason: str) -> Decision:

@@ -17,7 +17,16 @@ from operator_core.actions.policy.conditions import (
 )
 from operator_core.actions.policy.matching import Test, all_of, tests_of
 from operator_core.actions.policy.windows import Inside, freeze_test
-from operator_core.actions.policy.words import Breaker, Cooldown, Freeze, Limit, Named, Policy, Rule
+from operator_core.actions.policy.words import (
+    Breaker,
+    Cooldown,
+    Freeze,
+    Limit,
+    Named,
+    Policy,
+    Rule,
+    Suspects,
+)
 from operator_core.actions.types import KNOWN_TAGS
 from operator_core.errors import ConfigurationError
 
@@ -63,6 +72,7 @@ class LoadedPolicy:
     cooldowns: tuple[tuple[Cooldown, Test], ...]
     breakers: tuple[tuple[Breaker, Test], ...]
     freezes: tuple[tuple[Freeze, Test, Inside], ...]
+    suspects: tuple[tuple[Suspects, Test], ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -98,6 +108,7 @@ def load(text: str) -> LoadedPolicy:
         limits=tuple((one, all_of(tests_of(one.match))) for one in policy.limit),
         cooldowns=tuple((one, all_of(tests_of(one.match))) for one in policy.cooldown),
         breakers=tuple((one, all_of(tests_of(one.match))) for one in policy.breaker),
+        suspects=tuple((one, all_of(tests_of(one.match))) for one in policy.suspects),
         freezes=tuple((f, all_of(tests_of(f.match)), freeze_test(f)) for f in policy.freeze),
     )
 
@@ -153,6 +164,7 @@ def _faults_of_names(policy: Policy) -> Iterator[str]:
         "limit": policy.limit,
         "cooldown": policy.cooldown,
         "breaker": policy.breaker,
+        "suspects": policy.suspects,
         "freeze": policy.freeze,
     }
     for kind, entries in tables.items():

@@ -29,8 +29,25 @@ class Word:
     facts: Mapping[str, object] = field(default_factory=dict)
 
 
-def why_not_counted(word: Word, *, now: datetime, policy_hash: str, call: str) -> str:
-    """Return why an approval does not count for a call now; empty: it counts."""
+def why_not_counted(
+    word: Word,
+    *,
+    now: datetime,
+    policy_hash: str,
+    call: str,
+    suspected_at: datetime | None = None,
+) -> str:
+    """Return why an approval does not count for a call now; empty: it counts.
+
+    Args:
+        word: the approval.
+        now: the present moment.
+        policy_hash: the policy in force.
+        call: digest of the call.
+        suspected_at: when the last of several suspects came up, where it is not clear who it is.
+    """
+    if suspected_at is not None and word.at < suspected_at:
+        return "somebody else is suspected of the same since"
     if now >= word.expires_at:
         return "it has expired"
     if word.policy_hash != policy_hash:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from operator_core.actions.policy.words import DAY_SECONDS, Demand, Effect
-from operator_core.actions.types import ActionDefinition, ActionType
+from operator_core.actions.types import WHOLE_SUBJECT, ActionDefinition, ActionType
 from operator_core.clock import from_text, to_text
 from operator_core.twin import BlastRadius
 from operator_core.types import JsonObject, RiskLevel, Severity
@@ -37,6 +37,7 @@ class PolicyRequest:
         confidence: of the diagnosis that it comes from, 0 to 1, if any.
         blast: how much is touched, if a twin knows.
         now: the moment that it is asked for.
+        suspects: who else is suspected of the same, where it is not clear who it is.
     """
 
     action: str
@@ -50,6 +51,7 @@ class PolicyRequest:
     severity: Severity | None = None
     confidence: float | None = None
     blast: BlastRadius | None = None
+    suspects: tuple[str, ...] = ()
 
     @property
     def harmless(self) -> bool:
@@ -79,6 +81,7 @@ class PolicyRequest:
             "severity": self.severity.value if self.severity else None,
             "confidence": self.confidence,
             "blast": self.blast._asdict() if self.blast else None,
+            "suspects": list(self.suspects),
         }
 
     @classmethod
@@ -96,6 +99,7 @@ class PolicyRequest:
             severity=Severity(data["severity"]) if data["severity"] else None,
             confidence=data["confidence"],
             blast=BlastRadius(**data["blast"]) if data["blast"] else None,
+            suspects=tuple(data.get("suspects", ())),
         )
 
 
@@ -153,4 +157,6 @@ def target_of(names: tuple[str, ...], parameters: Mapping[str, object]) -> str:
         names: the parameters that say it; all of them where none is named.
         parameters: the arguments of the call.
     """
+    if names == WHOLE_SUBJECT:
+        return "*"
     return ",".join(f"{name}={parameters.get(name)}" for name in names or sorted(parameters))

@@ -63,6 +63,7 @@ class PolicyFacts:
         declared: what earlier steps of its workflow said they change.
         usage: what was done before.
         due_at: the moment that it was meant for, where it was meant for one.
+        suspected_at: when the last of the request's suspects came up.
         undoes: whether it undoes what Operator did: no limit and no freeze holds it up.
     """
 
@@ -78,6 +79,7 @@ class PolicyFacts:
     declared: tuple[str, ...] = ()
     usage: Usage = field(default_factory=Usage)
     due_at: datetime | None = None
+    suspected_at: datetime | None = None
     undoes: bool = False
 
     @cached_property
@@ -155,7 +157,11 @@ def _approved(facts: PolicyFacts) -> OperatorError | None:
 
 def _why_not(facts: PolicyFacts, word: Word) -> str:
     return why_not_counted(
-        word, now=facts.request.now, policy_hash=facts.loaded.digest, call=facts.call
+        word,
+        now=facts.request.now,
+        policy_hash=facts.loaded.digest,
+        call=facts.call,
+        suspected_at=facts.suspected_at,
     )
 
 

@@ -173,6 +173,20 @@ class Breaker(Named):
     within_seconds: Seconds = DAY_SECONDS
 
 
+class Suspects(Named):
+    """With more than so many suspects of one kind at a time, nobody knows which one it is."""
+
+    match: Match = Match()
+    at_most: int = Field(default=1, ge=1, le=100, description="So many are clear enough")
+    within_seconds: Seconds = 3600.0
+    effect: Literal["approve", "deny"] = Field(
+        default="approve", description="What becomes of what would have been done without a person"
+    )
+
+
+SEVERAL_SUSPECTS = Suspects(name="several suspects", match=Match(tags=("disruptive", "membership")))
+
+
 class Freeze(Named):
     """A time in which nothing that matches starts; tickets go on, and resolve."""
 
@@ -206,4 +220,7 @@ class Policy(Strict):
     limit: tuple[Limit, ...] = ()
     cooldown: tuple[Cooldown, ...] = ()
     breaker: tuple[Breaker, ...] = ()
+    suspects: tuple[Suspects, ...] = Field(
+        default=(SEVERAL_SUSPECTS,), description="The first that matches counts; [] for none"
+    )
     freeze: tuple[Freeze, ...] = ()

@@ -777,6 +777,25 @@ SELECT t.severity, (
 ) AS diagnosis
 FROM tickets t WHERE t.id = :id
 
+-- name: suspects.tickets
+SELECT o.id, o.target, o.created_at AS since
+FROM tickets t
+JOIN tickets o ON o.invariant_name = t.invariant_name AND o.target <> t.target
+    AND COALESCE(o.subject, '') = COALESCE(t.subject, '')
+WHERE t.id = :ticket_id AND o.status <> 'resolved' AND o.created_at > :since
+ORDER BY o.id LIMIT 20
+
+-- name: suspects.proposals
+SELECT p.id, d.target, p.proposed_at AS since
+FROM decisions d
+JOIN action_proposals p ON p.id = d.proposal_id
+WHERE d.stage = 'validate' AND d.at > :since AND d.action_name = :action_name
+  AND d.target <> :target AND COALESCE(d.subject, '') = COALESCE(:subject, '')
+  AND p.id <> :proposal_id AND p.status IN ('validated', 'executing')
+  AND (p.workflow_id IS NULL OR p.workflow_id <> :workflow_id)
+  AND p.compensates_proposal_id IS NULL
+ORDER BY p.id LIMIT 20
+
 -- name: decision.attempts_since
 SELECT request, at FROM decisions WHERE stage = 'claim' AND at > :since ORDER BY at
 
