@@ -139,6 +139,7 @@ REMOVE_MEMBER = ActionDefinition(
     risk_level=RiskLevel.HIGH,
     requires_approval=True,
     disruptive=True,
+    shrinks=("members/{member_id}",),
     time_limit_seconds=60.0,
     target_parameters=("member_id",),
     needs_sources=_MEMBERSHIP,
