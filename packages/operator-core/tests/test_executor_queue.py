@@ -1,7 +1,7 @@
 """What cannot run now never keeps others from running, however much of it there is."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +53,11 @@ class Picky:
 
     executor: ActionExecutor
     refused: set[int]
+    asked: list[int] = field(default_factory=list)
 
     async def execute_proposal(self, proposal_id: int, subject: Subject) -> ActionRecord:
         """Execute, or refuse."""
+        self.asked.append(proposal_id)
         if proposal_id in self.refused:
             raise LimitError("not now")
         return await self.executor.execute_proposal(proposal_id, subject)
@@ -78,6 +80,29 @@ async def test_what_the_gate_refuses_again_and_again_blocks_nobody(
             await agent.execute()
             await asyncio.gather(*agent.running)
         assert await one.status(last) is ActionStatus.COMPLETED
+
+
+@pytest.mark.timeout(10)
+async def test_a_long_queue_of_refusals_starves_nobody_while_time_passes(tmp_path: Path) -> None:
+    """What was refused longest ago comes first, not what is due first: so everybody has a turn."""
+    async with bench(tmp_path) as one:
+        stuck = await asyncio.gather(*[approved(one, "act") for _ in range(10 * MAX_RUNNING)])
+        last = await approved(one, "act")
+        picky = Picky(one.executor(), set(stuck))
+        executor: Any = picky
+        agent = AgentRunner(
+            one.ledger, complete(one.subject), executor, one.safety, clock=one.clock
+        )
+        for _ in range(12):
+            await agent.execute()
+            await asyncio.gather(*agent.running)
+            one.clock.advance(1)
+        assert await one.status(last) is ActionStatus.COMPLETED
+        assert {*picky.asked} == {*stuck, last}
+        fresh = await approved(one, "act")
+        await agent.execute()
+        await asyncio.gather(*agent.running)
+        assert await one.status(fresh) is ActionStatus.COMPLETED, "what is new comes at once"
 
 
 async def test_a_probe_that_hangs_holds_up_no_other_work(

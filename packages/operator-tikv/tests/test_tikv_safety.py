@@ -13,7 +13,7 @@ from operator_core.errors import (
     SubjectError,
 )
 from operator_core.subject import ActionCall, ProbeAnswer
-from operator_tikv import facts, preflight
+from operator_tikv import facts, preflight, preflight_regions
 from operator_tikv.pd.operators import OperatorStatus
 from operator_tikv.pd.types import ReplicateConfig, ScheduleConfig, StoreInfo
 from operator_tikv.view import Trouble, View
@@ -149,10 +149,10 @@ def test_a_replica_is_given_away_only_where_the_others_are_enough(
     region = make_region(10, stores, leader=1, **more)
     seen = view(replicate=ReplicateConfig())
     if expected is None:
-        preflight.check_peer_removal(seen, region, target, OperatorStatus.NONE)
+        preflight_regions.check_peer_removal(seen, region, target, OperatorStatus.NONE)
     else:
         with pytest.raises(expected):
-            preflight.check_peer_removal(seen, region, target, OperatorStatus.NONE)
+            preflight_regions.check_peer_removal(seen, region, target, OperatorStatus.NONE)
 
 
 # --- against the simulator --------------------------------------------------------------

@@ -10,7 +10,6 @@ from typing import Final
 
 from operator_core.errors import ActionFailedError, ActionRefusedError
 from operator_tikv import facts
-from operator_tikv.pd.operators import OperatorStatus
 from operator_tikv.pd.types import RegionInfo, StoreInfo
 from operator_tikv.view import View
 
@@ -77,10 +76,11 @@ def check_calm(view: View, store_id: int) -> None:
     """Check that a store is the only one that anything is going on with.
 
     Raises:
-        ActionFailedError: another one is silent, drained or on its way out, or regions have
-            replicas in trouble that this store does not explain.
+        ActionFailedError: another one is silent, drained, slow, without leaders or on its way
+            out, or regions have replicas in trouble that this store does not explain.
     """
     check_alone(view, store_id)
+    check_leading(view, besides=store_id)
     troubles = view.unexplained(store_id)
     if troubles:
         kinds = sorted({trouble.kind for trouble in troubles})
@@ -93,7 +93,7 @@ def check_calm(view: View, store_id: int) -> None:
 
 
 def check_alone(view: View, store_id: int) -> None:
-    """Check that no other store is drained, silent or on its way out: one store at a time.
+    """Check that no other store is drained, silent, slow or on its way out: one store at a time.
 
     Raises:
         ActionFailedError: another one is.
@@ -102,11 +102,29 @@ def check_alone(view: View, store_id: int) -> None:
         ("The leaders of store {} are being evicted already", view.evicted),
         ("PD does not hear store {}, so a second one must not be touched", view.silent),
         ("Store {} is on its way out already", view.leaving),
+        ("Store {} is slow, and PD may be moving its leaders away", view.slow),
     ]
     for words, ids in others:
         found = set(ids) - {store_id}
         if found:
             raise ActionFailedError(f"{words.format(listed(found))}; one store at a time.")
+
+
+def check_leading(view: View, besides: int | None = None) -> None:
+    """Check that no store leads nothing without a reason.
+
+    Its peers may be cut off: then PD hears it, calls it well, and lists no replica of it as down
+    for the first ten minutes, and no region has more than a bare majority.
+
+    Raises:
+        ActionFailedError: one does, other than the one left out.
+    """
+    found = set(view.leaderless) - {besides}
+    if found:
+        raise ActionFailedError(
+            f"Store {listed(found)} looks well to PD and leads no region, though nothing keeps it "
+            "from leading; the other stores may not reach it. Find out why first, or drain it."
+        )
 
 
 def check_quiet(view: View) -> None:
@@ -185,6 +203,7 @@ def check_delete(view: View, store_id: int) -> None:
         )
     if not store.is_tiflash:
         _check_enough_remain(view, store)
+    check_leading(view)
     check_calm(view, store_id)
     check_repair(view)
 
@@ -263,125 +282,3 @@ def _share_left(store: StoreInfo, less_mib: int) -> float:
 
 def _least_share(view: View) -> float:
     return 1.0 - view.config.low_space_ratio
-
-
-# --- one region -------------------------------------------------------------------------
-
-
-def check_idle(region: RegionInfo, status: OperatorStatus) -> None:
-    """Check that PD is not working on a region.
-
-    Raises:
-        ActionFailedError: it is.
-    """
-    if status is OperatorStatus.RUNNING:
-        raise ActionFailedError(f"PD is working on region {region.id} already; try again later.")
-
-
-def check_whole(region: RegionInfo, besides: int | None = None) -> None:
-    """Check that all replicas of a region are well, except the one on a store.
-
-    Raises:
-        ActionFailedError: they are not, so that a change would put the quorum at risk.
-    """
-    unhealthy = region.unhealthy_store_ids - {besides}
-    if unhealthy or any(peer.in_joint_state for peer in region.peers):
-        raise ActionFailedError(
-            f"Region {region.id} has replicas that are down, behind or being changed; "
-            "changing another one would put its quorum at risk."
-        )
-    if not region.leader_store_id:
-        raise ActionFailedError(f"Region {region.id} has no leader now.")
-
-
-def check_leader_transfer(
-    view: View, region: RegionInfo, to_store_id: int, status: OperatorStatus
-) -> None:
-    """Check that a replica can become leader.
-
-    Raises:
-        ActionRefusedError: there is no voter on that store.
-        ActionFailedError: it would not work now.
-    """
-    store_of(view, to_store_id)
-    peer = region.peer_on(to_store_id)
-    if peer is None or not peer.is_voter:
-        voters = listed(voter.store_id for voter in region.voters)
-        raise ActionRefusedError(
-            f"Region {region.id} has no voter on store {to_store_id}; its voters are on: {voters}."
-        )
-    if to_store_id in region.unhealthy_store_ids:
-        raise ActionFailedError(
-            f"The replica of region {region.id} on store {to_store_id} is down or lags behind."
-        )
-    check_can_lead(view, to_store_id)
-    check_idle(region, status)
-
-
-def check_peer_transfer(
-    view: View, region: RegionInfo, from_store_id: int, to_store_id: int, status: OperatorStatus
-) -> None:
-    """Check that a replica can be moved, and that the move takes no quorum.
-
-    Raises:
-        ActionRefusedError: there is no replica to move, or one is there already.
-        ActionFailedError: it would be unsafe or would not work now.
-    """
-    if region.peer_on(from_store_id) is None:
-        raise ActionRefusedError(f"Region {region.id} has no replica on store {from_store_id}.")
-    check_new_peer(view, region, to_store_id, status, besides=from_store_id)
-
-
-def check_new_peer(
-    view: View,
-    region: RegionInfo,
-    to_store_id: int,
-    status: OperatorStatus,
-    *,
-    besides: int | None = None,
-) -> None:
-    """Check that a region can get a replica on a store.
-
-    Raises:
-        ActionRefusedError: no such store, or one is there already.
-        ActionFailedError: it would be unsafe or would not work now.
-    """
-    store_of(view, to_store_id)
-    if region.peer_on(to_store_id) is not None:
-        raise ActionRefusedError(
-            f"Region {region.id} has a replica on store {to_store_id} already."
-        )
-    check_whole(region, besides)
-    check_can_take(view, to_store_id, region)
-    check_idle(region, status)
-
-
-def check_peer_removal(
-    view: View, region: RegionInfo, store_id: int, status: OperatorStatus
-) -> None:
-    """Check that a region can do without its replica on a store.
-
-    It can where it has more than it should, or where the replica is down or lags behind and
-    the others are a majority without it.
-
-    Raises:
-        ActionRefusedError: there is no replica, or it is one of too few.
-        ActionFailedError: the others are not well.
-    """
-    peer = region.peer_on(store_id)
-    if peer is None:
-        raise ActionRefusedError(f"Region {region.id} has no replica on store {store_id}.")
-    is_broken = store_id in region.unhealthy_store_ids
-    if peer.is_voter and len(region.voters) <= view.replicate.max_replicas and not is_broken:
-        raise ActionRefusedError(
-            f"Region {region.id} has {len(region.voters)} voters and should have "
-            f"{view.replicate.max_replicas}: a healthy one is not given away. Move it instead."
-        )
-    check_whole(region, besides=store_id)
-    well = {voter.store_id for voter in region.voters} - {store_id}
-    if 2 * len(well & set(view.healthy)) <= len(region.voters):
-        raise ActionFailedError(
-            f"Without store {store_id} region {region.id} would keep no majority of its voters "
-            "on healthy stores."
-        )
-    check_idle(region, status)

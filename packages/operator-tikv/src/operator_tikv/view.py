@@ -11,10 +11,13 @@ from operator_core.types import JsonObject
 from operator_tikv import facts
 from operator_tikv.pd.api import PdApi
 from operator_tikv.pd.errors import PdRefusalError
-from operator_tikv.pd.types import Regions, ReplicateConfig, ScheduleConfig, StoreInfo
+from operator_tikv.pd.types import Regions, ReplicateConfig, ScheduleConfig, StoreInfo, StoreStatus
 
 _TROUBLES: Final = ("down-peer", "pending-peer", "miss-peer")
 _OFFLINE: Final = 1
+_GRANT_LEADER: Final = "grant-leader-scheduler"
+_LEADERS_A_STORE: Final = 3
+"""From so many leaders a store on average on, none at all is no chance."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class View:
         busy: ids of the regions that PD is working on.
         paused_checkers: names of the checkers that are paused.
         denied: ids of the region labels that forbid scheduling.
+        leaders_are_placed: whether rules or label properties say where leaders belong.
     """
 
     stores: dict[int, StoreInfo]
@@ -65,6 +69,7 @@ class View:
     busy: Collection[int] = ()
     paused_checkers: Sequence[str] = ()
     denied: Sequence[str] = ()
+    leaders_are_placed: bool = False
 
     @property
     def leaders_by_store(self) -> JsonObject:
@@ -84,6 +89,32 @@ class View:
     def leaving(self) -> list[int]:
         """Ids of the stores that are on their way out."""
         return sorted(key for key, store in self.stores.items() if store.store.state == _OFFLINE)
+
+    @property
+    def slow(self) -> list[int]:
+        """Ids of the stores that TiKV calls slow."""
+        return [key for key in self.healthy if self._status(key).slow_score >= facts.SLOW_SCORE]
+
+    @property
+    def leaderless(self) -> list[int]:
+        """Ids of the stores that are well, have replicas, and lead nothing for no reason known.
+
+        With few regions that is chance, and where leaders are placed it may be meant.
+        """
+        led = sum(self._status(key).leader_count for key in self.healthy)
+        granted = any(name.startswith(_GRANT_LEADER) for name in self.schedulers)
+        if self.leaders_are_placed or granted or led < _LEADERS_A_STORE * len(self.healthy):
+            return []
+        excused = {*self.evicted, *self.slow}
+        return [key for key in self.healthy if key not in excused and self._leads_nothing(key)]
+
+    def _leads_nothing(self, store_id: int) -> bool:
+        status = self._status(store_id)
+        may_lead = status.leader_weight > 0 and status.region_count >= _LEADERS_A_STORE
+        return may_lead and not status.leader_count
+
+    def _status(self, store_id: int) -> StoreStatus:
+        return self.stores[store_id].status
 
     def unexplained(self, about_store_id: int | None = None) -> list[Trouble]:
         """Return the troubles that neither PD's present work nor one store explain."""
@@ -111,8 +142,12 @@ async def look(api: PdApi) -> View:
         api.stores(), api.schedulers(), api.schedulers("paused"), api.health(), api.operators()
     )
     config, replicate = await asyncio.gather(api.schedule_config(), api.replicate_config())
-    evicted, troubles, checkers, denied = await asyncio.gather(
-        api.evicted_store_ids(names), _troubles(api), _paused_checkers(api), _denied(api)
+    evicted, troubles, checkers, denied, placed = await asyncio.gather(
+        api.evicted_store_ids(names),
+        _troubles(api),
+        _paused_checkers(api),
+        _denied(api),
+        _leaders_are_placed(api),
     )
     cluster = facts.cluster_facts(stores, facts.pd_time(stores, date), evicted)
     return View(
@@ -129,6 +164,7 @@ async def look(api: PdApi) -> View:
         busy={operator.region_id for operator in operators},
         paused_checkers=checkers,
         denied=denied,
+        leaders_are_placed=placed,
     )
 
 
@@ -180,3 +216,13 @@ def _denies(rule: dict[str, JsonValue]) -> bool:
         isinstance(label, dict) and label.get("key") == "schedule" and label.get("value") == "deny"
         for label in labels
     )
+
+
+async def _leaders_are_placed(api: PdApi) -> bool:
+    rules, properties = await asyncio.gather(
+        api.read_or("/config/rules", []), api.read_or("/config/label-property", {})
+    )
+    listed = rules if isinstance(rules, list) else []
+    roles = {rule.get("role") for rule in listed if isinstance(rule, dict)}
+    rejecting = isinstance(properties, dict) and bool(properties.get("reject-leader"))
+    return rejecting or not roles <= {"voter", "learner"}

@@ -6,7 +6,6 @@ another. So the runner can be killed anywhere, and started again here or elsewhe
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 
 import structlog
 
@@ -43,9 +42,6 @@ MAX_RUNNING = 16
 RECOVERY_WAIT_SECONDS = 1.0
 """How long a round waits for what is recovered before it goes on beside it."""
 
-REFUSED_SECONDS = 5.0
-"""How long what the gate has refused comes after everything else, so that it blocks nobody."""
-
 
 class AgentRunner:
     """Acts on the diagnosed tickets and the due proposals of one cluster."""
@@ -79,7 +75,8 @@ class AgentRunner:
         self._clock = clock
         self._rehearser = Rehearser(ledger, subject)
         self._running: dict[int, asyncio.Task[None]] = {}
-        self._refused: dict[int, datetime] = {}
+        self._refused: dict[int, int] = {}
+        self._refusals = 0
         self._recovery: asyncio.Task[None] | None = None
 
     # --- propose and follow -----------------------------------------------------------
@@ -193,12 +190,15 @@ class AgentRunner:
             self._start(proposal_id)
 
     async def _ready(self) -> list[int]:
-        """Return what can be claimed in the order it is due, what was refused lately at the end."""
-        since = self._clock.now() - timedelta(seconds=REFUSED_SECONDS)
-        self._refused = {one: at for one, at in self._refused.items() if at > since}
+        """Return what can be claimed: the new as it is due, then what was refused longest ago.
+
+        So what is refused again and again takes turns, however long its queue is.
+        """
         limit = DEFAULT_PAGE_SIZE + len(self._refused)
-        found = await self._actions.list_ready(subject=self._subject.name, limit=limit)
-        return sorted((int(one.id or 0) for one in found), key=self._refused.__contains__)
+        ready = await self._actions.list_ready(subject=self._subject.name, limit=limit)
+        found = [int(one.id or 0) for one in ready]
+        self._refused = {one: self._refused[one] for one in found if one in self._refused}
+        return sorted(found, key=lambda one: self._refused.get(one, 0))
 
     async def _reset(self, proposal_id: int) -> None:
         try:
@@ -222,7 +222,8 @@ class AgentRunner:
             log.warning("breaker_tripped", proposal_id=proposal_id, reason=str(error))
             await self._give_up(proposal_id, str(error))
         except (RefusedError, ConflictError) as error:
-            self._refused[proposal_id] = self._clock.now()
+            self._refusals += 1
+            self._refused[proposal_id] = self._refusals
             log.info("not_executed", proposal_id=proposal_id, reason=str(error))
         except OperatorError as error:
             log.warning("execution_error", proposal_id=proposal_id, reason=str(error))

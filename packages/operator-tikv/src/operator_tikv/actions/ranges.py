@@ -7,7 +7,7 @@ from operator_core.actions.types import ParamDef
 from operator_core.errors import ActionFailedError, ActionRefusedError
 from operator_core.subject import ProbeAnswer
 from operator_core.types import JsonObject, RiskLevel
-from operator_tikv import preflight
+from operator_tikv import preflight, preflight_regions
 from operator_tikv.actions.change import Change, action
 from operator_tikv.actions.operators import (
     ENDED,
@@ -54,8 +54,8 @@ class SplitRegion(RegionChange):
         outside = [key for key in self.keys if not _is_inside(now.region, key)]
         if outside:
             raise ActionRefusedError(f"Not inside region {self.region_id}: {', '.join(outside)}.")
-        preflight.check_whole(now.region)
-        preflight.check_idle(now.region, now.status)
+        preflight_regions.check_whole(now.region)
+        preflight_regions.check_idle(now.region, now.status)
 
     async def send(self, api: PdApi) -> None:
         """Queue the operator."""
@@ -102,8 +102,8 @@ class ScatterRegion(RegionChange):
 
     def check(self, view: View, now: RegionSeen) -> None:
         """The region must be whole, and PD must be allowed to move."""
-        preflight.check_whole(now.region)
-        preflight.check_idle(now.region, now.status)
+        preflight_regions.check_whole(now.region)
+        preflight_regions.check_idle(now.region, now.status)
         preflight.check_scheduling(view)
 
     async def send(self, api: PdApi) -> None:
@@ -162,8 +162,8 @@ class MergeRegions(Change[RegionPair]):
                 f"{LARGEST_MERGED_MIB} MiB they would be split again."
             )
         for region in (source, target):
-            preflight.check_whole(region)
-        preflight.check_idle(target, now.target.status)
+            preflight_regions.check_whole(region)
+        preflight_regions.check_idle(target, now.target.status)
 
     async def send(self, api: PdApi) -> None:
         """Queue both operators."""

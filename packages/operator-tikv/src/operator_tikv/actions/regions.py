@@ -7,7 +7,7 @@ from operator_core.actions.types import ParamDef
 from operator_core.errors import ActionRefusedError
 from operator_core.subject import ProbeAnswer
 from operator_core.types import JsonObject, RiskLevel
-from operator_tikv import preflight
+from operator_tikv import preflight, preflight_regions
 from operator_tikv.actions.change import action
 from operator_tikv.actions.operators import (
     LEADER_WAIT_SECONDS,
@@ -46,7 +46,7 @@ class TransferLeader(RegionChange):
 
     def check(self, view: View, now: RegionSeen) -> None:
         """The target must be able to lead."""
-        preflight.check_leader_transfer(view, now.region, self.to_store_id, now.status)
+        preflight_regions.check_leader_transfer(view, now.region, self.to_store_id, now.status)
 
     async def send(self, api: PdApi) -> None:
         """Queue the operator."""
@@ -84,7 +84,7 @@ class TransferPeer(RegionChange):
 
     def check(self, view: View, now: RegionSeen) -> None:
         """The target must have room, and the other replicas must be well."""
-        preflight.check_peer_transfer(
+        preflight_regions.check_peer_transfer(
             view, now.region, self.from_store_id, self.to_store_id, now.status
         )
 
@@ -137,8 +137,8 @@ class TransferRegion(RegionChange):
     def check(self, view: View, now: RegionSeen) -> None:
         """Every new store must be able to take its replica, and none too many may be given up."""
         self._check_words(view)
-        preflight.check_whole(now.region)
-        preflight.check_idle(now.region, now.status)
+        preflight_regions.check_whole(now.region)
+        preflight_regions.check_idle(now.region, now.status)
         for store_id in self.to_store_ids:
             if now.region.peer_on(store_id) is None:
                 preflight.check_can_take(view, store_id, now.region)
@@ -230,7 +230,7 @@ class _PeerChange(RegionChange):
 class _NewPeer(_PeerChange):
     def check(self, view: View, now: RegionSeen) -> None:
         """The store must be able to take it."""
-        preflight.check_new_peer(view, now.region, self.store_id, now.status)
+        preflight_regions.check_new_peer(view, now.region, self.store_id, now.status)
 
 
 @action(
@@ -294,7 +294,7 @@ class RemovePeer(_PeerChange):
 
     def check(self, view: View, now: RegionSeen) -> None:
         """A healthy replica below the full count is never given away."""
-        preflight.check_peer_removal(view, now.region, self.store_id, now.status)
+        preflight_regions.check_peer_removal(view, now.region, self.store_id, now.status)
 
     async def send(self, api: PdApi) -> None:
         """Queue the operator."""

@@ -38,6 +38,7 @@ class CaseRequest(Strict):
     severity: Severity | None = None
     confidence: Share | None = None
     blast: CaseBlast | None = None
+    suspects: Words = Field(default=(), description="Who else is suspected of the same")
     now: AwareDatetime = _SOME_DAY
 
     def request(self) -> PolicyRequest:
