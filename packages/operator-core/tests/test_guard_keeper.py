@@ -8,9 +8,10 @@ import pytest
 
 from cli_kit import Cli, FakePlugin, FakeSubject, install
 from engine_bench import bench
-from operator_core.actions import canaries, verdict
+from operator_core.actions import verdict
 from operator_core.actions.cage import Cage
-from operator_core.actions.canary_table import CANARIES
+from operator_core.actions.canaries import canary as canaries
+from operator_core.actions.canaries.table import CANARIES
 from operator_core.errors import LedgerFullError
 from operator_core.monitor.types import TicketStatus
 from operator_core.runtime import supervisor

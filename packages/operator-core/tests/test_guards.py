@@ -15,8 +15,8 @@ import pytest
 
 import operator_core
 from operator_core.actions.cage import ACTIONS, CageClock, cage
-from operator_core.actions.canaries import CONTROL, Canary, release, release_all
-from operator_core.actions.canary_table import CANARIES
+from operator_core.actions.canaries.canary import CONTROL, Canary, release, release_all
+from operator_core.actions.canaries.table import CANARIES
 from operator_core.actions.policy import Decision, Effect
 from operator_core.actions.registry import ActionRegistry
 from operator_core.db import claims

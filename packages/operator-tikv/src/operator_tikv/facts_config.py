@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from operator_core.types import JsonObject
 from operator_tikv.pd.parse import shorten
@@ -99,7 +99,7 @@ def placement_facts(
         "unsatisfiable": {
             shorten(rule.name): found
             for rule in rules
-            if (found := _shortage(rule, staying)) is not None
+            if (found := shortage(rule, staying)) is not None
         },
         "deny_rules": [shorten(rule.id) for rule in denying][:_LISTED],
         "lasting_deny_rules": [shorten(rule.id) for rule in denying if not rule.ends_by_itself][
@@ -115,7 +115,24 @@ def _digest(rules: Iterable[PdModel]) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:_DIGEST_CHARS]
 
 
-def _shortage(rule: PlacementRule, stores: Iterable[StoreInfo]) -> JsonObject | None:
+class Place(Protocol):
+    """A store as far as placement rules look at it."""
+
+    @property
+    def id(self) -> int:
+        """Its id."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Its labels."""
+
+    @property
+    def is_tiflash(self) -> bool:
+        """Whether it is TiFlash."""
+
+
+def shortage(rule: PlacementRule, stores: Iterable[Place]) -> JsonObject | None:
+    """Return what a rule lacks on some stores: wanted, places, fitting; None where it is met."""
     fitting = [store for store in stores if _fits(rule, store)]
     places = {store.labels.get(rule.isolation_level) for store in fitting}
     room = len(places) if rule.isolation_level else len(fitting)
@@ -129,7 +146,7 @@ def _shortage(rule: PlacementRule, stores: Iterable[StoreInfo]) -> JsonObject | 
     }
 
 
-def _fits(rule: PlacementRule, store: StoreInfo) -> bool:
+def _fits(rule: PlacementRule, store: Place) -> bool:
     # PD leaves stores of another engine out unless a rule names the engine.
     names_engine = any(one.key == "engine" for one in rule.label_constraints)
     if store.is_tiflash and not names_engine:

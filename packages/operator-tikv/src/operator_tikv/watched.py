@@ -1,5 +1,6 @@
 """What is watched of PD's configuration and switches, as types."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from pydantic import ConfigDict, Field
@@ -54,7 +55,7 @@ class LabelConstraint(PdModel):
     op: str = "in"
     values: Items[str] = Field(default_factory=list)
 
-    def admits(self, labels: dict[str, str]) -> bool:
+    def admits(self, labels: Mapping[str, str]) -> bool:
         """Return whether a store with these labels fits."""
         value = labels.get(self.key)
         return {

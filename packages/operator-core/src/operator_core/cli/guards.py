@@ -6,7 +6,7 @@ from functools import partial
 import typer
 from rich.console import RenderableType
 
-from operator_core.actions.canaries import Sighting
+from operator_core.actions.canaries.canary import Sighting
 from operator_core.cli.context import Session, command, new_group, show
 from operator_core.cli.failures import EXIT_WRONG
 from operator_core.cli.logs import configure_logs

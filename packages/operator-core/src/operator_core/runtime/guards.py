@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import structlog
 
-from operator_core.actions.canaries import Canary, Sighting, release_all
-from operator_core.actions.canary_table import CANARIES
+from operator_core.actions.canaries.canary import Canary, Sighting, release_all
+from operator_core.actions.canaries.table import CANARIES
 from operator_core.actions.types import AuditEvent
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger

@@ -25,7 +25,7 @@ class Effect:
         after: the cluster as it is then.
         seconds: how long that takes.
         faults: why it must not be done, or cannot work, whatever the rules say.
-        moved_regions: how many replicas are moved.
+        moved_regions: how many replicas are moved, at most; None: that cannot be told.
         moved_leaders: how many leaders are moved.
         lost_failures: how many failures it uses up of those that the cluster can afford.
     """
@@ -33,7 +33,7 @@ class Effect:
     after: Model
     seconds: float
     faults: tuple[str, ...] = ()
-    moved_regions: float = 0.0
+    moved_regions: float | None = 0.0
     moved_leaders: float = 0.0
     lost_failures: float = 0.0
 
@@ -50,6 +50,18 @@ def unchanged(model: Model, *faults: str) -> Effect:
 def unknown_store(model: Model, store_id: int) -> Effect:
     """Return the effect of an action on a store that is not there."""
     return unchanged(model, f"PD knows no store {store_id}")
+
+
+def unmeasured(model: Model, faults: Iterable[str] = ()) -> Effect:
+    """Return the effect of what changes nothing that the model knows and may touch anything."""
+    return Effect(model, 1.0, tuple(faults), moved_regions=None)
+
+
+def everything(model: Model, faults: Iterable[str]) -> Effect:
+    """Return the effect of what may move any replica and any leader: how many PD decides."""
+    replicas = sum(one.regions for one in model.stores.values() if not one.is_tiflash)
+    seconds = replica_seconds(model, replicas, model.healthy)
+    return Effect(model, seconds, tuple(faults), replicas, moved_leaders=model.leaders)
 
 
 def leader_seconds(model: Model, leaders: float) -> float:

@@ -81,6 +81,8 @@ class Model:
         operators: how many regions PD is working on.
         pd_leader: the name of the member that leads PD.
         pd_members: each member of PD by name: its id, and whether it is healthy.
+        rule_count: how many placement rules there are; 0 where they are off; None: not seen.
+        rejected: stores that must not lead, by a property of their labels.
     """
 
     stores: Mapping[int, KvStore]
@@ -94,6 +96,8 @@ class Model:
     operators: int
     pd_leader: str | None
     pd_members: Mapping[str, tuple[str, bool]]
+    rule_count: int | None = None
+    rejected: frozenset[int] = frozenset()
 
     @property
     def healthy(self) -> list[KvStore]:
@@ -103,7 +107,8 @@ class Model:
     @property
     def takers(self) -> list[KvStore]:
         """The stores that leaders may go to."""
-        return [one for one in self.healthy if one.id not in self.evicted and one.leader_weight > 0]
+        barred = self.evicted | self.rejected
+        return [one for one in self.healthy if one.id not in barred and one.leader_weight > 0]
 
     @property
     def silent(self) -> set[int]:
@@ -176,6 +181,7 @@ def model_of(seen: Observation) -> Model | None:
             name: (str(one["member_id"]), bool(one["health"]))
             for name, one in pd.get("members", {}).items()
         },
+        rule_count=seen.data("placement").get("rule_count"),
     )
 
 

@@ -56,10 +56,46 @@ def remove_peer(model: Model, given: JsonObject) -> Effect | None:
     return _moved(model, _with_replica(model, store.id, -1), faults, lost_failures=1.0)
 
 
-def shape(model: Model, given: JsonObject) -> Effect:
-    """A region is split, or two are merged: the same data on the same stores."""
-    del given
-    return Effect(model, HEARTBEAT_SECONDS, tuple(safety.no_pd(model)), moved_regions=1.0)
+def split(model: Model, given: JsonObject) -> Effect:
+    """A region becomes two: the same data on the same stores."""
+    return _reshaped(model, [int(given["region_id"])])
+
+
+def merge(model: Model, given: JsonObject) -> Effect:
+    """Two regions become one: the same data, on the stores of the second."""
+    source, target = int(given["source_region_id"]), int(given["target_region_id"])
+    same = ["a region cannot be merged with itself"] if source == target else []
+    return _reshaped(model, [source, target], same)
+
+
+def _reshaped(model: Model, region_ids: list[int], faults: list[str] | None = None) -> Effect:
+    found = [*safety.no_pd(model), *(faults or [])]
+    for region_id in region_ids:
+        found += _trouble_beside(model, 0, region_id)
+    return Effect(model, HEARTBEAT_SECONDS, tuple(found), moved_regions=float(len(region_ids)))
+
+
+def transfer_region(model: Model, given: JsonObject) -> Effect:
+    """All replicas of a region get their stores."""
+    store_ids = [int(key) for key in given["to_store_ids"]]
+    faults = [*safety.no_pd(model), *_trouble_beside(model, 0, int(given["region_id"]))]
+    for store_id in store_ids:
+        faults += _no_home(model, store_id)
+    voters = len(set(store_ids)) - list(given.get("peer_roles") or ()).count("learner")
+    if voters < model.replicas:
+        faults.append(f"it would have {voters} voters and should have {model.replicas}")
+    # Where its replicas are now is not known: every one of them may be another.
+    moved = float(len(store_ids))
+    seconds = replica_seconds(model, moved, model.healthy)
+    return Effect(model, seconds, tuple(faults), moved, moved_leaders=1.0)
+
+
+def cancel_operator(model: Model, given: JsonObject) -> Effect:
+    """PD leaves a region as it is now."""
+    faults = [*safety.no_pd(model)]
+    if any(int(given["region_id"]) in one.region_ids for one in model.troubles.values()):
+        faults.append(f"region {given['region_id']} is in trouble, and PD may be repairing it")
+    return Effect(model, 1.0, tuple(faults), moved_regions=1.0)
 
 
 def scatter(model: Model, given: JsonObject) -> Effect:
@@ -122,7 +158,9 @@ REGION_EFFECTS: Final[Mapping[str, Rehearse]] = {
     "add_peer": add_peer,
     "add_learner": add_peer,
     "remove_peer": remove_peer,
-    "split_region": shape,
-    "merge_regions": shape,
+    "transfer_region": transfer_region,
+    "split_region": split,
+    "merge_regions": merge,
     "scatter_region": scatter,
+    "cancel_operator": cancel_operator,
 }

@@ -1,6 +1,6 @@
-"""What actions on PD, its schedulers and its configuration do to the model of a cluster."""
+"""What actions on PD's members and its configuration do to the model of a cluster."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -8,15 +8,19 @@ from pydantic import JsonValue
 
 from operator_core.types import JsonObject
 from operator_tikv.actions.params import scalar
-from operator_tikv.facts import ALWAYS_RUN
 from operator_tikv.facts_config import LIMITS
 from operator_tikv.pd.parse import duration_seconds
 from operator_tikv.twin import safety
-from operator_tikv.twin.effect import Effect, Rehearse, unchanged
+from operator_tikv.twin.effect import Effect, Rehearse, everything, unchanged, unmeasured
 from operator_tikv.twin.model import Model
+from operator_tikv.twin.placement import disable_rules, enable_rules
+from operator_tikv.twin.safety import breaches
 
 _ELECTION_SECONDS: Final = 5.0
 _LEAST_DOWN_SECONDS: Final = 1800.0
+_LARGEST_LIMIT: Final = 10_000.0
+_SHARES: Final = frozenset({"low_space_ratio", "high_space_ratio"})
+_NEVER_ZERO: Final = frozenset({"max-snapshot-count", "max-pending-peer-count"})
 _BOOLS: Final[Mapping[str, JsonValue]] = {"true": True, "false": False}
 
 
@@ -62,58 +66,34 @@ def delete_pd_member(model: Model, given: JsonObject) -> Effect:
     return Effect(after, _ELECTION_SECONDS, tuple(faults), lost_failures=float(known[1]))
 
 
-# --- schedulers and checkers ----------------------------------------------------------------
-
-
-def add_scheduler(model: Model, given: JsonObject) -> Effect:
-    """PD runs a scheduler."""
-    missing = model.missing_schedulers - {str(given["name"])}
-    return Effect(replace(model, missing_schedulers=missing), 1.0)
-
-
-def remove_scheduler(model: Model, given: JsonObject) -> Effect | None:
-    """PD runs a scheduler no more."""
-    name = str(given["name"])
-    if name not in ALWAYS_RUN:
-        return None
-    return Effect(replace(model, missing_schedulers=model.missing_schedulers | {name}), 1.0)
-
-
-def add_test_scheduler(model: Model, given: JsonObject) -> Effect:
-    """PD moves leaders or replicas about for a test: all of them are concerned."""
-    del given
-    faults = (*safety.no_pd(model), *safety.not_calm(model, 0))
-    return Effect(model, 1.0, faults, moved_regions=model.regions, moved_leaders=model.leaders)
-
-
-def pause_checker(model: Model, given: JsonObject) -> Effect:
-    """A checker of PD does nothing for a while."""
-    paused = model.paused_checkers | {str(given["name"])}
-    return Effect(replace(model, paused_checkers=paused), 1.0)
-
-
-def resume_checker(model: Model, given: JsonObject) -> Effect:
-    """A checker of PD goes on."""
-    return Effect(replace(model, paused_checkers=model.paused_checkers - {str(given["name"])}), 1.0)
-
-
 # --- configuration --------------------------------------------------------------------------
 
 
-def set_schedule(model: Model, given: JsonObject) -> Effect | None:
+def set_schedule(model: Model, given: JsonObject) -> Effect:
     """An item of PD's schedule configuration is another."""
-    item = str(given["item"])
-    value = _BOOLS.get(str(given["value"]).lower(), scalar(str(given["value"])))
-    name = item.replace("-", "_")
+    item, text = str(given["item"]), str(given["value"])
+    name, value = item.replace("-", "_"), _BOOLS.get(text.lower(), scalar(text))
     if item == "max-store-down-time":
-        return _down_time(model, str(given["value"]))
-    if name in LIMITS or name in {"halt_scheduling", "low_space_ratio"}:
-        return Effect(model.with_config(**{name: value}), 1.0)
+        return _down_time(model, text)
+    if item in _NEVER_ZERO and value == 0:
+        return unchanged(model, f"with {item} 0 PD makes no replicas")
+    if name in LIMITS or name in _SHARES:
+        return _number(model, name, value)
+    if name == "halt_scheduling":
+        return Effect(model.with_config(halt_scheduling=value), 1.0)
     if not name.startswith("enable_"):
-        return None
+        return unmeasured(model, safety.no_pd(model))
     off = set(model.config["repair_switches_off"]) - {name}
     off |= {name} if value is False and name in model.config else set()
     return Effect(model.with_config(**{name: value, "repair_switches_off": sorted(off)}), 1.0)
+
+
+def _number(model: Model, name: str, value: JsonValue) -> Effect:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    most = 1.0 if name in _SHARES else _LARGEST_LIMIT
+    if not is_number or not 0 <= float(str(value)) <= most:
+        return unchanged(model, f"{name.replace('_', '-')} {value} is not from 0 to {most:.0f}")
+    return Effect(model.with_config(**{name: value}), 1.0)
 
 
 def _down_time(model: Model, value: str) -> Effect:
@@ -126,31 +106,62 @@ def _down_time(model: Model, value: str) -> Effect:
     return Effect(model.with_config(max_store_down_seconds=seconds), 1.0)
 
 
-def set_replication(model: Model, given: JsonObject) -> Effect | None:
-    """Each region has more replicas, or fewer."""
-    wanted = scalar(str(given["value"]))
-    if given["item"] != "max-replicas" or not isinstance(wanted, int):
-        return None
+def set_replication(model: Model, given: JsonObject) -> Effect:
+    """An item of PD's replication configuration is another: replicas move by it."""
+    change = _REPLICATION.get(str(given["item"]))
+    if change is None:
+        return unmeasured(model, safety.no_pd(model))
+    return change(model, str(given["value"]))
+
+
+def _replicas(model: Model, value: str) -> Effect:
+    wanted = scalar(value)
+    if not isinstance(wanted, int) or wanted < 1:
+        return unchanged(model, "a region cannot have no replica: max-replicas is at least 1")
     moved = abs(wanted - model.replicas) * model.regions
-    faults = [] if wanted >= 1 else ["a region cannot have no replica"]
-    if wanted > model.replicas:
-        faults += safety.not_calm(model, 0)
+    faults = [*safety.no_pd(model), *safety.not_calm(model, 0)]
     after = model.with_config(max_replicas=wanted)
     fewer = float(wanted < model.replicas)
     return Effect(after, 60.0, tuple(faults), moved_regions=moved, lost_failures=fewer)
+
+
+def _location_labels(model: Model, value: str) -> Effect:
+    after = model.with_config(location_labels=value)
+    faults = [*safety.no_pd(model), *safety.not_calm(model, 0)]
+    return replace(everything(model, faults), after=after)
+
+
+def _isolation_level(model: Model, value: str) -> Effect:
+    places = {one.labels.get(value) for one in model.healthy} - {None}
+    faults = [*safety.no_pd(model), *safety.not_calm(model, 0)]
+    if value and len(places) < model.replicas:
+        faults.append(f"{len(places)} places of {value} cannot hold {model.replicas} replicas")
+    return everything(model, faults)
+
+
+def _strict_labels(model: Model, value: str) -> Effect:
+    lacking = breaches(model)["replicas are kept apart"]
+    is_refused = value.lower() == "true" and lacking.amount
+    return Effect(model, 1.0, (f"PD would refuse them: {lacking.words}",) if is_refused else ())
+
+
+def _placement_switch(model: Model, value: str) -> Effect:
+    return (enable_rules if value.lower() == "true" else disable_rules)(model, {})
+
+
+_REPLICATION: Final[Mapping[str, Callable[[Model, str], Effect]]] = {
+    "max-replicas": _replicas,
+    "location-labels": _location_labels,
+    "isolation-level": _isolation_level,
+    "strictly-match-label": _strict_labels,
+    "enable-placement-rules": _placement_switch,
+}
 
 
 SWITCH_EFFECTS: Final[Mapping[str, Rehearse]] = {
     "transfer_pd_leader": transfer_pd_leader,
     "resign_pd_leader": resign_pd_leader,
     "delete_pd_member": delete_pd_member,
-    "add_scheduler": add_scheduler,
-    "remove_scheduler": remove_scheduler,
-    "add_test_scheduler": add_test_scheduler,
-    "pause_scheduler": lambda model, _: Effect(model, 1.0),
-    "resume_scheduler": lambda model, _: Effect(model, 1.0),
-    "pause_checker": pause_checker,
-    "resume_checker": resume_checker,
     "set_schedule_config": set_schedule,
     "set_replication_config": set_replication,
     "set_pd_log_level": lambda model, _: Effect(model, 1.0),

@@ -9,12 +9,22 @@ from operator_core.monitor.types import Observation
 from operator_core.twin import BlastRadius, Change, Prediction, compare
 from operator_tikv.twin.effect import Effect, Rehearse
 from operator_tikv.twin.model import Model, model_of
+from operator_tikv.twin.placement import PLACEMENT_EFFECTS
 from operator_tikv.twin.regions import REGION_EFFECTS
 from operator_tikv.twin.safety import breaches
+from operator_tikv.twin.schedulers import SCHEDULER_EFFECTS
+from operator_tikv.twin.settings import SETTING_EFFECTS
 from operator_tikv.twin.stores import STORE_EFFECTS
 from operator_tikv.twin.switches import SWITCH_EFFECTS
 
-EFFECTS: Final[Mapping[str, Rehearse]] = {**STORE_EFFECTS, **REGION_EFFECTS, **SWITCH_EFFECTS}
+EFFECTS: Final[Mapping[str, Rehearse]] = {
+    **STORE_EFFECTS,
+    **REGION_EFFECTS,
+    **SCHEDULER_EFFECTS,
+    **SWITCH_EFFECTS,
+    **PLACEMENT_EFFECTS,
+    **SETTING_EFFECTS,
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,8 @@ def twin_of(seen: Observation) -> TikvTwin | None:
 
 
 def _blast(model: Model, effect: Effect) -> BlastRadius:
+    if effect.moved_regions is None:
+        return BlastRadius()
     replicas = sum(one.regions for one in model.stores.values() if not one.is_tiflash)
     leaders = _share(effect.moved_leaders, model.leaders)
     spare = max(0, model.affordable)

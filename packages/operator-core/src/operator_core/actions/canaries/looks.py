@@ -1,0 +1,95 @@
+"""Canaries of what a look shows, and of the call itself as it is sent."""
+
+from datetime import timedelta
+
+from operator_core.actions.cage import ACTIONS, Cage
+from operator_core.actions.canaries.canary import Canary
+from operator_core.errors import BlindError, RequestError, UnknownActionError, ValidationError
+
+_ANCIENT = timedelta(hours=1)
+
+
+async def _unseen(cage: Cage) -> int:
+    cage.subject.part = None
+    return await cage.valid("flush")
+
+
+async def _seen_in_part(cage: Cage) -> int:
+    cage.subject.part = {"complete": False}
+    return await cage.valid("flush")
+
+
+async def _contradicted(cage: Cage) -> int:
+    cage.subject.part = {"agrees": False}
+    return await cage.valid("flush")
+
+
+async def _seen_long_ago(cage: Cage) -> int:
+    cage.subject.part = {"observed_at": cage.clock.now() - _ANCIENT}
+    return await cage.valid("flush")
+
+
+async def _of_another_cluster(cage: Cage) -> int:
+    planted = await cage.valid()
+    cage.subject.name += "-other"
+    return planted
+
+
+async def _unregistered(cage: Cage) -> int:
+    planted = await cage.valid()
+    cage.subject.offers = tuple(one for one in ACTIONS if one.name != "turn")
+    return planted
+
+
+async def _out_of_range(cage: Cage) -> int:
+    planted = await cage.valid()
+    narrow = {
+        name: one.model_copy(update={"minimum": 2}) for name, one in ACTIONS[0].parameters.items()
+    }
+    cage.subject.offers = (ACTIONS[0].model_copy(update={"parameters": narrow}),)
+    return planted
+
+
+LOOK_CANARIES = (
+    Canary(
+        "not seen",
+        ("actions.verdict:_sight", "db.gate:unseen", "actions.policy.sight:blindness"),
+        BlindError,
+        "was not seen",
+        _unseen,
+    ),
+    Canary(
+        "seen in part", ("actions.policy.sight:_fault",), BlindError, "in part only", _seen_in_part
+    ),
+    Canary(
+        "contradicted", ("actions.policy.sight:_fault",), BlindError, "contradicted", _contradicted
+    ),
+    Canary(
+        "seen long ago",
+        ("actions.policy.sight:_fault",),
+        BlindError,
+        "too long ago",
+        _seen_long_ago,
+    ),
+    Canary(
+        "of another cluster",
+        ("db.claims:_admitted",),
+        RequestError,
+        "is for subject",
+        _of_another_cluster,
+    ),
+    Canary(
+        "not registered any more",
+        ("actions.registry:ActionRegistry.require",),
+        UnknownActionError,
+        "Unknown action",
+        _unregistered,
+    ),
+    Canary(
+        "parameters that do not fit",
+        ("actions.validation:validate_action_params",),
+        ValidationError,
+        "Invalid parameters",
+        _out_of_range,
+    ),
+)

@@ -1,0 +1,120 @@
+"""Canaries of what the ledger says: mode, workflow, order, approval where no policy is in force."""
+
+from datetime import timedelta
+
+from operator_core.actions.cage import PERSON, Cage
+from operator_core.actions.canaries.canary import Canary
+from operator_core.db import changes
+from operator_core.db.changes import Change
+from operator_core.db.claims import ClaimTerms
+from operator_core.db.control import ControlDB
+from operator_core.db.executions import ExecutionDB
+from operator_core.db.workflows import WorkflowDB
+from operator_core.errors import (
+    ApprovalRequiredError,
+    ConflictError,
+    LimitError,
+    NotReadyError,
+    ObserveOnlyError,
+    TransitionError,
+)
+from operator_core.types import RunMode
+
+_ANCIENT = timedelta(hours=1)
+
+
+async def _unvalidated(cage: Cage) -> int:
+    return await cage.propose()
+
+
+async def _observing(cage: Cage) -> int:
+    planted = await cage.valid()
+    await ControlDB(cage.ledger).set_mode(RunMode.OBSERVE, actor=PERSON)
+    return planted
+
+
+async def _killed(cage: Cage) -> int:
+    await ControlDB(cage.ledger).kill(actor=PERSON, reason="a canary")
+    return await cage.slipped_in()
+
+
+async def _paused(cage: Cage) -> int:
+    workflow_id, steps = await cage.workflow("turn")
+    await WorkflowDB(cage.ledger).pause(workflow_id, paused_by=PERSON)
+    return steps[0]
+
+
+async def _undoing_too_early(cage: Cage) -> int:
+    workflow_id, steps = await cage.workflow("turn")
+    return await cage.slipped_in(workflow_id=workflow_id, compensates_proposal_id=steps[0])
+
+
+async def _held(cage: Cage) -> int:
+    planted = await cage.valid()
+    stamp = cage.stamp()
+    hold = Change("proposal.hold", "proposal_held")
+    await cage.ledger.write(lambda tx: changes.apply(tx, planted, hold, stamp))
+    return planted
+
+
+async def _unapproved(cage: Cage) -> int:
+    return await cage.valid()
+
+
+async def _out_of_order(cage: Cage) -> int:
+    _, steps = await cage.workflow("turn", "turn")
+    return steps[1]
+
+
+async def _before_its_time(cage: Cage) -> int:
+    planted = await cage.valid()
+    await cage.db.update_scheduled_at(planted, cage.clock.now() + _ANCIENT)
+    return planted
+
+
+async def _two_at_once(cage: Cage) -> int:
+    first, second = await cage.valid("smash"), await cage.valid("smash")
+    terms = ClaimTerms(
+        "another",
+        cage.ledger.ledger_id,
+        lease_seconds=60.0,
+        require_approval=False,
+        subject=cage.subject.name,
+    )
+    await ExecutionDB(cage.ledger).claim(first, terms)
+    return second
+
+
+STATE_CANARIES = (
+    Canary(
+        "not validated",
+        ("actions.verdict:refusal",),
+        TransitionError,
+        "not validated",
+        _unvalidated,
+    ),
+    Canary("observe mode", ("actions.verdict:_switch",), ObserveOnlyError, "observe", _observing),
+    Canary("kill switch", ("actions.verdict:_switch",), ObserveOnlyError, "kill switch", _killed),
+    Canary("paused", ("actions.verdict:_workflow",), NotReadyError, "is paused", _paused),
+    Canary(
+        "undoes what was not done",
+        ("actions.verdict:_compensation",),
+        ConflictError,
+        "only a completed step",
+        _undoing_too_early,
+    ),
+    Canary("held", ("actions.verdict:_hold",), ApprovalRequiredError, "is held", _held),
+    Canary(
+        "not approved",
+        ("actions.verdict:_approval",),
+        ApprovalRequiredError,
+        "waits for approval",
+        _unapproved,
+        require_approval=True,
+    ),
+    Canary(
+        "out of order", ("actions.verdict:_readiness",), NotReadyError, "depends on", _out_of_order
+    ),
+    Canary("not due", ("actions.verdict:_readiness",), NotReadyError, "not due", _before_its_time),
+    Canary("two at once", ("db.claims:_take",), LimitError, "Another disruptive", _two_at_once),
+)
