@@ -47,15 +47,16 @@ def check_store_down(observation: Observation, given: Given) -> Iterator[Violati
 
 
 def check_slow_store(observation: Observation, given: Given) -> Iterator[Violation]:
-    """A slow store that still leads regions, so that clients wait for it."""
+    """A slow store: clients wait for its leaders; one that leads nothing still has a bad disk."""
+    drained = evicted_of(observation)
     for store_id, store in stores_of(observation):
+        leads = store["leader_count"]
         is_slow = store["slow_score"] >= given["least_slow_score"]
-        if store["is_healthy"] and is_slow and store["leader_count"]:
-            message = (
-                f"is slow (score {store['slow_score']} of 100) "
-                f"and still leads {store['leader_count']} regions."
-            )
-            yield about_store("slow_store", store_id, store, message, Severity.CRITICAL)
+        if store["is_healthy"] and is_slow and (leads or store_id not in drained):
+            still = f"still leads {leads} regions" if leads else "leads nothing any more"
+            message = f"is slow (score {store['slow_score']} of 100) and {still}."
+            severity = Severity.CRITICAL if leads else Severity.WARNING
+            yield about_store("slow_store", store_id, store, message, severity)
 
 
 def check_low_space(observation: Observation, given: Given) -> Iterator[Violation]:
@@ -236,7 +237,13 @@ STORE_RULES: Final[tuple[Invariant, ...]] = (
     rule(check_store_disconnected, "store_disconnected", ["stores"], 10, unhealthy_seconds=600.0),
     rule(check_store_down, "store_down", ["stores"], 0),
     # A score rises and falls in steps of ten seconds.
-    rule(check_slow_store, "slow_store", ["stores"], 20, least_slow_score=float(SLOW_SCORE)),
+    rule(
+        check_slow_store,
+        "slow_store",
+        ["stores", "schedulers"],
+        20,
+        least_slow_score=float(SLOW_SCORE),
+    ),
     rule(
         check_low_space,
         "low_space",

@@ -173,6 +173,7 @@ class World:
     last_id: int = 0
     node_addresses: dict[str, str] = field(default_factory=dict)
     client_url: str = "http://127.0.0.1:2379"
+    member_urls: dict[str, str] = field(default_factory=dict)
     admin: Admin = field(default_factory=Admin)
 
     @property
@@ -183,6 +184,10 @@ class World:
     def unix_seconds(self, virtual_seconds: float) -> float:
         """Turn virtual time into the Unix time that PD prints."""
         return self.epoch_unix_seconds + virtual_seconds
+
+    def client_url_of(self, member: str) -> str:
+        """Where a PD server is reached: at an address of its own, else where all are."""
+        return self.member_urls.get(member, self.client_url)
 
     def next_id(self) -> int:
         """Allocate an id, as PD does for stores, regions, peers and operators alike."""
