@@ -32,7 +32,7 @@ _PD_URL: Final = "http://pd.lab:2379"
 class TikvLab:
     """Builds simulated clusters for the lab."""
 
-    scenarios = Path(__file__).parents[2] / "scenarios"
+    scenarios = Path(__file__).parent / "scenarios"
 
     def build(self, table: Mapping[str, object], seed: int | None) -> TikvLabCluster:
         """Return the cluster of a scenario at its beginning.
