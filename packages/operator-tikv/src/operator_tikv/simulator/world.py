@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import random
 
     from operator_tikv.simulator.faults.words import Active, PlannedFault
-    from operator_tikv.simulator.model import Store
+    from operator_tikv.simulator.model import Region, Store
     from operator_tikv.simulator.operator_model import Operator
 
 PD_ID_BASE = 2**62  # member ids of a real PD do not fit into a float
@@ -82,6 +82,8 @@ class Pd:
     regions: RegionTable = field(default_factory=RegionTable)
     suspects: dict[int, None] = field(default_factory=dict)
     irregular: dict[int, None] = field(default_factory=dict)
+    fitted: dict[int, Region] = field(default_factory=dict)
+    rule_signature: str = ""
     patrol: list[int] = field(default_factory=list)
     patrol_number: int = 0
     patrolled_replicas: int = 0
