@@ -6,7 +6,7 @@ from typing import Any
 from operator_lab.scenario import Scenario, find_scenarios, load_scenario, read_scenario
 from operator_lab.words import Deed, Played, Proposed, SeenTicket
 
-SINGLE = Path(__file__).parents[2] / "operator-tikv" / "scenarios"
+SINGLE = Path(__file__).parents[2] / "operator-tikv" / "src" / "operator_tikv" / "scenarios"
 SHIPPED = Path(__file__).parents[1] / "src" / "operator_lab" / "scenarios"
 
 

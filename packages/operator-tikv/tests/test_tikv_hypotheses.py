@@ -246,6 +246,22 @@ def test_a_slow_store_is_drained_and_a_person_told_of_its_disk() -> None:
     assert "undrain_store" in str(steps[-1])
 
 
+@pytest.mark.parametrize(
+    ("low", "cause"),
+    [([], "one_disk_filling"), ([3], "one_disk_filling"), ([1, 2, 3], "cluster_filling")],
+)
+def test_a_few_full_disks_are_told_from_a_full_cluster(low: list[int], cause: str) -> None:
+    others = [make_store(n, available="8GiB" if n in low else "60GiB") for n in (1, 2, 3)]
+    full = picture(fourth={"available": "8GiB"}, more=others)
+    assert diagnosed("low_space", full).hypothesis == cause
+
+
+def test_a_slow_store_that_leads_nothing_is_told_to_a_person_and_not_drained() -> None:
+    diagnosis = diagnosed("slow_store", picture(fourth={"slow_score": 100, "leader_count": 0}))
+    assert (diagnosis.hypothesis, diagnosis.escalate) == ("slow_disk", True)
+    assert diagnosis.workflows == []
+
+
 def test_a_store_that_is_not_in_the_observation_gives_no_cause() -> None:
     invariant, observation = PICTURES["slow_disk"]
     violation = next(v for rule in INVARIANTS for v in rule.check(observation))

@@ -41,7 +41,7 @@ def test_nothing_is_broken_on_a_healthy_cluster() -> None:
         ({"capacity": None, "available": None}, set()),
         ({"slow_score": 80}, {"slow_store:store-4"}),
         ({"slow_score": 79}, set()),
-        ({"slow_score": 100, "leader_count": 0}, set()),
+        ({"slow_score": 100, "leader_count": 0}, {"slow_store:store-4"}),
         ({"leader_count": 33}, {"leader_imbalance:cluster"}),
         ({"leader_count": 32}, set()),
         ({"leader_count": 40, "leader_weight": 2.0}, set()),
@@ -51,6 +51,12 @@ def test_nothing_is_broken_on_a_healthy_cluster() -> None:
 )
 def test_a_store_breaks_what_it_should(changes: dict[str, Any], expected: set[str]) -> None:
     assert set(broken(make_observation(stores(**changes)))) == expected
+
+
+def test_a_slow_store_that_somebody_drained_is_told_only_while_it_leads() -> None:
+    for leaders, expected in ((0, set()), (3, {"slow_store:store-4"})):
+        drained = make_observation(stores(slow_score=100, leader_count=leaders), evicted=[4])
+        assert set(broken(drained)) == expected
 
 
 def test_an_almost_full_disk_is_worse_than_a_filling_one() -> None:

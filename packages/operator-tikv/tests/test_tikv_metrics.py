@@ -91,8 +91,9 @@ GREATEST = Signal("greatest", "c", Kind.RATE, join=Join.MAX)
 THREADS = Signal("threads", "c", join=Join.COUNT)
 DELTA = Signal("delta", "v", Kind.DELTA, window_seconds=300)
 MEDIAN = Signal("median", "h", Kind.QUANTILE, quantile=0.5)
-START = Signal("restarts", "s", Kind.CHANGES, window_seconds=300)
-ALL = (VALUE, RATE, GREATEST, THREADS, DELTA, MEDIAN, START)
+START = Signal("restarts", "s", Kind.STARTS, counter="c", window_seconds=300)
+GROWTH = Signal("growth", "e", Kind.GROWTH, window_seconds=600)
+ALL = (VALUE, RATE, GREATEST, THREADS, DELTA, MEDIAN, START, GROWTH)
 
 
 def page(start: int, value: float, first: float, second: float, counts: Sequence[int]) -> str:
@@ -140,6 +141,28 @@ def test_a_restart_begins_rates_anew_and_is_told_for_its_window() -> None:
     later = after(*looks, (140, page(120, 5, 2, 1, (0, 0, 0))))
     assert readings(later, ALL)["rate"] == {"a": pytest.approx(0.1), "b": 0.0}
     assert readings(after(*looks, (431, page(120, 5, 2, 1, (0, 0, 0)))), ALL)["restarts"] == 0
+
+
+def test_a_step_of_the_clock_is_no_restart() -> None:
+    looks = [(100.0, page(50, 5, 90, 90, (0, 0, 0))), (130.0, page(48, 5, 95, 90, (0, 0, 0)))]
+    memory = after(*looks)
+    assert readings(memory, ALL)["restarts"] == 0
+    assert not without_rates(memory)
+
+
+def test_a_start_time_that_moved_is_a_restart_where_no_counter_says_more() -> None:
+    only_start = (START,)
+    memory = Memory()
+    for at, text in ((100.0, "s 50"), (130.0, "s 120")):
+        memory = remembered(memory, reduced(text, only_start, at), only_start)
+    assert readings(memory, only_start) == {"restarts": 1.0}
+
+
+def test_what_happened_once_is_told_for_its_whole_window() -> None:
+    quiet = page(50, 5, 90, 90, (0, 0, 0))
+    looks = [(float(at), quiet if at < 130 else f"{quiet}\ne 3") for at in range(100, 1000, 30)]
+    told = [readings(after(*looks[:n]), ALL).get("growth") for n in range(1, len(looks) + 1)]
+    assert told == [None] + [3.0] * 20 + [0.0] * 9
 
 
 def test_a_counter_that_fell_counts_from_zero_and_a_new_one_too() -> None:
@@ -201,7 +224,11 @@ def test_each_kind_is_asked_as_prometheus_wants_it() -> None:
     assert query(GREATEST, one, {}) == f"max by (instance) (rate(c{chosen}[60s]))"
     assert query(THREADS, one, {}) == f"count by (instance) (c{chosen})"
     assert query(DELTA, one, {}) == f"sum by (instance) (delta(v{chosen}[300s]))"
-    assert query(START, one, {}) == f"sum by (instance) (changes(s{chosen}[300s]))"
+    assert query(START, one, {}) == (
+        f"sum by (instance) (changes(s{chosen}[300s]) "
+        f"unless on (instance) (resets(c{chosen}[300s]) == 0))"
+    )
+    assert query(GROWTH, one, {}) == f"sum by (instance) (increase(e{chosen}[600s]))"
     expected = f"histogram_quantile(0.5, sum by (instance, le) (rate(h_bucket{chosen}[60s])))"
     assert query(MEDIAN, one, {}) == expected
     client = Signal("c", "c", component=Component.CLIENT)

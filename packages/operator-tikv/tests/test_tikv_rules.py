@@ -318,3 +318,21 @@ def test_a_cluster_that_never_collected_garbage_has_no_stale_safe_point() -> Non
         "age_seconds": None,
         "expires_in_seconds": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("failing", "expected"),
+    [
+        ({"4": {"1": 6.0, "2": 6.0}}, {"store-4"}),
+        ({"4": {"1": 6.0}}, set()),
+        ({"4": {"1": 6.0, "2": 6.0}, "3": {"1": 6.0, "2": 6.0}}, {"store-1", "store-2"}),
+        ({"4": {"1": 6.0, "2": 6.0, "3": 6.0}, "1": {"4": 6.0}, "2": {"4": 6.0}}, {"store-4"}),
+        ({"4": {"9": 40.0, "8": 40.0}}, set()),
+    ],
+)
+def test_a_store_that_reaches_nobody_is_cut_off_too(
+    failing: JsonObject, expected: set[str]
+) -> None:
+    parts = metrics("store_metrics", unreachable_per_second=failing)
+    found = broken(make_observation(with_fourth(), parts=parts), "partial_partition")
+    assert {one.target for one in found} == expected

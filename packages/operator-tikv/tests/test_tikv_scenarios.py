@@ -4,14 +4,16 @@ from pathlib import Path
 
 import pytest
 
+import operator_tikv
 from operator_core.types import JsonObject
+from operator_lab.scenario import Expectation
 from operator_tikv.actions.table import CHANGES
 from operator_tikv.causes.failures import Guard, known_failures
 from operator_tikv.hypotheses import HYPOTHESES
 from operator_tikv.invariants import INVARIANTS
 from operator_tikv.lab import Site
 from operator_tikv.simulator.scenario import build, read_scenario
-from tikv_scenarios import Expectation, Outcome, Play, Told, files, play, read, tables, watch
+from tikv_scenarios import Outcome, Play, Told, files, play, read, tables, watch
 from tikv_support import simulated_subject
 
 FILES = {path.stem: path for path in files()}
@@ -69,6 +71,12 @@ def _likeliest(outcome: Outcome, key: str) -> list[str]:
 def test_there_is_one_scenario_for_each_of_the_38_failures() -> None:
     numbers = [read(path).expect.number for path in FILES.values()]
     assert sorted(number for number in numbers if number) == list(range(1, 39))
+
+
+def test_the_files_are_installed_with_the_package() -> None:
+    package = Path(operator_tikv.__file__).parent
+    assert len(FILES) > 50
+    assert all(package in path.parents for path in FILES.values())
 
 
 def test_files_name_only_what_exists() -> None:

@@ -9,6 +9,7 @@ from operator_core.errors import ActionFailedError, ActionRefusedError, OutcomeU
 from operator_core.monitor.types import Observation
 from operator_core.subject import ActionCall, ProbeAnswer
 from operator_core.types import JsonObject
+from operator_tikv.lab import Site
 from operator_tikv.simulator import ClusterSpec, SimulatedCluster
 from operator_tikv.subject import TikvSubject
 from tikv_support import NOW, simulated_subject
@@ -323,3 +324,37 @@ async def test_a_slow_disk_that_pd_leaves_alone_is_found_and_its_store_drained(
     cluster.apply_fault("restore_disk", 2)
     cluster.advance(600)
     assert broken(subject, await subject.observe()) == {"evict_leader_left_over:store-2"}
+
+
+# --- PD's servers, each for itself ------------------------------------------------------
+
+
+@pytest.fixture
+async def networked(cluster: SimulatedCluster) -> AsyncIterator[TikvSubject]:
+    subject = simulated_subject(cluster, Site(cluster))
+    yield subject
+    await subject.close()
+
+
+async def looks(subject: TikvSubject, cluster: SimulatedCluster, count: int) -> Observation:
+    for _ in range(count - 1):
+        await subject.observe()
+        cluster.advance(30)
+    return await subject.observe()
+
+
+async def test_a_slow_disk_of_a_pd_server_that_does_not_lead_is_seen_at_that_server(
+    cluster: SimulatedCluster, networked: TikvSubject
+) -> None:
+    cluster.begin_fault("pd_slow_disk", members=["pd-1"])
+    assert broken(networked, await looks(networked, cluster, 4)) == {"pd_disk_slow:pd-pd-1"}
+
+
+async def test_a_clock_that_steps_back_is_a_wrong_clock_and_no_restart(
+    cluster: SimulatedCluster, networked: TikvSubject
+) -> None:
+    await looks(networked, cluster, 3)
+    number = cluster.begin_fault("clock_offset", members=["pd-0"], offset="-2s")
+    assert broken(networked, await looks(networked, cluster, 4)) == {"pd_clock_slow:pd-pd-0"}
+    cluster.end_fault(number)
+    assert broken(networked, await looks(networked, cluster, 2)) == {"pd_clock_slow:pd-pd-0"}

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, JsonValue
+from typing import TYPE_CHECKING, Any
 
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.validation import validate_action_params
@@ -18,9 +14,10 @@ from operator_core.agent.rules import diagnose
 from operator_core.errors import OperatorError, OutcomeUnknownError
 from operator_core.monitor.detect import detect
 from operator_core.subject import ActionCall
+from operator_lab.scenario import Asked, Expectation, load_scenario
 from operator_tikv.causes.failures import Failure, Guard, known_failures
 from operator_tikv.hypotheses import HYPOTHESES
-from operator_tikv.lab import Site
+from operator_tikv.lab import Site, TikvLab
 from operator_tikv.pd.client import API, Page, PdAnswer, PdClient
 from operator_tikv.pd.errors import PdRefusalError
 from operator_tikv.pd.parse import decode_json, reason_of
@@ -32,13 +29,16 @@ from tikv_support import PD_URL, ClusterClock, simulated_subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from pydantic import JsonValue
 
     from operator_core.agent.diagnosis import ActionRecommendation, Diagnosis
     from operator_core.monitor.types import Observation, Sighting, Violation
     from operator_tikv.pd.client import Params
     from operator_tikv.simulator import SimulatedCluster
 
-SCENARIOS = Path(__file__).parents[1] / "scenarios"
+SCENARIOS = TikvLab.scenarios
 BUILT_IN = frozenset({"wait", "log_message"})
 
 
@@ -48,30 +48,6 @@ STIR_SECONDS = 900.0
 
 SHOWS_LATER = frozenset({"transfer_pd_leader"})
 """What PD takes and does not do: that is told once nothing has come of it."""
-
-
-class Asked(BaseModel):
-    """An action that a person might ask for at the end, and that must be refused or fail."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    action: str
-    parameters: dict[str, Any]
-
-
-class Expectation(BaseModel):
-    """What a file says of its end: see `scenarios/README.md`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    number: int = 0
-    tickets: dict[str, list[str]]
-    also: list[str] = []
-    actions: list[str] = []
-    never: list[str] = []
-    ends: Literal["healthy", "escalated", "refused", "unseen"]
-    refused: list[Asked] = []
-    look_seconds: float = 30.0
 
 
 @dataclass(frozen=True)
@@ -107,9 +83,9 @@ def files() -> list[Path]:
 
 def read(path: Path) -> Told:
     """Read a file."""
-    table = tomllib.loads(path.read_text(encoding="utf-8"))
-    expect = Expectation.model_validate(table.pop("expect"))
-    return Told(read_scenario(table), expect)
+    found = load_scenario(path)
+    table = {**found.table, "name": found.name, "duration": found.duration}
+    return Told(read_scenario(table), found.expect)
 
 
 class ShortWay(PdClient):

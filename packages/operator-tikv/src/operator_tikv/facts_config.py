@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from operator_core.types import JsonObject
-from operator_tikv.pd.parse import shorten
+from operator_tikv.pd.parse import ids_of, shorten
 from operator_tikv.pd.types import PdModel, StoreInfo
 from operator_tikv.watched import (
     PlacementRule,
@@ -54,9 +54,9 @@ def config_facts(schedule: WatchedSchedule, replicate: WatchedReplicate) -> Json
             name for name, value in dumped.items() if name.startswith("enable_") and value is False
         ],
         "unlimited_remove_store_ids": sorted(
-            int(key)
-            for key, limit in limits.items()
-            if key.isascii() and key.isdigit() and limit.remove_peer >= UNLIMITED_PER_MINUTE
+            ids_of(
+                key for key, limit in limits.items() if limit.remove_peer >= UNLIMITED_PER_MINUTE
+            )
         ),
     }
 

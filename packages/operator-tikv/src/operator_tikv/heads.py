@@ -16,7 +16,7 @@ LIST_LIMIT_BYTES: Final = 1 << 20
 """A megabyte holds about 2,000 regions."""
 
 _OK: Final = 200
-_HEAD: Final = re.compile(r'\s*\{\s*"count"\s*:\s*(\d+)\s*,\s*"regions"\s*:\s*\[')
+_HEAD: Final = re.compile(r'\s*\{\s*"count"\s*:\s*(\d{1,18})\s*,\s*"regions"\s*:\s*\[')
 _BETWEEN: Final = re.compile(r"\s*,?\s*")
 
 
@@ -60,7 +60,7 @@ def head_of_regions(text: str) -> dict[str, JsonValue] | None:
     while at < len(text):
         try:
             region, end = decoder.raw_decode(text, _next(text, at))
-        except ValueError:
+        except (ValueError, RecursionError):
             break
         regions.append(region)
         at = end

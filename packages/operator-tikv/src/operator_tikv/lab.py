@@ -32,7 +32,7 @@ _PD_URL: Final = "http://pd.lab:2379"
 class TikvLab:
     """Builds simulated clusters for the lab."""
 
-    scenarios = Path(__file__).parents[2] / "scenarios"
+    scenarios = Path(__file__).parent / "scenarios"
 
     def build(self, table: Mapping[str, object], seed: int | None) -> TikvLabCluster:
         """Return the cluster of a scenario at its beginning.
@@ -125,6 +125,8 @@ class Site(httpx.AsyncBaseTransport):
 
     def __init__(self, cluster: SimulatedCluster) -> None:
         self._cluster = cluster
+        names = [member.name for member in cluster.world.pd.members]
+        cluster.world.member_urls.update({name: f"http://{name}.pd:2379" for name in names})
         self._pd = httpx.ASGITransport(app=create_app(cluster))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -132,9 +134,15 @@ class Site(httpx.AsyncBaseTransport):
         address = f"{request.url.host}:{request.url.port}"
         stores = self._cluster.world.stores.values()
         node = next((one.node for one in stores if one.status_address == address), None)
+        if node is None and request.url.path == "/metrics":
+            node = self._member_at(address)
         if node is None:
             return await self._pd.handle_async_request(request)
         try:
             return httpx.Response(200, text=self._cluster.metrics_text(node), request=request)
         except NodeError as error:
             raise httpx.ConnectError("refused", request=request) from error
+
+    def _member_at(self, address: str) -> str | None:
+        urls = self._cluster.world.member_urls
+        return next((name for name, url in urls.items() if url == f"http://{address}"), None)

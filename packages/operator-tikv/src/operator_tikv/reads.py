@@ -15,7 +15,7 @@ from operator_tikv.heads import head_of_list
 from operator_tikv.pd.api import PdApi
 from operator_tikv.pd.client import API
 from operator_tikv.pd.errors import PdRefusalError, is_no_leader
-from operator_tikv.pd.parse import decode_json, fit
+from operator_tikv.pd.parse import decode_json, fit, ids_of
 from operator_tikv.pd.types import Member, Members, Regions, StoreInfo
 from operator_tikv.watched import (
     HotRegions,
@@ -86,13 +86,13 @@ async def schedulers(api: PdApi) -> JsonObject:
 async def _granted_store_ids(api: PdApi, names: Sequence[str]) -> list[int]:
     """Return the stores that get all leaders they can; old releases name a scheduler for each."""
     of_one = [name.removeprefix(f"{GRANT_LEADER}-") for name in names if name != GRANT_LEADER]
-    found = {int(text) for text in of_one if text.isdigit()}
+    found = set(ids_of(of_one))
     if GRANT_LEADER not in names:
         return sorted(found)
     answer = await _optional(api, f"/scheduler-config/{GRANT_LEADER}/list")
     ranges = answer.get("store-id-ranges") if isinstance(answer, dict) else None
     keys = ranges if isinstance(ranges, dict) else {}
-    return sorted(found | {int(key) for key in keys if key.isdigit()})
+    return sorted(found | set(ids_of(keys)))
 
 
 async def _paused_checkers(api: PdApi) -> list[str]:

@@ -15,6 +15,7 @@ from operator_tikv import preflight
 from operator_tikv.actions.change import Change, action
 from operator_tikv.actions.params import StoreId
 from operator_tikv.pd.api import BALANCE_LEADER, PdApi
+from operator_tikv.pd.parse import ids_of
 from operator_tikv.view import View, leaders_by_store
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ class _GrantChange(Change[Granted]):
         names = await api.schedulers()
         prefix = f"{GRANT_LEADER}-"
         old = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
-        return Granted(tuple(sorted({int(key) for key in (*keys, *old) if key.isdigit()})))
+        return Granted(tuple(sorted(set(ids_of((*keys, *old))))))
 
     def shown(self, now: Granted) -> JsonObject:
         """Return the stores."""

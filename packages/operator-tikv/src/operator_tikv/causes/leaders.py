@@ -2,7 +2,13 @@
 
 from typing import Final
 
-from operator_core.agent.diagnosis import ActionRecommendation, Assessment, Claim, Predicate
+from operator_core.agent.diagnosis import (
+    ActionRecommendation,
+    Assessment,
+    Claim,
+    Predicate,
+    WorkflowRecommendation,
+)
 from operator_core.monitor.types import Observation, Violation
 from operator_core.subject import Hypothesis
 from operator_tikv.causes.words import (
@@ -259,40 +265,51 @@ def slow_disk(violation: Violation, observation: Observation) -> Assessment | No
     case = store_case(violation, observation)
     if case is None:
         return None
-    store_id = case.store_id
+    leads = case.store["leader_count"]
+    several = claim("Several stores are slow", "cluster/slow_store_count", Predicate.GE, 2, 1.0)
+    supports = [
+        case.says("The store reports slow disk writes", "slow_score", Predicate.GE, SLOW_SCORE),
+        claim("No other store is slow", "cluster/slow_store_count", Predicate.EQ, 1, 2.0),
+        case.says("PD hears the store regularly", "state_name", Predicate.EQ, "Up"),
+    ]
+    if not leads:
+        return Assessment(
+            cause=(
+                f"The disk of {case.name} is slow. It leads nothing any more, so no client waits "
+                "for its reads; writes still do where it is needed for a majority. Repair or "
+                "replace the disk."
+            ),
+            supports=[*supports, case.says("It leads no region", "leader_count", Predicate.EQ, 0)],
+            contradicts=[several],
+            components=[f"store-{case.store_id}"],
+            escalate=True,
+        )
     return Assessment(
-        cause=f"The disk of {case.name} is slow; clients of its {case.store['leader_count']} "
-        "leaders wait for it.",
-        supports=[
-            case.says("The store reports slow disk writes", "slow_score", Predicate.GE, SLOW_SCORE),
-            claim("No other store is slow", "cluster/slow_store_count", Predicate.EQ, 1, 2.0),
-            case.says("The store leads regions", "leader_count", Predicate.GT, 0),
-            case.says("PD hears the store regularly", "state_name", Predicate.EQ, "Up"),
-        ],
-        contradicts=[
-            claim("Several stores are slow", "cluster/slow_store_count", Predicate.GE, 2, 1.0),
-            _pd_evicts(case),
-        ],
-        components=[f"store-{store_id}"],
-        workflows=[
-            workflow(
-                "move_leaders_off_slow_store",
-                f"Moves all leaders off store {store_id} so that no client waits for its disk.",
-                step(
-                    "drain_store",
-                    f"Clients wait only for the leaders on store {store_id}.",
-                    f"Store {store_id} leads no region.",
-                    ("The other stores carry its share of the load.",),
-                    store_id=int(store_id),
-                ),
-                wait(SETTLE_SECONDS, "Let the new leaders settle."),
-                note(
-                    f"Store {store_id} is drained. Look after its disk, then run "
-                    f"undrain_store for store {store_id}."
-                ),
-            )
-        ],
+        cause=f"The disk of {case.name} is slow; clients of its {leads} leaders wait for it.",
+        supports=[*supports, case.says("It leads regions", "leader_count", Predicate.GT, 0)],
+        contradicts=[several, _pd_evicts(case)],
+        components=[f"store-{case.store_id}"],
+        workflows=[_move_leaders_off(case.store_id)],
         risks=["The store stays drained until somebody undrains it after the repair."],
+    )
+
+
+def _move_leaders_off(store_id: str) -> WorkflowRecommendation:
+    return workflow(
+        "move_leaders_off_slow_store",
+        f"Moves all leaders off store {store_id} so that no client waits for its disk.",
+        step(
+            "drain_store",
+            f"Clients wait only for the leaders on store {store_id}.",
+            f"Store {store_id} leads no region.",
+            ("The other stores carry its share of the load.",),
+            store_id=int(store_id),
+        ),
+        wait(SETTLE_SECONDS, "Let the new leaders settle."),
+        note(
+            f"Store {store_id} is drained. Look after its disk, then run "
+            f"undrain_store for store {store_id}."
+        ),
     )
 
 
@@ -305,7 +322,7 @@ def _pd_evicts(case: StoreCase) -> Claim:
 def pd_evicts_slow_store(violation: Violation, observation: Observation) -> Assessment | None:
     """PD's evict-slow-store moves the leaders away already; those that stay have nowhere to go."""
     case = store_case(violation, observation)
-    if case is None:
+    if case is None or not case.store["leader_count"]:
         return None
     return Assessment(
         cause=(

@@ -182,43 +182,38 @@ def several_stores_silent(violation: Violation, observation: Observation) -> Ass
 
 
 def one_disk_filling(violation: Violation, observation: Observation) -> Assessment | None:
-    """One disk fills while the others have room."""
+    """One disk, or a few, fill while the others have room."""
     case = store_case(violation, observation)
     if case is None:
         return None
     least = _least_share(observation)
     low = [key for key, store in case.others.items() if _is_low(store["available_share"], least)]
+    are_few = 2 * (len(low) + 1) <= len(case.others) + 1
+    also = f" (so does store {', '.join(low)})" if low else ""
     return Assessment(
         cause=(
-            f"The disk of {case.name} fills up while the others have room: look for files that "
-            "are not TiKV's data (logs, cores, old snapshots), then lower its region weight."
+            f"The disk of {case.name} fills up{also} while the others have room: look for files "
+            "that are not TiKV's data (logs, cores, old snapshots), then lower its region weight."
         ),
         supports=[
             case.says("The store is low on space", "available_share", Predicate.LT, least, 2.0),
-            *(
-                claim(
-                    f"Store {key} has room",
-                    f"stores/{key}/available_share",
-                    Predicate.GE,
-                    least,
-                )
-                for key in case.others
-                if key not in low
-            ),
+            *(_has_room(key, least) for key in case.others if key not in low),
         ],
-        contradicts=[
-            claim(
-                f"Store {key} is low on space too",
-                f"stores/{key}/available_share",
-                Predicate.LT,
-                least,
-            )
-            for key in low
-        ],
-        components=[f"store-{case.store_id}"],
+        contradicts=[] if are_few else [_is_low_too(key, least) for key in low],
+        components=[f"store-{key}" for key in (case.store_id, *low)],
         risks=["A full disk stops the store; never delete SST or WAL files."],
         escalate=True,
     )
+
+
+def _has_room(key: str, least: float) -> Claim:
+    path = f"stores/{key}/available_share"
+    return claim(f"Store {key} has room", path, Predicate.GE, least)
+
+
+def _is_low_too(key: str, least: float) -> Claim:
+    path = f"stores/{key}/available_share"
+    return claim(f"Store {key} is low on space too", path, Predicate.LT, least)
 
 
 def cluster_filling(violation: Violation, observation: Observation) -> Assessment | None:
@@ -229,19 +224,8 @@ def cluster_filling(violation: Violation, observation: Observation) -> Assessmen
     least = _least_share(observation)
     return Assessment(
         cause="The whole cluster runs out of space: add stores. Take none out.",
-        supports=[
-            claim(
-                f"Store {key} is low on space",
-                f"stores/{key}/available_share",
-                Predicate.LT,
-                least,
-            )
-            for key in (case.store_id, *case.others)
-        ],
-        contradicts=[
-            claim(f"Store {key} has room", f"stores/{key}/available_share", Predicate.GE, least)
-            for key in case.others
-        ],
+        supports=[_is_low_too(key, least) for key in (case.store_id, *case.others)],
+        contradicts=[_has_room(key, least) for key in case.others],
         escalate=True,
     )
 

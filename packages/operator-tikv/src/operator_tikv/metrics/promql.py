@@ -66,8 +66,13 @@ def query(signal: Signal, processes: Sequence[Process], more: Mapping[str, str])
     selectors += [f"{label}={quoted(value)}" for label, value in sorted(more.items())]
     if signal.component is not Component.CLIENT:
         selectors.append(f"{INSTANCE}=~{quoted(instance_pattern(processes))}")
-    series = f"{signal.series}{{{','.join(selectors)}}}"
+    chosen = f"{{{','.join(selectors)}}}"
+    series = f"{signal.series}{chosen}"
     labels = [INSTANCE] if signal.by is None else [INSTANCE, signal.by]
+    if signal.kind is Kind.STARTS:
+        over = f"[{signal.window_seconds}s]"
+        still = f"resets({signal.counter}{chosen}{over}) == 0"
+        return f"sum by ({INSTANCE}) (changes({series}{over}) unless on ({INSTANCE}) ({still}))"
     return _expression(signal, series, labels)
 
 
@@ -76,7 +81,7 @@ def _expression(signal: Signal, series: str, labels: list[str]) -> str:
     if signal.kind is Kind.QUANTILE:
         rates = f"sum by ({by}, le) (rate({series}{over}))"
         return f"histogram_quantile({signal.quantile:g}, {rates})"
-    functions = {Kind.RATE: "rate", Kind.DELTA: "delta", Kind.CHANGES: "changes"}
+    functions = {Kind.RATE: "rate", Kind.DELTA: "delta", Kind.GROWTH: "increase"}
     function = functions.get(signal.kind)
     inner = f"{function}({series}{over})" if function else series
     joins = {Join.SUM: "sum", Join.MAX: "max", Join.COUNT: "count"}

@@ -42,12 +42,12 @@ class Memory:
     Attributes:
         base: the earlier sample that rates go back to.
         latest: the last sample.
-        changes: when values of `Kind.CHANGES` changed, by signal.
+        counted: of signals that are counted, when something happened and how much, by signal.
     """
 
     base: Sample | None = None
     latest: Sample | None = None
-    changes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    counted: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
 
 
 def reduced(text: str, signals: Iterable[Signal], at: float) -> Sample:
@@ -103,31 +103,51 @@ def _whole(pattern: str) -> re.Pattern[str]:
 def remembered(memory: Memory, sample: Sample, signals: Sequence[Signal]) -> Memory:
     """Take a new sample into the memory of a process."""
     before = memory.latest
-    changes = dict(memory.changes)
     if before is None:
-        return Memory(None, sample, changes)
+        return Memory(None, sample, memory.counted)
+    counted = dict(memory.counted)
     is_other_process = False
     for signal in signals:
-        if signal.kind is Kind.CHANGES:
-            kept = [one for one in changes.get(signal.name, ()) if sample.at - one < _LONG_AGO]
-            if _differs(signal, before, sample):
-                kept.append(sample.at)
-                is_other_process = True
-            changes[signal.name] = tuple(kept)
+        amount = _happened(signal, signals, before, sample) if signal.is_counted else 0.0
+        if amount > 0:
+            recent = [one for one in counted.get(signal.name, ()) if sample.at - one[0] < _LONG_AGO]
+            counted[signal.name] = (*recent, (sample.at, amount))
+            is_other_process |= signal.kind is Kind.STARTS
     if is_other_process:
-        return Memory(None, sample, changes)
+        return Memory(None, sample, counted)
     base = memory.base
     if base is None or sample.at - base.at > RATE_SPAN_SECONDS:
         base = before
-    return Memory(base, sample, changes)
+    return Memory(base, sample, counted)
 
 
 _LONG_AGO: Final = 3600.0
 
 
+def _happened(signal: Signal, signals: Sequence[Signal], before: Sample, after: Sample) -> float:
+    """Return how much of what a signal counts happened between two looks."""
+    if signal.kind is Kind.STARTS:
+        return float(
+            _differs(signal, before, after) and not _runs_on(signal, signals, before, after)
+        )
+    if signal.name not in after.values:
+        return 0.0
+    return sum(growth for growth in _grown(before, after, signal).values() if growth > 0)
+
+
 def _differs(signal: Signal, before: Sample, after: Sample) -> bool:
     old, new = before.values.get(signal.name), after.values.get(signal.name)
     return old is not None and new is not None and old != new
+
+
+def _runs_on(signal: Signal, signals: Sequence[Signal], before: Sample, after: Sample) -> bool:
+    """Return whether a counter shows that the process is the same; without one it may be not."""
+    names = [one.name for one in signals if one.metric == signal.counter]
+    for name in names:
+        old, new = before.values.get(name), after.values.get(name)
+        if old is not None and new is not None:
+            return sum(new.values()) >= sum(old.values())
+    return False
 
 
 def readings(memory: Memory, signals: Iterable[Signal]) -> dict[str, Reading]:
@@ -146,9 +166,10 @@ def _by_label(memory: Memory, signal: Signal) -> dict[str, float]:
     latest = memory.latest
     if latest is None or signal.name not in latest.values:
         return {}
-    if signal.kind is Kind.CHANGES:
-        recent = memory.changes.get(signal.name, ())
-        return {"": float(sum(latest.at - one < signal.window_seconds for one in recent))}
+    if signal.is_counted:
+        known = memory.counted.get(signal.name, ())
+        recent = [much for at, much in known if latest.at - at < signal.window_seconds]
+        return {"": float(sum(recent))}
     if signal.kind is Kind.VALUE:
         return _joined(signal, latest.values[signal.name])
     grown = _grown(memory.base, latest, signal)
@@ -162,7 +183,7 @@ def _grown(base: Sample | None, latest: Sample, signal: Signal) -> dict[_Key, fl
     if base is None or latest.at - base.at < SHORTEST_SPAN_SECONDS:
         return {}
     span = latest.at - base.at
-    scale = (signal.window_seconds if signal.kind is Kind.DELTA else 1.0) / span
+    scale = {Kind.DELTA: signal.window_seconds, Kind.GROWTH: span}.get(signal.kind, 1.0) / span
     old = base.values.get(signal.name, {})
     found: dict[_Key, float] = {}
     for key, value in latest.values[signal.name].items():

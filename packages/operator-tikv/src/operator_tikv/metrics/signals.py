@@ -24,13 +24,15 @@ class Kind(StrEnum):
     VALUE = "value"
     """The value as it stands."""
     RATE = "rate"
-    """How much a counter grows in a second."""
+    """How much a counter grows in a second, of late."""
     DELTA = "delta"
     """How much a gauge changed over the window."""
     QUANTILE = "quantile"
     """A quantile of a histogram over the window; no data where nothing was counted."""
-    CHANGES = "changes"
-    """How often the value changed within the window."""
+    STARTS = "starts"
+    """How often a start time changed within the window, and a counter of the process fell."""
+    GROWTH = "growth"
+    """How much a counter grew within the whole window."""
 
 
 class Join(StrEnum):
@@ -54,8 +56,10 @@ class Signal:
         by: one label that is kept, else each process has one number.
         join: how a process's series become one number.
         quantile: which one, from 0 to 1.
-        window_seconds: how far back Prometheus looks. A process itself is read about once a
-            minute for rates, whatever this says; changes are scaled to this window.
+        counter: of `Kind.STARTS`, the counter of the same process that falls when it begins anew;
+            a step of the host's clock moves a start time too.
+        window_seconds: how far back is looked. A process itself is read about once a minute for
+            rates, whatever this says; changes of gauges are scaled to this window.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Signal:
     by: str | None = None
     join: Join = Join.SUM
     quantile: float = 0.0
+    counter: str = ""
     window_seconds: int = 60
 
     @property
@@ -77,6 +82,11 @@ class Signal:
     def needs_two_looks(self) -> bool:
         """Whether one look at a process is not enough."""
         return self.kind in {Kind.RATE, Kind.DELTA, Kind.QUANTILE}
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether what happened between looks is remembered for the window."""
+        return self.kind in {Kind.STARTS, Kind.GROWTH}
 
 
 def _p(
@@ -109,7 +119,7 @@ _FIVE_MINUTES, _TEN_MINUTES = 300, 600
 _RATE, _DELTA, _PD = Kind.RATE, Kind.DELTA, Component.PD
 
 TIKV_SIGNALS: Final = (
-    Signal("restarts", _START, Kind.CHANGES, window_seconds=_FIVE_MINUTES),
+    Signal("restarts", _START, Kind.STARTS, counter=_CPU, window_seconds=_FIVE_MINUTES),
     Signal("cpu_cores", _CPU, _RATE),
     Signal("cpu_quota_cores", "tikv_server_cpu_cores_quota"),
     Signal("memory_bytes", _RSS),
@@ -186,7 +196,7 @@ TIKV_SIGNALS: Final = (
 """Of each store. `tikv_scheduler_contex_total` is spelt so by TiKV."""
 
 PD_SIGNALS: Final = (
-    Signal("restarts", _START, Kind.CHANGES, _PD, window_seconds=_FIVE_MINUTES),
+    Signal("restarts", _START, Kind.STARTS, _PD, counter=_CPU, window_seconds=_FIVE_MINUTES),
     Signal("cpu_cores", _CPU, _RATE, _PD),
     Signal("cpu_quota_cores", "pd_service_maxprocs", component=_PD),
     Signal("memory_bytes", _RSS, component=_PD),
@@ -202,9 +212,9 @@ PD_SIGNALS: Final = (
     ),
     _p("tso_p99_seconds", "pd_server_handle_tso_duration_seconds", component=_PD),
     Signal(
-        "clock_slow_per_second",
+        "clock_slow_events",
         "pd_tso_events",
-        _RATE,
+        Kind.GROWTH,
         _PD,
         matches=(("type", "system_time_slow"),),
         window_seconds=_TEN_MINUTES,

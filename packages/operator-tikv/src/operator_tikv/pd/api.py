@@ -29,7 +29,7 @@ _NOT_FOUND: Final = 404
 _ABSENT: Final = frozenset({_NOT_FOUND, 405, 410, 412})
 """Nothing there, nothing to ask it of, or a part of PD that is turned off."""
 _NOBODY_EVICTS: Final = ("404 page not found", "not found", "null", "ErrScheduleConfigNotExist")
-_EVICT_OF_ONE_STORE: Final = re.compile(rf"^{EVICT_LEADER}-(\d+)$")
+_EVICT_OF_ONE_STORE: Final = re.compile(rf"^{EVICT_LEADER}-(\d{{1,20}})$")
 
 
 class PdApi:

@@ -8,13 +8,13 @@ from typing import Final
 
 from operator_tikv.pd.parse import shorten
 
-_REGION: Final = re.compile(r"\bregion:\s*(\d+)")
+_REGION: Final = re.compile(r"\bregion:\s*(\d{1,20})\b")
 _STATUS: Final = re.compile(r"^status:\s*([A-Za-z]+)")
-_STEP: Final = re.compile(r"\bcurrentStep:\s*(\d+)")
+_STEP: Final = re.compile(r"\bcurrentStep:\s*(\d{1,6})\b")
 _CREATED: Final = re.compile(
     r"\bcreateAt:\s*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.\d+)? ([+-])(\d\d)(\d\d)\b"
 )
-_STORE: Final = re.compile(r"\bon store (\d+)")
+_STORE: Final = re.compile(r"\bon store (\d{1,20})\b")
 
 
 class OperatorStatus(StrEnum):

@@ -1,8 +1,9 @@
 """Pure readers of the texts and bodies in PD's answers."""
 
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
@@ -15,6 +16,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 _MESSAGE_LENGTH: Final = 400
 _SIZE = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*([A-Za-z]*)\s*$")
+_DURATION_LENGTH: Final = 80
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(h|ms|m|s|us|µs|μs|ns)")
 _UNIT_BYTES: Final[Mapping[str, int]] = {
     "": 1,
@@ -45,9 +47,10 @@ def size_bytes(value: object) -> object:
         return value
     match = _SIZE.match(value)
     unit = _UNIT_BYTES.get(match[2].upper()) if match else None
-    if match is None or unit is None:
+    size = float(match[1]) * unit if match and unit else math.inf
+    if math.isinf(size):
         raise ValueError(f"{shorten(value)!r} is no size")
-    return round(float(match[1]) * unit)
+    return round(size)
 
 
 def duration_seconds(value: object) -> object:
@@ -62,10 +65,14 @@ def duration_seconds(value: object) -> object:
     sign, rest = (-1.0, text[1:]) if text.startswith("-") else (1.0, text)
     if rest == "0":
         return 0.0
-    parts = _DURATION_PART.findall(rest)
+    # A long text that is none would take time that grows with the square of its length.
+    parts = _DURATION_PART.findall(rest) if len(rest) <= _DURATION_LENGTH else []
     if not parts or "".join(number + unit for number, unit in parts) != rest:
         raise ValueError(f"{shorten(value)!r} is no duration")
-    return sign * sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
+    seconds = sign * sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
+    if math.isinf(seconds):
+        raise ValueError(f"{shorten(value)!r} is no duration")
+    return seconds
 
 
 def moment_of_nanoseconds(nanoseconds: int) -> datetime | None:
@@ -86,6 +93,14 @@ def moment_of_http_date(text: str | None) -> datetime | None:
         return None
 
 
+_ID: Final = re.compile(r"[0-9]{1,20}")
+
+
+def ids_of(texts: Iterable[str]) -> Iterator[int]:
+    """Yield the ids among some texts; PD's own have at most twenty digits."""
+    yield from (int(text) for text in texts if _ID.fullmatch(text))
+
+
 def shorten(text: str) -> str:
     """Make text from a cluster fit for a message: one line of printable letters, not long."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
@@ -95,17 +110,19 @@ def shorten(text: str) -> str:
 def decode_json(body: bytes) -> JsonValue:
     """Decode a body whatever its `Content-Type` says.
 
+    Letters that no database keeps (a zero, half of a pair) are replaced.
+
     Raises:
         PdAnswerError: the body is no JSON.
     """
     try:
-        value: JsonValue = json.loads(body, parse_constant=_no_constant)
+        value: JsonValue = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
+        return _kept(value) if _UNKEPT_ESCAPE.search(body) else value
     except (ValueError, RecursionError) as error:
         raise PdAnswerError(
             f"PD's answer is no JSON: {shorten(body[:200].decode(errors='replace'))!r}. "
             "Check that the address is PD's client URL and not a proxy or another service."
         ) from error
-    return value
 
 
 def reason_of(body: bytes) -> str:
@@ -151,3 +168,24 @@ def fit(model: type[_Model], value: JsonValue, what: str) -> _Model:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return _no_constant(text) if math.isinf(number) else number
+
+
+_UNKEPT_ESCAPE: Final = re.compile(rb"\\u(0000|[dD][89a-fA-F])|\xff\xfe|\xfe\xff|\x00")
+"""An escape of such a letter, or a body in another encoding than UTF-8."""
+
+_UNKEPT: Final = re.compile("[\x00\ud800-\udfff]")
+
+
+def _kept(value: JsonValue) -> JsonValue:
+    if isinstance(value, str):
+        return _UNKEPT.sub("�", value)
+    if isinstance(value, list):
+        return [_kept(item) for item in value]
+    if isinstance(value, dict):
+        return {_UNKEPT.sub("�", key): _kept(item) for key, item in value.items()}
+    return value

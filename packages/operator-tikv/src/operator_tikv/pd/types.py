@@ -61,7 +61,11 @@ class PdModel(BaseModel):
     """Something PD says; what it says besides is left aside."""
 
     model_config = ConfigDict(
-        frozen=True, extra="ignore", populate_by_name=True, coerce_numbers_to_str=True
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        coerce_numbers_to_str=True,
+        allow_inf_nan=False,
     )
 
     @model_validator(mode="before")

@@ -275,8 +275,8 @@ LIMITS: Final = (
     ),
     Limit(
         "pd_clock_slow",
-        "clock_slow_per_second",
-        "most_per_second",
+        "clock_slow_events",
+        "most_events",
         0.0,
         "its clock went back or stood still: repair the time of the host by slewing",
         part=PD_METRICS,

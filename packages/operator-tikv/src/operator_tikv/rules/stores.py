@@ -47,15 +47,16 @@ def check_store_down(observation: Observation, given: Given) -> Iterator[Violati
 
 
 def check_slow_store(observation: Observation, given: Given) -> Iterator[Violation]:
-    """A slow store that still leads regions, so that clients wait for it."""
+    """A slow store: clients wait for its leaders; one that leads nothing still has a bad disk."""
+    drained = evicted_of(observation)
     for store_id, store in stores_of(observation):
+        leads = store["leader_count"]
         is_slow = store["slow_score"] >= given["least_slow_score"]
-        if store["is_healthy"] and is_slow and store["leader_count"]:
-            message = (
-                f"is slow (score {store['slow_score']} of 100) "
-                f"and still leads {store['leader_count']} regions."
-            )
-            yield about_store("slow_store", store_id, store, message, Severity.CRITICAL)
+        if store["is_healthy"] and is_slow and (leads or store_id not in drained):
+            still = f"still leads {leads} regions" if leads else "leads nothing any more"
+            message = f"is slow (score {store['slow_score']} of 100) and {still}."
+            severity = Severity.CRITICAL if leads else Severity.WARNING
+            yield about_store("slow_store", store_id, store, message, severity)
 
 
 def check_low_space(observation: Observation, given: Given) -> Iterator[Violation]:
@@ -202,26 +203,35 @@ def check_metrics_unreachable(observation: Observation, given: Given) -> Iterato
 
 
 def check_partial_partition(observation: Observation, given: Given) -> Iterator[Violation]:
-    """A store that PD hears and that other stores cannot reach."""
-    stores, rates = observation.data("stores"), _unreachable(observation)
-    for store_id, rate in sorted(rates.items()):
-        store = stores.get(store_id)
-        if store and store["is_healthy"] and rate > given["most_failures_per_second"]:
+    """A store that PD hears and that other stores cannot reach, or that reaches none of them."""
+    most, failing = given["most_failures_per_second"], _unreachable(observation)
+    for store_id, store in stores_of(observation):
+        to_it = sum(failing.get(store_id, {}).values())
+        alone = [by[store_id] for by in failing.values() if by.keys() == {store_id}]
+        if to_it > most:
+            words = f"other stores cannot send it {to_it:.0f} messages a second"
+        elif len(alone) > 1 and sum(alone) > most:
+            words = f"it cannot send {sum(alone):.0f} messages a second to {len(alone)} others"
+        else:
+            continue
+        if store["is_healthy"]:
             message = (
-                f"is Up for PD, but other stores cannot send it {rate:.0f} messages a second: "
-                "look at the network between the stores; restart nothing."
+                f"is Up for PD, but {words}: look at the network between the stores; "
+                "restart nothing."
             )
             yield about_store("partial_partition", store_id, store, message, Severity.CRITICAL)
 
 
-def _unreachable(observation: Observation) -> dict[str, float]:
-    """Return how many messages a second fail to reach each store, from all that tell."""
+def _unreachable(observation: Observation) -> dict[str, dict[str, float]]:
+    """Return how many messages a second fail to reach each healthy store, by who sends them."""
     readings = observation.data("store_metrics").get("readings", {})
-    rates: dict[str, float] = {}
-    for by_target in readings.get("unreachable_per_second", {}).values():
+    healthy = {store_id for store_id, one in stores_of(observation) if one["is_healthy"]}
+    failing: dict[str, dict[str, float]] = {}
+    for sender, by_target in readings.get("unreachable_per_second", {}).items():
         for store_id, rate in by_target.items():
-            rates[store_id] = rates.get(store_id, 0.0) + rate
-    return rates
+            if store_id in healthy and rate > 0:
+                failing.setdefault(store_id, {})[sender] = rate
+    return failing
 
 
 def all_unseen(observation: Observation) -> list[str]:
@@ -236,7 +246,13 @@ STORE_RULES: Final[tuple[Invariant, ...]] = (
     rule(check_store_disconnected, "store_disconnected", ["stores"], 10, unhealthy_seconds=600.0),
     rule(check_store_down, "store_down", ["stores"], 0),
     # A score rises and falls in steps of ten seconds.
-    rule(check_slow_store, "slow_store", ["stores"], 20, least_slow_score=float(SLOW_SCORE)),
+    rule(
+        check_slow_store,
+        "slow_store",
+        ["stores", "schedulers"],
+        20,
+        least_slow_score=float(SLOW_SCORE),
+    ),
     rule(
         check_low_space,
         "low_space",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from operator_tikv.simulator import filters, operators
+from operator_tikv.simulator import filters, operators, rule_fit
 from operator_tikv.simulator.builder import RefusedError, plan_move_peer
 from operator_tikv.simulator.heartbeats import is_disconnected
 from operator_tikv.simulator.operator_model import AddLearner
@@ -34,7 +34,8 @@ def run(world: World) -> int:
     if not _exceeds(world, source, emptiest, arriving):
         return 0
     for region in _movable(world, source.store_id):
-        target = _target(world, region, stores, scores)
+        admitted = rule_fit.admitted(world, region, source.store_id, stores)
+        target = _target(world, region, admitted, scores)
         if target is not None and _exceeds(world, source, target, arriving):
             return _move(world, region, source.store_id, target.store_id)
     return 0
@@ -67,7 +68,7 @@ def _is_calm(world: World, region: Region) -> bool:
         region.leader is not None
         and not region.down
         and not region.pending
-        and len(region.peers) == world.pd.config.max_replicas
+        and len(region.peers) == rule_fit.wanted_count(world, region)
         and region.region_id not in world.pd.operators
         and not filters.is_denied(world, region)
     )

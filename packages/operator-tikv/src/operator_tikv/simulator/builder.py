@@ -18,6 +18,7 @@ from operator_tikv.simulator.operator_model import (
     Step,
     TransferLeader,
 )
+from operator_tikv.simulator.rule_fit import may_lead
 
 if TYPE_CHECKING:
     from operator_tikv.simulator.model import Peer, Region
@@ -84,7 +85,7 @@ def plan_transfer_leader(
     check_buildable(region)
     if not region.is_healthy(target):
         raise RefusedError(f"cannot transfer leader to {to_store_id}: unhealthy")
-    if not may_receive_leader(world, to_store_id):
+    if not (may_receive_leader(world, to_store_id) and may_lead(world, region, to_store_id)):
         raise RefusedError("cannot create operator: target leader is not allowed")
     if region.leader_store_id == to_store_id:
         raise RefusedError("no operator step is built")
@@ -186,7 +187,8 @@ def _leader_away(world: World, region: Region, from_store_id: int) -> list[Step]
         return []
     for peer in region.peers:
         may = peer.role is Role.VOTER and region.is_healthy(peer)
-        if may and peer.store_id != from_store_id and may_receive_leader(world, peer.store_id):
+        may = may and peer.store_id != from_store_id and may_lead(world, region, peer.store_id)
+        if may and may_receive_leader(world, peer.store_id):
             return [TransferLeader(from_store_id, peer.store_id)]
     raise RefusedError("no valid leader")
 

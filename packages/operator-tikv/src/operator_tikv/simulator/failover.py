@@ -136,7 +136,7 @@ def install(world: World, name: str) -> None:
     pd_meter.settle(world)
     _log_campaign(world, name)
     pd.operators, pd.results, pd.records = {}, {}, []
-    pd.suspects, pd.irregular, pd.patrol = {}, {}, []
+    pd.suspects, pd.irregular, pd.patrol, pd.fitted = {}, {}, [], {}
     pd.paused_checkers, pd.buckets = {}, {}
     pd.former_limits, pd.overlooked = {}, {}
     pd.loaded_at_seconds = world.now_seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from operator_tikv.simulator import rule_fit
 from operator_tikv.simulator.model import NodeState, Role
 from operator_tikv.simulator.regions import BIG_KEYS, BIG_MIB, SMALL_MIB
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from operator_tikv.simulator.world import World
 
 EMPTY_MIB: Final = 1
+_OF_COUNT: Final = frozenset({"miss-peer", "extra-peer"})
 _OF_SIZE: Final = frozenset({"empty-region", "oversized-region", "undersized-region"})
 
 
@@ -30,6 +32,8 @@ def _candidates(world: World, check: str) -> Iterable[Region]:
         if world.pd.config.number("max-merge-region-size") > SMALL_MIB:
             return regions
         return regions.odd_sized()
+    if check in _OF_COUNT and rule_fit.has_own_rules(world):
+        return regions
     if check == "offline-peer":
         leaving = [s.store_id for s in world.stores.values() if s.node_state is NodeState.REMOVING]
         ids = dict.fromkeys(i for store_id in leaving for i in regions.on_store(store_id))
@@ -51,8 +55,8 @@ def _is_undersized(world: World, region: Region) -> bool:
 
 
 CHECKS: Final[dict[str, Callable[[World, Region], bool]]] = {
-    "miss-peer": lambda world, r: len(r.peers) < world.pd.config.max_replicas,
-    "extra-peer": lambda world, r: len(r.peers) > world.pd.config.max_replicas,
+    "miss-peer": lambda world, r: len(r.peers) < rule_fit.wanted_count(world, r),
+    "extra-peer": lambda world, r: len(r.peers) > rule_fit.wanted_count(world, r),
     "down-peer": lambda _world, r: bool(r.down),
     "pending-peer": lambda _world, r: bool(r.pending),
     "offline-peer": _has_offline_peer,

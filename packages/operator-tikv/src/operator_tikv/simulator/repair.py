@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from operator_tikv.simulator import builder, failover, filters, heartbeats, limits, operators
+from operator_tikv.simulator import (
+    builder,
+    failover,
+    filters,
+    heartbeats,
+    limits,
+    operators,
+    rule_fit,
+    rule_repair,
+)
 from operator_tikv.simulator.model import MetaState, Role
 from operator_tikv.simulator.operator_model import LeaveJoint, Plan, Priority, PromoteLearner
 
@@ -60,8 +69,10 @@ def on_patrol(world: World, args: tuple[int, ...]) -> None:
 def _patrol(world: World, batch: list[int], fleet: Fleet) -> None:
     pd = world.pd
     fleet = _within_limits(world, fleet)
+    has_rules = rule_fit.has_own_rules(world)
     for place, region_id in enumerate(batch):
-        if place and region_id not in pd.irregular and not _can_replace(fleet):
+        is_regular = region_id not in pd.irregular and not has_rules
+        if place and is_regular and not _can_replace(fleet):
             continue
         region = pd.regions.get(region_id)
         if region is None or not region.leader_peer_id or not _is_open(world, region):
@@ -103,7 +114,8 @@ def _next_batch(world: World, fleet: Fleet) -> list[int]:
     """Go on where the last patrol ended, so that regions that cannot be helped block no others."""
     pd = world.pd
     if not pd.patrol:
-        found = dict(pd.irregular)
+        has_rules = rule_fit.has_own_rules(world)
+        found = dict.fromkeys(rule_repair.unfitted(world)) if has_rules else dict(pd.irregular)
         for store_id in fleet.leaving:
             found.update(dict.fromkeys(pd.regions.on_store(store_id)))
         if fleet.lost:
@@ -137,7 +149,7 @@ def _may_patrol(world: World) -> bool:
 
 def _may_need_work(world: World, region: Region, fleet: Fleet) -> bool:
     """A cheap first look: most suspects only wait for their store to be down long enough."""
-    if len(region.peers) != world.pd.config.max_replicas:
+    if len(region.peers) != world.pd.config.max_replicas or rule_fit.has_own_rules(world):
         return True
     bad = {*fleet.lost, *fleet.leaving}
     return any(peer.role or peer.store_id in bad for peer in region.peers)
@@ -170,6 +182,8 @@ def make_plan(world: World, region: Region, fleet: Fleet) -> Plan | None:
     """
     if region.in_joint_state:
         return Plan("leave-joint-state", "", ("region",), (LeaveJoint(None),))
+    if rule_fit.has_own_rules(world):
+        return rule_repair.make_plan(world, region, *fleet)
     wanted = world.pd.config.max_replicas
     if len(region.peers) > wanted:
         return _remove_extra(world, region, fleet)

@@ -9,6 +9,7 @@ from operator_tikv.simulator import balance_region, failover, filters, operators
 from operator_tikv.simulator.builder import RefusedError, plan_transfer_leader
 from operator_tikv.simulator.heartbeats import is_disconnected, is_down
 from operator_tikv.simulator.operator_model import Plan, Priority, TransferLeader
+from operator_tikv.simulator.rule_fit import may_lead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -144,6 +145,7 @@ def _pick_target(world: World, region: Region) -> int | None:
         and peer.peer_id != region.leader_peer_id
         and region.is_healthy(peer)
         and filters.may_receive_leader(world, peer.store_id)
+        and may_lead(world, region, peer.store_id)
     ]
     return world.rng.choice(targets) if targets else None
 
@@ -239,7 +241,7 @@ def _lighter_target(world: World, region: Region, counts: dict[int, float]) -> i
     target_id = min(candidates, key=lambda store_id: (counts[store_id], store_id))
     gap = counts[region.leader_store_id] - counts[target_id]
     accepted = gap > 2 * TOLERANT_LEADERS and filters.may_receive_leader(world, target_id)
-    return target_id if accepted else None
+    return target_id if accepted and may_lead(world, region, target_id) else None
 
 
 def _evict_slow_store(world: World) -> int:

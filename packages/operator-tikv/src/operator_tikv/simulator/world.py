@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import random
 
     from operator_tikv.simulator.faults.words import Active, PlannedFault
-    from operator_tikv.simulator.model import Store
+    from operator_tikv.simulator.model import Region, Store
     from operator_tikv.simulator.operator_model import Operator
 
 PD_ID_BASE = 2**62  # member ids of a real PD do not fit into a float
@@ -82,6 +82,8 @@ class Pd:
     regions: RegionTable = field(default_factory=RegionTable)
     suspects: dict[int, None] = field(default_factory=dict)
     irregular: dict[int, None] = field(default_factory=dict)
+    fitted: dict[int, Region] = field(default_factory=dict)
+    rule_signature: str = ""
     patrol: list[int] = field(default_factory=list)
     patrol_number: int = 0
     patrolled_replicas: int = 0
@@ -173,6 +175,7 @@ class World:
     last_id: int = 0
     node_addresses: dict[str, str] = field(default_factory=dict)
     client_url: str = "http://127.0.0.1:2379"
+    member_urls: dict[str, str] = field(default_factory=dict)
     admin: Admin = field(default_factory=Admin)
 
     @property
@@ -183,6 +186,10 @@ class World:
     def unix_seconds(self, virtual_seconds: float) -> float:
         """Turn virtual time into the Unix time that PD prints."""
         return self.epoch_unix_seconds + virtual_seconds
+
+    def client_url_of(self, member: str) -> str:
+        """Where a PD server is reached: at an address of its own, else where all are."""
+        return self.member_urls.get(member, self.client_url)
 
     def next_id(self) -> int:
         """Allocate an id, as PD does for stores, regions, peers and operators alike."""

@@ -25,7 +25,7 @@ def member_info(world: World, member: Member) -> dict[str, object]:
         "name": member.name,
         "member_id": member.member_id,
         "peer_urls": [f"http://{member.name}.pd-peer:2380"],
-        "client_urls": [world.client_url],
+        "client_urls": [world.client_url_of(member.name)],
     }
     priority = world.pd.leader_priority.get(member.name, 0)
     if priority:
@@ -120,7 +120,7 @@ def health(world: World, _call: Call) -> Answer:
             {
                 "name": member.name,
                 "member_id": member.member_id,
-                "client_urls": [world.client_url],
+                "client_urls": [world.client_url_of(member.name)],
                 "health": member.name in healthy,
             }
             for member in world.pd.members

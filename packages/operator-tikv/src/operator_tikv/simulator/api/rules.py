@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
+from operator_tikv.simulator import render_region, rule_fit
 from operator_tikv.simulator.admin import DEFAULT_RULE
 from operator_tikv.simulator.api import http
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from operator_tikv.simulator.api.http import Answer, Call, Handler
+    from operator_tikv.simulator.model import Region
     from operator_tikv.simulator.world import World
 
     Json = dict[str, object]
@@ -229,6 +231,36 @@ def delete_bundle(world: World, call: Call) -> Answer:
     return http.ok("Delete group and rules successfully.")
 
 
+def rules_of_region(world: World, call: Call) -> Answer:
+    """The rules that apply to a region."""
+    return http.ok(rule_fit.rules_of(world, _region(world, call)))
+
+
+def fit_of_region(world: World, call: Call) -> Answer:
+    """Which peers of a region each rule holds."""
+    found = rule_fit.fit_region(world, _region(world, call))
+    fits = [
+        {
+            "rule": fit.rule,
+            "peers": [render_region.peer_info(peer) for peer in fit.peers],
+            "peers-different-role": None,
+            "isolation-score": 0,
+        }
+        for fit in found.fits
+    ]
+    orphans = [render_region.peer_info(peer) for peer in found.orphans]
+    return http.ok({"rule-fits": fits, "orphan-peers": orphans or None})
+
+
+def _region(world: World, call: Call) -> Region:
+    _rules(world)
+    region = world.pd.regions.get(http.path_id(call))
+    if region is None:
+        text = f"[PD:region:ErrRegionNotFound]region {call.params['id']} not found"
+        raise http.PdError(404, text)
+    return region
+
+
 def list_labels(world: World, _call: Call) -> Answer:
     """All region label rules."""
     return http.ok(list(world.admin.region_labels.values()))
@@ -265,6 +297,8 @@ ROUTES: Final[list[tuple[str, str, Handler]]] = [
     ("GET", "/config/rules", list_rules),
     ("GET", "/config/rules/group/{group}", list_group),
     ("POST", "/config/rules/batch", set_many),
+    ("GET", "/config/rules/region/{id}", rules_of_region),
+    ("GET", "/config/rules/region/{id}/detail", fit_of_region),
     ("POST", "/config/rule", set_rule),
     ("GET", "/config/rule/{group}/{id}", get_rule),
     ("DELETE", "/config/rule/{group}/{id}", delete_rule),
