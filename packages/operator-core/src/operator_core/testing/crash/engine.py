@@ -110,6 +110,7 @@ class _PointedTx:
         """Run work, perhaps again from its beginning; strike before the commit at the latest."""
         self._tx, self.writer = tx, tx.writer
         self.operations.clear()
+        self._wrote = ""  # what was taken back has not been written
         try:
             return work(self)
         finally:

@@ -27,6 +27,7 @@ OF_PEOPLE = frozenset(
         "effect.forget_undos",
         "effect.renew",
         "proposal.approve",
+        "proposal.doubt",
         "proposal.reject",
         "proposal.request_cancel",
         "proposal.schedule",
