@@ -78,6 +78,7 @@ ELSEWHERE = frozenset(
         "snooze",
         "subject",
         "ticket",
+        "verification",
     }
 )
 """Kinds of rows that the engine of actions does not write: they are of watching and of care."""
