@@ -46,7 +46,19 @@ async def is_restored(one: Bench, target: int) -> None:
         await one.run(target)
 
 
-@pytest.mark.parametrize("step", [cancels, kills, resolves_the_ticket, is_restored])
+async def is_asked_to_stop_by_an_older_one(one: Bench, target: int) -> None:
+    """Operators before 0.3.0 take it for an attempt whose owner will hear of it."""
+    now = one.ledger.now_text()
+    await one.ledger.write(lambda tx: tx.one("proposal.request_cancel", id=target, now=now))
+    one.clock.advance(LONG)
+    with pytest.raises(ConflictError, match="asked to stop"):
+        await one.run(target)
+
+
+STEPS = [cancels, kills, resolves_the_ticket, is_restored, is_asked_to_stop_by_an_older_one]
+
+
+@pytest.mark.parametrize("step", STEPS)
 async def test_whoever_calls_it_off_leaves_it_in_doubt(tmp_path: Path, step: Step) -> None:
     async with bench(tmp_path, clock=ManualClock()) as one:
         violation = Violation(invariant="i", target="t", message="m", severity=Severity.WARNING)
