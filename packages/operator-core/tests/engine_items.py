@@ -36,6 +36,8 @@ class Item:
 
     Attributes:
         acted: whether the present key had its effect, which is what a true probe says.
+        again_at: when it is to be sent again, where it waits for that.
+        resent: whether the present attempt is not the first one with its key.
         flow: its workflow, by index; so are ``after`` and ``undoes`` among the items.
     """
 
@@ -49,6 +51,8 @@ class Item:
     doubt: bool = False
     asked_to_stop: bool = False
     acted: bool = False
+    again_at: int | None = None
+    resent: bool = False
     effects: int = 0
     flow: int | None = None
     after: int | None = None

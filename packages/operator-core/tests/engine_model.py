@@ -96,6 +96,8 @@ class Model:
     def ask_to_stop(self, n: int) -> bool:
         """Ask the owner of a call to stop it."""
         item = self.items[n]
+        if item.again_at is not None:
+            self._doubt(item)
         item.asked_to_stop = item.asked_to_stop or item.status is S.EXECUTING
         return item.status is S.EXECUTING
 
@@ -109,9 +111,9 @@ class Model:
         return True
 
     def settle(self, n: int) -> bool:
-        """A person who has looked says the truth about what is in doubt."""
+        """A person who has looked says the truth about what is in doubt, or is to be sent again."""
         item = self.items[n]
-        if not item.doubt:
+        if not item.doubt and item.again_at is None:
             return False
         if item.acted:
             self._succeed(n)
@@ -157,7 +159,7 @@ class Model:
             self.cancel_flow(f, undo=False)
         for item in self.items:
             item.retry_at = None
-            item.status = S.CANCELLED if item.status in WAITS else item.status
+            self._call_off(item)
             if item.status is S.EXECUTING and not item.doubt:
                 item.asked_to_stop = True
         return True
@@ -173,6 +175,9 @@ class Model:
     def is_ready(self, n: int) -> bool:
         """Return whether an item waits for nothing but a free worker and the mode."""
         item = self.items[n]
+        if item.again_at is not None:
+            paused = item.flow is not None and self.flows[item.flow].paused
+            return item.again_at <= self.now and not paused
         before = None if item.after is None else self.items[item.after].status
         return (
             item.status is S.VALIDATED
@@ -197,6 +202,7 @@ class Model:
         item = self.items[n]
         item.status, item.lease_until = S.EXECUTING, self.now + LEASE_SECONDS
         item.asked_to_stop = False
+        item.resent, item.again_at = item.again_at is not None, None
         self._settle(n)
         return True
 
@@ -216,12 +222,13 @@ class Model:
             return
         if mood in (Mood.SUCCEED, Mood.LOST_AFTER):
             self.act(n)
+        permanent = mood is Mood.REFUSE
         if mood is Mood.SUCCEED:
             self._succeed(n)
-        elif mood in (Mood.FAIL, Mood.REFUSE):
-            self._fail(n, permanent=mood is Mood.REFUSE)
+        elif mood in (Mood.FAIL, Mood.REFUSE) and not self.items[n].resent:
+            self._fail(n, permanent=permanent)
         else:
-            self._probe(n, knows=knows, stop=False)
+            self._probe(n, knows=knows, stop=False, permanent=permanent)
 
     def act(self, n: int) -> None:
         """Let the effect happen."""
@@ -229,7 +236,10 @@ class Model:
         self.items[n].effects += 1
 
     def stop(self, n: int) -> None:
-        """End an attempt that was asked to stop before anything was sent."""
+        """End an attempt that was asked to stop, and was not sent or had no effect before."""
+        if self.items[n].resent and self.items[n].acted:
+            self._succeed(n)
+            return
         self.items[n].status = S.CANCELLED
         self._settle(n)
 
@@ -238,7 +248,10 @@ class Model:
         found = [
             (item.lease_until, n)
             for n, item in enumerate(self.items)
-            if item.status is S.EXECUTING and not item.doubt and item.lease_until <= self.now
+            if item.status is S.EXECUTING
+            and not item.doubt
+            and item.again_at is None
+            and item.lease_until <= self.now
         ]
         return [n for _, n in sorted(found)]
 
@@ -251,25 +264,35 @@ class Model:
                 self._probe(n, knows=knows, stop=self.killed or self.items[n].asked_to_stop)
         return True
 
-    def _probe(self, n: int, *, knows: bool, stop: bool) -> None:
+    def _probe(self, n: int, *, knows: bool, stop: bool, permanent: bool = False) -> None:
         item = self.items[n]
         over = item.undoes is None and item.flow is not None and not self._lives(item.flow)
-        again = item.action in IDEMPOTENT and item.failures + 1 < TRIES and not (stop or over)
+        again = item.action in IDEMPOTENT and item.failures + 1 < TRIES
+        again = again and not (stop or over or permanent or item.asked_to_stop)
         if knows and item.acted:
             self._succeed(n)
         elif knows and stop:
             self.stop(n)
         elif knows:
-            self._fail(n, permanent=False)
+            self._fail(n, permanent=permanent)
         elif again:
             item.failures += 1
-            item.status, item.scheduled_at = S.VALIDATED, self.now + self._backoff(item)
+            item.again_at = self.now + self._backoff(item)
         else:
-            item.doubt = True
+            self._doubt(item)
+
+    def _doubt(self, item: Item) -> None:
+        item.doubt, item.again_at = True, None
+
+    def _call_off(self, item: Item) -> None:
+        """Cancel what has not started; what was sent and is to be sent again is in doubt."""
+        if item.again_at is not None:
+            self._doubt(item)
+        item.status = S.CANCELLED if item.status in WAITS else item.status
 
     def _succeed(self, n: int) -> None:
         item = self.items[n]
-        item.status, item.doubt = S.COMPLETED, False
+        item.status, item.doubt, item.again_at = S.COMPLETED, False, None
         for follower in self.items if item.action == "wait" else []:
             if follower.after == n and follower.status in WAITS:
                 due = self.now + WAIT_SECONDS
@@ -278,7 +301,7 @@ class Model:
 
     def _fail(self, n: int, *, permanent: bool) -> None:
         item = self.items[n]
-        item.status, item.doubt = S.FAILED, False
+        item.status, item.doubt, item.again_at = S.FAILED, False, None
         item.failures += 1
         over = permanent or item.failures >= TRIES
         item.retry_at = None if over else self.now + self._backoff(item)
@@ -330,7 +353,7 @@ class Model:
         for n in self.steps(f):
             item = self.items[n]
             item.retry_at = None
-            item.status = S.CANCELLED if item.status in WAITS else item.status
+            self._call_off(item)
         if undo:
             self.flows[f].undo_due = True
             self._undo(f)

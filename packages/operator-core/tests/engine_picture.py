@@ -67,7 +67,9 @@ def told(look: Picture, done: Counter[int]) -> object:
 
 def words_of(one: ActionProposal) -> tuple[object, object]:
     state = (one.action_name, one.status.value, one.in_doubt, one.is_approved)
-    return state, (one.retry_count, seconds(one.next_retry_at), seconds(one.scheduled_at))
+    again_at = one.lease_expires_at if one.awaits_resend else None
+    times = (one.next_retry_at, one.scheduled_at, again_at)
+    return state, (one.retry_count, *map(seconds, times))
 
 
 def seconds(moment: datetime | None) -> int | None:
@@ -79,7 +81,7 @@ def expected(model: Model) -> object:
     items = [
         (
             (one.action, one.status.value, one.doubt, one.approved),
-            (one.failures, one.retry_at, one.scheduled_at),
+            (one.failures, one.retry_at, one.scheduled_at, one.again_at),
             one.effects,
             one.after,
             one.undoes,
@@ -92,7 +94,7 @@ def expected(model: Model) -> object:
 
 def next_due(model: Model) -> int | None:
     waiting = (one.scheduled_at for one in model.items if one.status is S.VALIDATED)
-    retries = (one.retry_at for one in model.items)
+    retries = (time for one in model.items for time in (one.retry_at, one.again_at))
     times = [time for time in (*waiting, *retries, model.next_run) if time is not None]
     return min((time for time in times if time > model.now), default=None)
 

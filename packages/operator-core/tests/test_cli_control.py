@@ -5,6 +5,7 @@ import pytest
 
 from cli_kit import NASTY, Cli, add_proposals, add_workflow, claimed, now_do
 from operator_core.actions.types import Outcome
+from operator_core.clock import utc_now
 from operator_core.db.attempts import Ending
 from operator_core.db.executions import ExecutionDB
 
@@ -65,6 +66,21 @@ def test_kill_does_not_wait_for_what_is_in_doubt(tmp_path: Path) -> None:
 
     now_do(prepare())
     assert [one["in_doubt"] for one in cli.json("kill", "--wait", "60")["not_stopped"]] == [True]
+
+
+def test_kill_lists_what_waits_to_be_sent_again(tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+
+    async def prepare() -> None:
+        await add_proposals(cli.db_path, 1)
+        attempt = await claimed(cli.db_path, 1)
+        async with ExecutionDB(cli.db_path) as db:
+            await db.await_resend(attempt, "no answer", utc_now())
+
+    now_do(prepare())
+    data = cli.json("kill", "--wait", "60")
+    assert (data["report"]["in_doubt"], data["report"]["cancelled"]) == ([1], [])
+    assert [(one["id"], one["in_doubt"]) for one in data["not_stopped"]] == [(1, True)]
 
 
 def test_kill_without_a_ledger_says_that_nothing_was_killed(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from cli_kit import (
     unreachable,
 )
 from operator_core.actions.types import Outcome
+from operator_core.clock import utc_now
 from operator_core.db.attempts import Ending
 from operator_core.db.executions import ExecutionDB
 
@@ -97,3 +99,25 @@ def test_what_is_in_doubt_and_what_is_abandoned_is_wrong(tmp_path: Path) -> None
     states = found(cli, 1, "--no-reach")
     assert (states["action 1"], states["action 2"]) == ("wrong", "wrong")
     assert "operator actions settle 1" in cli.invoke("doctor").stdout
+
+
+@pytest.mark.parametrize(("late_seconds", "state"), [(3600, "wrong"), (0, None)])
+def test_what_nobody_sends_again_is_wrong(
+    tmp_path: Path, late_seconds: float, state: str | None
+) -> None:
+    cli = Cli(tmp_path)
+
+    async def prepare() -> None:
+        await add_proposals(cli.db_path, 1)
+        attempt = await claimed(cli.db_path, 1)
+        due = utc_now() - timedelta(seconds=late_seconds)
+        async with ExecutionDB(cli.db_path) as db:
+            await db.await_resend(attempt, "no answer", due)
+
+    now_do(prepare())
+    assert found(cli, 1 if state else 0, "--no-reach").get("action 1") == state
+    shown = cli.ok("actions", "show", "1")
+    assert "to be sent again (executing)" in shown
+    assert "operator actions settle 1" in shown
+    cli.ok("actions", "settle", "1", "--done")
+    assert "completed" in cli.ok("actions", "show", "1")

@@ -286,7 +286,7 @@ async def test_what_is_in_doubt_in_a_cancelled_workflow_is_not_sent_again(tmp_pa
         await one.run(1)
         attempt = await one.executions.claim(2, one.terms("one"))
         await one.db.cancel_workflow(1)
-        await one.executions.release(attempt, "no answer", one.in_seconds(1))
+        await one.executions.await_resend(attempt, "no answer", one.in_seconds(1))
         assert (await one.get(2)).in_doubt
         assert await undoing(one) == []
 

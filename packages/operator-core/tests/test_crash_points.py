@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from operator_core.actions.leases import EffectLease
 from operator_core.actions.types import (
     ActionProposal,
     ActionStatus,
@@ -14,12 +15,15 @@ from operator_core.actions.types import (
     WorkflowStatus,
 )
 from operator_core.db.statements import statements
+from operator_core.testing.clock import START
+from operator_core.testing.crash import written
 from operator_core.testing.crash.campaign import Extent, cases, sample
 from operator_core.testing.crash.judge import End, Tally, tally_of
 from operator_core.testing.crash.points import (
     EFFECT,
     EVERYWHERE,
     OPERATIONS,
+    STOPPED,
     Blow,
     CrashPoint,
     Fault,
@@ -34,9 +38,11 @@ from operator_core.testing.crash.scenario import (
     FAILING,
     FIRED,
     PROPOSED_LATER,
+    SHUTTING,
     WORKFLOW_LATER,
     Want,
 )
+from operator_core.testing.crash.subject import LIFT
 from operator_core.testing.crash.system import System
 from operator_core.testing.crash.table import lines
 from operator_core.testing.crash.trigger import Plan, Trigger, fired, unnamed
@@ -51,6 +57,24 @@ BEFORE_EFFECT = CrashPoint(EFFECT, Side.BEFORE)
 def test_every_transaction_that_is_a_crash_point_is_a_statement() -> None:
     own = {name for name in OPERATIONS if not name.startswith("subject.")}
     assert own <= set(statements("sqlite"))
+
+
+def test_every_statement_that_writes_has_its_place() -> None:
+    """A new one is in an operation, rides in one, or is named as somebody else's."""
+    assert written.in_no_operation() == frozenset()
+    lists = (written.reached(), written.OF_PEOPLE, written.OF_THE_POLICY, written.OF_CARE)
+    assert set().union(*lists) <= written.writing()
+    assert sum(map(len, lists)) == len(set().union(*lists))
+
+
+@pytest.mark.parametrize("name", ["proposal.new", "effect.new", "record.new", "other.new"])
+def test_a_new_statement_that_has_no_place_is_found(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = statements("sqlite")
+    new = known | {name: "UPDATE action_proposals SET held = 1", "proposal.seen": "SELECT 1"}
+    monkeypatch.setattr(written, "statements", lambda _: new)
+    assert written.in_no_operation() == {name}
 
 
 def test_every_fault_happens_at_every_point() -> None:
@@ -69,8 +93,13 @@ def test_all_is_run_but_what_no_engine_can_do() -> None:
     assert left_out == {
         (Blow(BEFORE_EFFECT, Fault.STOP), World.LOOK),
         (Blow(BEFORE_EFFECT, Fault.LATE), World.LOOK),
+        *(
+            (Blow(CrashPoint(STOPPED, side), fault), World.BLIND)
+            for side in Side
+            for fault in EVERYWHERE
+        ),
     }
-    assert len(planned) == (len(list(blows())) * len(World) - 2) * 2 * 2
+    assert len(planned) == (len(list(blows())) * len(World) - len(left_out)) * 2 * 2
 
 
 def test_the_sample_has_each_point_fault_world_and_number_of_processes() -> None:
@@ -167,13 +196,14 @@ def stored(want: Want, number: int, status: ActionStatus = S.COMPLETED) -> Actio
 
 def good_end() -> End:
     """Return the end of a run in which all has gone well."""
-    wants = (*COMPLETING, *FAILING, *WORKFLOW_LATER, PROPOSED_LATER, FIRED)
+    wants = (*COMPLETING, *FAILING, *SHUTTING, *WORKFLOW_LATER, PROPOSED_LATER, FIRED)
     every = [stored(want, number) for number, want in enumerate(wants, 1)]
     every = [
         one.model_copy(update={"status": S.FAILED}) if want.trouble == "refuse" else one
         for one, want in zip(every, wants, strict=True)
     ]
     done = Counter((want.action, want.item) for want in wants if want.trouble != "refuse")
+    done += Counter((LIFT, want.item) for want in SHUTTING)
     return End(World.KEYS, None, proposals=every, workflows=[], done=done)
 
 
@@ -192,7 +222,7 @@ def faults(end: End) -> list[str]:
 
 def test_nothing_is_wrong_with_a_good_end() -> None:
     count = len(good_end().proposals)
-    assert tally_of(good_end()) == Tally(runs=1, once=count - 1, none=1, doubt=0, faults=[])
+    assert tally_of(good_end()) == Tally(runs=1, once=count - 2, none=2, doubt=0, faults=[])
 
 
 def test_an_effect_that_happened_twice_is_found() -> None:
@@ -259,6 +289,36 @@ def test_a_workflow_that_does_not_end_or_is_not_undone_is_found() -> None:
     ]:
         workflow = WorkflowProposal(id=1, name="w", description="w", status=status)
         assert found in faults(replace(end, workflows=[workflow]))
+
+
+def lease(**columns: object) -> EffectLease:
+    """Return the lease of the first thing that is shut, long over."""
+    then = {"taken_at": START, "expires_at": START, "changed_at": START}
+    words = {"id": 1, "subject": "system", "proposal_id": 9, "taken_by": "agent", "reason": ""}
+    state = {"applied": True, "unsure": False, "kept": False, "undo": None}
+    given = {"action_status": S.COMPLETED, "effect": "shut/70"} | columns
+    return EffectLease(**then, **words, **state, **given)  # type: ignore[arg-type] # by their names
+
+
+def test_an_effect_that_no_lease_covers_is_found() -> None:
+    end = good_end()
+    del end.done[LIFT, 70]
+    (fault,) = faults(end)
+    assert fault.endswith(
+        "(shut 70, completed) was left behind: it is there, and no lease covers it"
+    )
+
+
+def test_a_lease_that_nothing_is_under_way_for_is_found() -> None:
+    end = replace(good_end(), leases=[lease()])
+    assert faults(end) == ["lease 1 (shut/70) is open, and nothing is under way for it"]
+
+
+@pytest.mark.parametrize("doubt", [{"undo_status": S.EXECUTING}, {"action_status": S.EXECUTING}])
+def test_an_effect_may_stay_while_it_or_its_undo_is_in_doubt(doubt: dict[str, object]) -> None:
+    end = replace(good_end(), leases=[lease(**doubt)])
+    del end.done[LIFT, 70]
+    assert faults(end) == []
 
 
 def test_what_surrounds_the_effects_is_judged_too() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from operator_core.testing.crash import flaws
+from operator_core.testing.crash import flaws, written
 from operator_core.testing.crash.campaign import Campaign, sample
 from operator_core.testing.crash.driver import Case
 from operator_core.testing.crash.judge import Tally
@@ -74,6 +74,11 @@ async def test_a_broken_engine_is_found(
 
 
 async def test_a_run_without_a_blow_leaves_nothing_to_say(tmp_path: Path, nursery: Nursery) -> None:
-    """One effect is in doubt in any run: nobody answers, and no probe can tell."""
+    """Two effects are in doubt in any run: nobody answers, and no probe can tell.
+
+    And each statement that is said to be reached has written.
+    """
     tally = await run(nursery, Files(), [Case(None, World.KEYS, processes=1, seed=1)], tmp_path)
-    assert tally == Tally(1, once=22, none=3, doubt=1, seeds=frozenset({1}))
+    assert tally == Tally(
+        1, once=24, none=5, doubt=2, seeds=frozenset({1}), written=written.reached()
+    )

@@ -233,7 +233,8 @@ PARAMS = {"now": "2026-01-26T15:00:00.000000+00:00", "limit": 100, "subject": No
     [
         ("proposal.ready", "due"),
         ("proposal.ready_scheduled", "due"),
-        ("proposal.next_due", "due|retry_due"),
+        ("proposal.next_due", "due|retry_due|leases"),
+        ("proposal.resend_due", "leases"),
         ("proposal.retry_eligible", "retry_due"),
         ("proposal.waiting_retry", "retry_due"),
         ("proposal.expired", "leases"),

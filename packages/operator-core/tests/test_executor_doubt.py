@@ -95,7 +95,8 @@ async def test_an_idempotent_action_is_sent_again_under_the_same_key(tmp_path: P
         one.subject.mode = Mode.TIME_OUT_AFTER_EFFECT
         target = await one.validated("act_again")
         await one.run(target)
-        assert await one.status(target) is ActionStatus.VALIDATED
+        kept = await one.get(target)
+        assert (kept.status, kept.in_doubt, kept.awaits_resend) == (EXECUTING, False, True)
         one.subject.mode = Mode.OK
         one.clock.advance(60)
         await one.run(target)

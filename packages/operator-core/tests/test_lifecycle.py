@@ -27,10 +27,10 @@ ACTIONS = """
     proposed   cancel    cancelled
     validated  cancel    cancelled
     validated  claim     executing
+    validated  doubt     executing
     executing  complete  completed
     executing  fail      failed
     executing  abort     cancelled
-    executing  release   validated
     failed     retry     validated
 """
 WORKFLOWS = """
@@ -112,9 +112,9 @@ def test_there_are_six_states_of_an_action_and_five_of_a_workflow() -> None:
     assert len(WorkflowStatus) == 5
 
 
-def test_only_a_claim_leads_into_executing() -> None:
+def test_only_a_claim_leads_into_executing_or_the_doubt_about_an_earlier_one() -> None:
     into = [event for (_, event), after in ACTION_MACHINE.table.items() if after == "executing"]
-    assert into == [ActionEvent.CLAIM]
+    assert into == [ActionEvent.CLAIM, ActionEvent.DOUBT]
     assert ACTION_MACHINE.sources(ActionEvent.CLAIM) == {ActionStatus.VALIDATED}
 
 

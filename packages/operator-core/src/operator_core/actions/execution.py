@@ -113,7 +113,7 @@ async def carry_out(
 
     Raises:
         RequestError: the action is not registered, or its parameters do not fit any more; the
-            attempt is recorded as failed for good.
+            attempt is recorded as failed for good, or in doubt where it was sent before.
         LostLeaseError: another process took the work over.
     """
     try:
@@ -122,7 +122,8 @@ async def carry_out(
             return await _use_tool(db, attempt, call)
         run = _Run(db, attempt, _present(subject, definition), definition, call, terms)
     except RequestError as error:
-        await db.finish(attempt, Ending(Outcome.FAILED, str(error)))
+        outcome = Outcome.UNKNOWN if attempt.resent else Outcome.FAILED
+        await db.finish(attempt, Ending(outcome, str(error)))
         raise
     return await _call_subject(run, asked_seconds)
 
@@ -130,7 +131,7 @@ async def carry_out(
 async def settle_abandoned(
     db: ExecutionDB, attempt: Attempt, subject: Subject, registry: ActionRegistry, terms: Terms
 ) -> ActionRecord | None:
-    """Settle an attempt whose owner is gone; None: it was released and will be sent again.
+    """Settle an attempt whose owner is gone; None: it waits to be sent again.
 
     It is probed; where the probe cannot tell, an idempotent action is sent again, and any
     other one stays in doubt for a person.
@@ -183,7 +184,8 @@ async def _use_tool(db: ExecutionDB, attempt: Attempt, call: ActionCall) -> Acti
 
 async def _call_subject(run: _Run, asked_seconds: float | None) -> ActionRecord:
     if not _just_claimed(run, asked_seconds) and not await _may_send(run):
-        return await _fail(run, Failure(Outcome.FAILED, permanent=False, message=run.stop.words))
+        stopped = Failure(Outcome.FAILED, permanent=False, message=run.stop.words)
+        return await _settle_failure(run, stopped)
     task = asyncio.create_task(_perform(run))
     try:
         await _watch(run, task)
@@ -336,7 +338,8 @@ def _explained(run: _Run, error: BaseException) -> Failure:
 
 
 async def _settle_failure(run: _Run, failure: Failure) -> ActionRecord:
-    if failure.outcome is Outcome.UNKNOWN:
+    """Settle what did not succeed; the failure of a try says nothing of an earlier, lost one."""
+    if failure.outcome is Outcome.UNKNOWN or run.attempt.resent:
         record = await _settle_unknown(run, failure)
         return record or run.attempt.record.model_copy(
             update={"outcome": Outcome.UNKNOWN, "error_message": failure.message}
@@ -368,9 +371,10 @@ async def _settle_unknown(run: _Run, failure: Failure) -> ActionRecord | None:
         return await run.db.finish(run.attempt, Ending(Outcome.SUCCEEDED, result=found))
     if answer is ProbeAnswer.NOT_HAPPENED:
         return await _fail(run, failure, key_spent=False)
-    due = _retry_at(run) if run.definition.idempotent and not run.stop.requested else None
+    again = run.definition.idempotent and not (run.stop.requested or failure.permanent)
+    due = _retry_at(run) if again else None
     if due is not None:
-        await run.db.release(run.attempt, failure.message, due)
+        await run.db.await_resend(run.attempt, failure.message, due)
         return None
     return await run.db.finish(run.attempt, Ending(Outcome.UNKNOWN, failure.message))
 

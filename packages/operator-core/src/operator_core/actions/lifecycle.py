@@ -15,7 +15,7 @@ class ActionEvent(StrEnum):
     FAIL = "fail"
     CANCEL = "cancel"
     ABORT = "abort"
-    RELEASE = "release"
+    DOUBT = "doubt"
     RETRY = "retry"
 
 
@@ -35,12 +35,12 @@ ACTION_MACHINE: Machine[ActionStatus, ActionEvent] = Machine(
         (ActionStatus.PROPOSED, ActionEvent.CANCEL): ActionStatus.CANCELLED,
         (ActionStatus.VALIDATED, ActionEvent.CANCEL): ActionStatus.CANCELLED,
         (ActionStatus.VALIDATED, ActionEvent.CLAIM): ActionStatus.EXECUTING,
+        # Called off, and an operator before 0.3.0 had sent it: its effect may have happened.
+        (ActionStatus.VALIDATED, ActionEvent.DOUBT): ActionStatus.EXECUTING,
         (ActionStatus.EXECUTING, ActionEvent.COMPLETE): ActionStatus.COMPLETED,
         (ActionStatus.EXECUTING, ActionEvent.FAIL): ActionStatus.FAILED,
         # Stopped before its effect was sent, or surely undone: ended by the kill switch.
         (ActionStatus.EXECUTING, ActionEvent.ABORT): ActionStatus.CANCELLED,
-        # Claimed, never sent, owner gone: surely not done, so it may be claimed again.
-        (ActionStatus.EXECUTING, ActionEvent.RELEASE): ActionStatus.VALIDATED,
         (ActionStatus.FAILED, ActionEvent.RETRY): ActionStatus.VALIDATED,
     },
 )

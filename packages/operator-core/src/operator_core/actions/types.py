@@ -270,6 +270,19 @@ class ActionProposal(BaseModel):
         """Whether the proposal itself carries an approval that still stands."""
         return self.approved_at is not None and self.rejected_at is None and not self.held
 
+    @property
+    def awaits_resend(self) -> bool:
+        """Whether it was sent, nobody knows what came of it, and it is to be sent again.
+
+        Until `lease_expires_at` it belongs to nobody; then whoever is first claims it.
+        """
+        return (
+            self.status is ActionStatus.EXECUTING
+            and not self.in_doubt
+            and self.owner is None
+            and self.lease_expires_at is not None
+        )
+
 
 class WorkflowProposal(BaseModel):
     """Actions that run one after the other under one approval."""

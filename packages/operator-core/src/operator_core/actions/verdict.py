@@ -65,7 +65,7 @@ def refusal(
         facts: what else the ledger says.
         require_approval: whether a person must have approved it, where no policy is in force.
     """
-    if proposal.status is not ActionStatus.VALIDATED:
+    if proposal.status is not ActionStatus.VALIDATED and not proposal.awaits_resend:
         return TransitionError(
             f"Proposal {proposal.id} is {proposal.status.value}, not validated: it cannot be "
             "executed."
@@ -168,5 +168,10 @@ def _readiness(proposal: ActionProposal, facts: GateFacts) -> OperatorError | No
     if proposal.scheduled_at is not None and proposal.scheduled_at > facts.now:
         return NotReadyError(
             f"Proposal {proposal.id} is not due before {proposal.scheduled_at.isoformat()}."
+        )
+    again_at = proposal.lease_expires_at if proposal.awaits_resend else None
+    if again_at is not None and again_at > facts.now:
+        return NotReadyError(
+            f"Proposal {proposal.id} was sent, and is not sent again before {again_at.isoformat()}."
         )
     return None

@@ -118,8 +118,9 @@ async def show_action(session: Session, action_id: Id) -> None:
 
 def next_of(action: ActionProposal) -> str:
     """Return what a person can do about an action."""
-    if action.in_doubt:
-        return f"In doubt. Look at the cluster, then: operator actions settle {action.id} --done"
+    if action.in_doubt or action.awaits_resend:
+        so = "In doubt." if action.in_doubt else "No answer came, and it is sent again when due."
+        return f"{so} Look at the cluster, then: operator actions settle {action.id} --done"
     if action.status is ActionStatus.FAILED:
         return f"Next: operator actions retry {action.id}"
     if action.status in (ActionStatus.PROPOSED, ActionStatus.VALIDATED):
@@ -224,6 +225,8 @@ async def settle(
     ] = None,
 ) -> None:
     """Say whether an action in doubt happened; only you can see it now.
+
+    What waits to be sent again can be settled too, and is not sent then.
 
     Example:
       operator actions settle 1 --not-done

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -135,6 +136,10 @@ async def _guards(ledger: Ledger) -> list[Finding]:
     return [Finding("guards", OK, f"all alive; {last.event_data['tried']} tried at {when}")]
 
 
+LATE_RESEND_SECONDS = 60.0
+"""How long what is to be sent again may be due before it needs a look."""
+
+
 async def _doubts(ledger: Ledger) -> list[Finding]:
     executing = await ActionDB(ledger).list_proposals(ActionStatus.EXECUTING)
     found = [
@@ -142,7 +147,20 @@ async def _doubts(ledger: Ledger) -> list[Finding]:
         for one in executing
         if one.in_doubt
     ]
+    found += [
+        Finding(
+            f"action {one.id}", WRONG, f"{one.action_name} was to be sent again: {_settle(one)}"
+        )
+        for one in executing
+        if one.awaits_resend and _is_late(one, ledger.clock.now())
+    ]
     return found or [Finding("actions in doubt", OK, "none")]
+
+
+def _is_late(one: ActionProposal, now: datetime) -> bool:
+    """Return whether nobody has sent again for a while what is due: no agent runs, or none may."""
+    due = one.lease_expires_at
+    return due is not None and now - due > timedelta(seconds=LATE_RESEND_SECONDS)
 
 
 def _settle(one: ActionProposal) -> str:

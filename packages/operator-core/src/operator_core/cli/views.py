@@ -50,6 +50,8 @@ def proposal_state(proposal: ActionProposal) -> Text:
     state = proposal.status.value
     if proposal.in_doubt:
         return word(f"unknown whether it happened ({state})")
+    if proposal.awaits_resend:
+        return word(f"unknown whether it happened, to be sent again ({state})")
     waits = proposal.status in (ActionStatus.PROPOSED, ActionStatus.VALIDATED)
     if waits and proposal.held:
         return word(f"{state} (held: approve it anew)")

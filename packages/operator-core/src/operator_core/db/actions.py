@@ -333,12 +333,15 @@ class ActionDB(Store):
     async def list_ready(
         self, *, subject: str | None = None, limit: int = DEFAULT_PAGE_SIZE
     ) -> list[ActionProposal]:
-        """Return what can be claimed now, in the order it is due; a subject's and nobody's."""
-        now = self.ledger.now_text()
+        """Return what can be claimed now, in the order it is due; a subject's and nobody's.
+
+        First comes what is to be sent again: it was begun, and nobody knows what came of it.
+        """
+        given = {"now": self.ledger.now_text(), "subject": subject, "limit": limit}
         found = await self._read(
-            lambda tx: tx.all("proposal.ready", now=now, subject=subject, limit=limit)
+            lambda tx: tx.all("proposal.resend_due", **given) + tx.all("proposal.ready", **given)
         )
-        return [rows.proposal(row) for row in found]
+        return [rows.proposal(row) for row in found[:limit]]
 
     async def update_scheduled_at(self, proposal_id: int, scheduled_at: datetime | None) -> None:
         """Set or clear the time before which a proposal does not run.

@@ -17,7 +17,7 @@ from operator_core.actions.types import (
     WorkflowStatus,
 )
 from operator_core.clock import to_text
-from operator_core.db import changes, effects, proposals, rows
+from operator_core.db import changes, effects, proposals, resends, rows
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.claims import Attempt, ClaimTerms, Taken, begin_records
 from operator_core.db.engine import Row, Tx, Value
@@ -198,11 +198,13 @@ def _doubt(tx: Tx, attempt: Attempt, ending: Ending, stamp: Stamp) -> Row:
 def settle_in_doubt(tx: Tx, proposal_id: int, ending: Ending, stamp: Stamp) -> ActionRecord:
     """End an attempt in doubt by a person's word; a sure failure is not retried by itself.
 
+    What waits to be sent again is as unclear, so a word ends it too.
+
     Raises:
         ConflictError: the proposal is not in doubt.
     """
     row = changes.get(tx, "proposal", proposal_id)
-    if not row["in_doubt"]:
+    if not row["in_doubt"] and not resends.awaited(row):
         raise ConflictError(f"Proposal {proposal_id} is {row['status']}, not in doubt.")
     terms = ClaimTerms(stamp.actor, "", 0.0, require_approval=False)
     attempt = _attempt(tx, Taken(rows.proposal(row), terms, stamp))
@@ -280,17 +282,26 @@ def take_over(tx: Tx, proposal: ActionProposal, terms: ClaimTerms, stamp: Stamp)
     return _attempt(tx, Taken(rows.proposal(row), terms, stamp))
 
 
-def release(tx: Tx, attempt: Attempt, error: str, due: datetime, stamp: Stamp) -> None:
+def await_resend(tx: Tx, attempt: Attempt, error: str, due: datetime, stamp: Stamp) -> None:
     """Let an idempotent action be sent again under the same key, no sooner than ``due``.
 
-    Where its workflow has ended meanwhile it may not be sent again, and stays in doubt.
+    Until then it stays executing, and is nobody's. Where it was called off meanwhile, or its
+    workflow has ended, it may not be sent again and stays in doubt.
+
+    Raises:
+        LostLeaseError: somebody else has taken the work over.
     """
-    if _workflow_has_ended(tx, attempt):
+    row = changes.get(tx, "proposal", attempt.proposal_id)
+    if row["cancel_requested_at"] is not None or _workflow_has_ended(tx, attempt):
         finish(tx, attempt, Ending(Outcome.UNKNOWN, error), stamp)
         return
-    params = {**_fence(attempt), "error": error, "scheduled_at": to_text(due)}
-    change = Change("proposal.release", "execution_released", {"error": error}, params)
-    changes.apply(tx, attempt.proposal_id, change, stamp)
+    params = {**_fence(attempt), "error": error, "due": to_text(due)}
+    data = {"error": error, "due": to_text(due)}
+    change = Change("proposal.await_resend", "execution_released", data, params)
+    try:
+        changes.apply(tx, attempt.proposal_id, change, stamp)
+    except TransitionError as lost:
+        raise _lost(attempt) from lost
     unsure = Finish(attempt, Ending(Outcome.UNKNOWN, error), stamp)
     tx.each("record.finish", [_record_params(unsure)])
     effects.settle(tx, effects.open_leases(tx), _seen_by_leases(unsure), stamp)

@@ -1,7 +1,7 @@
 """The claim that starts an attempt, as work on items of a transaction."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
@@ -11,7 +11,7 @@ from operator_core.actions.policy import LoadedPolicy
 from operator_core.actions.types import ActionProposal, ActionRecord, ActionStatus, WorkflowStatus
 from operator_core.actions.verdict import GateFacts, refusal
 from operator_core.clock import Clock
-from operator_core.db import changes, effects, gate, policies, proposals, rows, safety
+from operator_core.db import changes, effects, gate, policies, proposals, resends, rows, safety
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.db.gate import BLIND, Sight
@@ -46,19 +46,28 @@ class Claim:
 
 @dataclass(frozen=True)
 class Taken:
-    """A proposal as it is once it is claimed, and by whom."""
+    """A proposal as it is once it is claimed, by whom, and whether it was sent before."""
 
     proposal: ActionProposal
     terms: ClaimTerms
     stamp: Stamp
+    statement: str = "proposal.claim"
+    resent: bool = False
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A claimed proposal and the record of the attempt."""
+    """A claimed proposal and the record of the attempt.
+
+    Attributes:
+        proposal: the proposal.
+        record: the record.
+        resent: whether an earlier try under the same key may have had the effect.
+    """
 
     proposal: ActionProposal
     record: ActionRecord
+    resent: bool = False
 
     @property
     def proposal_id(self) -> int:
@@ -83,7 +92,7 @@ def claim_each(tx: Tx, items: Sequence[Claim]) -> list[Attempt | Exception]:
         The attempt, or the error of each:
         NotFoundError: there is no such proposal.
         RefusedError: the gate is closed (mode, kill switch, approval, not due, a limit).
-        ConflictError: it is not validated, or its workflow has ended.
+        ConflictError: it is neither validated nor to be sent again, or its workflow has ended.
         RequestError: it is for another subject than the executor's.
     """
     switch = safety.state_of_claim(tx)  # first: whoever changes what rules claims waits, or we do
@@ -134,6 +143,8 @@ def _admitted(tx: Tx, row: Row | None, item: Claim, context: _Context) -> Taken 
         )
     proposal = rows.proposal(row)
     loaded = context.policy
+    if proposal.awaits_resend and row["cancel_requested_at"] is not None:
+        return ConflictError(f"Somebody asked to stop proposal {proposal.id} after it was sent.")
     asked = gate.asked(tx, proposal, terms.sight, loaded, stamp) if loaded else None
     facts = replace(
         _facts(proposal, context, stamp),
@@ -146,7 +157,11 @@ def _admitted(tx: Tx, row: Row | None, item: Claim, context: _Context) -> Taken 
     )
     if refused is None and asked is not None:
         asked.note(tx, item.proposal_id, {"switch": context.switch.revision}, stamp)
-    return refused or Taken(_claimed(proposal, terms, stamp), terms, stamp)
+    if refused is not None:
+        return refused
+    statement = "proposal.resend" if proposal.awaits_resend else "proposal.claim"
+    resent = resends.was_sent(tx, proposal)
+    return Taken(_claimed(proposal, terms, stamp), terms, stamp, statement, resent)
 
 
 def _claimed(proposal: ActionProposal, terms: ClaimTerms, stamp: Stamp) -> ActionProposal:
@@ -188,7 +203,10 @@ def _covers(workflow: Row, proposal: ActionProposal) -> bool:
 def _take(tx: Tx, admitted: Sequence[Taken], context: _Context) -> list[Attempt]:
     """Take what the gate let through; a limit, or a second claim of one, stops all of them."""
     try:
-        changed = tx.each("proposal.claim", [_claim_params(one) for one in admitted])
+        changed = sum(
+            tx.each(statement, [_claim_params(one) for one in each])
+            for statement, each in _by_statement(admitted)
+        )
     except ConstraintError as error:
         raise LimitError(
             f"Another disruptive action runs on the subject of proposal {admitted[0].proposal.id}; "
@@ -206,7 +224,15 @@ def _take(tx: Tx, admitted: Sequence[Taken], context: _Context) -> list[Attempt]
         workflow = context.workflows.get(row["workflow_id"])
         if workflow is not None and workflow["status"] != WorkflowStatus.IN_PROGRESS:
             proposals.settle_workflow(tx, row, stamp)
-    return [Attempt(one.proposal, record) for one, record in zip(admitted, records, strict=True)]
+    return [
+        Attempt(one.proposal, record, one.resent)
+        for one, record in zip(admitted, records, strict=True)
+    ]
+
+
+def _by_statement(admitted: Sequence[Taken]) -> Iterator[tuple[str, list[Taken]]]:
+    for statement in sorted({one.statement for one in admitted}):
+        yield statement, [one for one in admitted if one.statement == statement]
 
 
 def _claim_params(taken: Taken) -> Params:

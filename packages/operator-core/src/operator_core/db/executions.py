@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from operator_core.actions.types import ActionProposal, ActionRecord, Outcome
-from operator_core.db import approvals, attempts, changes, proposals, rows
+from operator_core.db import approvals, attempts, changes, proposals, resends, rows
 from operator_core.db.attempts import Ending, Finish, Hold, finish_each
 from operator_core.db.changes import Change, Stamp
 from operator_core.db.claims import Attempt, Claim, ClaimTerms, claim_each
 from operator_core.db.engine import Tx
 from operator_core.db.proposals import RetryRule
 from operator_core.db.store import Store
-from operator_core.errors import StaleApprovalError
+from operator_core.errors import ConflictError, RefusedError, StaleApprovalError
 
 
 class ExecutionDB(Store):
@@ -20,6 +20,9 @@ class ExecutionDB(Store):
 
     async def claim(self, proposal_id: int, terms: ClaimTerms) -> Attempt:
         """Take a proposal for execution, if the gate lets it through right now.
+
+        What waits to be sent again is taken likewise; where the gate refuses it for more than a
+        while, it is in doubt from then on.
 
         Raises:
             NotFoundError: there is no such proposal.
@@ -29,10 +32,19 @@ class ExecutionDB(Store):
         asked_at = self.ledger.clock.now()
         try:
             return await self._item(claim_each, Claim(proposal_id, terms, self.ledger.clock))
-        except StaleApprovalError as error:
+        except (RefusedError, ConflictError) as error:
             stamp, why = self._stamp(terms.owner), str(error)
-            await self._write(lambda tx: approvals.void(tx, proposal_id, why, asked_at, stamp))
+            if isinstance(error, StaleApprovalError):
+                await self._write(lambda tx: approvals.void(tx, proposal_id, why, asked_at, stamp))
+            if resends.is_final(error):
+                await self._refuse_resend(proposal_id, why, stamp)
             raise
+
+    async def _refuse_resend(self, proposal_id: int, why: str, stamp: Stamp) -> None:
+        """Leave in doubt what waits to be sent again, where the gate will not have it."""
+        row = await self._read(lambda tx: tx.one("proposal.get", id=proposal_id))
+        if row is not None and resends.awaited(row):
+            await self._write(lambda tx: resends.refuse(tx, proposal_id, why, stamp))
 
     async def action_name(self, proposal_id: int) -> str | None:
         """Return the name of a proposal's action, or None where there is no such proposal."""
@@ -110,10 +122,16 @@ class ExecutionDB(Store):
             lambda tx: attempts.take_over(tx, proposal, terms, self._stamp(terms.owner))
         )
 
-    async def release(self, attempt: Attempt, error: str, due: datetime) -> None:
-        """Let an idempotent action be sent again under the same key, not before ``due``."""
+    async def await_resend(self, attempt: Attempt, error: str, due: datetime) -> None:
+        """Let an idempotent action be sent again under the same key, not before ``due``.
+
+        Where it was called off meanwhile it stays in doubt.
+
+        Raises:
+            LostLeaseError: somebody else has taken the work over.
+        """
         stamp = self._stamp(attempt.proposal.owner or "system")
-        await self._write(lambda tx: attempts.release(tx, attempt, error, due, stamp))
+        await self._write(lambda tx: attempts.await_resend(tx, attempt, error, due, stamp))
 
     async def schedule_retry(
         self, proposal_id: int, error: str, retry_at: RetryRule

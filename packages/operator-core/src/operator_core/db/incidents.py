@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.agent.support import looks_named_by
 from operator_core.clock import to_text
-from operator_core.db import changes, decisions, proposals, rows
+from operator_core.db import changes, decisions, proposals, resends, rows
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.errors import ConstraintError
@@ -88,6 +88,8 @@ def resolve(tx: Tx, ticket_id: int, resolution: str, stamp: Stamp) -> Row:
         proposals.cancel_workflow(tx, workflow["id"], reason, stamp)
     for proposal in tx.all("proposal.not_started_of_ticket", ticket_id=ticket_id):
         proposals.cancel(tx, proposal["id"], reason, stamp)
+    for sent in tx.all("proposal.resend_of_ticket", ticket_id=ticket_id):
+        resends.give_up(tx, sent["id"], f"{reason}.", stamp)
     for failed in tx.all("proposal.waiting_retry_of_ticket", ticket_id=ticket_id):
         proposals.set_next_retry(tx, failed["id"], None, stamp)
     return row

@@ -16,7 +16,7 @@ from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowSt
 from operator_core.actions.validation import same_json
 from operator_core.actions.workflow import Step, roll_up
 from operator_core.clock import to_text
-from operator_core.db import approvals, changes, compensations, gate, policies, rows
+from operator_core.db import approvals, changes, compensations, gate, policies, resends, rows
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.checked import CheckedCall
 from operator_core.db.engine import Row, Tx
@@ -64,7 +64,8 @@ def set_status(tx: Tx, proposal_id: int, status: ActionStatus, stamp: Stamp) -> 
     event, params = _DIRECT[status]
     ACTION_MACHINE.after(current, event)
     change = Change(f"proposal.{event.value}", f"proposal_{status.value}", {}, params)
-    row = changes.apply(tx, proposal_id, change, stamp)
+    move = resends.call_off if event is ActionEvent.CANCEL else changes.apply
+    row = move(tx, proposal_id, change, stamp)
     settle_workflow(tx, row, stamp)
     return row
 
@@ -200,7 +201,7 @@ def reject(tx: Tx, proposal_id: int, reason: str, stamp: Stamp) -> Row:
     """Reject a proposal that has not started: it is cancelled, and its workflow with it."""
     params = {"rejected_by": stamp.actor, "reason": reason}
     change = Change("proposal.reject", "proposal_rejected", {**params}, {**params})
-    row = changes.apply(tx, proposal_id, change, stamp)
+    row = resends.call_off(tx, proposal_id, change, stamp)
     settle_workflow(tx, row, stamp)
     return row
 
@@ -208,7 +209,7 @@ def reject(tx: Tx, proposal_id: int, reason: str, stamp: Stamp) -> Row:
 def cancel(tx: Tx, proposal_id: int, reason: str, stamp: Stamp) -> Row:
     """Cancel a proposal that has not started, and the steps that wait for it."""
     change = Change("proposal.cancel", "proposal_cancelled", {"reason": reason})
-    row = changes.apply(tx, proposal_id, change, stamp)
+    row = resends.call_off(tx, proposal_id, change, stamp)
     settle_workflow(tx, row, stamp)
     return row
 
@@ -382,6 +383,8 @@ def _cancel_rest(tx: Tx, workflow_id: int, reason: str, stamp: Stamp) -> None:
     change = Change("proposal.cancel", "proposal_cancelled", {"reason": reason})
     for row in tx.all("proposal.list_of_workflow", workflow_id=workflow_id):
         if row["status"] in (ActionStatus.PROPOSED, ActionStatus.VALIDATED):
-            changes.apply(tx, row["id"], change, stamp)
+            resends.call_off(tx, row["id"], change, stamp)
+        elif row["status"] == ActionStatus.EXECUTING:
+            resends.give_up(tx, row["id"], f"{reason}.", stamp)
         elif row["status"] == ActionStatus.FAILED and row["next_retry_at"] is not None:
             set_next_retry(tx, row["id"], None, stamp)

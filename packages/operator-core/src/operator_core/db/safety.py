@@ -1,9 +1,9 @@
 """The one switch: run mode and kill, as functions of a transaction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from operator_core.db import changes, compensations, proposals, rows
+from operator_core.db import changes, compensations, proposals, resends, rows
 from operator_core.db.changes import Change, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.errors import ConstraintError, ObserveOnlyError
@@ -48,12 +48,15 @@ class KillReport:
         retries_dropped: failed proposals that will not be tried again.
         workflows_cancelled: workflows that are cancelled.
         running: proposals whose calls were running; their owners are asked to stop them.
+        in_doubt: proposals that waited to be sent again: their effect may have happened, and
+            nobody could stop it.
     """
 
     cancelled: tuple[int, ...] = ()
     retries_dropped: tuple[int, ...] = ()
     workflows_cancelled: tuple[int, ...] = ()
     running: tuple[int, ...] = ()
+    in_doubt: tuple[int, ...] = ()
 
 
 def state(tx: Tx) -> SafetyState:
@@ -122,29 +125,39 @@ def kill(tx: Tx, reason: str, stamp: Stamp) -> KillReport:
     running = tuple(row["id"] for row in tx.all("proposal.executing") if not row["in_doubt"])
     for proposal_id in running:
         request_cancel(tx, proposal_id, stamp)
-    changes.note(tx, "kill_switch", {"reason": reason, "running": list(running)}, stamp)
-    return KillReport(report.cancelled, report.retries_dropped, report.workflows_cancelled, running)
+    data = {"reason": reason, "running": list(running), "in_doubt": list(report.in_doubt)}
+    changes.note(tx, "kill_switch", data, stamp)
+    return replace(report, running=running)
 
 
 def cancel_pending(tx: Tx, reason: str, stamp: Stamp) -> KillReport:
-    """Cancel all that waits: proposals, scheduled ones, workflows, and retries; undo nothing."""
+    """Cancel all that waits: proposals, scheduled ones, workflows, and retries; undo nothing.
+
+    What was sent before and waits to be sent again is in doubt from then on.
+    """
     compensations.forget(tx, stamp)
     tx.run("effect.forget_undos")
     workflows = tuple(row["id"] for row in tx.all("workflow.unfinished"))
-    pending = tuple(row["id"] for row in tx.all("proposal.pending"))
+    waiting = tx.all("proposal.pending")
+    unsure = {row["id"] for row in waiting if resends.was_sent(tx, rows.proposal(row))}
+    pending = tuple(row["id"] for row in waiting if row["id"] not in unsure)
+    sent = [row["id"] for row in tx.all("proposal.executing") if resends.awaited(row)]
     retries = tuple(row["id"] for row in tx.all("proposal.waiting_retry"))
     for workflow_id in workflows:
         proposals.cancel_workflow(tx, workflow_id, reason, stamp, compensate=False)
     change = Change("proposal.cancel", "proposal_cancelled", {"reason": reason})
     for row in tx.all("proposal.pending"):
-        changes.apply(tx, row["id"], change, stamp)
+        resends.call_off(tx, row["id"], change, stamp)
+    for proposal_id in sent:  # those of workflows are in doubt already
+        resends.give_up(tx, proposal_id, f"{reason}.", stamp)
     for row in tx.all("proposal.waiting_retry"):  # those of workflows are dropped already
         proposals.set_next_retry(tx, row["id"], None, stamp)
-    return KillReport(pending, retries, workflows)
+    return KillReport(pending, retries, workflows, in_doubt=tuple(sorted({*sent, *unsure})))
 
 
 def request_cancel(tx: Tx, proposal_id: int, stamp: Stamp) -> Row:
-    """Ask the owner of a running attempt to stop it."""
-    return changes.apply(
+    """Ask the owner of a running attempt to stop it; what waits to be sent again has none."""
+    row = changes.apply(
         tx, proposal_id, Change("proposal.request_cancel", "cancel_requested"), stamp
     )
+    return resends.give_up(tx, proposal_id, "somebody asked to stop it.", stamp) or row

@@ -31,6 +31,7 @@ LOCKING = {
     "proposal.get_each": _LOCKED,
     "proposal.not_started_of_ticket": f"{_LOCKED} OF p",
     "proposal.pending": _LOCKED,
+    "proposal.resend_of_ticket": f"{_LOCKED} OF p",
     "proposal.waiting_retry": _LOCKED,
     "proposal.waiting_retry_of_ticket": f"{_LOCKED} OF p",
     "schedule.due": _LOCKED,

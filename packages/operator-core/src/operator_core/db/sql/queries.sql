@@ -92,12 +92,24 @@ SET status = 'cancelled', owner = NULL, lease_expires_at = NULL, in_doubt = 0,
 WHERE id = :id AND status IN ('executing') AND (:fence IS NULL OR fence = :fence)
 RETURNING *
 
--- name: proposal.release
+-- It was sent, and is to be sent again: nobody's until then, and whoever comes first has it.
+-- name: proposal.await_resend
 UPDATE action_proposals
-SET status = 'validated', owner = NULL, lease_expires_at = NULL, in_doubt = 0,
-    retry_count = retry_count + 1, last_error = :error, scheduled_at = :scheduled_at,
+SET owner = NULL, lease_expires_at = :due, retry_count = retry_count + 1, last_error = :error,
     updated_at = :now
-WHERE id = :id AND status IN ('executing') AND (:fence IS NULL OR fence = :fence)
+WHERE id = :id AND status = 'executing' AND in_doubt = 0 AND fence = :fence
+RETURNING *
+
+-- name: proposal.resend
+UPDATE action_proposals
+SET owner = :owner, lease_expires_at = :lease_expires_at, fence = fence + 1, updated_at = :now
+WHERE id = :id AND status = 'executing' AND in_doubt = 0 AND owner IS NULL
+  AND lease_expires_at <= :now
+
+-- name: proposal.doubt
+UPDATE action_proposals
+SET status = 'executing', in_doubt = 1, last_error = :error, updated_at = :now
+WHERE id = :id AND status IN ('validated')
 RETURNING *
 
 -- name: proposal.cancel
@@ -145,8 +157,23 @@ SELECT * FROM action_proposals WHERE status = 'executing' ORDER BY id
 -- name: proposal.expired
 SELECT * FROM action_proposals
 WHERE status = 'executing' AND in_doubt = 0
-  AND (lease_expires_at IS NULL OR lease_expires_at <= :now)
+  AND (lease_expires_at IS NULL OR (owner IS NOT NULL AND lease_expires_at <= :now))
 ORDER BY lease_expires_at, id
+
+-- What is to be sent again now.
+-- name: proposal.resend_due
+SELECT p.* FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
+WHERE p.status = 'executing' AND p.in_doubt = 0 AND p.owner IS NULL
+  AND p.lease_expires_at <= :now
+  AND (:subject IS NULL OR p.subject IS NULL OR p.subject = :subject)
+  AND w.paused_at IS NULL
+ORDER BY p.lease_expires_at, p.id LIMIT :limit
+
+-- name: proposal.resend_of_ticket
+SELECT p.* FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
+WHERE p.ticket_id = :ticket_id AND p.status = 'executing' AND p.in_doubt = 0 AND p.owner IS NULL
+  AND w.id IS NULL
+ORDER BY p.id
 
 -- name: proposal.owners
 SELECT DISTINCT owner FROM action_proposals
@@ -259,6 +286,9 @@ SELECT MIN(due) AS due FROM (
     UNION ALL
     SELECT MIN(next_retry_at) FROM action_proposals
     WHERE status = 'failed' AND next_retry_at IS NOT NULL AND next_retry_at > :now
+    UNION ALL
+    SELECT MIN(lease_expires_at) FROM action_proposals
+    WHERE status = 'executing' AND in_doubt = 0 AND owner IS NULL AND lease_expires_at > :now
     UNION ALL
     SELECT MIN(next_due_at) FROM schedules WHERE enabled = 1 AND next_due_at > :now
 ) AS times

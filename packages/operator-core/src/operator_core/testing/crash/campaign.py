@@ -58,16 +58,20 @@ def cases(extent: Extent) -> Iterator[Case]:
 
 def sample() -> list[Case]:
     """Return a run for each crash point; faults, worlds and numbers of processes take turns."""
-    worlds = list(World)
     return [
         Case(
-            blow=Blow(point, EVERYWHERE[number % len(EVERYWHERE)]),
-            world=worlds[number // len(EVERYWHERE) % len(worlds)],
+            blow=(blow := Blow(point, EVERYWHERE[number % len(EVERYWHERE)])),
+            world=_world(blow, number // len(EVERYWHERE)),
             processes=_PROCESSES[number // 2 % len(_PROCESSES)],
             seed=number,
         )
         for number, point in enumerate(points())
     ]
+
+
+def _world(blow: Blow, turn: int) -> World:
+    worlds = [world for world in World if not is_out_of_reach(blow, world)]
+    return worlds[turn % len(worlds)]
 
 
 @dataclass

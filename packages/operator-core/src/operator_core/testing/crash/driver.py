@@ -9,6 +9,7 @@ from pathlib import Path
 
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
+from operator_core.db.effect_leases import EffectDB
 from operator_core.db.ledger import Ledger, LedgerUse
 from operator_core.runtime.wiring import WiringOptions, wire
 from operator_core.testing.crash.judge import End
@@ -18,7 +19,7 @@ from operator_core.testing.crash.processes import Nursery, Worker
 from operator_core.testing.crash.scenario import RETRY, prepare
 from operator_core.testing.crash.subject import FarSubject
 from operator_core.testing.crash.system import System
-from operator_core.testing.crash.trigger import Plan, Trigger, fired, unnamed
+from operator_core.testing.crash.trigger import Plan, Trigger, fired, unnamed, written
 from operator_core.testing.crash.worker import Task
 
 LEASE_SECONDS = {World.KEYS: 1.0, World.LOOK: 3.0, World.BLIND: 1.0}
@@ -116,8 +117,10 @@ async def _end(
         blow=case.blow,
         fired=fired(folder),
         unnamed=frozenset(unnamed(folder)),
+        written=frozenset(written(folder)),
         proposals=await db.list_proposals(),
         workflows=await db.list_workflows(),
+        leases=await EffectDB(ledger).list_leases(),
         done=system.done,
         broken_audit=await ControlDB(ledger).first_broken_audit_row(),
         trouble=trouble,

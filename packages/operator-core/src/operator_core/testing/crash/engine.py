@@ -5,20 +5,16 @@ from typing import Any, TypeVar
 
 from operator_core.clock import Clock
 from operator_core.db.engine import Engine, Row, Tx, Value
-from operator_core.db.statements import statements
 from operator_core.db.work import ItemWork
 from operator_core.errors import LedgerUnavailableError
 from operator_core.testing.crash.points import OPERATIONS, Side
 from operator_core.testing.crash.trigger import Trigger
+from operator_core.testing.crash.written import writing
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item
 
-_WRITES = frozenset(
-    name
-    for name, text in statements("sqlite").items()
-    if text.upper().startswith(("INSERT", "UPDATE", "DELETE", "REPLACE"))
-)
+_WRITES = writing()
 
 
 def _lost() -> Exception:
@@ -114,6 +110,7 @@ class _PointedTx:
         """Run work, perhaps again from its beginning; strike before the commit at the latest."""
         self._tx, self.writer = tx, tx.writer
         self.operations.clear()
+        self._wrote = ""  # what was taken back has not been written
         try:
             return work(self)
         finally:
@@ -150,7 +147,9 @@ class _PointedTx:
         self._tx.append_audit(rows)
 
     def _step(self, name: str) -> None:
-        self._wrote = self._wrote or (name if name in _WRITES else "")
+        if name in _WRITES:
+            self._wrote = self._wrote or name
+            self._trigger.tell_written(name)
         if self._statements_left is not None:
             self._statements_left -= 1
         elif name in OPERATIONS and name not in self.operations:

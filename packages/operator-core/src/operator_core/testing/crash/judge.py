@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from operator_core.actions.leases import EffectLease
 from operator_core.actions.types import (
     ActionProposal,
     ActionStatus,
@@ -17,10 +18,12 @@ from operator_core.testing.crash.scenario import (
     FAILING,
     FIRED,
     PROPOSED_LATER,
+    SHUTTING,
     WORKFLOW_LATER,
 )
+from operator_core.testing.crash.subject import LIFT, SHUT
 from operator_core.testing.crash.system import Effect
-from operator_core.testing.crash.worker import unsettled
+from operator_core.testing.crash.worker import left_behind, unsettled
 
 S = ActionStatus
 _ENDED = (WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.CANCELLED)
@@ -36,9 +39,11 @@ class End:
         blow: what was to happen in it; None: nothing.
         proposals: every proposal.
         workflows: every workflow.
+        leases: the leases of temporary effects that have not ended.
         done: how often the system has done each effect.
         fired: whether the blow has fallen.
         unnamed: transactions that no crash point stands for.
+        written: the statements that have written.
         broken_audit: the first audit row that does not fit its chain.
         trouble: processes that ended badly or never.
     """
@@ -48,8 +53,10 @@ class End:
     proposals: Sequence[ActionProposal]
     workflows: Sequence[WorkflowProposal]
     done: Counter[Effect]
+    leases: Sequence[EffectLease] = ()
     fired: bool = False
     unnamed: frozenset[str] = frozenset()
+    written: frozenset[str] = frozenset()
     broken_audit: object = None
     trouble: Sequence[str] = ()
 
@@ -65,6 +72,7 @@ class Tally:
         doubt: effects that the ledger holds in doubt, done once or never.
         faults: whatever is wrong, in words.
         seeds: the seeds of the runs.
+        written: the statements that have written in them.
     """
 
     runs: int = 0
@@ -73,6 +81,7 @@ class Tally:
     doubt: int = 0
     faults: list[str] = field(default_factory=list)
     seeds: frozenset[int] = frozenset()
+    written: frozenset[str] = frozenset()
 
     def __add__(self, other: "Tally") -> "Tally":
         """Return both together."""
@@ -83,12 +92,13 @@ class Tally:
             self.doubt + other.doubt,
             [*self.faults, *other.faults],
             self.seeds | other.seeds,
+            self.written | other.written,
         )
 
 
 def tally_of(end: End) -> Tally:
     """Return what a run counts, and all that is wrong with its end."""
-    tally = Tally(runs=1, faults=[*_faults(end)])
+    tally = Tally(runs=1, faults=[*_faults(end)], written=end.written)
     for one in _effects(end):
         times = end.done[effect_of(one)]
         if one.in_doubt:
@@ -121,6 +131,7 @@ def _faults(end: End) -> Iterator[str]:
         yield f"{_name(one)} is neither settled nor in doubt"
     for one in _effects(end):
         yield from _faults_of_effect(one, end)
+    yield from _faults_of_leases(end)
     yield from _faults_of_workflows(end)
     yield from _faults_of_wants(end)
 
@@ -151,6 +162,18 @@ def _can_tell(one: ActionProposal, end: End) -> bool:
     return end.world is not World.BLIND and not blind and not struck
 
 
+def _faults_of_leases(end: End) -> Iterator[str]:
+    """Say which temporary effects were left behind: all are over when a run ends."""
+    for lease in left_behind(list(end.leases)):
+        yield f"lease {lease.id} ({lease.effect}) is open, and nothing is under way for it"
+    held = {lease.effect for lease in end.leases}
+    for one in _effects(end):
+        action, item = effect_of(one)
+        is_there = end.done[SHUT, item] > end.done[LIFT, item]
+        if action == SHUT and is_there and f"{SHUT}/{item}" not in held:
+            yield f"{_name(one)} was left behind: it is there, and no lease covers it"
+
+
 def _faults_of_workflows(end: End) -> Iterator[str]:
     for workflow in end.workflows:
         steps = [one for one in end.proposals if one.workflow_id == workflow.id]
@@ -173,7 +196,7 @@ def _faults_of_workflows(end: End) -> Iterator[str]:
 
 def _faults_of_wants(end: End) -> Iterator[str]:
     """Say what was lost on the way or came twice: each want has one proposal."""
-    wants = (*COMPLETING, *FAILING, *WORKFLOW_LATER, PROPOSED_LATER, FIRED)
+    wants = (*COMPLETING, *FAILING, *SHUTTING, *WORKFLOW_LATER, PROPOSED_LATER, FIRED)
     found = Counter(effect_of(one) for one in _effects(end))
     for want in wants:
         times = found[want.action, want.item]

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 EFFECT = "subject.effect"
 PROBE = "subject.probe"
+STOPPED = "proposal.abort"
 
 
 class Side(StrEnum):
@@ -54,11 +55,18 @@ OPERATIONS = {
     "proposal.renew_lease": 1,
     "proposal.complete": 3,
     "proposal.fail": 1,
+    STOPPED: 1,
     "proposal.retry": 1,
     "proposal.mark_in_doubt": 1,
-    "proposal.release": 1,
+    "proposal.await_resend": 2,
+    "proposal.resend": 1,
     "proposal.take_over": 2,
     "proposal.expire_leases": 1,
+    "effect.insert": 3,
+    "effect.applied": 1,
+    "effect.doubt": 1,
+    "effect.end": 2,
+    "effect.set_undo": 1,
     EFFECT: 8,
     PROBE: 3,
 }
@@ -109,10 +117,13 @@ def blows() -> Iterator[Blow]:
 
 
 def is_out_of_reach(blow: Blow, world: World) -> bool:
-    """Return whether no engine can keep the effect to one here.
+    """Return whether no engine can keep the effect to one here, or never comes by.
 
     The request leaves, or arrives, after others have looked for its effect, in a world that
-    neither honours keys nor warns that something may be under way.
+    neither honours keys nor warns that something may be under way. And nothing ends as surely
+    stopped in a world where no probe can say so.
     """
+    if blow.point.operation == STOPPED:
+        return world is World.BLIND
     late = blow.fault in (Fault.STOP, Fault.LATE)
     return world is World.LOOK and late and blow.point == CrashPoint(EFFECT, Side.BEFORE)

@@ -70,8 +70,12 @@ ABANDONED_UNDONE = Want("put", 21)
 ABANDONED_SILENT = Want("set", 22, "silent")
 ABANDONED_BY_THE_DEAD = Want("set", 23)
 """Its owner is seen to be dead long before its lease ends, and it can be sent twice."""
+ABANDONED_UNWANTED = Want("put", 24)
+"""Somebody asked to stop it before its owner went away."""
 COMPLETING = (Want("put", 30), Want("put", 31, "flaky"), Want("put", 32))
 FAILING = (Want("put", 40), Want("put", 41), Want("put", 42, "refuse"), Want("put", 43))
+SHUTTING = (Want("shut", 70), Want("shut", 71, "silent"), Want("shut", 72, "refuse"))
+"""Temporary effects: one that is taken back, one that stays in doubt, and one that never was."""
 PROPOSED_LATER = Want("put", 50)
 WORKFLOW_LATER = (Want("put", 60), Want("put", 61))
 
@@ -85,12 +89,14 @@ async def prepare(ledger: Ledger, executor: ActionExecutor, system: System, seed
     for want in (ABANDONED_DONE, ABANDONED_UNDONE, ABANDONED_SILENT):
         await _abandon(ledger, executor, system, want)
     await _abandon(ledger, executor, system, ABANDONED_BY_THE_DEAD)
+    unwanted = await _abandon(ledger, executor, system, ABANDONED_UNWANTED)
+    await ActionDB(ledger).request_cancel(unwanted, cancelled_by="crash test")
     await _propose(executor, SCHEDULED, SYSTEM_CLOCK.now() + timedelta(seconds=SCHEDULED_SECONDS))
     for want in singles[:4]:
         await _propose(executor, want)
     await propose_chain(executor, "completing", COMPLETING)
     await propose_chain(executor, "failing", FAILING)
-    for want in singles[4:]:
+    for want in (*SHUTTING, *singles[4:]):
         await _propose(executor, want)
     await _schedule(ledger)
 
@@ -141,8 +147,8 @@ async def _abandon(
     executor: ActionExecutor,
     system: System,
     want: Want,
-) -> None:
-    """Leave an attempt behind as an owner does that died in it."""
+) -> int:
+    """Leave an attempt behind as an owner does that died in it; return its proposal."""
     proposal_id = await _propose(executor, want)
     await executor.validate_proposal(proposal_id)
     is_seen = want is ABANDONED_BY_THE_DEAD
@@ -156,6 +162,7 @@ async def _abandon(
     attempt = await ExecutionDB(ledger).claim(proposal_id, terms)
     if want is ABANDONED_DONE:
         system.do((want.action, want.item), str(attempt.record.idempotency_key))
+    return proposal_id
 
 
 async def _schedule(ledger: Ledger) -> None:

@@ -12,17 +12,33 @@ from operator_core.testing.crash.points import EFFECT, PROBE, Fault, Side
 from operator_core.testing.crash.trigger import Trigger
 
 NAME = "system"
+SHUT, LIFT = "shut", "lift"
+SHUT_SECONDS = 0.3
+"""How long what is shut stays so; its action may well take longer."""
 _ITEM = {"item": ParamDef(type="int", description="What it is done to")}
 _TROUBLE = {"trouble": ParamDef(type="str", required=False, default="")}
 
 
 def definitions() -> list[ActionDefinition]:
-    """Return what can be done: put, its inverse take, and set, which may be sent again."""
+    """Return what can be done.
+
+    That is: put, and take, which undoes it; set, which may be sent again; shut, which is for a
+    while, and lift, which undoes it.
+    """
     both = _ITEM | _TROUBLE
     return [
         ActionDefinition(name="put", description="Put", parameters=both, inverse="take"),
         ActionDefinition(name="take", description="Take", parameters=_ITEM),
         ActionDefinition(name="set", description="Set", parameters=both, idempotent=True),
+        ActionDefinition(
+            name=SHUT,
+            description="Shut",
+            parameters=both,
+            inverse=LIFT,
+            temporary_effect="shut/{item}",
+            effect_seconds=SHUT_SECONDS,
+        ),
+        ActionDefinition(name=LIFT, description="Lift", parameters=_ITEM),
     ]
 
 

@@ -46,6 +46,7 @@ class Trigger:
     def __init__(self, plan: Plan) -> None:
         """Take the plan."""
         self.plan = plan
+        self._written: set[str] = set()
 
     def is_due(self, operation: str, side: Side) -> bool:
         """Count an arrival; return whether this is the one at which the blow falls."""
@@ -56,6 +57,12 @@ class Trigger:
     def tell_unnamed(self, statement: str) -> None:
         """Take note of a transaction that has no crash point."""
         self._note("unnamed", statement)
+
+    def tell_written(self, statement: str) -> None:
+        """Take note of a statement that writes."""
+        if statement not in self._written:
+            self._written.add(statement)
+            self._note("written", statement)
 
     def strike(self, lost: Callable[[], Exception]) -> None:
         """Let it happen: die, stand still, or lose the answer.
@@ -86,5 +93,13 @@ def fired(folder: Path) -> bool:
 
 def unnamed(folder: Path) -> set[str]:
     """Return the operations that took place in this run and have no crash point."""
-    file = folder / "unnamed"
+    return _words(folder / "unnamed")
+
+
+def written(folder: Path) -> set[str]:
+    """Return the statements that have written in this run."""
+    return _words(folder / "written")
+
+
+def _words(file: Path) -> set[str]:
     return set(file.read_text(encoding="utf-8").split()) if file.exists() else set()

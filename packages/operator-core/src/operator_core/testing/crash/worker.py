@@ -6,8 +6,10 @@ from pathlib import Path
 
 import structlog
 
+from operator_core.actions.leases import EffectLease
 from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.db.actions import ActionDB
+from operator_core.db.effect_leases import EffectDB
 from operator_core.db.ledger import Ledger, open_ledger
 from operator_core.db.schedules import ScheduleDB
 from operator_core.errors import OperatorError
@@ -93,10 +95,23 @@ async def _until_done(ledger: Ledger, wired: Wired, *, proposes: bool) -> None:
 
 
 async def is_done(ledger: Ledger) -> bool:
-    """Return whether every row is settled, in doubt, or waits for one that is in doubt."""
+    """Return whether every row is settled, in doubt, or waits for one in doubt."""
     every = await ActionDB(ledger).list_proposals()
     schedules = await ScheduleDB(ledger).list_schedules()
-    return not unsettled(every) and all(one.last_due_at is not None for one in schedules)
+    leases = await EffectDB(ledger).list_leases()
+    return (
+        not unsettled(every)
+        and not left_behind(leases)
+        and all(one.last_due_at is not None for one in schedules)
+    )
+
+
+def left_behind(leases: list[EffectLease]) -> list[EffectLease]:
+    """Return the leases that nobody has ended and nothing is under way for; pure.
+
+    An action that takes back an effect, or has it, is seen by its own row.
+    """
+    return [one for one in leases if not one.under_way]
 
 
 def unsettled(proposals: list[ActionProposal]) -> list[ActionProposal]:
