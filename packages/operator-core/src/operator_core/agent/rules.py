@@ -30,9 +30,9 @@ from operator_core.agent.evidence import (
     share_held,
     shown,
 )
+from operator_core.agent.recommend import remedy_of
 from operator_core.monitor.types import Observation, Violation
 from operator_core.subject import Hypothesis
-from operator_core.types import JsonObject
 
 MIN_CONFIDENCE = 0.5
 """Below it a hypothesis is no answer; the cause is then unknown."""
@@ -140,13 +140,7 @@ def _is_tie(best: _Weighed | None, other: _Weighed) -> bool:
     if best is None or other.confidence < MIN_CONFIDENCE:
         return False
     near = best.confidence - other.confidence <= TIE_MARGIN + 1e-9
-    return near and _remedy(best.assessment) != _remedy(other.assessment)
-
-
-def _remedy(assessment: Assessment) -> list[list[tuple[str, JsonObject]]]:
-    """Return what would be done, in a form that can be compared."""
-    plans = [assessment.actions, *(workflow.actions for workflow in assessment.workflows)]
-    return [[(one.action_name, one.parameters) for one in plan] for plan in plans]
+    return near and remedy_of(best.assessment) != remedy_of(other.assessment)
 
 
 # --- wording --------------------------------------------------------------------------

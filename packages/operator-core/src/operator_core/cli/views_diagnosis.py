@@ -53,7 +53,7 @@ def diagnosis_view(diagnosis: Diagnosis, observation: Observation | None) -> Ren
         _timeline(diagnosis),
         claim_table("Evidence", diagnosis.evidence, observation),
         _findings("Struck: said, and not so", diagnosis.struck),
-        _alternatives(diagnosis),
+        ruled_out_table(diagnosis),
         _recommended(diagnosis),
     )
 
@@ -103,7 +103,10 @@ def _timeline(diagnosis: Diagnosis) -> Table | None:
     return table("Timeline", ("when", "what"), rows) if rows else None
 
 
-def _alternatives(diagnosis: Diagnosis) -> Table | None:
+def ruled_out_table(diagnosis: Diagnosis | None) -> Table | None:
+    """Return the causes that were considered and rejected, or None where there are none."""
+    if diagnosis is None:
+        return None
     rows = [
         (one.cause, f"{one.confidence:.0%}", one.rejected_because) for one in diagnosis.alternatives
     ]

@@ -86,14 +86,18 @@ def resolve(tx: Tx, ticket_id: int, resolution: str, stamp: Stamp) -> Row:
     if before["phase"] == TicketPhase.VERIFYING:
         decisions.judge_ticket(tx, before, helped=True)
     row = changes.apply(tx, ticket_id, change, stamp)
-    reason = f"ticket {ticket_id} is resolved"
+    cancel_not_started(tx, ticket_id, f"ticket {ticket_id} is resolved", stamp)
+    return row
+
+
+def cancel_not_started(tx: Tx, ticket_id: int, reason: str, stamp: Stamp) -> None:
+    """Cancel what was proposed for a ticket and nobody has started."""
     for workflow in tx.all("workflow.not_started_of_ticket", ticket_id=ticket_id):
         proposals.cancel_workflow(tx, workflow["id"], reason, stamp)
     for proposal in tx.all("proposal.not_started_of_ticket", ticket_id=ticket_id):
         proposals.cancel(tx, proposal["id"], reason, stamp)
     for failed in tx.all("proposal.waiting_retry_of_ticket", ticket_id=ticket_id):
         proposals.set_next_retry(tx, failed["id"], None, stamp)
-    return row
 
 
 def hold(tx: Tx, ticket_id: int, reason: str, stamp: Stamp) -> Row:

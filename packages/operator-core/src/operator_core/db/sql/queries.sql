@@ -610,7 +610,7 @@ RETURNING *
 -- name: ticket.reopen
 UPDATE tickets
 SET status = 'open', resolved_at = NULL, resolved_by = NULL, resolution = NULL, phase = NULL,
-    diagnosed_at = NULL, flap_count = flap_count + 1, occurrence_count = occurrence_count + 1,
+    root_ticket_id = NULL, diagnosed_at = NULL, flap_count = flap_count + 1, occurrence_count = occurrence_count + 1,
     last_seen_at = :now, message = :message, severity = :severity,
     metric_snapshot = :metric_snapshot, updated_at = :now
 WHERE id = :id AND status IN ('resolved')
@@ -626,6 +626,48 @@ RETURNING *
 UPDATE tickets SET phase = :phase, phase_since = :now, updated_at = :now
 WHERE id = :id AND status <> 'resolved'
 RETURNING *
+
+-- name: ticket.stand_alone
+UPDATE tickets
+SET status = 'open', root_ticket_id = NULL, diagnosed_at = NULL, phase = NULL, phase_since = :now,
+    updated_at = :now
+WHERE id = :id AND status IN ('diagnosed')
+RETURNING *
+
+-- A root follows nobody, so that groups are one level deep.
+-- name: ticket.group
+UPDATE tickets
+SET root_ticket_id = :root_ticket_id, phase = :phase, phase_since = :now, updated_at = :now
+WHERE id = :id AND status = 'diagnosed'
+  AND (:root_ticket_id IS NULL OR EXISTS (
+       SELECT 1 FROM tickets r
+       WHERE r.id = :root_ticket_id AND r.status = 'diagnosed' AND r.root_ticket_id IS NULL))
+RETURNING *
+
+-- name: ticket.followers
+SELECT * FROM tickets WHERE root_ticket_id = :id ORDER BY id
+
+-- Whoever puts tickets into groups does it alone; SQLite has one writer anyway.
+-- name: ticket.lock_diagnosed
+SELECT id FROM tickets WHERE status = 'diagnosed' AND subject = :subject ORDER BY id
+
+-- What the rule of groups reads. Committed: somebody but the agent proposed something for it, or
+-- approved it, or it has begun.
+-- name: ticket.groupable
+SELECT t.*, d.content AS diagnosis, r.resolved_at AS root_resolved_at, (
+    SELECT COUNT(*) FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
+    WHERE p.ticket_id = t.id
+      AND (p.status = 'executing' OR w.status = 'in_progress'
+           OR (p.status = 'failed' AND p.next_retry_at IS NOT NULL)
+           OR (p.status IN ('proposed', 'validated')
+               AND (p.proposed_by <> :agent OR p.approved_at IS NOT NULL
+                    OR w.approved_at IS NOT NULL)))
+) AS committed
+FROM tickets t
+JOIN diagnoses d ON d.id = (SELECT MAX(id) FROM diagnoses WHERE ticket_id = t.id)
+LEFT JOIN tickets r ON r.id = t.root_ticket_id
+WHERE t.status = 'diagnosed' AND t.subject = :subject
+ORDER BY t.id
 
 -- name: ticket.undiagnosed
 SELECT * FROM tickets
