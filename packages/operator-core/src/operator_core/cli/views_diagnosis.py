@@ -13,6 +13,7 @@ from operator_core.agent.diagnosis import (
     Predicate,
 )
 from operator_core.agent.evidence import holds, resolve
+from operator_core.agent.past import of_cause, told
 from operator_core.cli.render import bullets, facts, stacked, table, word
 from operator_core.cli.views import as_json, parameters_text
 from operator_core.monitor.types import Observation
@@ -40,6 +41,7 @@ def diagnosis_brief(diagnosis: Diagnosis | None) -> RenderableType | None:
             "said by": diagnosis.diagnoser,
             "when": diagnosis.created_at,
             "components": ", ".join(diagnosis.components),
+            "seen before": told(of_cause(diagnosis.past, diagnosis.hypothesis)),
             "risks": bullets(diagnosis.risks),
             "person needed": word("escalated") if diagnosis.escalate else None,
         },

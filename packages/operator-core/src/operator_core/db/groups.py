@@ -77,17 +77,17 @@ def _apply(tx: Tx, move: Move, stamp: Stamp) -> None:
     event = "ticket_grouped" if move.root_id is not None else "ticket_leads"
     row = changes.apply(tx, move.ticket_id, Change("ticket.group", event, data, params), stamp)
     if move.root_id is not None:
-        _take_in(tx, move.root_id, row, stamp)
+        _take_in(tx, move, row, stamp)
 
 
 def _told(move: Move) -> JsonObject:
     return {"root_ticket_id": move.root_id, "reason": move.reason}
 
 
-def _take_in(tx: Tx, root_id: int, follower: Row, stamp: Stamp) -> None:
+def _take_in(tx: Tx, move: Move, follower: Row, stamp: Stamp) -> None:
     """Tell of a follower at its root, and take back what nobody has approved for it."""
-    follower_id = follower["id"]
-    data = {"ticket_id": follower_id, "message": follower["message"]}
+    follower_id, root_id = move.ticket_id, int(move.root_id or 0)
+    data = {"ticket_id": follower_id, "message": follower["message"], "reason": move.reason}
     root = changes.get(tx, "ticket", root_id)
     changes.tell(tx, "ticket", root, Change("", "ticket_took_in", data), stamp)
     reason = f"ticket {follower_id} follows ticket {root_id}"

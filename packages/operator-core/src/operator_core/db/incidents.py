@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from operator_core.agent.diagnosis import Diagnosis
+from operator_core.agent.past import signature_of
 from operator_core.agent.support import looks_named_by
 from operator_core.clock import to_text
 from operator_core.db import changes, decisions, proposals, rows
@@ -154,6 +155,7 @@ def add_diagnosis(tx: Tx, diagnosis: Diagnosis, stamp: Stamp) -> Row:
         diagnoser=diagnosis.diagnoser,
         hypothesis=diagnosis.hypothesis,
         confidence=diagnosis.confidence,
+        signature=signature_of(diagnosis),
         content=content,
         now=stamp.text,
     )

@@ -509,6 +509,10 @@ WHERE (:proposal_id IS NULL OR proposal_id = :proposal_id)
   AND id > :after_id
 ORDER BY id DESC LIMIT :limit
 
+-- name: audit.group_of_ticket
+SELECT * FROM audit_log
+WHERE ticket_id = :ticket_id AND event_type IN ('ticket_grouped', 'ticket_took_in') ORDER BY id
+
 -- name: audit.of_type
 SELECT * FROM audit_log WHERE event_type = :event_type ORDER BY id
 
@@ -751,10 +755,38 @@ WHERE subject = :subject AND ticket_id IS NULL
 
 -- name: diagnosis.insert
 INSERT INTO diagnoses (
-    subject, ticket_id, observation_id, diagnoser, hypothesis, confidence, content, created_at)
+    subject, ticket_id, observation_id, diagnoser, hypothesis, confidence, signature, content,
+    created_at)
 VALUES (
-    :subject, :ticket_id, :observation_id, :diagnoser, :hypothesis, :confidence, :content, :now)
+    :subject, :ticket_id, :observation_id, :diagnoser, :hypothesis, :confidence, :signature,
+    :content, :now)
 RETURNING *
+
+-- name: past.tickets
+SELECT DISTINCT d.ticket_id, d.hypothesis FROM diagnoses d
+JOIN tickets t ON t.id = d.ticket_id
+WHERE d.signature = :signature AND t.status = 'resolved'
+ORDER BY d.ticket_id DESC LIMIT :limit
+
+-- What was done after a diagnosis and before the next one of its ticket; a remedy of several steps
+-- helped where each of them did.
+-- name: past.verdicts
+SELECT remedy, SUM(helped) AS verified, SUM(1 - helped) AS failed FROM (
+    SELECT d.id, COALESCE(w.name, p.action_name) AS remedy, MIN(x.helped) AS helped
+    FROM diagnoses d
+    JOIN action_proposals p ON p.ticket_id = d.ticket_id AND p.compensates_proposal_id IS NULL
+        AND d.id = (SELECT MAX(id) FROM diagnoses
+                    WHERE ticket_id = d.ticket_id AND created_at <= p.proposed_at)
+    JOIN decisions x ON x.proposal_id = p.id AND x.stage = 'claim' AND x.helped IS NOT NULL
+    LEFT JOIN workflows w ON w.id = p.workflow_id
+    WHERE d.signature = :signature AND d.ticket_id IN (
+        SELECT DISTINCT m.ticket_id FROM diagnoses m
+        JOIN tickets t ON t.id = m.ticket_id
+        WHERE m.signature = :signature AND t.status = 'resolved'
+        ORDER BY m.ticket_id DESC LIMIT :tickets)
+    GROUP BY d.id, remedy
+) AS outcomes
+GROUP BY remedy ORDER BY remedy LIMIT :limit
 
 -- name: diagnosis.list
 SELECT * FROM diagnoses WHERE ticket_id = :ticket_id ORDER BY id
