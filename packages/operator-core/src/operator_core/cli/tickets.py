@@ -24,6 +24,7 @@ from operator_core.cli.views_tickets import (
     comment_lines,
     follower_table,
     next_of,
+    proof_table,
     ticket_panel,
     ticket_table,
 )
@@ -31,6 +32,7 @@ from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.groups import GroupDB
 from operator_core.db.tickets import TicketDB
+from operator_core.db.verifications import VerifyDB
 from operator_core.db.watching import WatchingDB
 from operator_core.errors import NotFoundError
 from operator_core.monitor.types import Ticket, TicketStatus
@@ -101,6 +103,7 @@ async def show_ticket(session: Session, ticket_id: Id) -> None:
         workflows = await actions.list_workflows(ticket_id=ticket_id)
         proposals = await actions.list_proposals(ticket_id=ticket_id)
         events = await ControlDB(db.ledger).list_events(ticket_id=ticket_id)
+        proofs = await VerifyDB(db.ledger).list(ticket_id)
         snoozes = await WatchingDB(db.ledger).active_snoozes(ticket.subject)
     latest = diagnoses[-1] if diagnoses else None
     data = {
@@ -110,6 +113,7 @@ async def show_ticket(session: Session, ticket_id: Id) -> None:
         "comments": comments,
         "workflows": workflows,
         "proposals": proposals,
+        "verifications": proofs,
         "events": events,
     }
     show(
@@ -122,6 +126,7 @@ async def show_ticket(session: Session, ticket_id: Id) -> None:
             follower_table(followers),
             workflow_table(workflows, "Workflows") if workflows else None,
             proposal_table(proposals, "Actions") if proposals else None,
+            proof_table(proofs),
             comment_lines(comments),
             event_table(events, "History"),
             hint(next_of(ticket, latest)),
