@@ -302,9 +302,15 @@ def shape_of(*scripts: str) -> list[tuple[str, str, str]]:
         for statement in split(script):
             connection.execute(statement)
     rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-    found = sorted((kind, name, sql.replace("IF NOT EXISTS ", "")) for kind, name, sql in rows)
+    found = sorted((kind, name, _plain(sql)) for kind, name, sql in rows)
     connection.close()
     return found
+
+
+def _plain(sql: str) -> str:
+    """Return a statement on one line: a column that is added stands on no line of its own."""
+    text = " ".join(sql.replace("IF NOT EXISTS ", "").split())
+    return text.replace(" ,", ",").replace(" )", ")")
 
 
 def test_the_schema_is_the_sum_of_the_migrations() -> None:

@@ -51,6 +51,7 @@ TICKETS = """
     acknowledged  resolve      resolved
     diagnosed     resolve      resolved
     resolved      reopen       open
+    diagnosed     stand_alone  open
 """
 
 

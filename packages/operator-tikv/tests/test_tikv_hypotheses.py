@@ -12,7 +12,7 @@ from operator_core.agent.rules import diagnose
 from operator_core.monitor.types import Observation
 from operator_tikv import facts
 from operator_tikv.causes.advice import ADVISED_CAUSES
-from operator_tikv.causes.brings import BRINGS
+from operator_tikv.causes.brings import BRINGS, WHOLE_CLUSTER
 from operator_tikv.causes.settings import SETTING_CAUSES
 from operator_tikv.hypotheses import HYPOTHESES
 from operator_tikv.invariants import INVARIANTS
@@ -281,3 +281,11 @@ def test_a_cause_brings_rules_that_exist_and_not_itself() -> None:
         explains = by_name[name].explains
         is_own_consequence = len(explains) == 1 and explains <= brought
         assert not is_own_consequence, name
+
+
+def test_the_catalogue_says_what_its_causes_bring() -> None:
+    by_name = {one.name: one for one in HYPOTHESES}
+    assert {one.name: one.brings for one in HYPOTHESES if one.brings} == BRINGS
+    assert {one.name for one in HYPOTHESES if one.is_cluster_wide} == WHOLE_CLUSTER
+    assert by_name["pd_majority_lost"].is_cluster_wide
+    assert not by_name["store_stopped"].is_cluster_wide

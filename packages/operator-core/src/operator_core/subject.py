@@ -68,12 +68,17 @@ class Hypothesis:
         explains: names of the invariants whose violation it can explain.
         assess: what the cause would look like for this violation in this observation; pure.
             None where the cause makes no sense for this violation.
+        prior: how likely it is before anybody looks.
+        brings: names of the invariants that break as its consequence.
+        is_cluster_wide: its consequences show anywhere, and not only at its own components.
     """
 
     name: str
     explains: frozenset[str]
     assess: Callable[[Violation, Observation], Assessment | None]
     prior: float = field(default=0.5)
+    brings: frozenset[str] = frozenset()
+    is_cluster_wide: bool = False
 
 
 @runtime_checkable

@@ -23,6 +23,11 @@ class Severity(StrEnum):
     WARNING = "warning"
     CRITICAL = "critical"
 
+    @property
+    def rank(self) -> int:
+        """How bad as a number, the worst last."""
+        return tuple(Severity).index(self)
+
 
 class RiskLevel(StrEnum):
     """How much harm an action can do when it is used at the wrong moment."""

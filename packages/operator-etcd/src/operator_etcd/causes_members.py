@@ -224,13 +224,22 @@ def _rolling_upgrade(violation: Violation, seen: Observation) -> Assessment:
     )
 
 
+_LESS_SPARE = frozenset({"quorum_at_risk"})
+"""What a silent member brings, where it is the one that is missed."""
+
 MEMBERS = (
-    Hypothesis("process_stopped", _DOWN, _process_stopped, prior=0.8),
-    Hypothesis("member_frozen", _DOWN, _member_frozen, prior=0.7),
+    Hypothesis("process_stopped", _DOWN, _process_stopped, prior=0.8, brings=_LESS_SPARE),
+    Hypothesis("member_frozen", _DOWN, _member_frozen, prior=0.7, brings=_LESS_SPARE),
     Hypothesis("member_overloaded", _DOWN, _member_overloaded, prior=0.5),
-    Hypothesis("network_cut", _DOWN, _network_cut, prior=0.6),
-    Hypothesis("never_started", _DOWN, _never_started, prior=0.9),
-    Hypothesis("quorum_lost", frozenset({"no_leader"}), _quorum_lost, prior=0.9),
+    Hypothesis("network_cut", _DOWN, _network_cut, prior=0.6, brings=_LESS_SPARE),
+    Hypothesis("never_started", _DOWN, _never_started, prior=0.9, brings=_LESS_SPARE),
+    Hypothesis(
+        "quorum_lost",
+        frozenset({"no_leader"}),
+        _quorum_lost,
+        prior=0.9,
+        brings=_DOWN | _LESS_SPARE,
+    ),
     Hypothesis("voters_cannot_agree", frozenset({"no_leader"}), _voters_cannot_agree, prior=0.6),
     Hypothesis("voters_lost", frozenset({"quorum_at_risk"}), _voters_lost, prior=0.9),
     Hypothesis("voters_left_behind", frozenset({"quorum_at_risk"}), _voters_left_behind, prior=0.5),

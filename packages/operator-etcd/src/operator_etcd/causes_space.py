@@ -95,7 +95,13 @@ def _members(seen: Observation) -> list[str]:
 
 
 SPACE = (
-    Hypothesis("history_not_compacted", _FULL, _history_not_compacted, prior=0.9),
+    Hypothesis(
+        "history_not_compacted",
+        _FULL,
+        _history_not_compacted,
+        prior=0.9,
+        brings=frozenset({"fragmentation"}),
+    ),
     Hypothesis("space_not_returned", _FULL | {"fragmentation"}, _space_not_returned, prior=0.8),
     Hypothesis("alarm_left_over", frozenset({"alarm_nospace"}), _alarm_left_over, prior=0.7),
     Hypothesis("too_much_live_data", _FULL, _too_much_live_data, prior=0.6),

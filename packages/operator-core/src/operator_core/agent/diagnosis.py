@@ -112,6 +112,29 @@ class TimelineEntry(BaseModel):
     what: str
 
 
+class RemedyOutcomes(BaseModel):
+    """How often a remedy was proven to help before, and how often it did not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    remedy: str = Field(description="The workflow's name, or the action's")
+    verified: int = 0
+    failed: int = 0
+
+
+class PastIncidents(BaseModel):
+    """Earlier incidents of a cause with the same signs, as a diagnosis took them into account."""
+
+    model_config = ConfigDict(frozen=True)
+
+    hypothesis: str
+    signature: str = Field(description="Digest of the rule, the cause and the claims that held")
+    seen: int = Field(description="How many tickets with it were resolved")
+    ticket_ids: list[int] = Field(default_factory=list, description="Which, the latest first")
+    remedies: list[RemedyOutcomes] = Field(default_factory=list)
+    weight: float = Field(default=0.0, description="What they added when causes were put in order")
+
+
 class Diagnosis(BaseModel):
     """The structured answer to "what is wrong, how do we know, what should be done"."""
 
@@ -134,6 +157,9 @@ class Diagnosis(BaseModel):
     actions: list[ActionRecommendation] = Field(default_factory=list)
     workflows: list[WorkflowRecommendation] = Field(default_factory=list)
     risks: list[str] = Field(default_factory=list)
+    past: list[PastIncidents] = Field(
+        default_factory=list, description="Earlier incidents that it took into account"
+    )
     escalate: bool = False
     cost_usd: float = 0.0
     created_at: Moment | None = None

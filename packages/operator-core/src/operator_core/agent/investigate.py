@@ -11,6 +11,7 @@ from operator_core.agent.recommend import checked
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger
+from operator_core.db.past import PastDB
 from operator_core.db.tickets import TicketDB
 from operator_core.db.watching import WatchingDB
 from operator_core.errors import TransitionError
@@ -45,6 +46,7 @@ class InvestigateStage:
         self._db = TicketDB(ledger)
         self._watching = WatchingDB(ledger)
         self._audit = ControlDB(ledger)
+        self._past = PastDB(ledger)
         self._subject = subject
         self._registry = registry
         self._clock = clock
@@ -92,10 +94,13 @@ class InvestigateStage:
         return waited < timedelta(seconds=BLIND_PATIENCE_SECONDS)
 
     async def _answer(self, ticket: Ticket, observation: Observation) -> Diagnosis:
+        violation, causes = ticket.violation, self._subject.hypotheses()
+        signatures = rules.signatures(violation, observation, causes)
         return rules.diagnose(
-            ticket.violation,
+            violation,
             observation,
-            self._subject.hypotheses(),
+            causes,
+            past=await self._past.incidents(signatures),
             timeline=await self._timeline(ticket),
             now=self._clock.now(),
         )

@@ -8,10 +8,12 @@ from operator_core.actions.types import ActionDefinition
 from operator_core.actions.validation import validate_action_params
 from operator_core.agent.diagnosis import (
     ActionRecommendation,
+    Assessment,
     Diagnosis,
     WorkflowRecommendation,
 )
 from operator_core.errors import RequestError
+from operator_core.types import JsonObject
 
 Require = Callable[[str], ActionDefinition]
 """Returns an action's definition or raises, as `ActionRegistry.require` does."""
@@ -52,6 +54,12 @@ def checked(diagnosis: Diagnosis, require: Require) -> Checked:
         "escalate": diagnosis.escalate or stuck,
     }
     return Checked(diagnosis.model_copy(update=changes), tuple(dropped))
+
+
+def remedy_of(said: Assessment | Diagnosis) -> list[list[tuple[str, JsonObject]]]:
+    """Return what would be done, in a form that can be compared."""
+    plans = [said.actions, *(workflow.actions for workflow in said.workflows)]
+    return [[(one.action_name, one.parameters) for one in plan] for plan in plans]
 
 
 def _checked_action(action: ActionRecommendation, require: Require) -> ActionRecommendation:

@@ -4,10 +4,13 @@
 that holds, times how likely the cause is before one looks. So confidence never exceeds the
 share; full evidence gives 0.5 for the most unlikely cause and 1 for one that is always it;
 a cause of prior 0.5 needs two thirds of its evidence to be believed.
+
+Earlier incidents with the same signs change no confidence. They only order causes that are equally
+likely by what was seen, and of those with different remedies a person decides.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from operator_core.actions.outcomes import error_text
@@ -18,6 +21,7 @@ from operator_core.agent.diagnosis import (
     Claim,
     Diagnosis,
     Finding,
+    PastIncidents,
     Predicate,
     TimelineEntry,
 )
@@ -30,15 +34,17 @@ from operator_core.agent.evidence import (
     share_held,
     shown,
 )
+from operator_core.agent.past import PAST_BOUND, signature, warnings
+from operator_core.agent.past import weighed as with_weight
+from operator_core.agent.recommend import remedy_of
 from operator_core.monitor.types import Observation, Violation
 from operator_core.subject import Hypothesis
-from operator_core.types import JsonObject
 
 MIN_CONFIDENCE = 0.5
 """Below it a hypothesis is no answer; the cause is then unknown."""
 
-TIE_MARGIN = 0.05
-"""Two causes no further apart than this are equally likely."""
+TIE_MARGIN = PAST_BOUND
+"""Two causes no further apart than this are equally likely; no further does history reach."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,28 @@ class _Weighed:
     held: tuple[Claim, ...]
     ruled_out_by: tuple[Claim, ...]
     confidence: float
+    past: PastIncidents | None = None
+
+    @property
+    def place(self) -> tuple[bool, float, str]:
+        """Where it comes among others: what was seen decides who can be the answer at all."""
+        moved = self.past.weight if self.past and self.confidence else 0.0
+        return self.confidence < MIN_CONFIDENCE, -(self.confidence + moved), self.hypothesis.name
+
+
+def signatures(
+    violation: Violation, observation: Observation, hypotheses: Iterable[Hypothesis]
+) -> list[str]:
+    """Return the signatures by which earlier incidents of the possible causes are found.
+
+    Args:
+        violation: what is to be explained.
+        observation: the evidence.
+        hypotheses: the subject's catalogue.
+    """
+    weighed, _ = _weigh_all(violation, observation, hypotheses)
+    possible = [one for one in weighed if one.confidence]
+    return [signature(violation, one.hypothesis.name, one.held) for one in possible]
 
 
 def diagnose(
@@ -58,6 +86,7 @@ def diagnose(
     hypotheses: Iterable[Hypothesis],
     *,
     timeline: Sequence[TimelineEntry] = (),
+    past: Iterable[PastIncidents] = (),
     now: datetime,
 ) -> Diagnosis:
     """Return the best supported cause of a violation, or that it is unknown.
@@ -70,9 +99,10 @@ def diagnose(
         observation: the evidence; every claim is evaluated on it.
         hypotheses: the subject's catalogue; those that do not explain this are left out.
         timeline: what happened before, passed through.
+        past: earlier incidents; those whose signature fits no cause here mean nothing.
         now: when the diagnosis is made.
     """
-    weighed, failed = _weigh_all(violation, observation, hypotheses)
+    weighed, failed = _weigh_all(violation, observation, hypotheses, past)
     best = weighed[0] if weighed and weighed[0].confidence >= MIN_CONFIDENCE else None
     rejected = [one for one in weighed if one is not best]
     alternatives = [_rejected(one, best, observation) for one in rejected] + failed
@@ -84,7 +114,8 @@ def diagnose(
             "observation_id": observation.id,
             "alternatives": alternatives,
             "timeline": list(timeline),
-            "escalate": answer.escalate or any(_is_tie(best, one) for one in rejected),
+            "past": [one.past for one in weighed if one.past],
+            "escalate": answer.escalate or _is_undecided(weighed),
             "created_at": now,
         }
     )
@@ -94,9 +125,13 @@ def diagnose(
 
 
 def _weigh_all(
-    violation: Violation, observation: Observation, hypotheses: Iterable[Hypothesis]
+    violation: Violation,
+    observation: Observation,
+    hypotheses: Iterable[Hypothesis],
+    past: Iterable[PastIncidents] = (),
 ) -> tuple[list[_Weighed], list[Alternative]]:
     """Return the hypotheses that fit the violation, the likeliest first, and broken ones."""
+    known = {one.signature: one for one in past}
     weighed: list[_Weighed] = []
     failed: list[Alternative] = []
     for hypothesis in hypotheses:
@@ -107,8 +142,13 @@ def _weigh_all(
         except Exception as error:  # noqa: BLE001 - a subject's code: anything may come
             failed.append(_failed(hypothesis, error))
         else:
-            weighed += [one] if one else []
-    return sorted(weighed, key=lambda one: (-one.confidence, one.hypothesis.name)), failed
+            weighed += [_with_past(one, violation, known)] if one else []
+    return sorted(weighed, key=lambda one: one.place), failed
+
+
+def _with_past(one: _Weighed, violation: Violation, known: Mapping[str, PastIncidents]) -> _Weighed:
+    found = known.get(signature(violation, one.hypothesis.name, one.held)) if known else None
+    return replace(one, past=with_weight(found)) if found else one
 
 
 def _weigh(
@@ -136,17 +176,15 @@ def _confidence(prior: float, share: float) -> float:
     return round(share * (0.5 + likely / 2), 6)
 
 
-def _is_tie(best: _Weighed | None, other: _Weighed) -> bool:
-    if best is None or other.confidence < MIN_CONFIDENCE:
+def _is_undecided(weighed: Sequence[_Weighed]) -> bool:
+    """Return whether a person must decide, by what was seen alone: history has no say in it."""
+    likely = [one for one in weighed if one.confidence >= MIN_CONFIDENCE]
+    if not likely:
         return False
-    near = best.confidence - other.confidence <= TIE_MARGIN + 1e-9
-    return near and _remedy(best.assessment) != _remedy(other.assessment)
-
-
-def _remedy(assessment: Assessment) -> list[list[tuple[str, JsonObject]]]:
-    """Return what would be done, in a form that can be compared."""
-    plans = [assessment.actions, *(workflow.actions for workflow in assessment.workflows)]
-    return [[(one.action_name, one.parameters) for one in plan] for plan in plans]
+    top = min(likely, key=lambda one: (-one.confidence, one.hypothesis.name))
+    near = [one for one in likely if top.confidence - one.confidence <= TIE_MARGIN + 1e-9]
+    remedy = remedy_of(top.assessment)
+    return top.assessment.escalate or any(remedy_of(one.assessment) != remedy for one in near)
 
 
 # --- wording --------------------------------------------------------------------------
@@ -162,7 +200,7 @@ def _answer(best: _Weighed, observation: Observation) -> Diagnosis:
         components=assessment.components,
         actions=assessment.actions,
         workflows=assessment.workflows,
-        risks=assessment.risks,
+        risks=[*assessment.risks, *warnings(best.past, assessment)],
         escalate=assessment.escalate,
     )
 
@@ -207,6 +245,11 @@ def _why_rejected(one: _Weighed, best: _Weighed | None, observation: Observation
         return "Nothing that was seen speaks for it."
     if best is None:
         return f"Its confidence {one.confidence:.2f} is under {MIN_CONFIDENCE:.2f}."
+    if one.confidence > best.confidence:
+        return (
+            f"As likely by what was seen ({one.confidence:.2f} against {best.confidence:.2f}), but "
+            f"similar incidents speak for {best.hypothesis.name}."
+        )
     return (
         f"All its evidence holds, but {best.hypothesis.name} is at least as likely "
         f"({best.confidence:.2f} against {one.confidence:.2f})."

@@ -85,6 +85,8 @@ class AgentRunner:
         """Take each diagnosed ticket one step on: propose, watch it act, verify, escalate."""
         found = await self._tickets.list_tickets(TicketStatus.DIAGNOSED, subject=self._subject.name)
         for ticket in found:
+            if ticket.root_ticket_id is not None:
+                continue  # its root is being handled
             diagnoses = await self._tickets.list_diagnoses(int(ticket.id or 0))
             if diagnoses:
                 await self._follow(ticket, diagnoses[-1])

@@ -19,9 +19,10 @@ from operator_core.cli.open_ticket import open_ticket
 from operator_core.cli.render import hint, stacked
 from operator_core.cli.text import given
 from operator_core.cli.views import event_table, proposal_table, said, workflow_table
-from operator_core.cli.views_diagnosis import diagnosis_brief
+from operator_core.cli.views_diagnosis import diagnosis_brief, ruled_out_table
 from operator_core.cli.views_tickets import (
     comment_lines,
+    follower_table,
     next_of,
     proof_table,
     ticket_panel,
@@ -29,6 +30,7 @@ from operator_core.cli.views_tickets import (
 )
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
+from operator_core.db.groups import GroupDB
 from operator_core.db.tickets import TicketDB
 from operator_core.db.verifications import VerifyDB
 from operator_core.db.watching import WatchingDB
@@ -85,7 +87,7 @@ async def list_tickets(
 
 @command(app, "show")
 async def show_ticket(session: Session, ticket_id: Id) -> None:
-    """Show a ticket: its diagnosis, comments, actions and history.
+    """Show a ticket: its cause, what was ruled out, what follows it, actions, history.
 
     Example:
       operator tickets show 1
@@ -96,6 +98,7 @@ async def show_ticket(session: Session, ticket_id: Id) -> None:
         ticket = await _require(db, ticket_id)
         comments = await db.list_comments(ticket_id)
         diagnoses = await db.list_diagnoses(ticket_id)
+        followers = await GroupDB(db.ledger).followers(ticket_id)
         actions = ActionDB(db.ledger)
         workflows = await actions.list_workflows(ticket_id=ticket_id)
         proposals = await actions.list_proposals(ticket_id=ticket_id)
@@ -106,6 +109,7 @@ async def show_ticket(session: Session, ticket_id: Id) -> None:
     data = {
         "ticket": ticket,
         "diagnosis": latest,
+        "followers": followers,
         "comments": comments,
         "workflows": workflows,
         "proposals": proposals,
@@ -118,6 +122,8 @@ async def show_ticket(session: Session, ticket_id: Id) -> None:
         lambda: stacked(
             ticket_panel(ticket, snoozes),
             diagnosis_brief(latest),
+            ruled_out_table(latest),
+            follower_table(followers),
             workflow_table(workflows, "Workflows") if workflows else None,
             proposal_table(proposals, "Actions") if proposals else None,
             proof_table(proofs),

@@ -13,6 +13,7 @@ from operator_core.agent.diagnosis import (
     Predicate,
 )
 from operator_core.agent.evidence import holds, resolve
+from operator_core.agent.past import of_cause, told
 from operator_core.cli.render import bullets, facts, stacked, table, word
 from operator_core.cli.views import as_json, parameters_text
 from operator_core.monitor.types import Observation
@@ -40,6 +41,7 @@ def diagnosis_brief(diagnosis: Diagnosis | None) -> RenderableType | None:
             "said by": diagnosis.diagnoser,
             "when": diagnosis.created_at,
             "components": ", ".join(diagnosis.components),
+            "seen before": told(of_cause(diagnosis.past, diagnosis.hypothesis)),
             "risks": bullets(diagnosis.risks),
             "person needed": word("escalated") if diagnosis.escalate else None,
         },
@@ -53,7 +55,7 @@ def diagnosis_view(diagnosis: Diagnosis, observation: Observation | None) -> Ren
         _timeline(diagnosis),
         claim_table("Evidence", diagnosis.evidence, observation),
         _findings("Struck: said, and not so", diagnosis.struck),
-        _alternatives(diagnosis),
+        ruled_out_table(diagnosis),
         _recommended(diagnosis),
     )
 
@@ -103,7 +105,10 @@ def _timeline(diagnosis: Diagnosis) -> Table | None:
     return table("Timeline", ("when", "what"), rows) if rows else None
 
 
-def _alternatives(diagnosis: Diagnosis) -> Table | None:
+def ruled_out_table(diagnosis: Diagnosis | None) -> Table | None:
+    """Return the causes that were considered and rejected, or None where there are none."""
+    if diagnosis is None:
+        return None
     rows = [
         (one.cause, f"{one.confidence:.0%}", one.rejected_because) for one in diagnosis.alternatives
     ]

@@ -32,12 +32,12 @@ def snooze_of(ticket: Ticket, snoozes: Sequence[Snooze]) -> Snooze | None:
 
 
 def ticket_table(tickets: Sequence[Ticket], snoozes: Sequence[Snooze] = ()) -> RenderableType:
-    """Return tickets as a table, or what to do where there is none; and what is snoozed."""
+    """Return tickets as a table, those that follow another one under it; and what is snoozed."""
     if not tickets:
         return stacked(_no_tickets(), snooze_line(snoozes))
     rows = (
         (
-            one.id,
+            f"↳ {one.id}" if one.root_ticket_id is not None else one.id,
             ticket_state(one, snoozes),
             one.severity,
             one.subject,
@@ -45,10 +45,28 @@ def ticket_table(tickets: Sequence[Ticket], snoozes: Sequence[Snooze] = ()) -> R
             one.message,
             one.last_seen_at,
         )
-        for one in tickets
+        for one in in_groups(tickets)
     )
     names = ("id", "status", "severity", "cluster", "target", "what", "last seen")
     return stacked(table("", names, rows), snooze_line(snoozes))
+
+
+def in_groups(tickets: Sequence[Ticket]) -> list[Ticket]:
+    """Return tickets, each after the one that it follows where that is among them."""
+    present = {one.id for one in tickets}
+
+    def place(ticket: Ticket) -> tuple[int, int]:
+        root = ticket.root_ticket_id
+        return int((root if root in present else ticket.id) or 0), root is not None
+
+    return sorted(tickets, key=place)
+
+
+def follower_table(followers: Sequence[Ticket]) -> RenderableType | None:
+    """Return what follows a ticket, or None where nothing does."""
+    rows = [(one.id, ticket_state(one), one.severity, one.target, one.message) for one in followers]
+    names = ("id", "status", "severity", "target", "what")
+    return table("Brought by the same cause", names, rows) if rows else None
 
 
 def snooze_line(snoozes: Sequence[Snooze]) -> RenderableType | None:
@@ -78,6 +96,7 @@ def ticket_panel(ticket: Ticket, snoozes: Sequence[Snooze] = ()) -> Panel:
             "cluster": ticket.subject,
             "target": ticket.target,
             "rule": ticket.invariant_name,
+            "follows": f"ticket {ticket.root_ticket_id}" if ticket.root_ticket_id else None,
             "first seen": ticket.first_seen_at,
             "last seen": ticket.last_seen_at,
             "seen": f"{ticket.occurrence_count} times, came back {ticket.flap_count} times",
@@ -119,6 +138,8 @@ def next_of(ticket: Ticket, diagnosis: Diagnosis | None) -> str:
     """Return what a person can do about a ticket."""
     if ticket.status is TicketStatus.RESOLVED:
         return "Resolved. A problem that comes back soon opens this ticket again."
+    if ticket.root_ticket_id is not None:
+        return f"It follows another ticket. Next: operator tickets show {ticket.root_ticket_id}"
     if diagnosis is None:
         return f"Next: operator diagnose {ticket.id}"
     return f"Next: operator diagnose {ticket.id} for the evidence, operator actions list to decide."

@@ -33,6 +33,8 @@ _PASSIVE = {
     "acknowledge": "acknowledging it",
     "diagnose": "diagnosing it",
     "hold": "holding it or letting go",
+    "group": "putting it into a group",
+    "stand_alone": "taking it out of its group",
     "request_cancel": "stopping it",
     "pause": "pausing it",
     "resume": "resuming it",

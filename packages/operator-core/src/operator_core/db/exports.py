@@ -1,5 +1,6 @@
 """All that the ledger knows of one incident, as rows."""
 
+import json
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -50,6 +51,7 @@ def _incident(tx: Tx, ticket_id: int, now: str) -> IncidentRows:
     subject = ticket["subject"] or ""
     return {
         "tickets": [ticket],
+        **_group(tx, ticket),
         "comments": tx.all("comment.list", ticket_id=ticket_id),
         "diagnoses": diagnoses,
         "observations": _looks(tx, ticket, diagnoses, now),
@@ -64,6 +66,19 @@ def _incident(tx: Tx, ticket_id: int, now: str) -> IncidentRows:
         "subjects": _each(tx, "subject.get", "name", {subject} - {""}),
         "events": _events(tx, ticket_id, proposals, workflows),
         "ledger": tx.all("ledger.get"),
+    }
+
+
+def _group(tx: Tx, ticket: Row) -> IncidentRows:
+    """Return the tickets of its group, and the diagnoses that grouped them."""
+    told = tx.all("audit.group_of_ticket", ticket_id=ticket["id"])
+    data = [json.loads(row["event_data"]) for row in told]
+    ids = {one.get("root_ticket_id") or one.get("ticket_id") for one in data} - {None}
+    return {
+        "group": [changes.get(tx, "ticket", one) for one in sorted(ids)],
+        "group_diagnoses": [
+            row for one in sorted(ids) for row in tx.all("diagnosis.list", ticket_id=one)
+        ],
     }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from operator_core.agent.diagnosis import Diagnosis
+from operator_core.agent.past import signature_of
 from operator_core.agent.support import looks_named_by
 from operator_core.clock import to_text
 from operator_core.db import changes, decisions, proposals, resends, rows
@@ -83,7 +84,12 @@ def resolve(tx: Tx, ticket_id: int, resolution: str, stamp: Stamp) -> Row:
     params = {"actor": stamp.actor, "resolution": resolution}
     change = Change("ticket.resolve", "ticket_resolved", {"resolution": resolution}, params)
     row = changes.apply(tx, ticket_id, change, stamp)
-    reason = f"ticket {ticket_id} is resolved"
+    cancel_not_started(tx, ticket_id, f"ticket {ticket_id} is resolved", stamp)
+    return row
+
+
+def cancel_not_started(tx: Tx, ticket_id: int, reason: str, stamp: Stamp) -> None:
+    """Cancel what was proposed for a ticket and nobody has started."""
     for workflow in tx.all("workflow.not_started_of_ticket", ticket_id=ticket_id):
         proposals.cancel_workflow(tx, workflow["id"], reason, stamp)
     for proposal in tx.all("proposal.not_started_of_ticket", ticket_id=ticket_id):
@@ -92,7 +98,6 @@ def resolve(tx: Tx, ticket_id: int, resolution: str, stamp: Stamp) -> Row:
         resends.give_up(tx, sent["id"], f"{reason}.", stamp)
     for failed in tx.all("proposal.waiting_retry_of_ticket", ticket_id=ticket_id):
         proposals.set_next_retry(tx, failed["id"], None, stamp)
-    return row
 
 
 def hold(tx: Tx, ticket_id: int, reason: str, stamp: Stamp) -> Row:
@@ -146,6 +151,7 @@ def add_diagnosis(tx: Tx, diagnosis: Diagnosis, stamp: Stamp) -> Row:
         diagnoser=diagnosis.diagnoser,
         hypothesis=diagnosis.hypothesis,
         confidence=diagnosis.confidence,
+        signature=signature_of(diagnosis),
         content=content,
         now=stamp.text,
     )

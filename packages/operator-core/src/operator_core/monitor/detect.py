@@ -18,7 +18,6 @@ from operator_core.monitor.judge import (
     judge,
 )
 from operator_core.monitor.types import Invariant, Observation, Sighting, Snooze, Violation
-from operator_core.types import Severity
 
 __all__ = [
     "INVARIANT_FAILED",
@@ -29,8 +28,6 @@ __all__ = [
     "detect",
     "failed_observation",
 ]
-
-_RANK = {Severity.INFO: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
 
 
 @dataclass(frozen=True)
@@ -176,6 +173,6 @@ def _worst_of_each_key(violations: Iterable[Violation]) -> dict[str, Violation]:
     worst: dict[str, Violation] = {}
     for violation in violations:
         known = worst.setdefault(violation.key, violation)
-        if _RANK[violation.severity] > _RANK[known.severity]:
+        if violation.severity.rank > known.severity.rank:
             worst[violation.key] = violation
     return worst

@@ -13,6 +13,7 @@ class TicketEvent(StrEnum):
     DIAGNOSE = "diagnose"
     RESOLVE = "resolve"
     REOPEN = "reopen"
+    STAND_ALONE = "stand_alone"
 
 
 TICKET_MACHINE: Machine[TicketStatus, TicketEvent] = Machine(
@@ -27,5 +28,7 @@ TICKET_MACHINE: Machine[TicketStatus, TicketEvent] = Machine(
         (TicketStatus.DIAGNOSED, TicketEvent.RESOLVE): TicketStatus.RESOLVED,
         # A problem that comes back within the flap window opens the same ticket again.
         (TicketStatus.RESOLVED, TicketEvent.REOPEN): TicketStatus.OPEN,
+        # A follower that its root does not explain any more is diagnosed anew.
+        (TicketStatus.DIAGNOSED, TicketEvent.STAND_ALONE): TicketStatus.OPEN,
     },
 )

@@ -221,6 +221,9 @@ class Ticket(BaseModel):
     resolved_at: Moment | None = None
     resolved_by: str | None = None
     resolution: str | None = None
+    root_ticket_id: int | None = Field(
+        default=None, description="The ticket whose cause brings this one"
+    )
 
     @property
     def violation(self) -> Violation:

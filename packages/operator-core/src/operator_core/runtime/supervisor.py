@@ -297,6 +297,7 @@ async def agent_round(one: Wired, *, may_act: bool = True) -> None:
         may_act: whether to execute: not before the guards of the gate are proven.
     """
     await one.investigate.step()
+    await one.group.step()
     await one.agent.follow()
     await one.agent.fire_schedules()
     await one.janitor.step()

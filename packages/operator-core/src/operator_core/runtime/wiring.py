@@ -7,6 +7,7 @@ from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.retry import RetryConfig
 from operator_core.actions.safety import SafetyController
+from operator_core.agent.grouper import GroupStage
 from operator_core.agent.investigate import InvestigateStage
 from operator_core.agent.janitor import Janitor
 from operator_core.agent.runner import AgentRunner
@@ -24,6 +25,7 @@ class Wired:
     subject: FullSubject
     monitor: MonitorStage
     investigate: InvestigateStage
+    group: GroupStage
     agent: AgentRunner
     janitor: Janitor
     executor: ActionExecutor
@@ -73,6 +75,7 @@ def wire(ledger: Ledger, subject: FullSubject, options: WiringOptions | None = N
         subject=subject,
         monitor=MonitorStage(ledger, subject, opts.monitor, clock=opts.clock),
         investigate=InvestigateStage(ledger, subject, registry, clock=opts.clock),
+        group=GroupStage(ledger, subject),
         agent=AgentRunner(ledger, subject, executor, safety, clock=opts.clock),
         janitor=Janitor(ledger, subject, registry, clock=opts.clock),
         executor=executor,

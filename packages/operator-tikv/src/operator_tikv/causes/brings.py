@@ -50,6 +50,27 @@ _HOT: Final = _SLOW_STORE | {
     "tikv_cpu_high",
 }
 
+WHOLE_CLUSTER: Final = frozenset(
+    {
+        "checker_left_paused",
+        "cluster_full",
+        "deny_label_left_over",
+        "labels_cannot_be_met",
+        "limit_left_at_zero",
+        "pd_disk_busy",
+        "pd_election",
+        "pd_leader_hangs",
+        "pd_majority_lost",
+        "quorum_lost",
+        "repair_left_off",
+        "scheduler_left_paused",
+        "scheduler_removed",
+        "scheduling_was_halted",
+        "store_limit_too_low",
+    }
+)
+"""Causes whose consequences show anywhere; those of the others show only where they are."""
+
 BRINGS: Final[Mapping[str, frozenset[str]]] = {
     "store_stopped": _SILENT_STORE | {"tikv_restarted"},
     "store_cut_off": _SILENT_STORE,

@@ -158,3 +158,7 @@ SELECT subject, name, description, ticket_id, 'pending', now, now
 FROM json_to_recordset(:items::json) AS item (
     subject text, name text, description text, ticket_id bigint, now text)
 RETURNING id
+
+-- name: ticket.lock_diagnosed
+SELECT id FROM tickets WHERE status = 'diagnosed' AND subject = :subject
+ORDER BY id FOR NO KEY UPDATE

@@ -539,6 +539,10 @@ WHERE (:proposal_id IS NULL OR proposal_id = :proposal_id)
   AND id > :after_id
 ORDER BY id DESC LIMIT :limit
 
+-- name: audit.group_of_ticket
+SELECT * FROM audit_log
+WHERE ticket_id = :ticket_id AND event_type IN ('ticket_grouped', 'ticket_took_in') ORDER BY id
+
 -- name: audit.of_type
 SELECT * FROM audit_log WHERE event_type = :event_type ORDER BY id
 
@@ -640,7 +644,7 @@ RETURNING *
 -- name: ticket.reopen
 UPDATE tickets
 SET status = 'open', resolved_at = NULL, resolved_by = NULL, resolution = NULL, phase = NULL,
-    diagnosed_at = NULL, flap_count = flap_count + 1, occurrence_count = occurrence_count + 1,
+    root_ticket_id = NULL, diagnosed_at = NULL, flap_count = flap_count + 1, occurrence_count = occurrence_count + 1,
     last_seen_at = :now, message = :message, severity = :severity,
     metric_snapshot = :metric_snapshot, updated_at = :now
 WHERE id = :id AND status IN ('resolved')
@@ -656,6 +660,48 @@ RETURNING *
 UPDATE tickets SET phase = :phase, phase_since = :now, updated_at = :now
 WHERE id = :id AND status <> 'resolved'
 RETURNING *
+
+-- name: ticket.stand_alone
+UPDATE tickets
+SET status = 'open', root_ticket_id = NULL, diagnosed_at = NULL, phase = NULL, phase_since = :now,
+    updated_at = :now
+WHERE id = :id AND status IN ('diagnosed')
+RETURNING *
+
+-- A root follows nobody, so that groups are one level deep.
+-- name: ticket.group
+UPDATE tickets
+SET root_ticket_id = :root_ticket_id, phase = :phase, phase_since = :now, updated_at = :now
+WHERE id = :id AND status = 'diagnosed'
+  AND (:root_ticket_id IS NULL OR EXISTS (
+       SELECT 1 FROM tickets r
+       WHERE r.id = :root_ticket_id AND r.status = 'diagnosed' AND r.root_ticket_id IS NULL))
+RETURNING *
+
+-- name: ticket.followers
+SELECT * FROM tickets WHERE root_ticket_id = :id ORDER BY id
+
+-- Whoever puts tickets into groups does it alone; SQLite has one writer anyway.
+-- name: ticket.lock_diagnosed
+SELECT id FROM tickets WHERE status = 'diagnosed' AND subject = :subject ORDER BY id
+
+-- What the rule of groups reads. Committed: somebody but the agent proposed something for it, or
+-- approved it, or it has begun.
+-- name: ticket.groupable
+SELECT t.*, d.content AS diagnosis, r.resolved_at AS root_resolved_at, (
+    SELECT COUNT(*) FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
+    WHERE p.ticket_id = t.id
+      AND (p.status = 'executing' OR w.status = 'in_progress'
+           OR (p.status = 'failed' AND p.next_retry_at IS NOT NULL)
+           OR (p.status IN ('proposed', 'validated')
+               AND (p.proposed_by <> :agent OR p.approved_at IS NOT NULL
+                    OR w.approved_at IS NOT NULL)))
+) AS committed
+FROM tickets t
+JOIN diagnoses d ON d.id = (SELECT MAX(id) FROM diagnoses WHERE ticket_id = t.id)
+LEFT JOIN tickets r ON r.id = t.root_ticket_id
+WHERE t.status = 'diagnosed' AND t.subject = :subject
+ORDER BY t.id
 
 -- name: ticket.undiagnosed
 SELECT * FROM tickets
@@ -747,10 +793,38 @@ WHERE subject = :subject AND ticket_id IS NULL
 
 -- name: diagnosis.insert
 INSERT INTO diagnoses (
-    subject, ticket_id, observation_id, diagnoser, hypothesis, confidence, content, created_at)
+    subject, ticket_id, observation_id, diagnoser, hypothesis, confidence, signature, content,
+    created_at)
 VALUES (
-    :subject, :ticket_id, :observation_id, :diagnoser, :hypothesis, :confidence, :content, :now)
+    :subject, :ticket_id, :observation_id, :diagnoser, :hypothesis, :confidence, :signature,
+    :content, :now)
 RETURNING *
+
+-- name: past.tickets
+SELECT DISTINCT d.ticket_id, d.hypothesis FROM diagnoses d
+JOIN tickets t ON t.id = d.ticket_id
+WHERE d.signature = :signature AND t.status = 'resolved'
+ORDER BY d.ticket_id DESC LIMIT :limit
+
+-- What was done after a diagnosis and before the next one of its ticket; a remedy of several steps
+-- helped where each of them did.
+-- name: past.verdicts
+SELECT remedy, SUM(helped) AS verified, SUM(1 - helped) AS failed FROM (
+    SELECT d.id, COALESCE(w.name, p.action_name) AS remedy, MIN(x.helped) AS helped
+    FROM diagnoses d
+    JOIN action_proposals p ON p.ticket_id = d.ticket_id AND p.compensates_proposal_id IS NULL
+        AND d.id = (SELECT MAX(id) FROM diagnoses
+                    WHERE ticket_id = d.ticket_id AND created_at <= p.proposed_at)
+    JOIN decisions x ON x.proposal_id = p.id AND x.stage = 'claim' AND x.helped IS NOT NULL
+    LEFT JOIN workflows w ON w.id = p.workflow_id
+    WHERE d.signature = :signature AND d.ticket_id IN (
+        SELECT DISTINCT m.ticket_id FROM diagnoses m
+        JOIN tickets t ON t.id = m.ticket_id
+        WHERE m.signature = :signature AND t.status = 'resolved'
+        ORDER BY m.ticket_id DESC LIMIT :tickets)
+    GROUP BY d.id, remedy
+) AS outcomes
+GROUP BY remedy ORDER BY remedy LIMIT :limit
 
 -- name: diagnosis.list
 SELECT * FROM diagnoses WHERE ticket_id = :ticket_id ORDER BY id

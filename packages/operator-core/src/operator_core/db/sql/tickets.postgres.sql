@@ -44,7 +44,8 @@ CREATE TABLE IF NOT EXISTS tickets (
     resolution TEXT COLLATE "C",
     legacy_columns TEXT COLLATE "C",
     created_at TEXT COLLATE "C" NOT NULL DEFAULT ledger_now(),
-    updated_at TEXT COLLATE "C" NOT NULL DEFAULT ledger_now()
+    updated_at TEXT COLLATE "C" NOT NULL DEFAULT ledger_now(),
+    root_ticket_id BIGINT REFERENCES tickets(id)
 );
 
 -- One open ticket a problem, as a fact and not a check.
@@ -54,6 +55,9 @@ ON tickets(COALESCE(subject, ''), violation_key) WHERE status <> 'resolved';
 CREATE INDEX IF NOT EXISTS idx_tickets_status ON tickets(status);
 
 CREATE INDEX IF NOT EXISTS idx_tickets_key ON tickets(violation_key, resolved_at);
+
+CREATE INDEX IF NOT EXISTS idx_tickets_root
+ON tickets(root_ticket_id) WHERE root_ticket_id IS NOT NULL;
 
 CREATE OR REPLACE TRIGGER tickets_updated_at
 BEFORE UPDATE ON tickets FOR EACH ROW WHEN (NEW.updated_at = OLD.updated_at)
@@ -108,11 +112,15 @@ CREATE TABLE IF NOT EXISTS diagnoses (
     confidence DOUBLE PRECISION NOT NULL,
     content TEXT COLLATE "C" NOT NULL,
     created_at TEXT COLLATE "C" NOT NULL,
+    signature TEXT COLLATE "C",
     FOREIGN KEY (ticket_id) REFERENCES tickets(id),
     FOREIGN KEY (observation_id) REFERENCES observations(id)
 );
 
 CREATE INDEX IF NOT EXISTS idx_diagnoses_ticket ON diagnoses(ticket_id);
+
+CREATE INDEX IF NOT EXISTS idx_diagnoses_signature
+ON diagnoses(signature, ticket_id) WHERE signature IS NOT NULL;
 
 -- The clusters that Operator is connected to.
 CREATE TABLE IF NOT EXISTS subjects (

@@ -30,7 +30,8 @@ CREATE TABLE IF NOT EXISTS tickets (
     resolution TEXT,
     legacy_columns TEXT,
     created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00'),
-    updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00')
+    updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00'),
+    root_ticket_id INTEGER REFERENCES tickets(id)
 );
 
 -- One open ticket a problem, as a fact and not a check.
@@ -40,6 +41,9 @@ ON tickets(COALESCE(subject, ''), violation_key) WHERE status <> 'resolved';
 CREATE INDEX IF NOT EXISTS idx_tickets_status ON tickets(status);
 
 CREATE INDEX IF NOT EXISTS idx_tickets_key ON tickets(violation_key, resolved_at);
+
+CREATE INDEX IF NOT EXISTS idx_tickets_root
+ON tickets(root_ticket_id) WHERE root_ticket_id IS NOT NULL;
 
 CREATE TRIGGER IF NOT EXISTS tickets_updated_at
 AFTER UPDATE ON tickets WHEN NEW.updated_at = OLD.updated_at
@@ -97,11 +101,15 @@ CREATE TABLE IF NOT EXISTS diagnoses (
     confidence REAL NOT NULL,
     content TEXT NOT NULL,
     created_at TEXT NOT NULL,
+    signature TEXT,
     FOREIGN KEY (ticket_id) REFERENCES tickets(id),
     FOREIGN KEY (observation_id) REFERENCES observations(id)
 );
 
 CREATE INDEX IF NOT EXISTS idx_diagnoses_ticket ON diagnoses(ticket_id);
+
+CREATE INDEX IF NOT EXISTS idx_diagnoses_signature
+ON diagnoses(signature, ticket_id) WHERE signature IS NOT NULL;
 
 -- The clusters that Operator is connected to.
 CREATE TABLE IF NOT EXISTS subjects (

@@ -12,7 +12,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +60,8 @@ _TABLES = frozenset(
         "workflows",
     }
 )
+_LATER_TABLES = frozenset({"group", "group_diagnoses"})
+"""What archives of earlier versions do not have."""
 
 
 class ArchiveError(RequestError):
@@ -121,10 +123,16 @@ def unpack(packed: bytes) -> Archive:
     changed = {name for name, digest in named.items() if _digest(files[name]) != digest}
     _match("files that were changed", changed)
     rows = {name: _rows(files, f"{name}.json") for name in sorted(_TABLES)}
+    rows |= {name: _rows(files, f"{name}.json") for name in _LATER_TABLES & _named(named)}
+    rows = {name: rows.get(name, []) for name in sorted(_TABLES | _LATER_TABLES)}
     looks = sorted(name for name in files if name.startswith(f"{_LOOKS}/"))
     rows[_LOOKS] = sorted((_row(files, name) for name in looks), key=lambda row: int(row["id"]))
     _match("what does not fit the audit", _misfits(rows))
     return Archive(rows, manifest["versions"], _digest(files[MANIFEST]))
+
+
+def _named(files: Iterable[str]) -> frozenset[str]:
+    return frozenset(name.removesuffix(".json") for name in files)
 
 
 def canonical(value: object) -> bytes:

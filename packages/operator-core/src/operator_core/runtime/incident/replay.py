@@ -13,6 +13,7 @@ from operator_core.actions.policy import LoadedPolicy, decide, load
 from operator_core.actions.policy.request import PolicyRequest
 from operator_core.actions.registry import ActionRegistry
 from operator_core.agent.diagnosis import Diagnosis
+from operator_core.agent.grouping import Member, why_below
 from operator_core.agent.recommend import checked
 from operator_core.agent.rules import diagnose
 from operator_core.agent.support import supported
@@ -141,6 +142,7 @@ def _diagnosed(stored: Diagnosis, looks: dict[int, Observation], means: Means) -
         look,
         means.subject.hypotheses(),
         timeline=stored.timeline,
+        past=stored.past,
         now=stored.created_at,
     )
     whole = checked(answer, ActionRegistry(means.subject).require).diagnosis
@@ -150,6 +152,41 @@ def _diagnosed(stored: Diagnosis, looks: dict[int, Observation], means: Means) -
 def _said(diagnosis: Diagnosis) -> JsonObject:
     said: JsonObject = diagnosis.model_dump(mode="json", exclude={"id", "ticket_id", "created_at"})
     return said
+
+
+# --- group ----------------------------------------------------------------------------
+
+
+def _group(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
+    """The rule still puts the same tickets under one cause, for the same reason."""
+    causes = {one.name: one for one in means.subject.hypotheses()}
+    own = incident["tickets"][0]["id"]
+    for event in incident["events"]:
+        data = json.loads(event["event_data"])
+        links = {
+            "ticket_grouped": (data.get("root_ticket_id"), own),
+            "ticket_took_in": (own, data.get("ticket_id")),
+        }
+        root_id, follower_id = links.get(event["event_type"], (None, None))
+        root, follower = (_member(incident, one, event) for one in (root_id, follower_id))
+        if event["ticket_id"] == own and root and follower:
+            now = why_below(root, follower, causes)
+            what = f"ticket {follower_id} under ticket {root_id}"
+            at = from_text(event["timestamp"])
+            yield _replayed(at, "group", what, data.get("reason"), now)
+
+
+def _member(incident: IncidentRows, ticket_id: int | None, event: Row) -> Member | None:
+    """Return a ticket with the diagnosis that it had at an event, if it is in the archive."""
+    tickets = [one for one in (*incident["tickets"], *incident["group"]) if one["id"] == ticket_id]
+    before = [
+        one
+        for one in (*incident["diagnoses"], *incident["group_diagnoses"])
+        if one["ticket_id"] == ticket_id and one["created_at"] <= event["timestamp"]
+    ]
+    if not tickets or not before:
+        return None
+    return Member(rows.ticket(tickets[0]), rows.diagnosis(before[-1]))
 
 
 # --- propose --------------------------------------------------------------------------
@@ -204,6 +241,7 @@ def _decide(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
 STAGES: dict[str, Callable[[IncidentRows, Means], Iterable[Replayed]]] = {
     "detect": _detect,
     "diagnose": _diagnose,
+    "group": _group,
     "propose": _propose,
     "decide": _decide,
 }

@@ -1,0 +1,12 @@
+-- Tickets of one cause under one root, and what tells that two diagnoses rest on the same signs.
+-- needs: 2
+
+ALTER TABLE tickets ADD COLUMN root_ticket_id INTEGER REFERENCES tickets(id);
+
+CREATE INDEX idx_tickets_root
+ON tickets(root_ticket_id) WHERE root_ticket_id IS NOT NULL;
+
+ALTER TABLE diagnoses ADD COLUMN signature TEXT;
+
+CREATE INDEX idx_diagnoses_signature
+ON diagnoses(signature, ticket_id) WHERE signature IS NOT NULL;
