@@ -105,7 +105,7 @@ def test_no_secret_that_was_seen_reaches_the_ledger(tmp_path: Path) -> None:
 
     async def store() -> Observation | None:
         async with TicketDB(path) as db:
-            await db.record_look(Observation(parts={"logs": part}), {}, subject="a", keep=5)
+            await db.record_look(Observation(parts={"logs": part}), {}, subject="a")
             return await db.latest_observation("a")
 
     stored = now_do(store())

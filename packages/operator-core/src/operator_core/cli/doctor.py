@@ -11,6 +11,7 @@ from operator_core.actions.outcomes import error_text
 from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.cli.context import Session, command, new_app, show
 from operator_core.cli.failures import EXIT_WRONG
+from operator_core.cli.keeping import told
 from operator_core.cli.leaks import leaked, overdue
 from operator_core.cli.logs import configure_logs
 from operator_core.cli.looking import look
@@ -18,6 +19,7 @@ from operator_core.cli.render import hint, stacked, table, word
 from operator_core.cli.text import local_time
 from operator_core.db.actions import ActionDB
 from operator_core.db.address import shown
+from operator_core.db.care import CareDB
 from operator_core.db.control import ControlDB
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
@@ -135,6 +137,11 @@ async def _guards(ledger: Ledger) -> list[Finding]:
     return [Finding("guards", OK, f"all alive; {last.event_data['tried']} tried at {when}")]
 
 
+async def _looks(ledger: Ledger) -> list[Finding]:
+    kept = await CareDB(ledger).kept_looks()
+    return [Finding("what was seen", NOTE if kept.over_budget else OK, told(kept))]
+
+
 async def _doubts(ledger: Ledger) -> list[Finding]:
     executing = await ActionDB(ledger).list_proposals(ActionStatus.EXECUTING)
     found = [
@@ -210,5 +217,6 @@ _CHECKS: tuple[Callable[[Ledger], Awaitable[list[Finding]]], ...] = (
     _guards,
     _doubts,
     _leases,
+    _looks,
     _effects,
 )

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from operator_core.cli.context import Session, command, new_app, new_group
+from operator_core.cli.keeping import KeepAround, KeepDays, KeepMib, retention
 from operator_core.cli.logs import configure_logs
 from operator_core.cli.text import local_time, visible
 from operator_core.clock import to_text, utc_now
@@ -86,7 +87,7 @@ DEFAULT_INTERVAL_SECONDS = 5.0
 
 
 @command(up_app, "up", ledger=False)
-async def up(
+async def up(  # noqa: PLR0913 - its options
     session: Session,
     *,
     interval_seconds: Interval = DEFAULT_INTERVAL_SECONDS,
@@ -94,6 +95,9 @@ async def up(
     policy: PolicyFile = None,
     subject: Subjects = None,
     lease_seconds: Lease = DEFAULT_LEASE_SECONDS,
+    keep_mib: KeepMib = None,
+    keep_days: KeepDays = None,
+    keep_around_minutes: KeepAround = None,
     lifetime_seconds: Lifetime = None,
     ends_with_parent: EndsWithParent = False,
 ) -> None:
@@ -117,6 +121,7 @@ async def up(
             subjects=tuple(subject or ()),
             lease_seconds=_seconds(lease_seconds, "--lease-seconds"),
             ends_with_parent=ends_with_parent,
+            retention=retention(keep_mib, keep_days, keep_around_minutes),
             lifetime_seconds=_lifetime(lifetime_seconds),
             on_event=_teller(session),
         ),
@@ -126,8 +131,12 @@ async def up(
 @command(monitor_app, "run", ledger=False)
 async def run_monitor(
     session: Session,
+    *,
     interval_seconds: Interval = DEFAULT_INTERVAL_SECONDS,
     subject: Subjects = None,
+    keep_mib: KeepMib = None,
+    keep_days: KeepDays = None,
+    keep_around_minutes: KeepAround = None,
     lifetime_seconds: Lifetime = None,
 ) -> None:
     """Watch clusters, open tickets and resolve those that are gone.
@@ -143,6 +152,7 @@ async def run_monitor(
             agent=False,
             interval_seconds=_seconds(interval_seconds, "--interval-seconds"),
             subjects=tuple(subject or ()),
+            retention=retention(keep_mib, keep_days, keep_around_minutes),
             lifetime_seconds=_lifetime(lifetime_seconds),
             on_event=_teller(session),
         ),

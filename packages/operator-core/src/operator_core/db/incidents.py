@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.agent.support import looks_named_by
 from operator_core.clock import to_text
-from operator_core.db import changes, decisions, proposals, rows
+from operator_core.db import changes, decisions, looks, proposals, rows
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.errors import ConstraintError
@@ -134,11 +134,13 @@ def add_diagnosis(tx: Tx, diagnosis: Diagnosis, stamp: Stamp) -> Row:
     ticket_id = int(diagnosis.ticket_id or 0)
     phase = TicketPhase.ESCALATED.value if diagnosis.escalate else None
     content = diagnosis.model_dump_json(exclude={"id"})
+    named = looks_named_by(diagnosis)
+    looks.pin(tx, named)
     data = {
         "hypothesis": diagnosis.hypothesis,
         "confidence": diagnosis.confidence,
         "digest": hashlib.sha256(content.encode()).hexdigest(),
-        "looks": _digests(tx, looks_named_by(diagnosis)),
+        "looks": _digests(tx, named),
     }
     change = Change("ticket.diagnose", "ticket_diagnosed", data, {"phase": phase})
     ticket = changes.apply(tx, ticket_id, change, stamp)
@@ -158,9 +160,9 @@ def add_diagnosis(tx: Tx, diagnosis: Diagnosis, stamp: Stamp) -> Row:
     return row
 
 
-def _digests(tx: Tx, looks: Iterable[int]) -> dict[str, str]:
+def _digests(tx: Tx, ids: Iterable[int]) -> dict[str, str]:
     """Return the digests of looks, so that the audit covers what a diagnosis rests on."""
-    found = {one: tx.one("observation.digest", id=one) for one in sorted(looks)}
+    found = {one: tx.one("observation.digest", id=one) for one in sorted(ids)}
     return {str(one): row["digest"] for one, row in found.items() if row}
 
 

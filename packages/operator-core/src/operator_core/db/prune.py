@@ -5,7 +5,7 @@ Tickets, diagnoses, proposals and their records are never dropped.
 
 from dataclasses import dataclass
 
-from operator_core.db import audit, changes
+from operator_core.db import audit, changes, looks
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Row, Tx
 
@@ -53,7 +53,8 @@ def prune(tx: Tx, before: str, stamp: Stamp) -> PruneReport:
         before: the moment as text.
         stamp: who and when; it goes into the audit.
     """
-    observations = tx.run("observation.prune", before=before, limit=BATCH)
+    old = tx.all("observation.old", before=before, limit=BATCH)
+    observations = looks.drop(tx, [row["id"] for row in old])
     sightings = tx.run("sighting.prune", before=before)
     anchors, audit_rows = _prune_audit(tx, before)
     report = PruneReport(observations, sightings, audit_rows)

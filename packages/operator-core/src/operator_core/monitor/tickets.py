@@ -7,10 +7,11 @@ import structlog
 
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.ledger import Ledger
-from operator_core.db.tickets import MONITOR, TicketDB
+from operator_core.db.tickets import KEEP, MONITOR, TicketDB
 from operator_core.db.watching import WatchingDB
 from operator_core.errors import TransitionError
 from operator_core.monitor.detect import Detection, detect, failed_observation
+from operator_core.monitor.retention import Retention
 from operator_core.monitor.tuning import tuned
 from operator_core.monitor.types import Observation, Ticket, TicketPhase, Violation
 from operator_core.subject import FullSubject
@@ -18,7 +19,6 @@ from operator_core.subject import FullSubject
 log = structlog.get_logger(__name__)
 
 DEFAULT_OBSERVE_LIMIT_SECONDS = 30.0
-DEFAULT_KEPT_LOOKS = 500
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class MonitorConfig:
     Attributes:
         observe_limit_seconds: a look that takes longer has failed.
         flap_window_seconds: a problem that comes back sooner reopens its ticket.
-        kept_looks: how many looks without a ticket are kept.
+        retention: how much of what was seen is kept.
     """
 
     observe_limit_seconds: float = DEFAULT_OBSERVE_LIMIT_SECONDS
     flap_window_seconds: float = 600.0
-    kept_looks: int = DEFAULT_KEPT_LOOKS
+    retention: Retention = KEEP
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,14 @@ class MonitorStage:
         self._subject = subject
         self._config = config or MonitorConfig()
         self._clock = clock
+        self._counted = False
 
     async def step(self) -> Look:
         """Look once: store what was seen, open and refresh tickets, resolve what is gone."""
         name = self._subject.name
+        if not self._counted:
+            await self._db.count_looks(name)
+            self._counted = True
         observation = await self._observe()
         open_tickets = await self._db.list_tickets(subject=name, unresolved=True)
         open_keys = frozenset(ticket.violation_key for ticket in open_tickets)
@@ -80,7 +84,7 @@ class MonitorStage:
             snoozes=await self._watching.active_snoozes(name),
         )
         observation_id = await self._db.record_look(
-            observation, found.sightings, subject=name, keep=self._config.kept_looks
+            observation, found.sightings, subject=name, keep=self._config.retention
         )
         reported = [
             await self._report(violation, found)
@@ -89,6 +93,8 @@ class MonitorStage:
         ]
         gone = [ticket for ticket in open_tickets if ticket.violation_key in found.cleared]
         resolved = [await self._resolve(ticket, observation_id) for ticket in gone]
+        if any(resolved) or any(one.violation_key not in open_keys for one in reported):
+            await self._db.keep_look(observation_id)
         return Look(
             observation_id,
             observation.complete,

@@ -23,7 +23,10 @@ from operator_core.config import DEFAULT_LEASE_SECONDS
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
+from operator_core.db.tickets import KEEP
 from operator_core.errors import ConfigurationError, LedgerError
+from operator_core.monitor.retention import Retention
+from operator_core.monitor.tickets import MonitorConfig
 from operator_core.runtime.guards import GuardKeeper
 from operator_core.runtime.plugins import connect
 from operator_core.runtime.policy_file import PolicyKeeper
@@ -61,6 +64,7 @@ class RunOptions:
         lifetime_seconds: end after this long; None: never.
         ends_with_parent: stop when the process that started this one is gone.
         policy: the policy's file; None: what is in force stays, else the shipped one.
+        retention: how much of what was seen is kept.
         drain_seconds: how long running actions may take after a request to stop.
         on_event: told in a line what happens.
     """
@@ -74,6 +78,7 @@ class RunOptions:
     lifetime_seconds: float | None = None
     ends_with_parent: bool = False
     policy: Path | None = None
+    retention: Retention = KEEP
     drain_seconds: float = 20.0
     on_event: Callable[[str], None] | None = None
 
@@ -117,7 +122,9 @@ async def _records(ledger: Ledger, options: RunOptions) -> list[dict[str, object
 
 async def _wired(ledger: Ledger, record: dict[str, object], options: RunOptions) -> Wired:
     wiring = WiringOptions(
-        require_approval=options.require_approval, lease_seconds=options.lease_seconds
+        require_approval=options.require_approval,
+        lease_seconds=options.lease_seconds,
+        monitor=MonitorConfig(retention=options.retention),
     )
     return wire(ledger, await connect(record), wiring)
 
