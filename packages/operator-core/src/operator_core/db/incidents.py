@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from operator_core.agent.diagnosis import Diagnosis
+from operator_core.agent.redact import redacted
 from operator_core.agent.support import looks_named_by
 from operator_core.clock import to_text
-from operator_core.db import changes, decisions, looks, proposals, rows
+from operator_core.db import changes, decisions, looks, proposals, rows, secrets
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.errors import ConstraintError
@@ -133,7 +134,7 @@ def add_diagnosis(tx: Tx, diagnosis: Diagnosis, stamp: Stamp) -> Row:
     """Store a diagnosis; its ticket becomes diagnosed, or escalated where a person must act."""
     ticket_id = int(diagnosis.ticket_id or 0)
     phase = TicketPhase.ESCALATED.value if diagnosis.escalate else None
-    content = diagnosis.model_dump_json(exclude={"id"})
+    content = redacted(diagnosis.model_dump_json(exclude={"id"}))
     named = looks_named_by(diagnosis)
     looks.pin(tx, named)
     data = {
@@ -167,7 +168,12 @@ def _digests(tx: Tx, ids: Iterable[int]) -> dict[str, str]:
 
 
 def connect_subject(tx: Tx, name: str, plugin: str, settings: str, stamp: Stamp) -> None:
-    """Remember a cluster that Operator is connected to."""
+    """Remember a cluster that Operator is connected to.
+
+    Raises:
+        RequestError: its settings hold a secret.
+    """
+    secrets.require_none("Connecting with these settings", settings)
     params: Params = {"plugin": plugin, "settings": settings, "actor": stamp.actor}
     tx.run("subject.put", name=name, now=stamp.text, **params)
     data = {"name": name, "plugin": plugin}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from operator_core.agent.redact import redacted
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.ledger import Ledger
 from operator_core.db.tickets import KEEP, MONITOR, TicketDB
@@ -114,7 +115,7 @@ class MonitorStage:
         except Exception as error:  # noqa: BLE001 - whatever a subject raises, the watch goes on
             reason = f"{type(error).__name__}: {error}"
         else:
-            return seen.model_copy(update={"subject": name})
+            return _without_secrets(seen.model_copy(update={"subject": name}))
         log.warning("observation_failed", subject=name, reason=reason)
         return failed_observation(name, reason, self._clock.now())
 
@@ -144,3 +145,10 @@ class MonitorStage:
             return await self._db.resolve(int(ticket.id or 0), actor=MONITOR, resolution=resolution)
         except TransitionError:
             return None  # a person was first
+
+
+def _without_secrets(seen: Observation) -> Observation:
+    """Return a look as it is stored, so that what is detected on it names no secret either."""
+    text = seen.model_dump_json()
+    clean = redacted(text)
+    return seen if clean == text else Observation.model_validate_json(clean)
