@@ -20,6 +20,7 @@ from operator_core.config import (
     policy_file,
 )
 from operator_core.errors import RequestError
+from operator_core.monitor.verify import DEFAULT_SOAK_SECONDS
 from operator_core.runtime.supervisor import RunOptions
 from operator_core.runtime.supervisor import run as run_loop
 
@@ -83,6 +84,14 @@ PolicyFile = Annotated[
         show_default=False,
     ),
 ]
+Soak = Annotated[
+    float,
+    typer.Option(
+        "--soak-seconds",
+        help="How long a problem must be gone, and nothing else be broken, before its remedy is "
+        "verified.",
+    ),
+]
 DEFAULT_INTERVAL_SECONDS = 5.0
 
 
@@ -98,6 +107,7 @@ async def up(  # noqa: PLR0913 - its options
     keep_mib: KeepMib = None,
     keep_days: KeepDays = None,
     keep_around_minutes: KeepAround = None,
+    soak_seconds: Soak = DEFAULT_SOAK_SECONDS,
     lifetime_seconds: Lifetime = None,
     ends_with_parent: EndsWithParent = False,
 ) -> None:
@@ -120,6 +130,7 @@ async def up(  # noqa: PLR0913 - its options
             policy=policy or policy_file(),
             subjects=tuple(subject or ()),
             lease_seconds=_seconds(lease_seconds, "--lease-seconds"),
+            soak_seconds=_seconds(soak_seconds, "--soak-seconds"),
             ends_with_parent=ends_with_parent,
             retention=retention(keep_mib, keep_days, keep_around_minutes),
             lifetime_seconds=_lifetime(lifetime_seconds),
@@ -137,6 +148,7 @@ async def run_monitor(
     keep_mib: KeepMib = None,
     keep_days: KeepDays = None,
     keep_around_minutes: KeepAround = None,
+    soak_seconds: Soak = DEFAULT_SOAK_SECONDS,
     lifetime_seconds: Lifetime = None,
 ) -> None:
     """Watch clusters, open tickets and resolve those that are gone.
@@ -151,6 +163,7 @@ async def run_monitor(
         RunOptions(
             agent=False,
             interval_seconds=_seconds(interval_seconds, "--interval-seconds"),
+            soak_seconds=_seconds(soak_seconds, "--soak-seconds"),
             subjects=tuple(subject or ()),
             retention=retention(keep_mib, keep_days, keep_around_minutes),
             lifetime_seconds=_lifetime(lifetime_seconds),

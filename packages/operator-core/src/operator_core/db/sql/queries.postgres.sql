@@ -81,11 +81,18 @@ DELETE FROM observations
 WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json))
   AND kept_as <> 'evidence'
   AND NOT EXISTS (SELECT 1 FROM diagnoses WHERE diagnoses.observation_id = observations.id)
+  AND NOT EXISTS (
+    SELECT 1 FROM verifications WHERE verifications.baseline_id = observations.id)
 RETURNING id, subject, size_bytes
 
 -- name: workflow.get_each
 SELECT * FROM workflows
 WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json)) ORDER BY id
+
+-- name: verification.times
+SELECT MIN(started_at) AS started_at, MAX(COALESCE(completed_at, started_at)) AS ended_at
+FROM action_records
+WHERE proposal_id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json))
 
 -- What a statement named <name>.each does for all sets of parameters, <name> does for one.
 

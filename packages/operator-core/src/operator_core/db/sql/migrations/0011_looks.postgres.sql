@@ -35,6 +35,10 @@ UPDATE observations SET kept_as = 'evidence' WHERE id IN (
     UNION ALL
     SELECT observation_id FROM approvals
     UNION ALL
+    SELECT baseline_id FROM verifications
+    UNION ALL
+    SELECT look_id FROM verifications WHERE decided_at IS NOT NULL
+    UNION ALL
     SELECT (one.value ->> 'observation_id')::bigint
     FROM diagnoses, json_array_elements(COALESCE(content::json -> 'evidence', '[]')) AS one
     UNION ALL

@@ -35,6 +35,10 @@ UPDATE observations SET kept_as = 'evidence' WHERE id IN (
     UNION ALL
     SELECT observation_id FROM approvals
     UNION ALL
+    SELECT baseline_id FROM verifications
+    UNION ALL
+    SELECT look_id FROM verifications WHERE decided_at IS NOT NULL
+    UNION ALL
     SELECT json_extract(one.value, '$.observation_id')
     FROM diagnoses, json_each(diagnoses.content, '$.evidence') AS one
     WHERE json_valid(diagnoses.content)
