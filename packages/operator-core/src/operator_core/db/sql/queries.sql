@@ -971,6 +971,9 @@ SELECT * FROM effect_leases
 WHERE COALESCE(subject, '') = COALESCE(CAST(:subject AS TEXT), '') AND effect = :effect
   AND ended_at IS NULL
 
+-- name: effect.of_proposal
+SELECT * FROM effect_leases WHERE proposal_id = :proposal_id ORDER BY id
+
 -- name: effect.get
 SELECT * FROM effect_leases WHERE id = :id
 
