@@ -61,7 +61,8 @@ async def doctor(
 ) -> None:
     """Check the ledger, the audit, the switch, clusters and leftovers.
 
-    Exits with 1 where something is wrong. A backup (--db) is only read.
+    Exits with 1 where something is wrong. A file that nobody has open is only
+    read, whatever its version.
 
     Example:
       operator doctor
@@ -79,7 +80,7 @@ async def doctor(
 
 async def _findings(session: Session, path: LedgerAddress, *, reach: bool) -> list[Finding]:
     async with LedgerUse(path) as ledger:
-        findings = [Finding("ledger", OK, f"{shown(session.db_path)} is open and up to date")]
+        findings = [Finding("ledger", OK, f"{shown(session.db_path)} can be opened")]
         for check in _CHECKS:
             findings += await check(ledger)
         if reach:

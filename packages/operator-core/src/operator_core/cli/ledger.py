@@ -173,7 +173,7 @@ async def prune(
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
 ) -> None:
-    """Drop old looks at clusters, and the old part of the audit.
+    """Drop old looks, ended leases of effects, and the old part of the audit.
 
     What tickets and diagnoses refer to stays, as do all tickets and
     actions. The audit can be verified as before: it begins later.
@@ -198,6 +198,7 @@ def _pruned(report: PruneReport, *, dry_run: bool) -> RenderableType:
     dropped = {
         "observations": report.observations,
         "sightings": report.sightings,
+        "ended leases of effects": report.leases,
         "audit rows": report.audit_rows,
     }
     return facts(title, dropped)

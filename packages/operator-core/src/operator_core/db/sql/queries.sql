@@ -974,6 +974,25 @@ WHERE COALESCE(subject, '') = COALESCE(CAST(:subject AS TEXT), '') AND effect = 
 -- name: effect.of_proposal
 SELECT * FROM effect_leases WHERE proposal_id = :proposal_id ORDER BY id
 
+-- Leases that ended, and that nothing which still goes on asks about.
+-- name: effect.prunable
+SELECT COUNT(*) AS count FROM effect_leases WHERE ended_at < :before
+  AND NOT EXISTS (SELECT 1 FROM action_proposals AS p WHERE p.id = effect_leases.proposal_id
+                  AND p.status IN ('proposed', 'validated', 'executing'))
+  AND NOT EXISTS (SELECT 1 FROM tickets AS t WHERE t.id = effect_leases.ticket_id
+                  AND t.status <> 'resolved')
+  AND NOT EXISTS (SELECT 1 FROM workflows AS w WHERE w.id = effect_leases.workflow_id
+                  AND (w.status IN ('pending', 'in_progress') OR w.compensation_due = 1))
+
+-- name: effect.prune
+DELETE FROM effect_leases WHERE ended_at < :before
+  AND NOT EXISTS (SELECT 1 FROM action_proposals AS p WHERE p.id = effect_leases.proposal_id
+                  AND p.status IN ('proposed', 'validated', 'executing'))
+  AND NOT EXISTS (SELECT 1 FROM tickets AS t WHERE t.id = effect_leases.ticket_id
+                  AND t.status <> 'resolved')
+  AND NOT EXISTS (SELECT 1 FROM workflows AS w WHERE w.id = effect_leases.workflow_id
+                  AND (w.status IN ('pending', 'in_progress') OR w.compensation_due = 1))
+
 -- name: effect.get
 SELECT * FROM effect_leases WHERE id = :id
 
