@@ -124,7 +124,7 @@ class Gate:
     async def look(self) -> int:
         """Let the monitor look once."""
         observation = await self.valves.observe()
-        return await self.bench.tickets.record_look(observation, {}, subject="fake", keep=10)
+        return await self.bench.tickets.record_look(observation, {}, subject="fake")
 
     async def proposed(self, action: str, valve: int = 1, *, by: str = "agent") -> int:
         """Propose an action; return its id."""

@@ -166,9 +166,7 @@ async def test_rows_taken_away_without_pruning_are_missed(tmp_path: Path) -> Non
 
 
 async def _looked(one: Bench, subject: str, sightings: dict[str, Sighting] | None = None) -> int:
-    return await one.tickets.record_look(
-        _look(one, subject), sightings or {}, subject=subject, keep=100
-    )
+    return await one.tickets.record_look(_look(one, subject), sightings or {}, subject=subject)
 
 
 async def test_only_looks_that_nothing_needs_are_dropped(tmp_path: Path) -> None:

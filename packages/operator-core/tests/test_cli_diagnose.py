@@ -13,7 +13,7 @@ async def see(path: Path, used: float = 0.95) -> None:
     """Store a look at the cluster and a ticket for its full store."""
     async with TicketDB(path) as db:
         observation = Observation(parts={"stores": part({"s1": used})})
-        await db.record_look(observation, {}, subject="fake", keep=5)
+        await db.record_look(observation, {}, subject="fake")
         violation = Violation(invariant="full", target="s1", message="s1 is full")
         await db.report(violation, subject="fake")
 

@@ -1,7 +1,10 @@
 """`operator effects`, and what `operator doctor` says of leaks, also of a backup."""
 
 import json
+import shutil
+import sqlite3
 from collections.abc import Collection
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -24,8 +27,10 @@ from operator_core.db.control import ControlDB
 from operator_core.db.effect_leases import EffectDB
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.gate import Sight
+from operator_core.db.sqlite.reading import undisturbed
 from operator_core.monitor.types import Observation
 from operator_core.types import RunMode
+from test_cli_diagnose import see
 
 SHUT = ActionDefinition(
     name="shut",
@@ -144,6 +149,48 @@ def test_a_backup_tells_of_leaks_and_stays_as_it_is(
     assert effects(cli, 1, "--db", str(copy))["effect shut/5"] == "wrong"
     assert copy.read_bytes() == before
     assert sorted(one.name for one in tmp_path.glob("copy.db*")) == ["copy.db"]
+
+
+@pytest.mark.parametrize("command", [("doctor",), ("diagnose", "recheck", "1")])
+def test_a_plain_copy_is_read_and_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    install(monkeypatch)
+    cli = Cli(tmp_path)
+    cli.ok("connect", "fake", "--address", "x")
+    now_do(see(cli.db_path))
+    cli.ok("diagnose", "1")
+    copy = tmp_path / "elsewhere" / "copy.db"
+    copy.parent.mkdir()
+    shutil.copy(cli.db_path, copy)
+    with closing(sqlite3.connect(copy)) as connection:  # as an older version left it
+        connection.execute("DELETE FROM schema_migrations WHERE version > 10")
+        connection.execute("DROP INDEX idx_tickets_span")
+        for name in ("idx_observations_kept", "idx_observations_gives_way"):
+            connection.execute(f"DROP INDEX {name}")
+        connection.execute("DROP INDEX idx_diagnoses_observation")
+        connection.execute("DROP TABLE looks_stored")
+        connection.execute("ALTER TABLE observations DROP COLUMN size_bytes")
+        connection.execute("ALTER TABLE observations DROP COLUMN kept_as")
+        connection.commit()
+    before = copy.read_bytes()
+    cli.ok(*command, "--db", str(copy))
+    assert copy.read_bytes() == before
+    assert [file.name for file in copy.parent.iterdir()] == ["copy.db"]
+
+
+def is_there(path: Path | str) -> bool:
+    return Path(path).exists()
+
+
+async def test_a_ledger_that_somebody_has_open_is_read_itself(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    async with ActionDB(path):
+        with undisturbed(path) as read:
+            assert read == path
+    with undisturbed(path) as read:
+        assert read != path
+    assert not is_there(read)
 
 
 def test_lists_are_paged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

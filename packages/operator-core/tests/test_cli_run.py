@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from cli_kit import NASTY, Cli, FakePlugin, FakeSubject, install, unreachable
+from operator_core.monitor.retention import MIB, Retention
 from operator_core.runtime.supervisor import RunOptions
 
 
@@ -89,6 +90,38 @@ def test_without_an_option_the_environment_says_who_approves(
     assert "OPERATOR_APPROVAL_MODE" in Cli(tmp_path).fails(2, "up")
 
 
+def test_what_is_kept_is_as_given_or_as_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asked_of_the_loop(monkeypatch)
+    cli = Cli(tmp_path)
+    cli.ok("up")
+    cli.ok("up", "--keep-mib", "2", "--keep-days", "3", "--keep-around-minutes", "5")
+    monkeypatch.setenv("OPERATOR_KEEP_MIB", "0.5")
+    cli.ok("monitor", "run", "--keep-days", "7")
+    assert [one.retention for one in asked] == [
+        Retention(),
+        Retention(2 * MIB, 3 * 86_400, 300),
+        Retention(MIB // 2, 7 * 86_400),
+    ]
+    monkeypatch.setenv("OPERATOR_KEEP_MIB", "much")
+    assert "OPERATOR_KEEP_MIB is 'much'" in cli.fails(2, "up")
+
+
+def test_the_budget_is_shown_as_the_monitor_goes_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli = connected(tmp_path, monkeypatch, FakePlugin(subject=FakeSubject()))
+    assert "no monitor has looked yet" in cli.ok("ledger", "info")
+    cli.ok("up", "--lifetime-seconds", "0.2", "--interval-seconds", "0.05", "--keep-mib", "3")
+    told = cli.json("ledger", "info")
+    assert told["limits"]["budget_bytes"] == 3 * MIB
+    assert [one["kept_as"] for one in told["kinds"]] == ["fresh", "evidence"]
+    assert told["looks"] == sum(one["looks"] for one in told["kinds"]) > 1
+    assert "of 3.0 MiB, at most 90 days old" in cli.ok("ledger", "info")
+    assert "of 3.0 MiB" in cli.ok("doctor", "--no-reach")
+
+
 def test_logs_go_to_stderr_without_a_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +150,9 @@ def test_without_a_cluster_it_says_how_to_connect_one(
         (("--lease-seconds", "0"), "--lease-seconds"),
         (("--lifetime-seconds", "-1"), "--lifetime-seconds"),
         (("--lifetime-seconds", "inf"), "--lifetime-seconds"),
+        (("--keep-mib", "0"), "--keep-mib"),
+        (("--keep-days", "nan"), "--keep-days"),
+        (("--keep-around-minutes", "inf"), "--keep-around-minutes"),
         (("--subject", "nobody"), "Subject nobody not found"),
     ],
 )

@@ -93,9 +93,7 @@ async def lived_in(folder: Path) -> AsyncIterator[Bench]:
             Violation(invariant="up", target="s1", message="down\0 \u00e9 \\N \t"), subject="prod"
         )
         await one.tickets.comment(int(ticket.id or 0), author="ann", body="")
-        seen = await one.tickets.record_look(
-            Observation(subject="prod"), {}, subject="prod", keep=9
-        )
+        seen = await one.tickets.record_look(Observation(subject="prod"), {}, subject="prod")
         await one.tickets.add_diagnosis(
             Diagnosis(ticket_id=ticket.id, observation_id=seen, cause="c", confidence=0.1 + 0.2)
         )

@@ -9,6 +9,7 @@ from operator_core.actions.leases import NOT_OURS
 from operator_core.actions.policy import load, shipped_policy
 from operator_core.actions.types import ActionStatus
 from operator_core.agent.janitor import JANITOR, OVERDUE
+from operator_core.db.care import CareDB
 from operator_core.db.policy import PolicyDB
 from operator_core.errors import BlindError, ConflictError, LimitError, NotFoundError
 from operator_core.types import RunMode
@@ -35,6 +36,24 @@ async def test_an_effect_stays_while_its_ticket_is_open_and_goes_with_it(tmp_pat
         assert ended.ended_because == f"undone by action {ended.undo_proposal_id}"
         undo = await one.get(int(ended.undo_proposal_id or 0))
         assert undo.proposed_by == JANITOR
+
+
+async def test_ended_leases_are_pruned_and_those_of_what_goes_on_stay(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        weir, ticket = Weir(one), await a_ticket(one)
+        await shut(one, weir, ticket_id=id_of_ticket(ticket))
+        await rounds(one, weir)
+        one.clock.advance(HOUR)
+        await rounds(one, weir)
+        (ended,) = await leases(one).list_leases(ended=True)
+        assert (ended.ended_because or "").startswith("undone")
+        care, later = CareDB(one.ledger), one.in_seconds(60)
+        assert (await care.prune(later, actor="ann", dry_run=True)).leases == 0
+        await resolve(one, ticket)
+        assert (await care.prune(one.in_seconds(-60), actor="ann")).leases == 0
+        assert (await care.prune(later, actor="ann", dry_run=True)).leases == 1
+        assert (await care.prune(later, actor="ann")).leases == 1
+        assert await leases(one).list_leases(ended=True) == []
 
 
 async def test_an_effect_goes_when_its_time_is_over(tmp_path: Path) -> None:

@@ -4,11 +4,20 @@ import json
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cli_kit import now_do
-from operator_core.agent.redact import MARK, redacted, without_secrets
+from operator_core.agent import redact
+from operator_core.agent.redact import (
+    MARK,
+    holds_secret,
+    redacted,
+    suspicious,
+    without_secrets,
+)
+from operator_core.cli.logs import configure_logs
 from operator_core.clock import utc_now
 from operator_core.db.tickets import TicketDB
 from operator_core.monitor.types import Observation, Part
@@ -87,6 +96,41 @@ def test_a_long_run_made_by_an_enemy_takes_no_long_time(run: str) -> None:
     redacted(run * (200_000 // len(run)))
 
 
+@given(
+    st.text(
+        alphabet="paS\N{LATIN SMALL LETTER LONG S}swordtoken\N{KELVIN SIGN}=:/@AGHPhp_xob-eyJ 1",
+        max_size=60,
+    )
+)
+def test_the_quick_look_overlooks_nothing(text: str) -> None:
+    """Kelvin's sign and the long s are a k and an s where case is ignored."""
+    for _, pattern in redact._PATTERNS:
+        if pattern.search(text):
+            assert suspicious(text)
+
+
+def test_a_value_holds_a_secret_by_its_form_or_by_its_name() -> None:
+    assert all(holds_secret({"a": [planted]}) for planted in PLANTED)
+    assert holds_secret({"tls": {"db_password": "x"}})
+    assert holds_secret([MARK])
+    assert not any(holds_secret({"a": [text], "start_key": "7480"}) for text in ORDINARY)
+    assert not holds_secret({"password": "", "token": None, "secret": 7})
+
+
+def test_what_is_logged_names_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(debug=True)
+    log = structlog.get_logger("x")
+    try:
+        int(PLANTED[0])
+    except ValueError:
+        log.exception("round_failed", reason=PLANTED[3])
+    told = capsys.readouterr().err
+    structlog.reset_defaults()
+    assert SECRET not in told
+    assert told.count(MARK) >= 2
+    assert "Traceback" in told
+
+
 def test_settings_lose_what_is_named_like_a_secret() -> None:
     settings = {"pd": "http://pd:2379", "password": "x", "tls": {"private_key": "y", "ca": "z"}}
     kept = without_secrets(settings)
@@ -105,7 +149,7 @@ def test_no_secret_that_was_seen_reaches_the_ledger(tmp_path: Path) -> None:
 
     async def store() -> Observation | None:
         async with TicketDB(path) as db:
-            await db.record_look(Observation(parts={"logs": part}), {}, subject="a", keep=5)
+            await db.record_look(Observation(parts={"logs": part}), {}, subject="a")
             return await db.latest_observation("a")
 
     stored = now_do(store())

@@ -19,6 +19,7 @@ from operator_core.db.control import ControlDB
 from operator_core.db.ledger import LedgerUse
 from operator_core.db.tickets import TicketDB
 from operator_core.db.verifications import VerifyDB
+from operator_core.monitor.retention import Retention
 from operator_core.monitor.tickets import MonitorConfig
 from operator_core.monitor.types import (
     Invariant,
@@ -288,7 +289,7 @@ async def test_the_look_before_a_remedy_is_kept_and_a_verdict_is_given_once(
         proof = await one.proof()
         tickets = TicketDB(one.ledger.ledger)
         dark = Observation(subject="pumps", observed_at=one.clock.now())
-        await tickets.record_look(dark, {}, subject="pumps", keep=0)
+        await tickets.record_look(dark, {}, subject="pumps", keep=Retention(budget_bytes=1))
         kept = await tickets.get_observation(int(proof.baseline_id or 0))
         assert kept.data("pumps")["a"] == {"jammed": True, "hot": False}
         late = proof.model_copy(update={"verdict": Verdict.NOT_VERIFIED, "looks": 99})

@@ -1,6 +1,7 @@
 """The only reader of the environment."""
 
 import getpass
+import math
 import os
 import pwd
 from collections.abc import Mapping
@@ -11,6 +12,9 @@ from operator_core.errors import ConfigurationError
 APPROVAL_MODE_VARIABLE = "OPERATOR_APPROVAL_MODE"
 LEDGER_VARIABLE = "OPERATOR_DB"
 POLICY_VARIABLE = "OPERATOR_POLICY"
+KEEP_MIB_VARIABLE = "OPERATOR_KEEP_MIB"
+KEEP_DAYS_VARIABLE = "OPERATOR_KEEP_DAYS"
+KEEP_AROUND_VARIABLE = "OPERATOR_KEEP_AROUND_MINUTES"
 DEFAULT_LEDGER = Path("~/.operator/operator.db")
 
 DEFAULT_LEASE_SECONDS = 15.0
@@ -37,6 +41,24 @@ def approval_mode(environment: Mapping[str, str] = os.environ, *, otherwise: boo
     if text in _NO:
         return False
     raise ConfigurationError(f"{APPROVAL_MODE_VARIABLE} is {text!r}. Set it to true or false.")
+
+
+def positive_number(variable: str, environment: Mapping[str, str] = os.environ) -> float | None:
+    """Return the number that a variable holds, or None where it is not set.
+
+    Raises:
+        ConfigurationError: it is no number greater than 0.
+    """
+    text = environment.get(variable, "").strip()
+    if not text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ConfigurationError(f"{variable} is {text!r}. Set it to a number greater than 0.")
+    return number
 
 
 def ledger_address(environment: Mapping[str, str] = os.environ) -> str:

@@ -236,7 +236,13 @@ def sees_effects(subject: Subject) -> bool:
 
 
 def _overrides(subject: Subject, name: str) -> bool:
-    """Return whether a subject says something itself where there is a default."""
+    """Return whether a subject says something itself where there is a default.
+
+    One that hands everything on to another names it ``behind``: what that one says counts.
+    """
+    behind = getattr(subject, "behind", None)
+    if behind is not None:
+        return _overrides(behind, name)
     default: object = getattr(SubjectDefaults, name)
     return getattr(type(subject), name, default) is not default
 

@@ -34,50 +34,50 @@ class Witness(SubjectDefaults):
         self.cluster = cluster
         self.deeds: list[Deed] = []
         self.asked = False
-        self._subject = subject
+        self.behind = subject
 
     async def observe(self) -> Observation:
         """Look at the cluster once."""
-        return await self._subject.observe()
+        return await self.behind.observe()
 
     def get_action_definitions(self) -> list[ActionDefinition]:
         """Return what the subject can do."""
-        return self._subject.get_action_definitions()
+        return self.behind.get_action_definitions()
 
     def invariants(self) -> Sequence[Invariant]:
         """Return the subject's rules."""
-        return self._subject.invariants()
+        return self.behind.invariants()
 
     def hypotheses(self) -> Sequence[Hypothesis]:
         """Return the causes that the subject knows."""
-        return self._subject.hypotheses()
+        return self.behind.hypotheses()
 
     def twin(self, observation: Observation) -> Twin | None:
         """Return the subject's twin."""
-        return self._subject.twin(observation)
+        return self.behind.twin(observation)
 
     def capacity(self, observation: Observation) -> Capacity | None:
         """Return what the cluster has."""
-        return self._subject.capacity(observation)
+        return self.behind.capacity(observation)
 
     def temporary_effects(self, observation: Observation) -> Collection[str] | None:
         """Return the temporary effects that the subject sees."""
-        return self._subject.temporary_effects(observation)
+        return self.behind.temporary_effects(observation)
 
     async def probe(self, call: ActionCall) -> ProbeAnswer:
         """Ask the subject whether an effect has happened."""
-        return await self._subject.probe(call)
+        return await self.behind.probe(call)
 
     async def close(self) -> None:
         """Let go of connections."""
-        await self._subject.close()
+        await self.behind.close()
 
     async def perform(self, call: ActionCall) -> object:
         """Let the subject do it, and write down what came of it."""
         began, served_before = self.clock.seconds, self.cluster.truth().unavailable
         error = ""
         try:
-            return await self._subject.perform(call)
+            return await self.behind.perform(call)
         except BaseException as raised:
             error = f"{type(raised).__name__}: {raised}"
             raise

@@ -145,7 +145,7 @@ class Cage:
     async def look(self) -> None:
         """Let the subject be seen, as a monitor does."""
         observation = await self.subject.observe()
-        await TicketDB(self.ledger).record_look(observation, {}, subject=self.subject.name, keep=2)
+        await TicketDB(self.ledger).record_look(observation, {}, subject=self.subject.name)
 
     async def propose(self, action: str = "turn") -> int:
         """Propose an action; return its id."""

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import structlog
 
+from operator_core.actions.event_words import words_of
 from operator_core.actions.registry import ActionRegistry
 from operator_core.agent import rules
 from operator_core.agent.diagnosis import Diagnosis, TimelineEntry
@@ -24,11 +25,7 @@ log = structlog.get_logger(__name__)
 BLIND_PATIENCE_SECONDS = 300.0
 """How long a cause that nobody knows is looked for again while the cluster is not seen whole."""
 
-_TOLD = {
-    "ticket_opened": "ticket opened",
-    "ticket_reopened": "the problem came back",
-    "ticket_acknowledged": "a person has seen it",
-}
+_TOLD = frozenset({"ticket_opened", "ticket_reopened", "ticket_acknowledged"})
 
 
 class InvestigateStage:
@@ -109,7 +106,7 @@ class InvestigateStage:
         first = TimelineEntry(at=ticket.first_seen_at, what=f"first seen: {ticket.message}")
         events = await self._audit.list_events(ticket_id=ticket.id)
         told = [
-            TimelineEntry(at=event.timestamp, what=_TOLD[event.event_type])
+            TimelineEntry(at=event.timestamp, what=words_of(event.event_type).words)
             for event in events
             if event.event_type in _TOLD
         ]

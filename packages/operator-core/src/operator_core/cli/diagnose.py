@@ -25,6 +25,8 @@ from operator_core.cli.views_diagnosis import claim_table, diagnosis_view
 from operator_core.db import rows
 from operator_core.db.control import ControlDB
 from operator_core.db.exports import looks_of
+from operator_core.db.ledger import LedgerAddress
+from operator_core.db.sqlite.reading import undisturbed
 from operator_core.db.tickets import TicketDB
 from operator_core.errors import ConflictError, NotFoundError, RequestError
 from operator_core.monitor.types import Observation, Ticket
@@ -111,7 +113,8 @@ async def recheck_again(
         diagnosis, looks = _last_exported(await read_archive(incident), incident)
     else:
         session.require_ledger()
-        diagnosis, looks = await _last(session, int(ticket_id or 0))
+        with undisturbed(session.db_path) as path:
+            diagnosis, looks = await _last(path, int(ticket_id or 0))
     _show_recheck(session, diagnosis, looks)
 
 
@@ -122,8 +125,8 @@ def _last_exported(archive: Archive, file: Path) -> tuple[Diagnosis, dict[int, O
     return diagnosis, looks_of(archive.rows, diagnosis)
 
 
-async def _last(session: Session, ticket_id: int) -> tuple[Diagnosis, dict[int, Observation]]:
-    async with TicketDB(session.db_path) as db:
+async def _last(path: LedgerAddress, ticket_id: int) -> tuple[Diagnosis, dict[int, Observation]]:
+    async with TicketDB(path) as db:
         await _ticket(db, ticket_id)
         found = await db.list_diagnoses(ticket_id)
         if not found:

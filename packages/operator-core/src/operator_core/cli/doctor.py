@@ -12,6 +12,7 @@ from operator_core.actions.outcomes import error_text
 from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.cli.context import Session, command, new_app, show
 from operator_core.cli.failures import EXIT_WRONG
+from operator_core.cli.keeping import told
 from operator_core.cli.leaks import leaked, overdue
 from operator_core.cli.logs import configure_logs
 from operator_core.cli.looking import look
@@ -19,6 +20,7 @@ from operator_core.cli.render import hint, stacked, table, word
 from operator_core.cli.text import local_time
 from operator_core.db.actions import ActionDB
 from operator_core.db.address import shown
+from operator_core.db.care import CareDB
 from operator_core.db.control import ControlDB
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
@@ -60,7 +62,8 @@ async def doctor(
 ) -> None:
     """Check the ledger, the audit, the switch, clusters and leftovers.
 
-    Exits with 1 where something is wrong. A backup (--db) is only read.
+    Exits with 1 where something is wrong. A file that nobody has open is only
+    read, whatever its version.
 
     Example:
       operator doctor
@@ -78,7 +81,7 @@ async def doctor(
 
 async def _findings(session: Session, path: LedgerAddress, *, reach: bool) -> list[Finding]:
     async with LedgerUse(path) as ledger:
-        findings = [Finding("ledger", OK, f"{shown(session.db_path)} is open and up to date")]
+        findings = [Finding("ledger", OK, f"{shown(session.db_path)} can be opened")]
         for check in _CHECKS:
             findings += await check(ledger)
         if reach:
@@ -134,6 +137,11 @@ async def _guards(ledger: Ledger) -> list[Finding]:
         detail = f"dead when tried at {when}: {names}. Mend them, then `operator guards check`"
         return [Finding("guards", WRONG, detail)]
     return [Finding("guards", OK, f"all alive; {last.event_data['tried']} tried at {when}")]
+
+
+async def _looks(ledger: Ledger) -> list[Finding]:
+    kept = await CareDB(ledger).kept_looks()
+    return [Finding("what was seen", NOTE if kept.over_budget else OK, told(kept))]
 
 
 LATE_RESEND_SECONDS = 60.0
@@ -228,5 +236,6 @@ _CHECKS: tuple[Callable[[Ledger], Awaitable[list[Finding]]], ...] = (
     _guards,
     _doubts,
     _leases,
+    _looks,
     _effects,
 )

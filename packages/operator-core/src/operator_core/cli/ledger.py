@@ -10,6 +10,7 @@ from rich.console import RenderableType
 
 from operator_core.cli.context import Session, command, new_group, note, show
 from operator_core.cli.failures import EXIT_WRONG
+from operator_core.cli.keeping import kinds, told
 from operator_core.cli.render import facts, hint, stacked, table, word
 from operator_core.cli.values import duration
 from operator_core.cli.views import said
@@ -56,6 +57,31 @@ def _checked(found: list[CheckResult]) -> RenderableType:
     wrong = sum(not one.ok for one in found)
     summary = f"{wrong} wrong." if wrong else "Nothing is wrong."
     return stacked(table("", ("check", "state", "found"), rows), hint(summary))
+
+
+@command(app, "info")
+async def info(session: Session) -> None:
+    """Tell what is kept of what was seen, why, and how much it may take.
+
+    `operator up` sets the budget and the greatest age. Round incidents every
+    look is kept; between them fewer, the older they are. What a ticket, a
+    diagnosis or an approval rests on is never dropped.
+
+    Example:
+      operator ledger info
+
+    Next: operator up --help
+    """
+    async with CareDB(session.db_path) as db:
+        kept = await db.kept_looks()
+    data = {
+        "looks": kept.looks,
+        "size_bytes": kept.size_bytes,
+        "limits": asdict(kept.limits) if kept.limits else None,
+        "kinds": [one._asdict() for one in kept.kinds],
+    }
+    columns = ("why", "looks", "size", "oldest")
+    show(session, data, lambda: stacked(table("", columns, kinds(kept)), hint(told(kept))))
 
 
 @command(app, "backup")
@@ -147,7 +173,7 @@ async def prune(
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
 ) -> None:
-    """Drop old looks at clusters, and the old part of the audit.
+    """Drop old looks, ended leases of effects, and the old part of the audit.
 
     What tickets and diagnoses refer to stays, as do all tickets and
     actions. The audit can be verified as before: it begins later.
@@ -172,6 +198,7 @@ def _pruned(report: PruneReport, *, dry_run: bool) -> RenderableType:
     dropped = {
         "observations": report.observations,
         "sightings": report.sightings,
+        "ended leases of effects": report.leases,
         "audit rows": report.audit_rows,
     }
     return facts(title, dropped)

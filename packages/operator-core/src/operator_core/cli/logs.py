@@ -6,6 +6,7 @@ from collections.abc import MutableMapping
 
 import structlog
 
+from operator_core.agent.redact import redacted
 from operator_core.cli.text import one_line
 
 
@@ -58,4 +59,5 @@ def _line(_logger: object, _method: str, event: Event) -> str:
     trace = event.pop("exception", None)
     first = [str(event.pop(name, "")) for name in ("timestamp", "level", "event")]
     rest = [f"{name}={one_line(value)}" for name, value in event.items()]
-    return "\n".join([one_line(" ".join([*first, *rest]), 2_000), *([str(trace)] if trace else [])])
+    lines = [one_line(" ".join([*first, *rest]), 2_000), *([str(trace)] if trace else [])]
+    return redacted("\n".join(lines))

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from operator_core.cli.context import Session, command, new_app, new_group
+from operator_core.cli.keeping import KeepAround, KeepDays, KeepMib, retention
 from operator_core.cli.logs import configure_logs
 from operator_core.cli.text import local_time, visible
 from operator_core.clock import to_text, utc_now
@@ -103,6 +104,9 @@ async def up(  # noqa: PLR0913 - its options
     policy: PolicyFile = None,
     subject: Subjects = None,
     lease_seconds: Lease = DEFAULT_LEASE_SECONDS,
+    keep_mib: KeepMib = None,
+    keep_days: KeepDays = None,
+    keep_around_minutes: KeepAround = None,
     soak_seconds: Soak = DEFAULT_SOAK_SECONDS,
     lifetime_seconds: Lifetime = None,
     ends_with_parent: EndsWithParent = False,
@@ -128,6 +132,7 @@ async def up(  # noqa: PLR0913 - its options
             lease_seconds=_seconds(lease_seconds, "--lease-seconds"),
             soak_seconds=_seconds(soak_seconds, "--soak-seconds"),
             ends_with_parent=ends_with_parent,
+            retention=retention(keep_mib, keep_days, keep_around_minutes),
             lifetime_seconds=_lifetime(lifetime_seconds),
             on_event=_teller(session),
         ),
@@ -137,8 +142,12 @@ async def up(  # noqa: PLR0913 - its options
 @command(monitor_app, "run", ledger=False)
 async def run_monitor(
     session: Session,
+    *,
     interval_seconds: Interval = DEFAULT_INTERVAL_SECONDS,
     subject: Subjects = None,
+    keep_mib: KeepMib = None,
+    keep_days: KeepDays = None,
+    keep_around_minutes: KeepAround = None,
     soak_seconds: Soak = DEFAULT_SOAK_SECONDS,
     lifetime_seconds: Lifetime = None,
 ) -> None:
@@ -156,6 +165,7 @@ async def run_monitor(
             interval_seconds=_seconds(interval_seconds, "--interval-seconds"),
             soak_seconds=_seconds(soak_seconds, "--soak-seconds"),
             subjects=tuple(subject or ()),
+            retention=retention(keep_mib, keep_days, keep_around_minutes),
             lifetime_seconds=_lifetime(lifetime_seconds),
             on_event=_teller(session),
         ),

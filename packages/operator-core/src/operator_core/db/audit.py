@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from operator_core.actions.readable import readable
 from operator_core.actions.types import AuditEvent
+from operator_core.agent.redact import redacted, suspicious
 from operator_core.clock import to_text
 from operator_core.db.engine import AUDIT_COLUMNS, Row, Tx, Value
 from operator_core.types import JsonObject
@@ -62,10 +63,13 @@ def write(tx: Tx, events: Iterable[Event]) -> None:
 
 
 def _storable(event: Event) -> Event:
-    """Return an event without NUL, which a cluster's names may have and no server stores."""
-    if _NUL not in f"{event[1]}{event[2]}{event[3]}":
+    """Return an event without secrets, and without NUL, which no server stores."""
+    text = f"{event[1]}\n{event[2]}\n{event[3]}\n{event[7]}"
+    if _NUL not in text and not suspicious(text):
         return event
-    return tuple(one.replace(_NUL, _REPLACED) if isinstance(one, str) else one for one in event)
+    return tuple(
+        redacted(one.replace(_NUL, _REPLACED)) if isinstance(one, str) else one for one in event
+    )
 
 
 def _begin_chain(tx: Tx, now: str) -> str:

@@ -7,15 +7,17 @@ from functools import partial
 from pathlib import Path
 
 from operator_core.clock import to_text
-from operator_core.db import prune
+from operator_core.db import looks, prune
 from operator_core.db.control import ControlDB
 from operator_core.db.engine import Tx
+from operator_core.db.looks import Usage
 from operator_core.db.prune import PruneReport
 from operator_core.db.schema import migrations
 from operator_core.db.sqlite.backup import back_up
 from operator_core.db.sqlite.engine import SqliteEngine
 from operator_core.db.store import Store
 from operator_core.errors import ConflictError, LedgerError, RequestError
+from operator_core.monitor.retention import Retention
 
 _SHOWN_LINKS = 5
 
@@ -35,6 +37,34 @@ class CheckResult:
     detail: str
 
 
+@dataclass(frozen=True)
+class KeptLooks:
+    """What is kept of what was seen.
+
+    Attributes:
+        kinds: what the looks of each kind take.
+        limits: what the monitors go by; None: none has looked yet.
+    """
+
+    kinds: tuple[Usage, ...]
+    limits: Retention | None
+
+    @property
+    def looks(self) -> int:
+        """How many in all."""
+        return sum(one.looks for one in self.kinds)
+
+    @property
+    def size_bytes(self) -> int:
+        """What all of them take."""
+        return sum(one.size_bytes for one in self.kinds)
+
+    @property
+    def over_budget(self) -> bool:
+        """Whether they take more than they may."""
+        return self.limits is not None and self.size_bytes > self.limits.budget_bytes
+
+
 class CareDB(Store):
     """The care of a ledger's storage."""
 
@@ -49,12 +79,12 @@ class CareDB(Store):
 
         On PostgreSQL file and links are the server's own care.
         """
-        looks = [("schema", self._check_schema)]
+        checks = [("schema", self._check_schema)]
         if self._on_sqlite:
-            looks += [("file", self._check_file), ("links", self._check_links)]
-        looks.append(("audit", self._check_audit))
+            checks += [("file", self._check_file), ("links", self._check_links)]
+        checks.append(("audit", self._check_audit))
         found = []
-        for name, look in looks:
+        for name, look in checks:
             try:
                 fault, fine = await look()
             except LedgerError as error:
@@ -119,6 +149,12 @@ class CareDB(Store):
             )
         now = self.ledger.now_text()
         return await asyncio.to_thread(back_up, engine.path, target, now, force=force)
+
+    # --- what is kept -----------------------------------------------------------------
+
+    async def kept_looks(self) -> KeptLooks:
+        """Return what is kept of what was seen, and what it may take."""
+        return await self._read(lambda tx: KeptLooks(tuple(looks.usage(tx)), looks.last_limits(tx)))
 
     # --- prune ------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowStatus
-from operator_core.db import changes, rows, safety
+from operator_core.db import changes, rows, safety, secrets
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx, Value
 from operator_core.errors import ConflictError, OperatorError, RequestError
@@ -73,9 +73,16 @@ def _params(tx: Tx, item: Creation) -> dict[str, Value] | Exception:
         return RequestError("A proposal cannot be created executing; only a claim starts it.")
     try:
         _require_links(tx, item.model)
-        return {**rows.proposal_params(item.model), "now": item.stamp.text}
+        return {**_callable(rows.proposal_params(item.model)), "now": item.stamp.text}
     except OperatorError as error:
         return error
+
+
+def _callable(params: dict[str, Value]) -> dict[str, Value]:
+    """Refuse a call with a secret in it: redacted, it would mean something else."""
+    for name in ("parameters", "compensation"):
+        secrets.require_none("The action's arguments", str(params[name] or "null"))
+    return params
 
 
 def _insert(tx: Tx, items: Sequence[tuple[Creation, dict[str, Value]]]) -> list[ActionProposal]:

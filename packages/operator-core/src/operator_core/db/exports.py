@@ -1,8 +1,10 @@
 """All that the ledger knows of one incident, as rows."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.agent.support import looks_named_by
@@ -17,6 +19,9 @@ AROUND_SECONDS = 600.0
 
 MAX_LOOKS = 2000
 """How many looks of one incident are exported at most, the first ones."""
+
+LOOKS = "observations"
+"""The table of looks, which are large: each is a file of its own in an archive."""
 
 IncidentRows = dict[str, list[Row]]
 """Rows by the name of their table."""
@@ -42,44 +47,87 @@ def looks_of(incident: IncidentRows, diagnosis: Diagnosis) -> dict[int, Observat
     return {int(row["id"]): rows.observation(row) for row in found}
 
 
+@dataclass(frozen=True)
+class _Scope:
+    """What belongs to one ticket, as the tables of an export are read by it."""
+
+    tx: Tx
+    ticket: Row
+    now: str
+
+    @cached_property
+    def subject(self) -> str:
+        return self.ticket["subject"] or ""
+
+    @cached_property
+    def group(self) -> list[Row]:
+        return _group(self.tx, self.ticket)
+
+    @cached_property
+    def diagnoses(self) -> list[Row]:
+        return self.of_ticket("diagnosis.list")
+
+    @cached_property
+    def proposals(self) -> list[Row]:
+        return _listed(self.tx, "proposal.list", ticket_id=self.ticket["id"])
+
+    @cached_property
+    def workflows(self) -> list[Row]:
+        return _workflows(self.tx, self.proposals)
+
+    @cached_property
+    def decisions(self) -> list[Row]:
+        return self.of_proposals("decision.list")
+
+    def of_ticket(self, name: str) -> list[Row]:
+        return self.tx.all(name, ticket_id=self.ticket["id"])
+
+    def of_proposals(self, name: str) -> list[Row]:
+        return _of_each(self.tx, name, self.proposals)
+
+
+_READ: dict[str, Callable[[_Scope], list[Row]]] = {
+    "tickets": lambda one: [one.ticket],
+    "group": lambda one: one.group,
+    "group_diagnoses": lambda one: _diagnoses_of_each(one.tx, one.group),
+    "comments": lambda one: one.of_ticket("comment.list"),
+    "diagnoses": lambda one: one.diagnoses,
+    LOOKS: lambda one: _looks(one.tx, one.ticket, one.diagnoses, one.now),
+    "proposals": lambda one: one.proposals,
+    "workflows": lambda one: one.workflows,
+    "records": lambda one: one.of_proposals("record.list"),
+    "decisions": lambda one: one.decisions,
+    "approvals": lambda one: _approvals(one.tx, one.proposals, one.workflows),
+    "rehearsals": lambda one: one.of_proposals("rehearsal.latest"),
+    "effects": lambda one: one.of_proposals("effect.of_proposal"),
+    "verifications": lambda one: one.of_ticket("verification.list"),
+    "policies": lambda one: _each(
+        one.tx, "policy.get", "hash", {row["policy_hash"] for row in one.decisions}
+    ),
+    "rule_settings": lambda one: one.tx.all("rule_setting.list", subject=one.subject),
+    "subjects": lambda one: _each(one.tx, "subject.get", "name", {one.subject} - {""}),
+    "events": lambda one: _events(one.tx, one.ticket["id"], one.proposals, one.workflows),
+    "ledger": lambda one: one.tx.all("ledger.get"),
+}
+TABLES = frozenset(_READ)
+"""The tables of an incident; an archive has these and no others."""
+
+
 def _incident(tx: Tx, ticket_id: int, now: str) -> IncidentRows:
-    ticket = changes.get(tx, "ticket", ticket_id)
-    diagnoses = tx.all("diagnosis.list", ticket_id=ticket_id)
-    proposals = _listed(tx, "proposal.list", ticket_id=ticket_id)
-    workflows = _workflows(tx, proposals)
-    decisions = _of_each(tx, "decision.list", proposals)
-    subject = ticket["subject"] or ""
-    return {
-        "tickets": [ticket],
-        **_group(tx, ticket),
-        "comments": tx.all("comment.list", ticket_id=ticket_id),
-        "diagnoses": diagnoses,
-        "observations": _looks(tx, ticket, diagnoses, now),
-        "proposals": proposals,
-        "workflows": workflows,
-        "records": _of_each(tx, "record.list", proposals),
-        "decisions": decisions,
-        "approvals": _approvals(tx, proposals, workflows),
-        "rehearsals": _of_each(tx, "rehearsal.latest", proposals),
-        "policies": _each(tx, "policy.get", "hash", {row["policy_hash"] for row in decisions}),
-        "rule_settings": tx.all("rule_setting.list", subject=subject),
-        "subjects": _each(tx, "subject.get", "name", {subject} - {""}),
-        "events": _events(tx, ticket_id, proposals, workflows),
-        "ledger": tx.all("ledger.get"),
-    }
+    scope = _Scope(tx, changes.get(tx, "ticket", ticket_id), now)
+    return {name: read(scope) for name, read in _READ.items()}
 
 
-def _group(tx: Tx, ticket: Row) -> IncidentRows:
-    """Return the tickets of its group, and the diagnoses that grouped them."""
+def _group(tx: Tx, ticket: Row) -> list[Row]:
+    """Return the other tickets of a ticket's group."""
     told = tx.all("audit.group_of_ticket", ticket_id=ticket["id"])
     data = [json.loads(row["event_data"]) for row in told]
     ids = {one.get("root_ticket_id") or one.get("ticket_id") for one in data} - {None}
-    return {
-        "group": [changes.get(tx, "ticket", one) for one in sorted(ids)],
-        "group_diagnoses": [
-            row for one in sorted(ids) for row in tx.all("diagnosis.list", ticket_id=one)
-        ],
-    }
+    return [changes.get(tx, "ticket", one) for one in sorted(ids)]
+
+
+def _diagnoses_of_each(tx: Tx, tickets: Iterable[Row]) -> list[Row]:
+    return [row for one in tickets for row in tx.all("diagnosis.list", ticket_id=one["id"])]
 
 
 def _listed(tx: Tx, name: str, **more: int) -> list[Row]:

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.agent.past import signature_of
+from operator_core.agent.redact import redacted
 from operator_core.agent.support import looks_named_by
 from operator_core.clock import to_text
-from operator_core.db import changes, decisions, proposals, resends, rows
+from operator_core.db import changes, decisions, looks, proposals, resends, rows, secrets
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.errors import ConstraintError
@@ -134,12 +135,14 @@ def add_diagnosis(tx: Tx, diagnosis: Diagnosis, stamp: Stamp) -> Row:
     """Store a diagnosis; its ticket becomes diagnosed, or escalated where a person must act."""
     ticket_id = int(diagnosis.ticket_id or 0)
     phase = TicketPhase.ESCALATED.value if diagnosis.escalate else None
-    content = diagnosis.model_dump_json(exclude={"id"})
+    content = redacted(diagnosis.model_dump_json(exclude={"id"}))
+    named = looks_named_by(diagnosis)
+    looks.pin(tx, named)
     data = {
         "hypothesis": diagnosis.hypothesis,
         "confidence": diagnosis.confidence,
         "digest": hashlib.sha256(content.encode()).hexdigest(),
-        "looks": _digests(tx, looks_named_by(diagnosis)),
+        "looks": _digests(tx, named),
     }
     change = Change("ticket.diagnose", "ticket_diagnosed", data, {"phase": phase})
     ticket = changes.apply(tx, ticket_id, change, stamp)
@@ -160,14 +163,19 @@ def add_diagnosis(tx: Tx, diagnosis: Diagnosis, stamp: Stamp) -> Row:
     return row
 
 
-def _digests(tx: Tx, looks: Iterable[int]) -> dict[str, str]:
+def _digests(tx: Tx, ids: Iterable[int]) -> dict[str, str]:
     """Return the digests of looks, so that the audit covers what a diagnosis rests on."""
-    found = {one: tx.one("observation.digest", id=one) for one in sorted(looks)}
+    found = {one: tx.one("observation.digest", id=one) for one in sorted(ids)}
     return {str(one): row["digest"] for one, row in found.items() if row}
 
 
 def connect_subject(tx: Tx, name: str, plugin: str, settings: str, stamp: Stamp) -> None:
-    """Remember a cluster that Operator is connected to."""
+    """Remember a cluster that Operator is connected to.
+
+    Raises:
+        RequestError: its settings hold a secret.
+    """
+    secrets.require_none("Connecting with these settings", settings)
     params: Params = {"plugin": plugin, "settings": settings, "actor": stamp.actor}
     tx.run("subject.put", name=name, now=stamp.text, **params)
     data = {"name": name, "plugin": plugin}

@@ -5,7 +5,7 @@ policy is ruled by none.
 """
 
 from operator_core.actions.policy import LoadedPolicy, load
-from operator_core.db import changes
+from operator_core.db import changes, rows, secrets
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.errors import NotFoundError
@@ -47,7 +47,11 @@ def enforce(tx: Tx, loaded: LoadedPolicy, source: str, stamp: Stamp) -> Row | No
         loaded: the policy.
         source: where its text was read.
         stamp: who and when.
+
+    Raises:
+        RequestError: its text holds a secret.
     """
+    secrets.require_none("This policy", rows.to_json(loaded.text))
     before = tx.one("policy.in_force")
     if before is not None and before["hash"] == loaded.digest:
         return None

@@ -1,11 +1,11 @@
-"""Dropping what is old: looks that nothing refers to, and the beginning of the audit.
+"""Dropping what is old: looks that nothing rests on, ended leases, the beginning of the audit.
 
 Tickets, diagnoses, proposals and their records are never dropped.
 """
 
 from dataclasses import dataclass
 
-from operator_core.db import audit, changes
+from operator_core.db import audit, changes, looks
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Row, Tx
 
@@ -20,6 +20,7 @@ class PruneReport:
     observations: int = 0
     sightings: int = 0
     audit_rows: int = 0
+    leases: int = 0
 
     def __add__(self, other: "PruneReport") -> "PruneReport":
         """Return what both dropped together."""
@@ -27,12 +28,13 @@ class PruneReport:
             self.observations + other.observations,
             self.sightings + other.sightings,
             self.audit_rows + other.audit_rows,
+            self.leases + other.leases,
         )
 
     @property
     def total(self) -> int:
         """How many rows in all."""
-        return self.observations + self.sightings + self.audit_rows
+        return self.observations + self.sightings + self.audit_rows + self.leases
 
 
 def count(tx: Tx, before: str) -> PruneReport:
@@ -42,6 +44,7 @@ def count(tx: Tx, before: str) -> PruneReport:
         _count(tx, "observation.prunable", before),
         _count(tx, "sighting.prunable", before),
         sum(lengths),
+        _count(tx, "effect.prunable", before),
     )
 
 
@@ -53,13 +56,15 @@ def prune(tx: Tx, before: str, stamp: Stamp) -> PruneReport:
         before: the moment as text.
         stamp: who and when; it goes into the audit.
     """
-    observations = tx.run("observation.prune", before=before, limit=BATCH)
+    old = tx.all("observation.old", before=before, limit=BATCH)
+    observations = looks.drop(tx, [row["id"] for row in old])
     sightings = tx.run("sighting.prune", before=before)
+    leases = tx.run("effect.prune", before=before)
     anchors, audit_rows = _prune_audit(tx, before)
-    report = PruneReport(observations, sightings, audit_rows)
+    report = PruneReport(observations, sightings, audit_rows, leases)
     if report.total:
         data = {"before": before, "observations": observations, "sightings": sightings}
-        data |= {"audit_rows": audit_rows, "anchors": anchors}
+        data |= {"leases": leases, "audit_rows": audit_rows, "anchors": anchors}
         changes.note(tx, audit.PRUNED, data, stamp)
     return report
 

@@ -5,7 +5,7 @@ import structlog
 from operator_core.actions.schedule import Rule, Run, run_of
 from operator_core.actions.types import ActionProposal, Schedule
 from operator_core.clock import from_text, to_text
-from operator_core.db import changes, rows, safety
+from operator_core.db import changes, rows, safety, secrets
 from operator_core.db.changes import Change, Stamp
 from operator_core.db.creation import create as create_proposal
 from operator_core.db.engine import Row, Tx
@@ -25,7 +25,7 @@ class ScheduleDB(Store):
         """Store a schedule; its first run is the next due time from now on.
 
         Raises:
-            RequestError: its cron or time zone cannot be used, or its parameters are no JSON.
+            RequestError: its cron, time zone or parameters cannot be used.
             ConflictError: there is one of this name.
         """
         stamp = self._stamp(actor)
@@ -106,16 +106,18 @@ def create(tx: Tx, schedule: Schedule, stamp: Stamp) -> Row:
     """Insert a schedule.
 
     Raises:
-        RequestError: its cron or time zone cannot be used, or its parameters are no JSON.
+        RequestError: its cron, time zone or parameters cannot be used.
         ConflictError: there is one of this name.
     """
     rule = Rule(schedule.cron, schedule.time_zone)
+    arguments = rows.to_json(schedule.parameters)
+    secrets.require_none("The action's arguments", arguments)
     texts = {"subject", "name", "cron", "time_zone", "action_name", "reason"}
     row = tx.one(
         "schedule.insert",
         **schedule.model_dump(include=texts),
         action_type=schedule.action_type.value,
-        parameters=rows.to_json(schedule.parameters),
+        parameters=arguments,
         missed_policy=schedule.missed_policy.value,
         next_due_at=to_text(rule.next_after(stamp.now)),
         created_by=stamp.actor,

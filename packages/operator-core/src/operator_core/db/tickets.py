@@ -9,10 +9,12 @@ from operator_core.agent.diagnosis import Diagnosis
 from operator_core.agent.redact import redacted
 from operator_core.agent.support import looks_named_by, supported
 from operator_core.clock import to_text
-from operator_core.db import incidents, rows
+from operator_core.db import incidents, looks, rows
 from operator_core.db.engine import Row, Tx
+from operator_core.db.looks import NewLook
 from operator_core.db.store import ALL_ROWS, SYSTEM_ACTOR, Store
 from operator_core.errors import ConstraintError, NotFoundError
+from operator_core.monitor.retention import Retention
 from operator_core.monitor.types import (
     Observation,
     Sighting,
@@ -25,6 +27,8 @@ from operator_core.types import JsonObject
 
 DEFAULT_FLAP_WINDOW_SECONDS = 600.0
 MONITOR = "monitor"
+KEEP = Retention()
+"""How much of what was seen is kept where nobody says otherwise."""
 
 
 class TicketDB(Store):
@@ -185,7 +189,7 @@ class TicketDB(Store):
         sightings: dict[str, Sighting],
         *,
         subject: str,
-        keep: int,
+        keep: Retention = KEEP,
     ) -> int:
         """Store one look at a cluster and the monitor's memory; return the observation's id.
 
@@ -193,28 +197,27 @@ class TicketDB(Store):
             observation: what was seen.
             sightings: the whole new memory of problems; what is not in it is forgotten.
             subject: the cluster.
-            keep: how many looks without a ticket are kept.
+            keep: how much of what was seen earlier is kept.
         """
         content = redacted(observation.model_dump_json(exclude={"id", "subject"}))
         digest = hashlib.sha256(content.encode()).hexdigest()
-        now = self.ledger.now_text()
+        at, now = observation.observed_at, self.ledger.clock.now()
+        look = NewLook(subject, at, observation.complete, digest, content)
 
         def work(tx: Tx) -> int:
-            row = tx.one(
-                "observation.insert",
-                subject=subject,
-                observed_at=to_text(observation.observed_at),
-                complete=int(observation.complete),
-                digest=digest,
-                content=content,
-                ticket_id=None,
-                now=now,
-            )
-            tx.run("observation.trim", subject=subject, keep=keep)
+            look_id = looks.record(tx, look, keep, now)
             _put_sightings(tx, subject, sightings)
-            return int((row or {})["id"])
+            return look_id
 
         return await self._write(work)
+
+    async def count_looks(self, subject: str) -> None:
+        """Count anew what the looks of a cluster take; a monitor does so when it begins."""
+        await self._write(lambda tx: tx.run("looks.recount", subject=subject))
+
+    async def keep_look(self, observation_id: int) -> None:
+        """Keep a look for good: it is what a ticket was opened or resolved by."""
+        await self._write(lambda tx: looks.pin(tx, [observation_id]))
 
     async def load_sightings(self, subject: str) -> dict[str, Sighting]:
         """Return the monitor's memory of problems of a cluster."""

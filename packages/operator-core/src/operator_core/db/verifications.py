@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from operator_core.clock import from_text, to_text
-from operator_core.db import changes, decisions, rows
+from operator_core.db import changes, decisions, looks, rows
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import Store
@@ -63,6 +63,7 @@ class VerifyDB(Store):
 
 def _save(tx: Tx, proof: Verification, stamp: Stamp) -> Row:
     params = _params(proof)
+    looks.pin(tx, _looks_of(proof))
     made = tx.one("verification.insert", **params)
     before = made or tx.one(
         "verification.get", ticket_id=proof.ticket_id, diagnosed_at=params["diagnosed_at"]
@@ -73,6 +74,12 @@ def _save(tx: Tx, proof: Verification, stamp: Stamp) -> Row:
     if made is not None or proof.verdict is not Verdict.WAITING:
         _tell(tx, proof, stamp)
     return row
+
+
+def _looks_of(proof: Verification) -> list[int]:
+    """Return what a proof rests on: the look before the remedy, and the one that decided."""
+    decided = proof.look_id if proof.verdict is not Verdict.WAITING else None
+    return [one for one in (proof.baseline_id, decided) if one is not None]
 
 
 def _tell(tx: Tx, proof: Verification, stamp: Stamp) -> None:

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from operator_core.agent.redact import redacted
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.ledger import Ledger
-from operator_core.db.tickets import MONITOR, TicketDB
+from operator_core.db.tickets import KEEP, MONITOR, TicketDB
 from operator_core.db.watching import WatchingDB
 from operator_core.errors import TransitionError
 from operator_core.monitor.detect import Detection, detect, failed_observation
+from operator_core.monitor.retention import Retention
 from operator_core.monitor.tuning import tuned
 from operator_core.monitor.types import Observation, Ticket, Violation
 from operator_core.monitor.verifier import GONE, Verifier, View
@@ -20,7 +22,6 @@ from operator_core.subject import FullSubject
 log = structlog.get_logger(__name__)
 
 DEFAULT_OBSERVE_LIMIT_SECONDS = 30.0
-DEFAULT_KEPT_LOOKS = 500
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,13 @@ class MonitorConfig:
     Attributes:
         observe_limit_seconds: a look that takes longer has failed.
         flap_window_seconds: a problem that comes back sooner reopens its ticket.
-        kept_looks: how many looks without a ticket are kept.
+        retention: how much of what was seen is kept.
         patience: how long a remedy's proof takes.
     """
 
     observe_limit_seconds: float = DEFAULT_OBSERVE_LIMIT_SECONDS
     flap_window_seconds: float = 600.0
-    kept_looks: int = DEFAULT_KEPT_LOOKS
+    retention: Retention = KEEP
     patience: Patience = field(default_factory=Patience)
 
 
@@ -68,11 +69,15 @@ class MonitorStage:
         self._subject = subject
         self._config = config or MonitorConfig()
         self._clock = clock
+        self._counted = False
         self._verifier = Verifier(ledger, subject, self._config.patience)
 
     async def step(self) -> Look:
         """Look once: store what was seen, open and refresh tickets, resolve what is gone."""
         name = self._subject.name
+        if not self._counted:
+            await self._db.count_looks(name)
+            self._counted = True
         observation = await self._observe()
         open_tickets = await self._db.list_tickets(subject=name, unresolved=True)
         open_keys = frozenset(ticket.violation_key for ticket in open_tickets)
@@ -86,7 +91,7 @@ class MonitorStage:
             snoozes=await self._watching.active_snoozes(name),
         )
         observation_id = await self._db.record_look(
-            observation, found.sightings, subject=name, keep=self._config.kept_looks
+            observation, found.sightings, subject=name, keep=self._config.retention
         )
         reported = [
             await self._report(violation, found)
@@ -96,6 +101,8 @@ class MonitorStage:
         look = observation.model_copy(update={"id": observation_id})
         view = View(look, rules, reported, found.cleared)
         resolved = await self._resolve_each(open_tickets, view)
+        if resolved or any(one.violation_key not in open_keys for one in reported):
+            await self._db.keep_look(observation_id)
         return Look(
             observation_id,
             observation.complete,
@@ -115,7 +122,7 @@ class MonitorStage:
         except Exception as error:  # noqa: BLE001 - whatever a subject raises, the watch goes on
             reason = f"{type(error).__name__}: {error}"
         else:
-            return seen.model_copy(update={"subject": name})
+            return _without_secrets(seen.model_copy(update={"subject": name}))
         log.warning("observation_failed", subject=name, reason=reason)
         return failed_observation(name, reason, self._clock.now())
 
@@ -157,3 +164,10 @@ class MonitorStage:
             return await self._db.resolve(int(ticket.id or 0), actor=MONITOR, resolution=resolution)
         except TransitionError:
             return None  # a person was first
+
+
+def _without_secrets(seen: Observation) -> Observation:
+    """Return a look as it is stored, so that what is detected on it names no secret either."""
+    text = seen.model_dump_json()
+    clean = redacted(text)
+    return seen if clean == text else Observation.model_validate_json(clean)

@@ -23,7 +23,9 @@ from operator_core.config import DEFAULT_LEASE_SECONDS
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
+from operator_core.db.tickets import KEEP
 from operator_core.errors import ConfigurationError, LedgerError
+from operator_core.monitor.retention import Retention
 from operator_core.monitor.tickets import MonitorConfig
 from operator_core.monitor.verify import DEFAULT_SOAK_SECONDS, Patience
 from operator_core.runtime.guards import GuardKeeper
@@ -64,6 +66,7 @@ class RunOptions:
         lifetime_seconds: end after this long; None: never.
         ends_with_parent: stop when the process that started this one is gone.
         policy: the policy's file; None: what is in force stays, else the shipped one.
+        retention: how much of what was seen is kept.
         drain_seconds: how long running actions may take after a request to stop.
         on_event: told in a line what happens.
     """
@@ -78,6 +81,7 @@ class RunOptions:
     lifetime_seconds: float | None = None
     ends_with_parent: bool = False
     policy: Path | None = None
+    retention: Retention = KEEP
     drain_seconds: float = 20.0
     on_event: Callable[[str], None] | None = None
 
@@ -123,7 +127,7 @@ async def _wired(ledger: Ledger, record: dict[str, object], options: RunOptions)
     wiring = WiringOptions(
         require_approval=options.require_approval,
         lease_seconds=options.lease_seconds,
-        monitor=MonitorConfig(patience=_patience(options)),
+        monitor=MonitorConfig(retention=options.retention, patience=_patience(options)),
     )
     return wire(ledger, await connect(record), wiring)
 

@@ -10,9 +10,11 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from operator_core.agent.redact import suspicious
 from operator_core.db.engine import Row, Value
 from operator_core.db.postgres.troubles import of_statement
 from operator_core.db.rows import storable
+from operator_core.db.secrets import cleaned, foreign
 from operator_core.db.statements import statements
 from operator_core.errors import RequestError
 
@@ -115,7 +117,8 @@ class PostgresTx:
     def _execute(self, name: str, params: Mapping[str, Value]) -> None:
         statement = self._sql[name]
         try:
-            values = [_value(params[key]) for key in statement.names]
+            clean = cleaned(params, foreign(statement.names))
+            values = [_value(clean[key]) for key in statement.names]
             self._cursor.execute(statement.text, values, prepare=True)
         except psycopg.Error as error:
             told = of_statement(error)
@@ -129,6 +132,9 @@ class PostgresTx:
 def _items(params: Sequence[Mapping[str, Value]]) -> str:
     """Return sets of parameters as the one parameter of a statement for all of them."""
     text = _ENCODE(list(params))
+    if suspicious(text):
+        params = [cleaned(one, foreign(tuple(one))) for one in params]
+        text = _ENCODE(params)
     return _ENCODE([_storable(one) for one in params]) if _NUL in text else text
 
 

@@ -71,6 +71,20 @@ WHERE status = 'executing' AND in_doubt = 0 AND owner = :owner
   AND action_name IN (SELECT value FROM json_array_elements_text(:actions::json))
 RETURNING id
 
+-- name: observation.keep_as
+UPDATE observations SET kept_as = :kept_as
+WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json))
+  AND kept_as <> 'evidence'
+
+-- name: observation.drop
+DELETE FROM observations
+WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json))
+  AND kept_as <> 'evidence'
+  AND NOT EXISTS (SELECT 1 FROM diagnoses WHERE diagnoses.observation_id = observations.id)
+  AND NOT EXISTS (
+    SELECT 1 FROM verifications WHERE verifications.baseline_id = observations.id)
+RETURNING id, subject, size_bytes
+
 -- name: workflow.get_each
 SELECT * FROM workflows
 WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json)) ORDER BY id

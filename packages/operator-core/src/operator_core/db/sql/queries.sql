@@ -742,9 +742,11 @@ DELETE FROM sightings WHERE last_seen_at < :before
 DELETE FROM sightings WHERE subject = :subject AND violation_key = :violation_key
 
 -- name: observation.insert
-INSERT INTO observations (subject, observed_at, complete, digest, content, ticket_id, created_at)
-VALUES (:subject, :observed_at, :complete, :digest, :content, :ticket_id, :now)
-RETURNING *
+INSERT INTO observations (
+    subject, observed_at, complete, digest, content, size_bytes, ticket_id, created_at)
+VALUES (
+    :subject, :observed_at, :complete, :digest, :content, :size_bytes, :ticket_id, :now)
+RETURNING id
 
 -- name: observation.get
 SELECT * FROM observations WHERE id = :id
@@ -767,29 +769,84 @@ ORDER BY id LIMIT :limit
 
 -- name: observation.prunable
 SELECT COUNT(*) AS count FROM observations AS o
-WHERE observed_at < :before AND ticket_id IS NULL
-  AND id NOT IN (SELECT observation_id FROM diagnoses WHERE observation_id IS NOT NULL)
-  AND id NOT IN (SELECT baseline_id FROM verifications WHERE baseline_id IS NOT NULL)
+WHERE observed_at < :before AND kept_as <> 'evidence'
   AND id < (SELECT MAX(id) FROM observations AS later
             WHERE COALESCE(later.subject, '') = COALESCE(o.subject, ''))
 
--- The latest of each cluster stays.
--- name: observation.prune
-DELETE FROM observations WHERE id IN (
-    SELECT id FROM observations AS o
-    WHERE observed_at < :before AND ticket_id IS NULL
-      AND id NOT IN (SELECT observation_id FROM diagnoses WHERE observation_id IS NOT NULL)
-      AND id NOT IN (SELECT baseline_id FROM verifications WHERE baseline_id IS NOT NULL)
-      AND id < (SELECT MAX(id) FROM observations AS later
-                WHERE COALESCE(later.subject, '') = COALESCE(o.subject, ''))
-    ORDER BY id LIMIT :limit)
+-- Looks that are too old. The latest of each cluster stays.
+-- name: observation.old
+SELECT id FROM observations AS o
+WHERE kept_as IN ('fresh', 'minute', 'hour', 'incident') AND observed_at < :before
+  AND EXISTS (SELECT 1 FROM observations AS later
+              WHERE COALESCE(later.subject, '') = COALESCE(o.subject, '') AND later.id > o.id)
+ORDER BY observed_at, id LIMIT :limit
 
--- name: observation.trim
+-- Looks of a cluster that have reached an age, the oldest first.
+-- name: observation.due
+SELECT id, observed_at FROM observations
+WHERE subject = :subject AND kept_as = :kept_as AND observed_at < :before
+  AND id < (SELECT MAX(id) FROM observations WHERE subject = :subject)
+ORDER BY observed_at, id LIMIT :limit
+
+-- name: observation.last_kept
+SELECT MAX(observed_at) AS at FROM observations WHERE subject = :subject AND kept_as = :kept_as
+
+-- name: observation.oldest
+SELECT id, size_bytes FROM observations AS o
+WHERE kept_as = :kept_as
+  AND EXISTS (SELECT 1 FROM observations AS later
+              WHERE COALESCE(later.subject, '') = COALESCE(o.subject, '') AND later.id > o.id)
+ORDER BY observed_at, id LIMIT :limit
+
+-- name: observation.keep_as
+UPDATE observations SET kept_as = :kept_as
+WHERE id IN (SELECT value FROM json_each(:ids)) AND kept_as <> 'evidence'
+
+-- An operator of an older version names looks and pins none.
+-- name: observation.drop
 DELETE FROM observations
-WHERE subject = :subject AND ticket_id IS NULL
-  AND id NOT IN (SELECT observation_id FROM diagnoses WHERE observation_id IS NOT NULL)
-  AND id NOT IN (SELECT baseline_id FROM verifications WHERE baseline_id IS NOT NULL)
-  AND id <= (SELECT MAX(id) FROM observations WHERE subject = :subject) - :keep
+WHERE id IN (SELECT value FROM json_each(:ids)) AND kept_as <> 'evidence'
+  AND NOT EXISTS (SELECT 1 FROM diagnoses WHERE diagnoses.observation_id = observations.id)
+  AND NOT EXISTS (
+    SELECT 1 FROM verifications WHERE verifications.baseline_id = observations.id)
+RETURNING id, subject, size_bytes
+
+-- name: observation.usage
+SELECT kept_as, COUNT(*) AS looks, SUM(size_bytes) AS size_bytes, MIN(observed_at) AS oldest
+FROM observations GROUP BY kept_as
+
+-- name: looks.add
+INSERT INTO looks_stored (subject, looks, size_bytes) VALUES (:subject, :looks, :size_bytes)
+ON CONFLICT (subject) DO UPDATE SET looks = looks_stored.looks + excluded.looks,
+    size_bytes = looks_stored.size_bytes + excluded.size_bytes
+
+-- name: looks.another
+INSERT INTO looks_stored (
+    subject, looks, size_bytes, budget_bytes, max_age_seconds, around_seconds)
+VALUES (:subject, 1, :size_bytes, :budget_bytes, :max_age_seconds, :around_seconds)
+ON CONFLICT (subject) DO UPDATE SET looks = looks_stored.looks + 1,
+    size_bytes = looks_stored.size_bytes + excluded.size_bytes,
+    budget_bytes = excluded.budget_bytes, max_age_seconds = excluded.max_age_seconds,
+    around_seconds = excluded.around_seconds
+
+-- name: looks.stored
+SELECT * FROM looks_stored ORDER BY subject
+
+-- What is stored, counted anew: an operator of an older version stores and drops without a word.
+-- name: looks.recount
+UPDATE looks_stored
+SET looks = (SELECT COUNT(*) FROM observations WHERE subject = :subject),
+    size_bytes = (
+        SELECT COALESCE(SUM(size_bytes), 0) FROM observations WHERE subject = :subject)
+WHERE subject = :subject
+
+-- Tickets of a cluster that were there at some time in a stretch of time.
+-- name: ticket.spans
+SELECT first_seen_at, resolved_at FROM tickets
+WHERE subject = :subject AND resolved_at IS NULL AND first_seen_at <= :until
+UNION ALL
+SELECT first_seen_at, resolved_at FROM tickets
+WHERE subject = :subject AND resolved_at >= :since AND first_seen_at <= :until
 
 -- name: diagnosis.insert
 INSERT INTO diagnoses (
@@ -1036,6 +1093,28 @@ SELECT * FROM effect_leases WHERE ended_at IS NULL ORDER BY id
 SELECT * FROM effect_leases
 WHERE COALESCE(subject, '') = COALESCE(CAST(:subject AS TEXT), '') AND effect = :effect
   AND ended_at IS NULL
+
+-- name: effect.of_proposal
+SELECT * FROM effect_leases WHERE proposal_id = :proposal_id ORDER BY id
+
+-- Leases that ended, and that nothing which still goes on asks about.
+-- name: effect.prunable
+SELECT COUNT(*) AS count FROM effect_leases WHERE ended_at < :before
+  AND NOT EXISTS (SELECT 1 FROM action_proposals AS p WHERE p.id = effect_leases.proposal_id
+                  AND p.status IN ('proposed', 'validated', 'executing'))
+  AND NOT EXISTS (SELECT 1 FROM tickets AS t WHERE t.id = effect_leases.ticket_id
+                  AND t.status <> 'resolved')
+  AND NOT EXISTS (SELECT 1 FROM workflows AS w WHERE w.id = effect_leases.workflow_id
+                  AND (w.status IN ('pending', 'in_progress') OR w.compensation_due = 1))
+
+-- name: effect.prune
+DELETE FROM effect_leases WHERE ended_at < :before
+  AND NOT EXISTS (SELECT 1 FROM action_proposals AS p WHERE p.id = effect_leases.proposal_id
+                  AND p.status IN ('proposed', 'validated', 'executing'))
+  AND NOT EXISTS (SELECT 1 FROM tickets AS t WHERE t.id = effect_leases.ticket_id
+                  AND t.status <> 'resolved')
+  AND NOT EXISTS (SELECT 1 FROM workflows AS w WHERE w.id = effect_leases.workflow_id
+                  AND (w.status IN ('pending', 'in_progress') OR w.compensation_due = 1))
 
 -- name: effect.get
 SELECT * FROM effect_leases WHERE id = :id

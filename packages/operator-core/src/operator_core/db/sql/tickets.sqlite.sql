@@ -45,6 +45,8 @@ CREATE INDEX IF NOT EXISTS idx_tickets_key ON tickets(violation_key, resolved_at
 CREATE INDEX IF NOT EXISTS idx_tickets_root
 ON tickets(root_ticket_id) WHERE root_ticket_id IS NOT NULL;
 
+CREATE INDEX IF NOT EXISTS idx_tickets_span ON tickets(subject, resolved_at);
+
 CREATE TRIGGER IF NOT EXISTS tickets_updated_at
 AFTER UPDATE ON tickets WHEN NEW.updated_at = OLD.updated_at
 BEGIN
@@ -82,7 +84,8 @@ CREATE TABLE IF NOT EXISTS observations (
     digest TEXT NOT NULL,
     content TEXT NOT NULL,
     ticket_id INTEGER,
-    created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00'),
+    created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000+00:00'), size_bytes INTEGER NOT NULL DEFAULT 0, kept_as TEXT NOT NULL DEFAULT 'fresh'
+    CHECK (kept_as IN ('fresh', 'minute', 'hour', 'incident', 'evidence')),
     FOREIGN KEY (ticket_id) REFERENCES tickets(id)
 );
 
@@ -90,6 +93,22 @@ CREATE INDEX IF NOT EXISTS idx_observations_subject ON observations(subject, id)
 
 CREATE INDEX IF NOT EXISTS idx_observations_ticket
 ON observations(ticket_id) WHERE ticket_id IS NOT NULL;
+
+CREATE INDEX IF NOT EXISTS idx_observations_kept ON observations(subject, kept_as, observed_at);
+
+-- What is too old, or gives way to the budget, whatever its cluster.
+CREATE INDEX IF NOT EXISTS idx_observations_gives_way ON observations(kept_as, observed_at, id, size_bytes);
+
+-- What all looks of a cluster take, so that nobody has to walk them, and by which limits its
+-- monitor goes.
+CREATE TABLE IF NOT EXISTS looks_stored (
+    subject TEXT PRIMARY KEY,
+    looks INTEGER NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    budget_bytes INTEGER,
+    max_age_seconds INTEGER,
+    around_seconds INTEGER
+);
 
 CREATE TABLE IF NOT EXISTS diagnoses (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -110,6 +129,9 @@ CREATE INDEX IF NOT EXISTS idx_diagnoses_ticket ON diagnoses(ticket_id);
 
 CREATE INDEX IF NOT EXISTS idx_diagnoses_signature
 ON diagnoses(signature, ticket_id) WHERE signature IS NOT NULL;
+
+CREATE INDEX IF NOT EXISTS idx_diagnoses_observation
+ON diagnoses(observation_id) WHERE observation_id IS NOT NULL;
 
 -- The clusters that Operator is connected to.
 CREATE TABLE IF NOT EXISTS subjects (

@@ -10,6 +10,7 @@ from pathlib import Path
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from operator_core.db.engine import Row, Value
+from operator_core.db.secrets import cleaned, foreign
 from operator_core.db.statements import statements
 from operator_core.errors import (
     ConstraintError,
@@ -65,7 +66,7 @@ sqlite3.register_adapter(type(None), lambda nothing: nothing)
 class _Statement:
     """A statement with numbered places: what is bound by name is looked up by name each time."""
 
-    __slots__ = ("changing", "columns", "text", "values")
+    __slots__ = ("changing", "columns", "foreign", "text", "values")
 
     def __init__(self, text: str) -> None:
         places: dict[str, int] = {}
@@ -77,7 +78,12 @@ class _Statement:
         self.text = _NAMED.sub(place, text)
         self.changing = self.text.removesuffix(_RETURNING).rstrip()
         self.values = _picker(tuple(places))
+        self.foreign = foreign(tuple(places))
         self.columns: tuple[str, ...] = ()
+
+    def bound(self, params: Mapping[str, Value]) -> tuple[Value, ...]:
+        """Return what is bound, in the order of its places and without secrets."""
+        return self.values(cleaned(params, self.foreign) if self.foreign else params)
 
 
 def _picker(names: tuple[str, ...]) -> Callable[[Mapping[str, Value]], tuple[Value, ...]]:
@@ -152,7 +158,7 @@ class SqliteTx:
         """Run a named change for each set of parameters; return how many rows it changed."""
         statement = self._sql[name]
         try:
-            values = map(statement.values, params)
+            values = map(statement.bound, params)
             return self._cursor.executemany(statement.changing, values).rowcount
         except _BAD_VALUES as error:
             raise _told(error) from error
@@ -162,7 +168,7 @@ class SqliteTx:
         statement, ids = self._sql[name], []
         try:
             for one in params:
-                self._cursor.execute(statement.changing, statement.values(one))
+                self._cursor.execute(statement.changing, statement.bound(one))
                 ids.append(int(self._cursor.lastrowid or 0))
         except _BAD_VALUES as error:
             raise _told(error) from error
@@ -184,7 +190,7 @@ class SqliteTx:
     def _execute(self, name: str, params: dict[str, Value]) -> sqlite3.Cursor:
         statement = self._sql[name]
         try:
-            return self._cursor.execute(statement.text, statement.values(params))
+            return self._cursor.execute(statement.text, statement.bound(params))
         except _BAD_VALUES as error:
             raise _told(error) from error
 

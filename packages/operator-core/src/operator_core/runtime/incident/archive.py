@@ -16,10 +16,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from operator_core.clock import from_text, to_text
 from operator_core.db import audit
 from operator_core.db.engine import Row
-from operator_core.db.exports import IncidentRows
+from operator_core.db.exports import LOOKS, TABLES, IncidentRows
 from operator_core.errors import RequestError
+from operator_core.monitor.verification import Verdict
 from operator_core.types import JsonObject
 
 FORMAT = 1
@@ -41,27 +43,8 @@ _NO_ZIP = (
     RuntimeError,
     ValueError,
 )
-_LOOKS = "observations"
-_TABLES = frozenset(
-    {
-        "approvals",
-        "comments",
-        "decisions",
-        "diagnoses",
-        "events",
-        "ledger",
-        "policies",
-        "proposals",
-        "records",
-        "rehearsals",
-        "rule_settings",
-        "subjects",
-        "tickets",
-        "workflows",
-    }
-)
-_LATER_TABLES = frozenset({"group", "group_diagnoses"})
-"""What archives of earlier versions do not have."""
+_ADDED_LATER = frozenset({"effects", "group", "group_diagnoses", "verifications"})
+"""Tables that an archive of an older version does not have."""
 
 
 class ArchiveError(RequestError):
@@ -95,8 +78,8 @@ def pack(rows: IncidentRows, versions: Mapping[str, str]) -> bytes:
         rows: as `ExportDB.incident` returns them.
         versions: of Operator and its plugins.
     """
-    files = {f"{name}.json": canonical(found) for name, found in rows.items() if name != _LOOKS}
-    files |= {f"{_LOOKS}/{row['id']}.json": canonical(row) for row in rows[_LOOKS]}
+    files = {f"{name}.json": canonical(found) for name, found in rows.items() if name != LOOKS}
+    files |= {f"{LOOKS}/{row['id']}.json": canonical(row) for row in rows[LOOKS]}
     manifest: JsonObject = {
         "format": FORMAT,
         "versions": dict(versions),
@@ -122,17 +105,13 @@ def unpack(packed: bytes) -> Archive:
     _match("files that are missing", named.keys() - files.keys())
     changed = {name for name, digest in named.items() if _digest(files[name]) != digest}
     _match("files that were changed", changed)
-    rows = {name: _rows(files, f"{name}.json") for name in sorted(_TABLES)}
-    rows |= {name: _rows(files, f"{name}.json") for name in _LATER_TABLES & _named(named)}
-    rows = {name: rows.get(name, []) for name in sorted(_TABLES | _LATER_TABLES)}
-    looks = sorted(name for name in files if name.startswith(f"{_LOOKS}/"))
-    rows[_LOOKS] = sorted((_row(files, name) for name in looks), key=lambda row: int(row["id"]))
+    absent = {name for name in _ADDED_LATER if f"{name}.json" not in named}
+    rows: IncidentRows = {name: [] for name in absent}
+    rows |= {name: _rows(files, f"{name}.json") for name in sorted(TABLES - absent - {LOOKS})}
+    looks = sorted(name for name in files if name.startswith(f"{LOOKS}/"))
+    rows[LOOKS] = sorted((_row(files, name) for name in looks), key=lambda row: int(row["id"]))
     _match("what does not fit the audit", _misfits(rows))
     return Archive(rows, manifest["versions"], _digest(files[MANIFEST]))
-
-
-def _named(files: Iterable[str]) -> frozenset[str]:
-    return frozenset(name.removesuffix(".json") for name in files)
 
 
 def canonical(value: object) -> bytes:
@@ -196,7 +175,7 @@ def _rows(files: Mapping[str, bytes], name: str) -> list[Row]:
 
 def _row(files: Mapping[str, bytes], name: str) -> Row:
     found = _parsed(files, name)
-    if not isinstance(found, dict) or f"{_LOOKS}/{found.get('id')}.json" != name:
+    if not isinstance(found, dict) or f"{LOOKS}/{found.get('id')}.json" != name:
         raise ArchiveError(f"The archive's {name} is not the look of that number.")
     return found
 
@@ -210,7 +189,8 @@ def _misfits(rows: IncidentRows) -> set[str]:
         if not rows["tickets"]:
             return {"tickets.json has no ticket"}
         broken = {f"event {one['id']}" for one in rows["events"] if _is_broken(one)}
-        return broken | _changed_looks(rows) | _changed_diagnoses(rows)
+        known = _changed_looks(rows) | _changed_diagnoses(rows)
+        return broken | known | _changed_effects(rows) | _changed_proofs(rows)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArchiveError(f"The archive holds a row that is none: {error!r}.") from error
 
@@ -220,9 +200,9 @@ def _is_broken(event: Row) -> bool:
 
 
 def _changed_looks(rows: IncidentRows) -> set[str]:
-    known = {str(row["id"]): _digest(row["content"]) for row in rows[_LOOKS]}
+    known = {str(row["id"]): _digest(row["content"]) for row in rows[LOOKS]}
     own = {
-        f"observation {row['id']}" for row in rows[_LOOKS] if known[str(row["id"])] != row["digest"]
+        f"observation {row['id']}" for row in rows[LOOKS] if known[str(row["id"])] != row["digest"]
     }
     told = {key: digest for one in _told(rows) for key, digest in one.get("looks", {}).items()}
     return own | {f"observation {key}" for key in told if key in known and known[key] != told[key]}
@@ -237,6 +217,50 @@ def _changed_diagnoses(rows: IncidentRows) -> set[str]:
     }
 
 
+def _changed_effects(rows: IncidentRows) -> set[str]:
+    """Name leases that the audit tells otherwise: each change of one is told with its end."""
+    told = {
+        (one.get("lease_id"), one.get("effect"), one.get("until")) for one in _said(rows, "effect_")
+    }
+    named = {lease_id for lease_id, *_ in told}
+    return {
+        f"effect {row['id']}"
+        for row in rows["effects"]
+        if (row["id"] in named or _is_whole(rows))
+        and (row["id"], row["effect"], row["expires_at"]) not in told
+    }
+
+
+def _changed_proofs(rows: IncidentRows) -> set[str]:
+    """Name proofs that the audit tells otherwise: how they began, and what was decided."""
+    told = {
+        _verdict(str(one.get("diagnosed_at")), one.get("verdict"), one.get("reasons"))
+        for one in _said(rows, "remedy_")
+    }
+    return {
+        f"verification {row['id']}"
+        for row in rows["verifications"]
+        if (told or _is_whole(rows))
+        and _verdict(row["diagnosed_at"], row["verdict"], json.loads(row["reasons"])) not in told
+    }
+
+
+def _verdict(diagnosed_at: str, verdict: object, reasons: object) -> tuple[str, str, str]:
+    """Return what is told of a proof; why it still waits is not."""
+    why = "" if verdict == Verdict.WAITING else json.dumps(reasons)
+    return to_text(from_text(diagnosed_at)), str(verdict), why
+
+
+def _is_whole(rows: IncidentRows) -> bool:
+    """Return whether the beginning of the audit was not pruned."""
+    return any(one["event_type"] == "ticket_opened" for one in rows["events"])
+
+
 def _told(rows: IncidentRows) -> list[JsonObject]:
-    diagnosed = [one for one in rows["events"] if one["event_type"] == "ticket_diagnosed"]
-    return [json.loads(one["event_data"]) for one in diagnosed]
+    return _said(rows, "ticket_diagnosed")
+
+
+def _said(rows: IncidentRows, kind: str) -> list[JsonObject]:
+    """Return what the audit's events of a kind say."""
+    events = (one for one in rows["events"] if one["event_type"].startswith(kind))
+    return [json.loads(one["event_data"]) for one in events]

@@ -6,45 +6,13 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
+from operator_core.actions.event_words import words_of
 from operator_core.clock import from_text, to_text
 from operator_core.db import rows
 from operator_core.db.engine import Row
 from operator_core.db.exports import IncidentRows
 from operator_core.types import JsonObject
 
-_WORDS = {
-    "ticket_opened": ("ticket", "ticket opened"),
-    "ticket_reopened": ("ticket", "the problem came back"),
-    "ticket_acknowledged": ("ticket", "a person has seen it"),
-    "ticket_held": ("ticket", "held"),
-    "ticket_unheld": ("ticket", "let go of"),
-    "ticket_grouped": ("diagnose", "follows another ticket"),
-    "ticket_took_in": ("diagnose", "another ticket follows"),
-    "ticket_leads": ("diagnose", "leads its group"),
-    "ticket_stands_alone": ("diagnose", "stands alone again"),
-    "ticket_commented": ("ticket", "comment"),
-    "ticket_phase": ("follow", "phase"),
-    "ticket_resolved": ("verify", "resolved"),
-    "remedy_watched": ("verify", "the remedy has ended, its proof begins"),
-    "remedy_verified": ("verify", "the remedy is verified"),
-    "remedy_not_verified": ("verify", "the remedy is not verified"),
-    "proposal_created": ("propose", "proposed"),
-    "proposal_validated": ("propose", "found valid"),
-    "proposal_approved": ("approve", "approved"),
-    "proposal_rejected": ("approve", "rejected"),
-    "approval_given": ("approve", "approval given"),
-    "workflow_in_progress": ("execute", "workflow began"),
-    "workflow_completed": ("execute", "workflow completed"),
-    "workflow_failed": ("execute", "workflow failed"),
-    "workflow_cancelled": ("execute", "workflow cancelled"),
-    "workflow_created": ("propose", "workflow proposed"),
-    "workflow_approved": ("approve", "workflow approved"),
-    "execution_started": ("execute", "started"),
-    "execution_progress": ("execute", "progress"),
-    "execution_completed": ("execute", "completed"),
-    "execution_failed": ("execute", "failed"),
-    "execution_in_doubt": ("execute", "in doubt"),
-}
 _TOLD_BY_ROWS = frozenset({"ticket_diagnosed"})
 _SHOWN_KEYS = (
     "message",
@@ -119,7 +87,7 @@ def _told(events: Iterable[Row], actions: dict[int, str]) -> Iterator[Moment]:
     for row in events:
         if row["event_type"] in _TOLD_BY_ROWS:
             continue
-        stage, words = _WORDS.get(row["event_type"], ("", row["event_type"].replace("_", " ")))
+        stage, words = words_of(row["event_type"])
         data = json.loads(row["event_data"])
         said = [_said(data[key]) for key in _SHOWN_KEYS if data.get(key)]
         yield Moment(

@@ -1,0 +1,91 @@
+"""Where secrets are kept out of the ledger: every statement and every audit row passes here.
+
+What Operator itself makes up (ids, times, states, hashes) is not looked at; whatever else a
+statement takes is, so a store cannot forget it. What must keep its meaning, such as an action's
+arguments, is refused instead of redacted.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+
+from operator_core.agent.redact import MARK, holds_secret, redacted, suspicious
+from operator_core.db.engine import Value
+from operator_core.errors import RequestError
+
+_OWN = frozenset(
+    {
+        "action_type",
+        "before",
+        "digest",
+        "due",
+        "effect_id",
+        "expected",
+        "hash",
+        "holder",
+        "id",
+        "idempotency_key",
+        "ids",
+        "items",
+        "kept_as",
+        "ledger_id",
+        "limit",
+        "mode",
+        "now",
+        "outcome",
+        "owner",
+        "phase",
+        "policy_hash",
+        "prev_hash",
+        "severity",
+        "since",
+        "stage",
+        "status",
+        "until",
+        "writer",
+    }
+)
+"""Parameters of statements that Operator makes up itself; ``items`` were looked at one by one."""
+
+Params = Mapping[str, Value]
+
+
+@cache
+def foreign(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which of a statement's parameters may hold what others wrote."""
+    return tuple(
+        name for name in names if name not in _OWN and not name.endswith(("_at", "_id", "_bytes"))
+    )
+
+
+def cleaned(params: Params, names: tuple[str, ...]) -> Params:
+    """Return parameters without secrets; where nothing is suspicious, the same ones.
+
+    Args:
+        params: of a statement.
+        names: those that are looked at, see `foreign`.
+    """
+    found = [value for value in map(params.get, names) if value.__class__ is str]
+    if not found or not suspicious("\n".join(found)):
+        return params
+    return {
+        name: redacted(value) if name in names and isinstance(value, str) else value
+        for name, value in params.items()
+    }
+
+
+def require_none(what: str, text: str) -> None:
+    """Return only where JSON holds no secret.
+
+    Args:
+        what: what is to be stored, for the message.
+        text: its JSON.
+
+    Raises:
+        RequestError: it holds one, or one that was redacted.
+    """
+    if (MARK in text or suspicious(text)) and holds_secret(json.loads(text)):
+        raise RequestError(
+            f"{what} would put a secret into the ledger, for all who can read it. Name a file or "
+            "an environment variable that holds the secret instead."
+        )
