@@ -8,8 +8,6 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-import structlog
-
 from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.rehearsal import Rehearsal, require_safe
 from operator_core.actions.safety import SafetyController
@@ -29,11 +27,12 @@ from operator_core.errors import (
     RefusedError,
     RequestError,
 )
+from operator_core.logs import get_logger
 from operator_core.monitor.types import Ticket, TicketPhase, TicketStatus
 from operator_core.subject import FullSubject
 from operator_core.types import DEFAULT_PAGE_SIZE
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 AGENT = "agent"
 MAX_RUNNING = 16

@@ -3,19 +3,18 @@
 import asyncio
 from dataclasses import dataclass
 
-import structlog
-
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.ledger import Ledger
 from operator_core.db.tickets import MONITOR, TicketDB
 from operator_core.db.watching import WatchingDB
 from operator_core.errors import TransitionError
+from operator_core.logs import get_logger
 from operator_core.monitor.detect import Detection, detect, failed_observation
 from operator_core.monitor.tuning import tuned
 from operator_core.monitor.types import Observation, Ticket, TicketPhase, Violation
 from operator_core.subject import FullSubject
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 DEFAULT_OBSERVE_LIMIT_SECONDS = 30.0
 DEFAULT_KEPT_LOOKS = 500
