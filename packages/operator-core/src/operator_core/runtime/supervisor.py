@@ -291,6 +291,8 @@ async def agent_round(one: Wired, *, may_act: bool = True) -> None:
         one: a cluster's stages.
         may_act: whether to execute: not before the guards of the gate are proven.
     """
+    if may_act:
+        await one.agent.execute()  # what was approved meanwhile waits for no other stage
     await one.investigate.step()
     await one.agent.follow()
     await one.agent.fire_schedules()
