@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.model import Case, Job, Metrics
 
 ROOT = Path(__file__).resolve().parent.parent
+_UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
 SCRATCH = ROOT / ".cache"
 """On the disk of the checkout: a temporary folder may lie in memory and flatter everybody."""
 
@@ -114,7 +115,7 @@ def measured(case: Case, job: Job) -> Metrics:
     done = subprocess.run(  # noqa: S603 - our own program
         command,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=LIMIT_SECONDS,
@@ -125,3 +126,9 @@ def measured(case: Case, job: Job) -> Metrics:
         raise RuntimeError(" / ".join(lines) or f"exit code {done.returncode}")
     metrics: Metrics = json.loads(answer.read_text(encoding="utf-8"))
     return metrics
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a contender: modules are compiled once, as where it is in use."""
+    kept = {name: value for name, value in os.environ.items() if name != _UNCOMPILED}
+    return {**kept, "PYTHONPATH": str(ROOT)}

@@ -9,10 +9,28 @@ from pathlib import Path
 from unittest.mock import patch
 
 from benchmarks.ours.engine import SUBJECT, Still
+from operator_core.actions.policy import load
 from operator_core.db.control import ControlDB
+from operator_core.db.ledger import Ledger
+from operator_core.db.policy import PolicyDB
 from operator_core.runtime import supervisor
 from operator_core.runtime.supervisor import RunOptions
 from operator_core.subject import FullSubject, complete
+
+PERSON = "bench"
+ONE_WORD = f"""
+unknown_blast = "as ruled"
+
+[roles]
+keeper = ["{PERSON}"]
+
+[[rule]]
+name = "one word"
+effect = "approve"
+approvals = [{{ role = "keeper" }}]
+expires_seconds = 3600
+"""
+"""A policy that asks one person; the shipped one asks two where nobody knows the harm."""
 
 
 @asynccontextmanager
@@ -20,6 +38,9 @@ async def agent(
     where: Path | str, subject: Still, *, require_approval: bool = True
 ) -> AsyncIterator[None]:
     """Run the agent's loop beside what the caller does, in this process."""
+    if require_approval:
+        async with ControlDB(where) as control:
+            await ask_one_person(control.ledger)
     running = asyncio.create_task(run_agent(where, subject, require_approval=require_approval))
     try:
         yield
@@ -40,3 +61,8 @@ async def run_agent(where: Path | str, subject: Still, *, require_approval: bool
         options = RunOptions(monitor=False, require_approval=require_approval, drain_seconds=1.0)
         with patch.object(supervisor, "connect", connected):  # no package offers this subject
             await supervisor.run(where, options)
+
+
+async def ask_one_person(ledger: Ledger) -> None:
+    """Let the ledger's policy ask one person for everything."""
+    await PolicyDB(ledger).enforce(load(ONE_WORD), source=PERSON, actor=PERSON)

@@ -10,13 +10,11 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from benchmarks.model import Job, Metrics
-from benchmarks.ours.agent import agent
+from benchmarks.ours.agent import PERSON, agent, ask_one_person
 from benchmarks.ours.engine import Ours, Still, opened, recommend
 from benchmarks.processes import EffectFile, program
 from benchmarks.recovery import ACT
 from benchmarks.summary import percentiles
-from operator_core.actions.executor import ActionExecutor
-from operator_core.db.actions import ActionDB
 from operator_core.errors import ConflictError
 
 LOAD_GENERATORS = 8
@@ -68,8 +66,9 @@ def across(job: Job) -> Metrics:
 
 async def _across(job: Job) -> Metrics:
     effects = EffectFile(job.folder / ACT)
-    with program("ours.victim", job.to_text(), ACT, "ask"):
-        async with opened(job.where, approval_mode=True) as ours:
+    async with opened(job.where, approval_mode=True) as ours:
+        await ask_one_person(ours.db.ledger)
+        with program("ours.victim", job.to_text(), ACT, "ask"):
             found = [await _across_once(ours, effects, value) for value in range(job.tasks + 1)]
     return percentiles(found[1:])
 
@@ -77,7 +76,7 @@ async def _across(job: Job) -> Metrics:
 async def _across_once(ours: Ours, effects: EffectFile, value: int) -> float:
     proposal_id = await waiting_for_approval(ours, value)
     await asyncio.sleep(_APART_SECONDS)
-    await ours.db.approve_proposal(proposal_id, "bench")
+    await ours.db.approve_proposal(proposal_id, PERSON)
     approved = time.monotonic()
     async with asyncio.timeout(_LIMIT_SECONDS):
         while len(found := effects.read()) <= value:  # noqa: ASYNC110 - of another process
@@ -110,7 +109,7 @@ async def latencies(ours: Ours, arrivals: Arrivals, count: int) -> list[float]:
     for value in range(count + _WARM_UPS):
         proposal_id = await waiting_for_approval(ours, value)
         await asyncio.sleep(rng.uniform(*_QUIET_SECONDS))
-        await ours.db.approve_proposal(proposal_id, "bench")
+        await ours.db.approve_proposal(proposal_id, PERSON)
         approved = perf_counter()
         found.append(max(0.0, await arrivals.wait(value) - approved))
     arrivals.times.clear()
@@ -129,12 +128,12 @@ async def waiting_for_approval(ours: Ours, value: int) -> int:
 @asynccontextmanager
 async def _load(job: Job, arrivals: Arrivals) -> AsyncIterator[list[int]]:
     done: list[int] = []
-    async with opened(job.where) as ours:
+    async with opened(job.where, approval_mode=True) as ours:
         numbers = iter(range(_LOAD_VALUES, 2 * _LOAD_VALUES))
 
         async def generate() -> None:
             for number in numbers:
-                await _approved_by_policy(ours.executor, number)
+                await ours.db.approve_proposal(await waiting_for_approval(ours, number), PERSON)
                 await arrivals.wait(number)
                 done.append(number)
 
@@ -145,13 +144,3 @@ async def _load(job: Job, arrivals: Arrivals) -> AsyncIterator[list[int]]:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _approved_by_policy(executor: ActionExecutor, value: int) -> None:
-    """Propose an action that needs nobody; the agent, which asks a person, finds it approved."""
-    proposal = await executor.propose_action(recommend(value))
-    try:
-        await executor.validate_proposal(int(proposal.id or 0))
-    except ConflictError:  # the agent validated it, and waits for a person
-        async with ActionDB(executor.db_path) as db:
-            await db.approve_proposal(int(proposal.id or 0), "bench")

@@ -94,5 +94,5 @@ def test_what_happened_before_is_shown(tmp_path: Path, monkeypatch: pytest.Monke
 async def _see_another(path: Path) -> None:
     async with TicketDB(path) as db:
         look = Observation(parts={"stores": part({"s2": 0.99})})
-        await db.record_look(look, {}, subject="fake", keep=5)
+        await db.record_look(look, {}, subject="fake")
         await db.report(Violation(invariant="full", target="s2", message="m"), subject="fake")

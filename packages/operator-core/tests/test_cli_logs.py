@@ -1,19 +1,22 @@
 """The log's lines go to stderr, and a reader that went away stops nothing."""
 
 import io
+import logging
 import sys
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from operator_core.cli.logs import configure_logs
+from operator_core.logs import ROOT, get_logger
 
 
 @pytest.fixture(autouse=True)
 def _fresh_logs() -> Iterator[None]:
+    logger = logging.getLogger(ROOT)
+    before = logger.handlers, logger.level
     yield
-    structlog.reset_defaults()
+    logger.handlers, logger.level = before
 
 
 def test_a_log_whose_reader_went_away_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,14 +24,39 @@ def test_a_log_whose_reader_went_away_stops_nothing(monkeypatch: pytest.MonkeyPa
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr(sys, "stderr", closed)
-    structlog.get_logger("test").warning("nobody_reads_this", reason="closed")
+    get_logger("test").warning("nobody_reads_this", reason="closed")
 
 
 def test_warnings_go_to_stderr_as_it_is_now(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(debug=False)
-    structlog.get_logger("test").warning("probe_failed", reason="no\nanswer")
-    structlog.get_logger("test").info("not_shown")
+    get_logger("test").warning("probe_failed", reason="no\nanswer")
+    get_logger("test").info("not_shown")
     told = capsys.readouterr()
     assert "probe_failed reason=no answer" in told.err
     assert "not_shown" not in told.err
     assert told.out == ""
+
+
+def test_a_traceback_is_for_those_who_look_for_a_fault(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for debug in (False, True):
+        configure_logs(debug=debug)
+        try:
+            int("no number")
+        except ValueError as error:
+            get_logger("test").exception("round_failed", reason=str(error))
+        told = capsys.readouterr().err
+        assert "error round_failed reason=invalid literal" in told
+        assert ("Traceback" in told) is debug
+
+
+def test_whoever_embeds_operator_reads_the_standard_library_s_lines(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO, logger=ROOT):
+        get_logger("a.module").info("recovered", proposal_id=7)
+        get_logger("a.module").debug("not_told")
+    (record,) = caplog.records
+    assert (record.name, record.getMessage()) == ("operator.a.module", "recovered proposal_id=7")
+    assert record.__dict__["facts"] == {"proposal_id": 7}

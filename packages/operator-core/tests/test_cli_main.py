@@ -13,7 +13,7 @@ from operator_core import errors
 from operator_core.cli.failures import exit_code_of
 from operator_core.cli.main import COMMANDS, OperatorGroup, app
 
-HEAVY = ("asyncio", "httpx", "pydantic", "sqlite3", "structlog", "operator_core.db")
+HEAVY = ("asyncio", "httpx", "pydantic", "sqlite3", "operator_core.db")
 
 
 def group() -> OperatorGroup:

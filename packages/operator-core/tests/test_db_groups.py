@@ -92,7 +92,7 @@ class Desk:
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     clock = ManualClock()
     async with TicketDB(address_of(tmp_path), clock=clock) as tickets:
-        await tickets.record_look(LOOK, {}, subject="prod", keep=5)
+        await tickets.record_look(LOOK, {}, subject="prod")
         yield Desk(clock, tickets, GroupDB(tickets.ledger), ActionDB(tickets.ledger))
 
 

@@ -81,7 +81,7 @@ async def _attempts(one: Bench) -> None:
         await one.run(await one.validated())
     attempt = await one.executions.claim(await one.validated(), one.terms("one"))
     await one.executions.tell_progress(attempt, PLANT)
-    await one.executions.release(attempt, PLANT, one.in_seconds(5))
+    await one.executions.await_resend(attempt, PLANT, one.in_seconds(5))
 
 
 async def _tickets(one: Bench) -> None:

@@ -12,12 +12,13 @@ import pytest
 from engine_bench import LEASE_SECONDS, Bench, bench, until
 from operator_core.actions import execution
 from operator_core.actions.types import ActionRecord, ActionStatus, Outcome, SafetyMode
+from operator_core.clock import to_text
 from operator_core.db.attempts import Ending
-from operator_core.db.engine import Engine, Tx
+from operator_core.db.engine import Engine, Tx, Value
 from operator_core.errors import LedgerBusyError, LostLeaseError, TransitionError
 from operator_core.owner import name_of
 from operator_core.process import new_owner, this_process
-from operator_core.subject import ProbeAnswer
+from operator_core.subject import ActionCall, ProbeAnswer
 from operator_core.testing.clock import ManualClock
 from operator_core.testing.fakes import Mode
 from operator_core.testing.faults import CrashingEngine
@@ -116,6 +117,38 @@ async def test_a_dead_owners_tool_completes(tmp_path: Path) -> None:
         assert await one.status(target) is ActionStatus.COMPLETED
 
 
+async def test_a_first_loss_of_an_owner_makes_nobody_wait_and_a_second_one_does(
+    tmp_path: Path,
+) -> None:
+    async with bench(tmp_path) as one:
+        target = await one.validated("act_again")
+        one.subject.probe_answer = ProbeAnswer.UNKNOWN
+        for expected in ([target], []):
+            await one.executions.claim(target, one.terms("dead"))
+            one.clock.advance(LEASE_SECONDS)
+            assert await one.executor("two").settle_expired(one.subject) == [target]
+            assert [found.id for found in await one.db.list_ready()] == expected
+        one.clock.advance(one.retry.max_wait_seconds)
+        assert [found.id for found in await one.db.list_ready()] == [target]
+
+
+async def test_a_slow_probe_holds_up_no_other(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        targets = [await one.validated() for _ in range(2)]
+        for target in targets:
+            await one.executions.claim(target, one.terms("dead"))
+        one.clock.advance(LEASE_SECONDS)
+        both = asyncio.Barrier(2)  # the first probe is answered once the second was asked
+
+        async def probe(_call: ActionCall) -> ProbeAnswer:
+            await both.wait()
+            return ProbeAnswer.HAPPENED
+
+        vars(one.subject)["probe"] = probe
+        async with asyncio.timeout(1.5):
+            assert await one.executor("two").settle_expired(one.subject) == targets
+
+
 async def test_one_stuck_row_never_blocks_the_others(tmp_path: Path) -> None:
     """Peer bug 5."""
     async with bench(tmp_path) as one:
@@ -193,9 +226,12 @@ async def test_an_owner_that_lost_its_work_while_it_ran_writes_nothing(tmp_path:
         target = await one.validated()
         running = await start(one, target)
         await until(lambda: clock.sleepers == 1)
-        clock.advance(LEASE_SECONDS)
+        owner = (await one.get(target)).owner
+        told: dict[str, Value] = {"owner": owner, "actions": '["act"]', "now": to_text(clock.now())}
+        await one.ledger.write(lambda tx: tx.all("proposal.expire_leases", **told))
         one.subject.probe_answer = ProbeAnswer.HAPPENED
-        await one.executor("two").settle_expired(one.subject)
+        assert await one.executor("two").settle_expired(one.subject) == [target]
+        clock.advance(execution.WATCH_SECONDS)
         with pytest.raises(LostLeaseError):
             await running
         assert await one.status(target) is ActionStatus.COMPLETED

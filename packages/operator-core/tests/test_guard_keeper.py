@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from cli_kit import Cli, FakePlugin, FakeSubject, install
-from engine_bench import bench
+from engine_bench import Bench, bench
 from operator_core.actions import verdict
 from operator_core.actions.cage import Cage
 from operator_core.actions.canaries import canary as canaries
 from operator_core.actions.canaries.table import CANARIES
+from operator_core.clock import monotonic_seconds
 from operator_core.errors import LedgerFullError
 from operator_core.monitor.types import TicketStatus
 from operator_core.runtime import supervisor
@@ -112,18 +113,46 @@ async def test_nothing_is_executed_before_the_guards_are_proven() -> None:
     await supervisor.agent_round(Stages(), may_act=False)  # type: ignore[arg-type]  # notes calls
     assert "validate" in done
     assert "execute" not in done
+    done.clear()
     await supervisor.agent_round(Stages())  # type: ignore[arg-type]  # notes calls
-    assert "execute" in done
+    assert done[0] == done[-1] == "execute"  # what is approved waits for no other stage
 
 
-async def test_a_request_to_stop_ends_a_trial() -> None:
-    class Slow:
-        async def step(self) -> None:
-            stop.set()
-            await asyncio.Event().wait()
+class Trials:
+    """A keeper whose trial never ends, or ends with a request to stop."""
 
+    def __init__(self, stop: asyncio.Event) -> None:
+        self.stop = stop
+        self.waited_seconds = 0.0
+
+    async def step(self) -> None:
+        self.waited_seconds = monotonic_seconds() - self.waited_seconds
+        self.stop.set()
+        await asyncio.Event().wait()
+
+
+async def tried_after_seconds(one: Bench) -> float:
     stop = asyncio.Event()
-    await supervisor._keep_guards(Slow(), stop)  # type: ignore[arg-type]
+    trials = Trials(stop)
+    trials.waited_seconds = monotonic_seconds()
+    await supervisor._keep_guards(one.ledger, trials, stop)  # type: ignore[arg-type]
+    return trials.waited_seconds
+
+
+async def test_a_request_to_stop_ends_a_trial(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one, asyncio.timeout(1.5):
+        assert await tried_after_seconds(one) >= supervisor.FIRST_LOOK_SECONDS
+
+
+@pytest.mark.parametrize("running", [False, True])
+async def test_where_work_waits_the_guards_are_tried_at_once(
+    tmp_path: Path, *, running: bool
+) -> None:
+    async with bench(tmp_path, approval_mode=False) as one:
+        target = await one.validated()
+        if running:
+            await one.executions.claim(target, one.terms("dead"))
+        assert await tried_after_seconds(one) < supervisor.FIRST_LOOK_SECONDS
 
 
 @pytest.mark.real  # thirty whole executions, twice

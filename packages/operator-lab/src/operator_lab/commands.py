@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-import structlog
-
 from operator_core.actions.types import ParamDef
 from operator_core.clock import utc_now
 from operator_core.errors import RequestError
 from operator_core.lab import lab_of
+from operator_core.logs import get_logger
 from operator_core.plugin import PluginCommand, Report
 from operator_core.runtime.plugins import load_plugin, plugin_names
 from operator_core.types import JsonObject
@@ -20,7 +19,7 @@ from operator_lab.report import COLUMNS, failures, page, rows_of, to_json
 from operator_lab.scenario import Scenario, ScenarioError, find_scenarios, load_scenario
 from operator_lab.template import TEMPLATE
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 SHIPPED = Path(__file__).parent / "scenarios"
 _SHOWN_FAILURES = 40

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import NamedTuple
 
-import structlog
-
 from operator_core.errors import ConfigurationError, RequestError
+from operator_core.logs import tell_from
 from operator_lab.grade import Marks, grade
 from operator_lab.play import lab_for, play
 from operator_lab.scenario import Scenario, ScenarioError
@@ -62,7 +61,7 @@ def check(scenario: Scenario) -> None:
 
 def run_job(job: Job) -> Result:
     """Play and mark one scenario; where the lab itself fails, that is the result."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    tell_from(logging.CRITICAL)
     try:
         played = asyncio.run(play(job.scenario, job.seed))
     except Exception as error:  # noqa: BLE001 - whatever breaks must not end the other plays

@@ -21,7 +21,7 @@ from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.actions import ActionDB
 from operator_core.db.changes import Stamp
 from operator_core.db.control import ControlDB
-from operator_core.db.ledger import Ledger, LedgerUse
+from operator_core.db.ledger import Ledger, scratch_ledger
 from operator_core.db.policy import PolicyDB
 from operator_core.db.tickets import TicketDB
 from operator_core.errors import RequestError
@@ -194,7 +194,7 @@ async def scratch(clock: Clock = SYSTEM_CLOCK) -> AsyncIterator[Ledger]:
     """
     folder = await asyncio.to_thread(tempfile.mkdtemp, prefix=_PREFIX)
     try:
-        async with LedgerUse(Path(folder) / "scratch.db", CageClock(clock)) as ledger:
+        async with scratch_ledger(Path(folder) / "scratch.db", CageClock(clock)) as ledger:
             yield ledger
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-import structlog
-
 from operator_core.actions.outcomes import Failure, classify
 from operator_core.actions.progress import Progress
 from operator_core.actions.readable import readable
@@ -30,9 +28,10 @@ from operator_core.db.attempts import Ending
 from operator_core.db.claims import Attempt, ClaimTerms
 from operator_core.db.executions import ExecutionDB
 from operator_core.errors import LedgerError, LostLeaseError, RequestError
+from operator_core.logs import get_logger
 from operator_core.subject import ActionCall, FullSubject, ProbeAnswer, Subject, complete
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 WATCH_SECONDS = 0.25
 """How often a running call is checked on: a kill reaches it well within a second."""
@@ -146,7 +145,8 @@ async def settle_abandoned(
     run = _Run(db, attempt, complete(subject), definition, call, terms)
     hold = await db.look(attempt)  # nothing is sent again after a kill or cancel
     run.stop.requested = hold.killed or hold.cancel_requested
-    return await _settle_unknown(run, Failure(Outcome.UNKNOWN, permanent=False, message=reason))
+    gone = Failure(Outcome.UNKNOWN, permanent=False, message=reason)
+    return await _settle_unknown(run, gone, at_once=run.proposal.retry_count == 0)
 
 
 def _checked(attempt: Attempt, registry: ActionRegistry) -> tuple[ActionDefinition, ActionCall]:
@@ -363,8 +363,14 @@ def _retry_at(run: _Run) -> datetime | None:
     return run.terms.retry_at(failures, run.proposal.max_retries, run.terms.clock.now())
 
 
-async def _settle_unknown(run: _Run, failure: Failure) -> ActionRecord | None:
-    """Ask the subject; send an idempotent action again; otherwise leave it in doubt."""
+async def _settle_unknown(
+    run: _Run, failure: Failure, *, at_once: bool = False
+) -> ActionRecord | None:
+    """Ask the subject; send an idempotent action again; otherwise leave it in doubt.
+
+    An owner that went away once says nothing against the action: it need not wait its turn. One
+    that takes its owners with it has to.
+    """
     answer = await _probe(run)
     if answer is ProbeAnswer.HAPPENED:
         found = {"confirmed_by": "probe", "after": failure.message}
@@ -374,6 +380,7 @@ async def _settle_unknown(run: _Run, failure: Failure) -> ActionRecord | None:
     again = run.definition.idempotent and not (run.stop.requested or failure.permanent)
     due = _retry_at(run) if again else None
     if due is not None:
+        due = run.terms.clock.now() if at_once else due
         await run.db.await_resend(run.attempt, failure.message, due)
         return None
     return await run.db.finish(run.attempt, Ending(Outcome.UNKNOWN, failure.message))

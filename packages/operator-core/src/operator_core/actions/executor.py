@@ -6,8 +6,6 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-import structlog
-
 from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.compensation import compensation_of
 from operator_core.actions.execution import Terms, carry_out, settle_abandoned
@@ -32,15 +30,18 @@ from operator_core.db.executions import ExecutionDB
 from operator_core.db.gate import Sight
 from operator_core.db.ledger import Ledger, LedgerAddress
 from operator_core.errors import ConflictError, NotFoundError
+from operator_core.logs import get_logger
 from operator_core.process import is_dead, new_owner
 from operator_core.subject import Subject, complete, sees_effects
 
 CANCEL_WAIT_SECONDS = 2.0
 _CANCEL_LOOK_SECONDS = 0.1
+SETTLED_AT_ONCE = 16
+"""How many attempts of owners that went away are settled side by side."""
 LOOK_LIMIT_SECONDS = 10.0
 """How long the look at the cluster right before an attempt may take."""
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class ActionExecutor:
@@ -261,22 +262,33 @@ class ActionExecutor:
 
     async def settle_expired(self, subject: Subject) -> list[int]:
         """Settle the attempts on this subject whose owner went away; return their proposals."""
-        name = self._registry.subject_name
-        settled = []
+        names = (self._registry.subject_name, None)
         async with ExecutionDB(self.db_path, clock=self._clock) as db:
-            terms = self._terms(db)
             resendable = self._registry.resendable()
             found = await db.list_abandoned(is_dead, by=self._owner, resendable=resendable)
-            for proposal in found:
-                if proposal.subject not in (name, None):
-                    continue
-                try:
-                    attempt = await db.take_over(proposal, terms.claim)
-                    await settle_abandoned(db, attempt, subject, self._registry, terms)
-                except ConflictError:
-                    continue  # another process was first, and settles it
-                settled.append(attempt.proposal_id)
-        return settled
+            mine = [proposal for proposal in found if proposal.subject in names]
+            few = asyncio.Semaphore(SETTLED_AT_ONCE)
+            told = await asyncio.gather(
+                *(self._settle(db, proposal, subject, few) for proposal in mine),
+                return_exceptions=True,
+            )
+        for error in told:
+            if isinstance(error, BaseException):
+                raise error
+        return [one for one in told if isinstance(one, int)]
+
+    async def _settle(
+        self, db: ExecutionDB, proposal: ActionProposal, subject: Subject, few: asyncio.Semaphore
+    ) -> int | None:
+        """Take one attempt over and settle it; None: another process was first, and does."""
+        terms = self._terms(db)
+        async with few:
+            try:
+                attempt = await db.take_over(proposal, terms.claim)
+                await settle_abandoned(db, attempt, subject, self._registry, terms)
+            except ConflictError:
+                return None
+        return attempt.proposal_id
 
     def _terms(self, db: ExecutionDB) -> Terms:
         claim = ClaimTerms(

@@ -1,15 +1,14 @@
 """The stage that puts tickets of one cause under it, between diagnosing and proposing."""
 
-import structlog
-
 from operator_core.agent.grouping import DEFAULT_PATIENCE_SECONDS, Move
 from operator_core.db.groups import GroupDB
 from operator_core.db.ledger import Ledger
 from operator_core.db.watching import WatchingDB
+from operator_core.logs import get_logger
 from operator_core.monitor.tuning import tuned
 from operator_core.subject import FullSubject
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class GroupStage:

@@ -2,8 +2,6 @@
 
 from datetime import timedelta
 
-import structlog
-
 from operator_core.actions.event_words import words_of
 from operator_core.actions.registry import ActionRegistry
 from operator_core.agent import rules
@@ -16,11 +14,12 @@ from operator_core.db.past import PastDB
 from operator_core.db.tickets import TicketDB
 from operator_core.db.watching import WatchingDB
 from operator_core.errors import TransitionError
+from operator_core.logs import get_logger
 from operator_core.monitor.judge import SOURCE_UNREADABLE
 from operator_core.monitor.types import Observation, Ticket
 from operator_core.subject import FullSubject
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 BLIND_PATIENCE_SECONDS = 300.0
 """How long a cause that nobody knows is looked for again while the cluster is not seen whole."""

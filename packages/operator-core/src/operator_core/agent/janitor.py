@@ -4,8 +4,6 @@ It reads what the ledger and the last look say, and proposes: the undo goes the 
 action, through gate, policy, executor and audit. A page is a ticket of its own.
 """
 
-import structlog
-
 from operator_core.actions.leases import (
     GIVEN_UP,
     EffectLease,
@@ -23,11 +21,12 @@ from operator_core.db.effect_leases import EffectDB
 from operator_core.db.ledger import Ledger
 from operator_core.db.tickets import TicketDB
 from operator_core.errors import ConflictError, RefusedError, RequestError
+from operator_core.logs import get_logger
 from operator_core.monitor.types import Violation
 from operator_core.subject import FullSubject, sees_effects
 from operator_core.types import Severity
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 JANITOR = "janitor"
 OVERDUE = "effect_overdue"

@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
-import structlog
-
 from operator_core.actions.rehearsal import Rehearsal, measure, rehearse
 from operator_core.actions.types import ActionProposal, ActionRecord, ActionRequest, ActionType
 from operator_core.db.ledger import Ledger
 from operator_core.db.rehearsals import RehearsalDB
 from operator_core.errors import SubjectError
+from operator_core.logs import get_logger
 from operator_core.monitor.types import Observation
 from operator_core.subject import FullSubject, has_twin
 from operator_core.twin import Twin
@@ -20,7 +19,7 @@ LOOK_LIMIT_SECONDS = 10.0
 _BROKEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a twin raises that meets a cluster unlike any its author knew: then nothing is known."""
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Rehearser:

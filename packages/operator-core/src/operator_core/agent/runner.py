@@ -7,8 +7,6 @@ another. So the runner can be killed anywhere, and started again here or elsewhe
 import asyncio
 from collections.abc import Sequence
 
-import structlog
-
 from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.rehearsal import Rehearsal, require_safe
 from operator_core.actions.remedy import Remedy, remedy_of
@@ -31,11 +29,12 @@ from operator_core.errors import (
     RefusedError,
     RequestError,
 )
+from operator_core.logs import get_logger
 from operator_core.monitor.types import Ticket, TicketPhase, TicketStatus
 from operator_core.subject import FullSubject
 from operator_core.types import DEFAULT_PAGE_SIZE
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 AGENT = "agent"
 MAX_RUNNING = 16

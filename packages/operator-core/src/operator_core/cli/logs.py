@@ -2,12 +2,13 @@
 
 import logging
 import sys
-from collections.abc import MutableMapping
-
-import structlog
 
 from operator_core.agent.redact import redacted
 from operator_core.cli.text import one_line
+from operator_core.clock import local_now
+from operator_core.logs import ROOT, tell_from
+
+_MAX_LINE_CHARS = 2_000
 
 
 def configure_logs(*, debug: bool) -> None:
@@ -16,48 +17,29 @@ def configure_logs(*, debug: bool) -> None:
     Args:
         debug: everything.
     """
-    traces = [structlog.processors.format_exc_info] if debug else [_without_trace]
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=False),
-            *traces,
-            _line,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.DEBUG if debug else logging.WARNING
-        ),
-        logger_factory=_Stderr,
-        cache_logger_on_first_use=False,
-    )
+    logging.getLogger(ROOT).handlers = [_Stderr(tracebacks=debug)]
+    tell_from(logging.DEBUG if debug else logging.WARNING)
 
 
-Event = MutableMapping[str, object]
-
-
-class _Stderr:
+class _Stderr(logging.Handler):
     """Writes lines to stderr as it is now; a reader that went away stops no action."""
 
-    def __init__(self, *_: object) -> None:
-        return
+    def __init__(self, *, tracebacks: bool) -> None:
+        super().__init__()
+        self._tracebacks = tracebacks
 
-    def msg(self, message: str) -> None:
+    def emit(self, record: logging.LogRecord) -> None:
         try:
-            print(message, file=sys.stderr, flush=True)  # noqa: T201 - this is the log's end
+            print(self.format(record), file=sys.stderr, flush=True)  # noqa: T201 - the log's end
         except (OSError, ValueError):
             return  # nobody reads the log any more: what runs goes on, the audit tells the rest
 
-    debug = info = warning = warn = error = critical = exception = fatal = msg
-
-
-def _without_trace(_logger: object, _method: str, event: Event) -> Event:
-    event.pop("exc_info", None)
-    return event
-
-
-def _line(_logger: object, _method: str, event: Event) -> str:
-    trace = event.pop("exception", None)
-    first = [str(event.pop(name, "")) for name in ("timestamp", "level", "event")]
-    rest = [f"{name}={one_line(value)}" for name, value in event.items()]
-    lines = [one_line(" ".join([*first, *rest]), 2_000), *([str(trace)] if trace else [])]
-    return redacted("\n".join(lines))
+    def format(self, record: logging.LogRecord) -> str:
+        facts: dict[str, object] = getattr(record, "facts", {})
+        event = record.getMessage().split(" ", maxsplit=1)[0]
+        told = [f"{name}={one_line(value)}" for name, value in facts.items()]
+        head = [f"{local_now():%Y-%m-%dT%H:%M:%S.%f}", record.levelname.lower(), event]
+        line = one_line(" ".join([*head, *told]), _MAX_LINE_CHARS)
+        if not (self._tracebacks and record.exc_info):
+            return redacted(line)
+        return redacted(f"{line}\n{logging.Formatter().formatException(record.exc_info)}")

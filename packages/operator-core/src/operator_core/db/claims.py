@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from operator_core.actions import approval
 from operator_core.actions.policy import LoadedPolicy
+from operator_core.actions.policy.ruling import PolicyFacts
 from operator_core.actions.types import ActionProposal, ActionRecord, ActionStatus, WorkflowStatus
 from operator_core.actions.verdict import GateFacts, refusal
 from operator_core.clock import Clock
@@ -146,11 +147,8 @@ def _admitted(tx: Tx, row: Row | None, item: Claim, context: _Context) -> Taken 
     if proposal.awaits_resend and row["cancel_requested_at"] is not None:
         return ConflictError(f"Somebody asked to stop proposal {proposal.id} after it was sent.")
     asked = gate.asked(tx, proposal, terms.sight, loaded, stamp) if loaded else None
-    facts = replace(
-        _facts(proposal, context, stamp),
-        policy=asked.facts if asked else None,
-        unseen=gate.unseen(proposal, terms.sight, stamp),
-    )
+    ruled = asked.facts if asked else None
+    facts = _facts(proposal, context, stamp, ruled, gate.unseen(proposal, terms.sight, stamp))
     refused = refusal(proposal, facts, require_approval=terms.require_approval)
     refused = refused or effects.refusal(
         tx, effects.of(proposal, terms.sight.define), terms.sight.effects
@@ -175,9 +173,16 @@ def _claimed(proposal: ActionProposal, terms: ClaimTerms, stamp: Stamp) -> Actio
     return rows.changed(proposal, claimed)
 
 
-def _facts(proposal: ActionProposal, context: _Context, stamp: Stamp) -> GateFacts:
+def _facts(
+    proposal: ActionProposal,
+    context: _Context,
+    stamp: Stamp,
+    policy: PolicyFacts | None,
+    unseen: tuple[str, ...],
+) -> GateFacts:
     switch, others = context.switch, context.others
-    facts = GateFacts(mode=switch.mode, killed=switch.killed_at is not None, now=stamp.now)
+    killed = switch.killed_at is not None
+    facts = GateFacts(switch.mode, killed, stamp.now, policy=policy, unseen=unseen)
     if proposal.depends_on_proposal_id is not None:
         dependency = others[proposal.depends_on_proposal_id]
         facts = replace(facts, dependency=ActionStatus(dependency["status"]))

@@ -1,7 +1,8 @@
 """One open ledger: its engine, its id and its clock, shared by all who use it in one loop."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +16,7 @@ from operator_core.db.sqlite.engine import SqliteEngine
 from operator_core.db.work import ItemWork
 from operator_core.errors import ConfigurationError, LedgerCorruptError, LedgerUnavailableError
 
-__all__ = ["Ledger", "LedgerAddress", "LedgerUse", "open_ledger"]
+__all__ = ["Ledger", "LedgerAddress", "LedgerUse", "open_ledger", "scratch_ledger"]
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item
@@ -177,7 +178,21 @@ async def open_ledger(address: LedgerAddress, clock: Clock = SYSTEM_CLOCK) -> Le
     Raises:
         LedgerError: it cannot be used; the message says what to do.
     """
-    engine = await _open_engine(address, to_text(clock.now()))
+    return await _ledger(await _open_engine(address, to_text(clock.now())), clock)
+
+
+@asynccontextmanager
+async def scratch_ledger(path: Path, clock: Clock = SYSTEM_CLOCK) -> AsyncIterator[Ledger]:
+    """Open a file that nobody needs after a crash, so that nothing waits for the disk."""
+    engine = await SqliteEngine.open(path, to_text(clock.now()), lasting=False)
+    ledger = await _ledger(engine, clock)
+    try:
+        yield ledger
+    finally:
+        await asyncio.shield(engine.close())
+
+
+async def _ledger(engine: Engine, clock: Clock) -> Ledger:
     try:
         ledger_id = await engine.read(_ledger_id)
     except BaseException:

@@ -7,6 +7,7 @@ again.
 import json
 from datetime import datetime
 from functools import cache
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -54,6 +55,7 @@ _PROPOSAL_TIMES = (
     "next_retry_at",
 )
 _PROPOSAL_FIELDS = tuple(ActionProposal.model_fields)
+_PROPOSAL_VALUES = itemgetter(*_PROPOSAL_FIELDS)
 _PROPOSAL_TEXT_TIMES = ("proposed_at", *_PROPOSAL_TIMES, "lease_expires_at")
 _FREE_TEXTS = (
     "subject",
@@ -106,7 +108,7 @@ def to_json(value: object) -> str:
 
 def proposal(row: Row) -> ActionProposal:
     """Return a proposal."""
-    fields = {name: row[name] for name in _PROPOSAL_FIELDS}
+    fields = dict(zip(_PROPOSAL_FIELDS, _PROPOSAL_VALUES(row), strict=True))
     for name in _PROPOSAL_TEXT_TIMES:
         if fields[name] is not None:
             fields[name] = from_text(fields[name])

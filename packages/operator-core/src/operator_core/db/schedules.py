@@ -1,7 +1,5 @@
 """`ScheduleDB`: what is proposed again and again, and the one proposal of each run."""
 
-import structlog
-
 from operator_core.actions.schedule import Rule, Run, run_of
 from operator_core.actions.types import ActionProposal, Schedule
 from operator_core.clock import from_text, to_text
@@ -11,11 +9,12 @@ from operator_core.db.creation import create as create_proposal
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import ALL_ROWS, Store
 from operator_core.errors import ConflictError, ConstraintError, NotFoundError, RequestError
+from operator_core.logs import get_logger
 from operator_core.types import JsonObject, RunMode
 
 DEFAULT_MAX_RETRIES = 3
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class ScheduleDB(Store):

@@ -3,14 +3,13 @@
 import asyncio
 from dataclasses import dataclass, field
 
-import structlog
-
 from operator_core.agent.redact import redacted
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.ledger import Ledger
 from operator_core.db.tickets import KEEP, MONITOR, TicketDB
 from operator_core.db.watching import WatchingDB
 from operator_core.errors import TransitionError
+from operator_core.logs import get_logger
 from operator_core.monitor.detect import Detection, detect, failed_observation
 from operator_core.monitor.retention import Retention
 from operator_core.monitor.tuning import tuned
@@ -19,7 +18,7 @@ from operator_core.monitor.verifier import GONE, Verifier, View
 from operator_core.monitor.verify import Patience
 from operator_core.subject import FullSubject
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 DEFAULT_OBSERVE_LIMIT_SECONDS = 30.0
 

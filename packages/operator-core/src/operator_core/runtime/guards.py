@@ -3,18 +3,17 @@
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-import structlog
-
 from operator_core.actions.canaries.canary import Canary, Sighting, release_all
 from operator_core.actions.canaries.table import CANARIES
 from operator_core.actions.types import AuditEvent
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger
 from operator_core.db.tickets import TicketDB
+from operator_core.logs import get_logger
 from operator_core.monitor.types import Violation
 from operator_core.types import RunMode, Severity
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 EVERY_SECONDS = 3600.0
 AGAIN_SECONDS = 60.0

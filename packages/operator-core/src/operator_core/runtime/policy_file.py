@@ -4,17 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
-
 from operator_core.actions.policy import LoadedPolicy, PolicyError, load, shipped_policy
 from operator_core.actions.policy.loading import MAX_POLICY_CHARS
 from operator_core.db.ledger import Ledger
 from operator_core.db.policy import PolicyDB
 from operator_core.db.tickets import TicketDB
+from operator_core.logs import get_logger
 from operator_core.monitor.types import Violation
 from operator_core.types import Severity
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 INVARIANT = "policy_file"
 """The invariant that a faulty policy file breaks: it has a ticket of its own."""

@@ -16,8 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import structlog
-
+from operator_core.actions.types import ActionStatus
 from operator_core.clock import SYSTEM_CLOCK, Clock, from_text, monotonic_seconds
 from operator_core.config import DEFAULT_LEASE_SECONDS
 from operator_core.db.actions import ActionDB
@@ -25,6 +24,7 @@ from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
 from operator_core.db.tickets import KEEP
 from operator_core.errors import ConfigurationError, LedgerError
+from operator_core.logs import get_logger
 from operator_core.monitor.retention import Retention
 from operator_core.monitor.tickets import MonitorConfig
 from operator_core.monitor.verify import DEFAULT_SOAK_SECONDS, Patience
@@ -34,7 +34,7 @@ from operator_core.runtime.policy_file import PolicyKeeper
 from operator_core.runtime.watch import Watch
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 Found = TypeVar("Found")
 
@@ -45,7 +45,7 @@ LONGEST_WAIT_SECONDS = 1.0
 """The loop looks at least this often: leases of dead owners end without a write."""
 
 FIRST_LOOK_SECONDS = 0.5
-"""The guards are tried so long after the start: to see what is wrong comes first."""
+"""The guards are tried so long after the start, unless work waits: to see comes first."""
 
 TROUBLE_PAUSE_SECONDS = 1.0
 PARENT_LOOK_SECONDS = 0.5
@@ -158,13 +158,21 @@ async def _keep_policy(keeper: PolicyKeeper, stop: asyncio.Event) -> None:
         await _wait(stop, LONGEST_WAIT_SECONDS)
 
 
-async def _keep_guards(guards: GuardKeeper, stop: asyncio.Event) -> None:
+async def _keep_guards(ledger: Ledger, guards: GuardKeeper, stop: asyncio.Event) -> None:
     """Try the guards of the gate at start and hourly; a request to stop ends a trial."""
-    await _wait(stop, FIRST_LOOK_SECONDS)
+    async with _enduring("guards", "", stop):
+        await _wait(stop, 0.0 if await _work_waits(ledger) else FIRST_LOOK_SECONDS)
     while not stop.is_set():
         async with _enduring("guards", "", stop):
             await _or_stop(asyncio.create_task(guards.step()), stop)
         await _wait(stop, LONGEST_WAIT_SECONDS)
+
+
+async def _work_waits(ledger: Ledger) -> bool:
+    """Return whether there is work to go on with, as after a crash: nothing runs unguarded."""
+    db = ActionDB(ledger)
+    running = await db.list_proposals(ActionStatus.EXECUTING, limit=1)
+    return bool(running or await db.list_ready(limit=1))
 
 
 async def _or_stop(task: "asyncio.Task[Found]", stop: asyncio.Event) -> Found | None:
@@ -189,7 +197,7 @@ async def _until_stopped(
     loops: list[Coroutine[object, object, None]] = []
     guards = GuardKeeper(ledger, tell=partial(_tell, options))
     if keeper is not None:
-        loops += [_keep_policy(keeper, stop), _keep_guards(guards, stop)]
+        loops += [_keep_policy(keeper, stop), _keep_guards(ledger, guards, stop)]
     for one in wired:
         if options.monitor:
             loops.append(_monitor(ledger, one, options, stop))
@@ -300,6 +308,8 @@ async def agent_round(one: Wired, *, may_act: bool = True) -> None:
         one: a cluster's stages.
         may_act: whether to execute: not before the guards of the gate are proven.
     """
+    if may_act:
+        await one.agent.execute()  # what was approved meanwhile waits for no other stage
     await one.investigate.step()
     await one.group.step()
     await one.agent.follow()

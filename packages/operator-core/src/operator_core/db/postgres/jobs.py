@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import psycopg
-import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from operator_core.clock import monotonic_seconds
@@ -19,8 +18,9 @@ from operator_core.db.postgres.connection import Address
 from operator_core.db.postgres.troubles import is_contention, is_lost, translate
 from operator_core.db.postgres.tx import Connection
 from operator_core.db.work import ItemWork, Piece
+from operator_core.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 1.0

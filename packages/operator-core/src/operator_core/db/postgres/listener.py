@@ -6,13 +6,13 @@ from collections.abc import Callable
 from functools import partial
 
 import psycopg
-import structlog
 
 from operator_core.db.postgres.connection import Address
 from operator_core.db.postgres.tx import Connection
 from operator_core.errors import LedgerError
+from operator_core.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _LISTEN = "LISTEN operator_ledger"
 _PAUSE_SECONDS = 0.5

@@ -6,21 +6,9 @@ they are committed, so they are stored together, right before the commit.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from psycopg import Cursor
-
+from operator_core.db.changes import Params
 from operator_core.db.engine import AUDIT_COLUMNS, Value
-
-_NUMBERS = frozenset({"seq", "ticket_id", "workflow_id", "proposal_id"})
-_PLACES = ", ".join(
-    f"${place}::{'bigint' if name in _NUMBERS else 'text'}[]"
-    for place, name in enumerate(AUDIT_COLUMNS, start=1)
-)
-_INSERT = f"""
-INSERT INTO audit_log ({", ".join(AUDIT_COLUMNS)})
-SELECT * FROM unnest({_PLACES})
-"""  # noqa: S608 - made of the names above
 
 Head = tuple[int, str]
 """Number and hash of the last row."""
@@ -58,10 +46,8 @@ class Tail:
         self.head = None
         self.rows.clear()
 
-    def store(self, cursor: Cursor[Any]) -> None:
-        """Store the rows, in the order of the chain."""
-        if not self.rows:
-            return
-        columns = [list(column) for column in zip(*self.rows, strict=True)]
-        cursor.execute(_INSERT, columns, prepare=True)
+    def take(self) -> list[Params]:
+        """Return the rows to store, in the order of the chain, and keep them no longer."""
+        found: list[Params] = [dict(zip(AUDIT_COLUMNS, row, strict=True)) for row in self.rows]
         self.rows.clear()
+        return found

@@ -109,7 +109,9 @@ class WriteTx(PostgresTx):
 
     def end(self) -> None:
         """Store what was kept back; the commit comes next."""
-        self._tail.store(self._cursor)
+        rows = self._tail.take()
+        if rows:
+            super().each("audit.insert", rows)
 
     def undone(self) -> None:
         """Note that the transaction did not happen, as far as anybody knows."""

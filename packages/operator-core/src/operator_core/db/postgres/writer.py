@@ -9,7 +9,6 @@ server may give the same id to another transaction.
 from typing import Any, LiteralString
 
 import psycopg
-import structlog
 from psycopg import Cursor
 from psycopg.pq import TransactionStatus
 
@@ -19,8 +18,9 @@ from operator_core.db.postgres.tx import Connection, PostgresTx
 from operator_core.db.postgres.write_tx import WriteTx
 from operator_core.db.work import Piece, pieces
 from operator_core.errors import ConstraintError
+from operator_core.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _COMMITTED = "COMMIT"

@@ -176,3 +176,16 @@ RETURNING id
 -- name: ticket.lock_diagnosed
 SELECT id FROM tickets WHERE status = 'diagnosed' AND subject = :subject
 ORDER BY id FOR NO KEY UPDATE
+
+-- The rows come in the order of their chain, and get their ids in it.
+-- name: audit.insert.each
+INSERT INTO audit_log (
+    writer, seq, timestamp, event_type, actor, subject, ticket_id, workflow_id, proposal_id,
+    event_data, prev_hash, hash)
+SELECT
+    writer, seq, timestamp, event_type, actor, subject, ticket_id, workflow_id, proposal_id,
+    event_data, prev_hash, hash
+FROM json_to_recordset(:items::json) AS item (
+    writer text, seq bigint, timestamp text, event_type text, actor text, subject text,
+    ticket_id bigint, workflow_id bigint, proposal_id bigint, event_data text, prev_hash text,
+    hash text)

@@ -47,8 +47,13 @@ class SqliteEngine:
         self._thread: threading.Thread | None = None
 
     @classmethod
-    async def open(cls, path: Path, now: str) -> "SqliteEngine":
+    async def open(cls, path: Path, now: str, *, lasting: bool = True) -> "SqliteEngine":
         """Open the file, bring its schema up to date, and start the writer.
+
+        Args:
+            path: the file.
+            now: the present moment as text.
+            lasting: whether it must survive a crash.
 
         Raises:
             LedgerError: the file cannot be used; nothing of this engine is left running.
@@ -56,7 +61,10 @@ class SqliteEngine:
         engine = cls(path)
         ready = engine._loop.create_future()
         engine._thread = threading.Thread(
-            target=engine._serve, args=(ready, now), name=f"ledger {path.name}", daemon=True
+            target=engine._serve,
+            args=(ready, partial(connect, path, now, lasting=lasting)),
+            name=f"ledger {path.name}",
+            daemon=True,
         )
         engine._thread.start()
         try:
@@ -112,9 +120,11 @@ class SqliteEngine:
 
     # --- the writer thread ------------------------------------------------------------
 
-    def _serve(self, ready: "asyncio.Future[None]", now: str) -> None:
+    def _serve(
+        self, ready: "asyncio.Future[None]", opened: Callable[[], sqlite3.Connection]
+    ) -> None:
         try:
-            connection = connect(self.path, now)
+            connection = opened()
         except Exception as error:  # noqa: BLE001 - handed to whoever waits in `open`
             self._post(partial(_settle, ready, error))
             return

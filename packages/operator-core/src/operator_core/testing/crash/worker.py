@@ -4,8 +4,6 @@ import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
-
 from operator_core.actions.leases import EffectLease
 from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.db.actions import ActionDB
@@ -13,6 +11,7 @@ from operator_core.db.effect_leases import EffectDB
 from operator_core.db.ledger import Ledger, open_ledger
 from operator_core.db.schedules import ScheduleDB
 from operator_core.errors import OperatorError
+from operator_core.logs import get_logger
 from operator_core.runtime.supervisor import agent_round
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.testing.crash import flaws
@@ -22,7 +21,7 @@ from operator_core.testing.crash.scenario import RETRY, propose_later
 from operator_core.testing.crash.subject import FarSubject
 from operator_core.testing.crash.trigger import Plan, Trigger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.03
 LONGEST_PAUSE_SECONDS = 0.3
