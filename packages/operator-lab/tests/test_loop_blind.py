@@ -135,3 +135,13 @@ async def test_afterwards_work_goes_on_as_before() -> None:
         await one.play(1200, 60)
         assert one.done == ["undrain_store"]
         assert await one.tickets.list_tickets(unresolved=True) == []
+
+
+@pytest.mark.timeout(60)
+async def test_what_an_action_does_not_need_may_be_unread() -> None:
+    async with loop(CLUSTER, permissive()) as one:
+        one.veil.unread = ("/hotspot", "/gc", "/stores/progress", "/config/rules")
+        await one.by_hand("POST", "/schedulers", {"name": "evict-leader-scheduler", "store_id": 2})
+        await one.play(900, 90)
+        assert one.done == ["undrain_store"]
+        assert one.veil.effects == ["DELETE /schedulers/evict-leader-scheduler-2"]
