@@ -110,7 +110,7 @@ async def test_nothing_is_done_in_a_day_of_blindness(way: Callable[[Loop], None]
         way(one)
         await one.play(120, 60)
         proposed = await tempted(one)
-        await one.play(24 * HOUR, 4 * HOUR)
+        await one.play(24 * HOUR, 6 * HOUR)
         assert one.done == []
         assert one.veil.effects == []
         states = [(await one.proposal(each)).status for each in proposed]
@@ -124,14 +124,24 @@ async def test_afterwards_work_goes_on_as_before() -> None:
         gone(one)
         await one.play(120, 60)
         proposed = await tempted(one)
-        await one.play(6 * HOUR, 2 * HOUR)
+        await one.play(6 * HOUR, 3 * HOUR)
         one.veil.lift()
-        await one.play(600, 60)
+        await one.play(600, 200)
         assert one.done == [], "what was meant for the blind hours is not done after them"
         states = {(await one.proposal(each)).status for each in proposed}
         assert states == {ActionStatus.CANCELLED}
         eviction = {"name": "evict-leader-scheduler", "store_id": 2}
         await one.by_hand("POST", "/schedulers", eviction)
-        await one.play(1200, 60)
+        await one.play(2000, 150)
         assert one.done == ["undrain_store"]
         assert await one.tickets.list_tickets(unresolved=True) == []
+
+
+@pytest.mark.timeout(60)
+async def test_what_an_action_does_not_need_may_be_unread() -> None:
+    async with loop(CLUSTER, permissive()) as one:
+        one.veil.unread = ("/hotspot", "/gc", "/stores/progress", "/config/rules")
+        await one.by_hand("POST", "/schedulers", {"name": "evict-leader-scheduler", "store_id": 2})
+        await one.play(1200, 150)
+        assert one.done == ["undrain_store"]
+        assert one.veil.effects == ["DELETE /schedulers/evict-leader-scheduler-2"]

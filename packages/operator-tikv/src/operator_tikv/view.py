@@ -7,6 +7,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from operator_core.errors import SubjectError
 from operator_core.types import JsonObject
 from operator_tikv import facts
 from operator_tikv.pd.api import PdApi
@@ -219,9 +220,13 @@ def _denies(rule: dict[str, JsonValue]) -> bool:
 
 
 async def _leaders_are_placed(api: PdApi) -> bool:
-    rules, properties = await asyncio.gather(
-        api.read_or("/config/rules", []), api.read_or("/config/label-property", {})
-    )
+    """Where it cannot be read they are not known to be, and a store without leaders is odd."""
+    try:
+        rules, properties = await asyncio.gather(
+            api.read_or("/config/rules", []), api.read_or("/config/label-property", {})
+        )
+    except SubjectError:
+        return False
     listed = rules if isinstance(rules, list) else []
     roles = {rule.get("role") for rule in listed if isinstance(rule, dict)}
     rejecting = isinstance(properties, dict) and bool(properties.get("reject-leader"))
