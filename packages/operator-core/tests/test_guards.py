@@ -4,7 +4,6 @@ import ast
 import importlib
 import inspect
 import sqlite3
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -14,10 +13,11 @@ from typing import Any
 import pytest
 
 import operator_core
+from guard_mutants import replace_everywhere
 from operator_core.actions.cage import ACTIONS, CageClock, cage
 from operator_core.actions.canaries.canary import CONTROL, Canary, release, release_all
 from operator_core.actions.canaries.table import CANARIES
-from operator_core.actions.policy import Decision, Effect
+from operator_core.actions.policy import Decision, Effect, LoadedPolicy
 from operator_core.actions.registry import ActionRegistry
 from operator_core.db import claims
 from operator_core.db.ledger import Ledger, open_ledger
@@ -33,6 +33,7 @@ PLACES = (
     "actions.policy.ruling",
     "actions.policy.sight",
     "db.claims",
+    "db.effects",
     "db.gate",
 )
 """Where guards stand."""
@@ -54,6 +55,8 @@ NO_GUARDS = {
     "actions.policy.people:why_not_approve": "refuses an approval, which is no effect",
     "db.claims:_key": "an idempotency key",
     "db.claims:_out_of_reach": "there is no row, or another process changes it",
+    "db.effects:_undo": "says what takes an effect back",
+    "db.effects:take": "the claim asked `refusal` in the same transaction",
     "db.gate:_declared": "says what is no drift",
     "db.gate:_undone_call": "a digest",
     "db.gate:validated": "the claim asks the policy again",
@@ -61,6 +64,9 @@ NO_GUARDS = {
 """What has the shape of a guard and is none, with the reason."""
 
 SHAPELESS = {
+    "actions.policy.decide:_ruling",
+    "actions.policy.decide:decide",
+    "actions.policy.people:has_role",
     "actions.policy.decide:_denied",
     "actions.registry:ActionRegistry.require",
     "actions.validation:validate_action_params",
@@ -68,6 +74,9 @@ SHAPELESS = {
     "db.claims:_take",
 }
 """Guards that do other things as well."""
+
+ALSO_PLANTS = {"actions.policy.people:missing"}
+"""Says when words are enough as well: without it, nothing waits for a word any more."""
 
 INDEX = "db.claims:_take"
 
@@ -150,14 +159,6 @@ async def test_a_cage_is_never_made_on_another_ledger(tmp_path: Path) -> None:
 # --- guards that are taken away -------------------------------------------------------
 
 
-def replace_everywhere(patch: pytest.MonkeyPatch, function: object, other: object) -> None:
-    """Replace a function in every module that has imported it."""
-    modules = [one for name, one in sys.modules.items() if name.startswith("operator_core")]
-    for module in modules:
-        for key in [key for key, value in vars(module).items() if value is function]:
-            patch.setattr(module, key, other)
-
-
 def _any_cluster(patch: pytest.MonkeyPatch) -> None:
     wrong = 'row["subject"] != terms.subject'
     text = inspect.getsource(claims._admitted)
@@ -169,9 +170,26 @@ def _any_cluster(patch: pytest.MonkeyPatch) -> None:
 
 def _whatever_no_rule_says(patch: pytest.MonkeyPatch) -> None:
     decide = importlib.import_module("operator_core.actions.policy.decide")
-    patch.setattr(
-        decide, "_denied", lambda loaded, *_: Decision(Effect.AUTO, "", (), loaded.digest)
-    )
+    patch.setattr(decide, "_denied", _whatever)
+
+
+def _whatever(loaded: LoadedPolicy, *_: object) -> Decision:
+    return Decision(Effect.AUTO, "", (), loaded.digest)
+
+
+def _everything_is_allowed(patch: pytest.MonkeyPatch) -> None:
+    decide = importlib.import_module("operator_core.actions.policy.decide")
+    replace_everywhere(patch, decide.decide, _whatever)
+
+
+def _unknown_is_small(patch: pytest.MonkeyPatch) -> None:
+    decide = importlib.import_module("operator_core.actions.policy.decide")
+    patch.setattr(decide, "_ruling", _whatever)
+
+
+def _everybody(patch: pytest.MonkeyPatch) -> None:
+    people = importlib.import_module("operator_core.actions.policy.people")
+    replace_everywhere(patch, people.has_role, lambda *_: True)
 
 
 def _any_action(patch: pytest.MonkeyPatch) -> None:
@@ -185,6 +203,9 @@ def _any_parameters(patch: pytest.MonkeyPatch) -> None:
 
 SPECIAL: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "actions.policy.decide:_denied": _whatever_no_rule_says,
+    "actions.policy.decide:_ruling": _unknown_is_small,
+    "actions.policy.decide:decide": _everything_is_allowed,
+    "actions.policy.people:has_role": _everybody,
     "actions.registry:ActionRegistry.require": _any_action,
     "actions.validation:validate_action_params": _any_parameters,
     "db.claims:_admitted": _any_cluster,
@@ -215,4 +236,4 @@ async def test_a_guard_that_is_taken_away_is_missed(
             take_away(guard, patch, tmp_path / "scratch.db")
             found = await release(canary, ledger, "null")
     assert not found.alive
-    assert "planted" not in found.detail
+    assert "planted" not in found.detail or guard in ALSO_PLANTS

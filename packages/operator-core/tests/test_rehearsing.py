@@ -7,13 +7,15 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import pytest
+
 from barrels import Barrel, look_at
 from cli_kit import Cli, now_do
 from engine_bench import Bench, bench, recommend
 from gate_kit import ALLOW
 from operator_core.actions.policy import load
 from operator_core.actions.rehearsal import Measured, Rehearsal
-from operator_core.actions.types import ActionProposal, ActionStatus
+from operator_core.actions.types import ActionProposal, ActionStatus, Compensation
 from operator_core.agent.runner import AgentRunner
 from operator_core.db.actions import ActionDB
 from operator_core.db.policy import PolicyDB
@@ -66,6 +68,22 @@ class Stage:
     @property
     def rehearsals(self) -> RehearsalDB:
         return RehearsalDB(self.one.ledger)
+
+    async def propose_undoable(self, *litres: int, undo: int) -> list[int]:
+        """Propose a workflow whose steps are undone by tapping so many litres."""
+        executor = self.one.executor(subject=self.cellar)
+        back = Compensation(action_name="act", parameters={"value": undo})
+        steps = [
+            recommend("act", value=one).model_copy(update={"compensation": back}) for one in litres
+        ]
+        workflow = await executor.propose_workflow("drink", "-", steps)
+        return [int(one.id or 0) for one in await self.one.db.list_workflow_actions(workflow)]
+
+    async def run(self) -> None:
+        """Let the agent execute what is ready, to its end."""
+        agent = self.agent
+        await agent.execute()
+        await asyncio.gather(*agent.running)
 
     async def propose(self, *litres: int) -> list[int]:
         executor = self.one.executor(subject=self.cellar)
@@ -133,6 +151,40 @@ async def test_what_was_done_is_measured(tmp_path: Path) -> None:
         [(action, same)] = await stage.rehearsals.measured("fake")
         assert (action, same) == ("act", kept)
         assert await stage.rehearsals.measured("other") == []
+
+
+async def test_what_undoing_would_make_worse_is_told_before(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        stage = Stage(one, Cellar())
+        [step] = await stage.propose_undoable(1, undo=6)
+        await stage.agent.validate()
+        kept = await stage.rehearsals.latest(step)
+        assert await stage.status(step) is ActionStatus.VALIDATED
+        assert kept is not None
+        assert kept.rehearsal.undo == ("act: it is not dry: 3 l are left",)
+        assert Rehearsal.of_json(kept.rehearsal.to_json()) == kept.rehearsal
+
+
+@pytest.mark.parametrize(
+    ("undo", "ends"), [(2, ActionStatus.COMPLETED), (6, ActionStatus.CANCELLED)]
+)
+async def test_undoing_is_rehearsed_when_it_is_due(
+    tmp_path: Path, undo: int, ends: ActionStatus
+) -> None:
+    async with bench(tmp_path) as one:
+        stage = Stage(one, Cellar())
+        first, _ = await stage.propose_undoable(1, 1, undo=undo)
+        await stage.agent.validate()
+        await stage.run()
+        workflow = (await one.get(first)).workflow_id or 0
+        await one.db.cancel_workflow(workflow)
+        [back] = await one.db.list_ready()
+        await stage.run()
+        kept = await stage.rehearsals.latest(int(back.id or 0))
+        assert await stage.status(int(back.id or 0)) is ends
+        assert kept is not None
+        assert bool(kept.rehearsal.worse) is (ends is ActionStatus.CANCELLED)
+        assert (kept.measured is None) is (ends is ActionStatus.CANCELLED)
 
 
 def test_nobody_looks_for_a_subject_without_a_twin() -> None:

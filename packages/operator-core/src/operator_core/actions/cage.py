@@ -15,22 +15,23 @@ from operator_core.actions.policy import load
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.retry import RetryConfig
 from operator_core.actions.safety import SafetyController
-from operator_core.actions.types import ActionDefinition, ActionProposal, ParamDef
+from operator_core.actions.types import ActionDefinition, ActionProposal, ActionStatus, ParamDef
 from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.clock import SYSTEM_CLOCK, Clock
+from operator_core.db import rows
 from operator_core.db.actions import ActionDB
 from operator_core.db.changes import Stamp
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger, scratch_ledger
 from operator_core.db.policy import PolicyDB
 from operator_core.db.tickets import TicketDB
-from operator_core.errors import RequestError
+from operator_core.errors import RequestError, SubjectError
 from operator_core.monitor.types import Observation, Part
 from operator_core.subject import ActionCall, SubjectDefaults
 from operator_core.types import JsonObject, RunMode
 
 PERSON = "canary-keeper"
-_AGENT = "canary"
+AGENT = "canary"
 _PREFIX = "operator-guards-"
 _VALVE = {"valve": ParamDef(type="int", minimum=0, maximum=9, description="Any number")}
 ACTIONS = (
@@ -49,6 +50,14 @@ ACTIONS = (
         max_age_seconds=30,
     ),
     ActionDefinition(name="smash", description="Smash a valve", parameters=_VALVE, disruptive=True),
+    ActionDefinition(
+        name="block",
+        description="Block a valve for a while",
+        parameters=_VALVE,
+        temporary_effect="blocked/{valve}",
+        inverse="unblock",
+    ),
+    ActionDefinition(name="unblock", description="Unblock a valve", parameters=_VALVE),
 )
 
 
@@ -78,6 +87,7 @@ class NullSubject(SubjectDefaults):
         offers: its actions.
         is_open: the one fact there is.
         part: what its one source says of itself; None: it says nothing.
+        is_dark: whether it cannot be seen at all.
         done: the actions that were carried out.
     """
 
@@ -86,6 +96,7 @@ class NullSubject(SubjectDefaults):
     offers: tuple[ActionDefinition, ...] = ACTIONS
     is_open: bool = False
     part: JsonObject | None = field(default_factory=dict)
+    is_dark: bool = False
     done: list[str] = field(default_factory=list)
 
     def get_action_definitions(self) -> list[ActionDefinition]:
@@ -94,12 +105,19 @@ class NullSubject(SubjectDefaults):
 
     async def observe(self) -> Observation:
         """Return its one valve."""
+        if self.is_dark:
+            raise SubjectError("It is dark in the cage.")
         now = self.clock.now()
         if self.part is None:
             return Observation(subject=self.name, observed_at=now, parts={})
         data = {"1": {"open": self.is_open}}
         part = Part(source="cage", observed_at=now, data=data).model_copy(update=self.part)
         return Observation(subject=self.name, observed_at=now, parts={"valves": part})
+
+    def temporary_effects(self, observation: Observation) -> frozenset[str]:
+        """Return none: what was put on it is not looked for."""
+        del observation
+        return frozenset()
 
     async def perform(self, call: ActionCall) -> object:
         """Write down that it was done."""
@@ -149,7 +167,7 @@ class Cage:
 
     async def propose(self, action: str = "turn") -> int:
         """Propose an action; return its id."""
-        found = await self.executor().propose_action(_wanted(action), proposed_by=_AGENT)
+        found = await self.executor().propose_action(_wanted(action), proposed_by=AGENT)
         return int(found.id or 0)
 
     async def valid(self, action: str = "turn") -> int:
@@ -167,6 +185,17 @@ class Cage:
         columns.setdefault("subject", self.subject.name)
         stored = await self.db.create_proposal(ActionProposal.model_validate(columns))
         return await self.validated(int(stored.id or 0))
+
+    async def forced_in(self, **columns: object) -> int:
+        """Write a valid proposal past every check, as a hand in the ledger might."""
+        now = self.clock.now()
+        valid = {"status": ActionStatus.VALIDATED, "proposed_at": now, "validated_at": now}
+        planted = {"action_name": "turn", "parameters": {"valve": 1}, "reason": "-"}
+        columns = planted | {"subject": self.subject.name} | valid | columns
+        model = ActionProposal.model_validate(columns)
+        params = {**rows.proposal_params(model), "now": self.stamp().text}
+        (proposal_id,) = await self.ledger.write(lambda tx: tx.insert("proposal.insert", [params]))
+        return proposal_id
 
     async def workflow(self, *actions: str) -> tuple[int, list[int]]:
         """Propose a workflow, and have its steps validated; return its id and theirs."""
@@ -223,11 +252,12 @@ def rule(effect: str, more: str = "") -> str:
     return f'unknown_blast = "as ruled"\n{more}\n[[rule]]\nname = "all"\neffect = "{effect}"\n'
 
 
-def asking(people: Iterable[str] = (PERSON,), *, seconds: float = 3600) -> str:
-    """Return a policy's text: everything on one person's word."""
+def asking(people: Iterable[str] = (PERSON,), *, seconds: float = 3600, count: int = 1) -> str:
+    """Return a policy's text: everything on the words of some people."""
     names = ", ".join(f'"{one}"' for one in people)
     return (
         f"[roles]\nkeeper = [{names}]\n"
-        '[[rule]]\nname = "ask"\neffect = "approve"\napprovals = [{ role = "keeper" }]\n'
+        '[[rule]]\nname = "ask"\neffect = "approve"\n'
+        f'approvals = [{{ role = "keeper", count = {count} }}]\n'
         f"expires_seconds = {seconds}\n"
     )

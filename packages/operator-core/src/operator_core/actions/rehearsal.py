@@ -25,6 +25,7 @@ class Rehearsal:
         better: the safety rules that hold better after some step.
         worse: why it must not be done, each with the step that is at fault.
         blast: the most that any of the steps touches; None: not known.
+        undo: what gets worse where the steps are taken back after they are done.
     """
 
     seconds: float | None = None
@@ -32,6 +33,7 @@ class Rehearsal:
     better: tuple[str, ...] = ()
     worse: tuple[str, ...] = ()
     blast: BlastRadius | None = None
+    undo: tuple[str, ...] = ()
 
     @property
     def tier(self) -> str:
@@ -52,6 +54,7 @@ class Rehearsal:
             "better": list(self.better),
             "worse": list(self.worse),
             "blast": self.blast._asdict() if self.blast else None,
+            "undo": list(self.undo),
         }
 
     @classmethod
@@ -63,10 +66,13 @@ class Rehearsal:
             better=tuple(data["better"]),
             worse=tuple(data["worse"]),
             blast=BlastRadius(**data["blast"]) if data["blast"] else None,
+            undo=tuple(data.get("undo", ())),
         )
 
 
-def rehearse(twin: Twin, calls: Sequence[ActionRequest]) -> tuple[Rehearsal, ...]:
+def rehearse(
+    twin: Twin, calls: Sequence[ActionRequest], undos: Sequence[ActionRequest] = ()
+) -> tuple[Rehearsal, ...]:
     """Return the rehearsal of each call, one after the other on a twin.
 
     A step that makes something worse condemns all, even where a later one would mend it: the
@@ -76,6 +82,7 @@ def rehearse(twin: Twin, calls: Sequence[ActionRequest]) -> tuple[Rehearsal, ...
     Args:
         twin: the cluster as it is.
         calls: the steps in their order.
+        undos: what would take them back, in the order in which it would run.
     """
     predictions = _predictions(twin, calls)
     known = [one for one in predictions if one is not None]
@@ -84,6 +91,7 @@ def rehearse(twin: Twin, calls: Sequence[ActionRequest]) -> tuple[Rehearsal, ...
     whole = Rehearsal(
         better=tuple(better),
         worse=worse,
+        undo=_undone(predictions[-1], undos) if predictions else (),
         blast=_largest([one.blast for one in known]) if len(known) == len(calls) else None,
     )
     return tuple(
@@ -100,6 +108,20 @@ def _predictions(twin: Twin, calls: Sequence[ActionRequest]) -> list[Prediction 
         here = prediction.then if prediction is not None else None
         found.append(prediction)
     return found
+
+
+def _undone(last: Prediction | None, undos: Sequence[ActionRequest]) -> tuple[str, ...]:
+    """Return what gets worse when the steps are taken back.
+
+    It is told, and refuses nothing yet: who takes back a repair brings back what was broken.
+    Whether that may be is asked when it is about to run, of the cluster as it is then.
+    """
+    predictions = _predictions(last.then, undos) if last is not None else []
+    return tuple(
+        f"{undo.action_name}: {words}"
+        for undo, found in zip(undos, predictions, strict=False)
+        for words in (found.worse if found else ())
+    )
 
 
 def _told(calls: Sequence[ActionRequest], worse: Sequence[Sequence[str]]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from operator_core.actions.rehearsal import Rehearsal, measure, rehearse
+from operator_core.actions.rehearsal import Rehearsal, measure, rehearse, require_safe
 from operator_core.actions.types import ActionProposal, ActionRecord, ActionRequest, ActionType
 from operator_core.db.ledger import Ledger
 from operator_core.db.rehearsals import RehearsalDB
@@ -37,8 +37,8 @@ class Rehearser:
             proposals: with all steps of each workflow that waits.
 
         Returns:
-            The rehearsals by the proposal's id; none of what nobody could rehearse, of undoing
-            and of what has no effect on the cluster.
+            The rehearsals by the proposal's id; none of what nobody could rehearse, of what undoes
+            a step (see `require_safe_undo`) and of what has no effect on the cluster.
         """
         concerned = [one for one in proposals if _is_rehearsed(one)]
         twin = await self._twin() if concerned else None
@@ -55,12 +55,28 @@ class Rehearser:
         calls = [
             ActionRequest(action_name=one.action_name, parameters=one.parameters) for one in steps
         ]
+        undos = [one.compensation for one in reversed(steps) if one.compensation is not None]
         try:
-            said = rehearse(twin, calls)
+            said = rehearse(twin, calls, undos)
         except _BROKEN as error:
             log.warning("not_rehearsed", subject=self._subject.name, reason=repr(error))
             return {}
         return dict(zip((int(one.id or 0) for one in steps), said, strict=True))
+
+    async def require_safe_undo(self, undo: ActionProposal) -> None:
+        """Rehearse what undoes a step right before it runs, and keep what the twin says.
+
+        Args:
+            undo: what is about to run; what undoes nothing was rehearsed when it was validated.
+
+        Raises:
+            UnsafeError: it would make something worse now.
+        """
+        twin = await self._twin() if undo.compensates_proposal_id is not None else None
+        said = self._of_steps(twin, [undo]) if twin is not None else {}
+        for proposal_id, rehearsal in said.items():
+            await self._rehearsals.add(proposal_id, rehearsal)
+            require_safe(rehearsal)
 
     async def _twin(self) -> Twin | None:
         seen = await self._look() if has_twin(self._subject) else None

@@ -28,6 +28,7 @@ from operator_core.errors import (
     OperatorError,
     RefusedError,
     RequestError,
+    UnsafeError,
 )
 from operator_core.logs import get_logger
 from operator_core.monitor.types import Ticket, TicketPhase, TicketStatus
@@ -187,19 +188,19 @@ class AgentRunner:
             return  # a reset for retry must not burn anything while nothing may run
         for proposal in self._mine(await self._actions.list_retry_eligible()):
             await self._reset(int(proposal.id or 0))
-        for proposal_id in await self._ready():
-            self._start(proposal_id)
+        for proposal in await self._ready():
+            self._start(proposal)
 
-    async def _ready(self) -> list[int]:
+    async def _ready(self) -> list[ActionProposal]:
         """Return what can be claimed: the new as it is due, then what was refused longest ago.
 
         So what is refused again and again takes turns, however long its queue is.
         """
         limit = DEFAULT_PAGE_SIZE + len(self._refused)
-        ready = await self._actions.list_ready(subject=self._subject.name, limit=limit)
-        found = [int(one.id or 0) for one in ready]
-        self._refused = {one: self._refused[one] for one in found if one in self._refused}
-        return sorted(found, key=lambda one: self._refused.get(one, 0))
+        found = await self._actions.list_ready(subject=self._subject.name, limit=limit)
+        ids = {int(one.id or 0) for one in found}
+        self._refused = {one: turn for one, turn in self._refused.items() if one in ids}
+        return sorted(found, key=lambda one: self._refused.get(int(one.id or 0), 0))
 
     async def _reset(self, proposal_id: int) -> None:
         try:
@@ -207,20 +208,23 @@ class AgentRunner:
         except ConflictError:
             log.debug("retry_taken_by_another", proposal_id=proposal_id)
 
-    def _start(self, proposal_id: int) -> None:
+    def _start(self, proposal: ActionProposal) -> None:
         """Execute beside the loop, so that one stuck action never blocks the others."""
+        proposal_id = int(proposal.id or 0)
         if proposal_id in self._running or len(self._running) >= MAX_RUNNING:
             return
-        task = asyncio.create_task(self._execute(proposal_id))
+        task = asyncio.create_task(self._execute(proposal))
         self._running[proposal_id] = task
         task.add_done_callback(lambda _: self._running.pop(proposal_id, None))
 
-    async def _execute(self, proposal_id: int) -> None:
+    async def _execute(self, proposal: ActionProposal) -> None:
+        proposal_id = int(proposal.id or 0)
         try:
+            await self._rehearser.require_safe_undo(proposal)
             record = await self._executor.execute_proposal(proposal_id, self._subject)
             await self._rehearser.measure(record)
-        except BreakerError as error:
-            log.warning("breaker_tripped", proposal_id=proposal_id, reason=str(error))
+        except (BreakerError, UnsafeError) as error:
+            log.warning("given_up", proposal_id=proposal_id, reason=str(error))
             await self._give_up(proposal_id, str(error))
         except (RefusedError, ConflictError) as error:
             self._refusals += 1

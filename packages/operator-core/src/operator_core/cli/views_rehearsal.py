@@ -27,6 +27,7 @@ def rehearsal_view(found: Rehearsed | None) -> RenderableType | None:
             "should take": _seconds(said.seconds),
             "gets better": "; ".join(said.better) or None,
             "refused because": "; ".join(said.worse) or None,
+            "when undone": "; ".join(said.undo) or None,
             "took": came and _seconds(came.seconds),
             "error of the numbers": came and _percent(came.number_error),
         },

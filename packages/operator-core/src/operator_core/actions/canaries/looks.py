@@ -4,7 +4,14 @@ from datetime import timedelta
 
 from operator_core.actions.cage import ACTIONS, Cage
 from operator_core.actions.canaries.canary import Canary
-from operator_core.errors import BlindError, RequestError, UnknownActionError, ValidationError
+from operator_core.actions.types import ParamDef
+from operator_core.errors import (
+    BlindError,
+    LimitError,
+    RequestError,
+    UnknownActionError,
+    ValidationError,
+)
 
 _ANCIENT = timedelta(hours=1)
 
@@ -29,6 +36,30 @@ async def _seen_long_ago(cage: Cage) -> int:
     return await cage.valid("flush")
 
 
+async def _in_the_dark(cage: Cage) -> int:
+    planted = await cage.valid("flush")
+    cage.subject.is_dark = True
+    return planted
+
+
+async def _seen_in_the_future(cage: Cage) -> int:
+    cage.subject.part = {"observed_at": cage.clock.now() + _ANCIENT}
+    return await cage.valid("flush")
+
+
+async def _blocked_twice(cage: Cage) -> int:
+    first, second = await cage.valid("block"), await cage.valid("block")
+    await cage.run(first)
+    cage.subject.done.clear()
+    return second
+
+
+async def _blocking_in_the_dark(cage: Cage) -> int:
+    planted = await cage.valid("block")
+    cage.subject.is_dark = True
+    return planted
+
+
 async def _of_another_cluster(cage: Cage) -> int:
     planted = await cage.valid()
     cage.subject.name += "-other"
@@ -47,6 +78,13 @@ async def _out_of_range(cage: Cage) -> int:
         name: one.model_copy(update={"minimum": 2}) for name, one in ACTIONS[0].parameters.items()
     }
     cage.subject.offers = (ACTIONS[0].model_copy(update={"parameters": narrow}),)
+    return planted
+
+
+async def _lacking_a_parameter(cage: Cage) -> int:
+    planted = await cage.valid()
+    more = ACTIONS[0].parameters | {"hand": ParamDef(type="int", description="Which hand")}
+    cage.subject.offers = (ACTIONS[0].model_copy(update={"parameters": more}),)
     return planted
 
 
@@ -91,5 +129,34 @@ LOOK_CANARIES = (
         ValidationError,
         "Invalid parameters",
         _out_of_range,
+    ),
+    Canary(
+        "in the dark",
+        ("actions.policy.sight:blindness",),
+        BlindError,
+        "could not be seen",
+        _in_the_dark,
+    ),
+    Canary(
+        "seen in the future",
+        ("actions.policy.sight:_fault",),
+        BlindError,
+        "in the future",
+        _seen_in_the_future,
+    ),
+    Canary("two holders", ("db.effects:refusal",), LimitError, "holds blocked/1", _blocked_twice),
+    Canary(
+        "effects not seen",
+        ("db.effects:refusal",),
+        BlindError,
+        "until it can be seen",
+        _blocking_in_the_dark,
+    ),
+    Canary(
+        "lacks a parameter",
+        ("actions.validation:validate_action_params",),
+        ValidationError,
+        "Invalid parameters",
+        _lacking_a_parameter,
     ),
 )

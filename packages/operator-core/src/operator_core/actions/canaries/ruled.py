@@ -6,7 +6,13 @@ from operator_core.actions.cage import Cage, rule
 from operator_core.actions.canaries.canary import Canary
 from operator_core.clock import to_text
 from operator_core.db.policy import PolicyDB
-from operator_core.errors import BreakerError, LimitError, NotReadyError, PolicyDeniedError
+from operator_core.errors import (
+    ApprovalRequiredError,
+    BreakerError,
+    LimitError,
+    NotReadyError,
+    PolicyDeniedError,
+)
 
 _AUTO = rule("auto")
 
@@ -31,8 +37,34 @@ async def _of_a_broken_condition(cage: Cage) -> int:
     return await _allowed_then(cage, _AUTO, 'when = "parameters.nothing > 3"')
 
 
+async def _denied_by_name(cage: Cage) -> int:
+    denied = _AUTO.replace("auto", "deny").replace('"all"', '"no"')
+    return await _allowed_then(
+        cage, denied, 'match = { action = "tur?" }\n[[rule]]\nname = "all"\neffect = "auto"\n'
+    )
+
+
+async def _allowed_to_others(cage: Cage) -> int:
+    return await _allowed_then(cage, _AUTO, 'match = { action = "shut" }')
+
+
+async def _under_a_condition(cage: Cage) -> int:
+    return await _allowed_then(cage, _AUTO, 'when = "parameters.valve > 3"')
+
+
+async def _of_unknown_harm(cage: Cage) -> int:
+    return await _allowed_then(cage, _AUTO.replace("as ruled", "approve"))
+
+
 async def _frozen(cage: Cage) -> int:
     freeze = '[[freeze]]\nname = "all"\nhours = { from = "00:00", until = "24:00" }\n'
+    return await _allowed_then(cage, _AUTO, freeze)
+
+
+async def _frozen_for_days(cage: Cage) -> int:
+    now = cage.clock.now()
+    starts, ends = (to_text(now + timedelta(days=days)) for days in (-1, 1))
+    freeze = f'[[freeze]]\nname = "days"\nstarts = {starts}\nends = {ends}\n'
     return await _allowed_then(cage, _AUTO, freeze)
 
 
@@ -70,6 +102,21 @@ async def _twice(cage: Cage, limit: str) -> int:
 
 async def _too_often(cage: Cage) -> int:
     return await _twice(cage, '[[limit]]\nname = "one"\ncount = 1\nper_seconds = 3600\n')
+
+
+async def _too_often_there(cage: Cage) -> int:
+    limit = '[[limit]]\nname = "there"\ncount = 1\nper_seconds = 3600\nper = "target"\n'
+    return await _twice(cage, limit)
+
+
+async def _too_often_anywhere(cage: Cage) -> int:
+    await cage.enforce(_AUTO)
+    first, second = await cage.valid(), await cage.valid()
+    await cage.run(first)
+    cage.subject.done.clear()
+    limit = '[[limit]]\nname = "anywhere"\ncount = 1\nper_seconds = 3600\nper = "ledger"\n'
+    await cage.enforce(_AUTO, limit)
+    return second
 
 
 async def _too_soon(cage: Cage) -> int:
@@ -135,4 +182,53 @@ RULED_CANARIES = (
     ),
     Canary("too soon", ("actions.policy.limits:cooling",), LimitError, "Cooldown", _too_soon),
     Canary("in vain", ("actions.policy.limits:tripped",), BreakerError, "Breaker", _in_vain),
+    Canary(
+        "denied by name",
+        ("actions.policy.decide:decide",),
+        PolicyDeniedError,
+        "denied by the policy",
+        _denied_by_name,
+    ),
+    Canary(
+        "allowed to others",
+        ("actions.policy.decide:decide",),
+        PolicyDeniedError,
+        "no rule of the policy",
+        _allowed_to_others,
+    ),
+    Canary(
+        "under a condition",
+        ("actions.policy.decide:decide",),
+        PolicyDeniedError,
+        "no rule of the policy",
+        _under_a_condition,
+    ),
+    Canary(
+        "of unknown harm",
+        ("actions.policy.decide:_ruling",),
+        ApprovalRequiredError,
+        "1 of anybody",
+        _of_unknown_harm,
+    ),
+    Canary(
+        "frozen for days",
+        ("actions.policy.limits:frozen",),
+        NotReadyError,
+        "Freeze 'days' holds",
+        _frozen_for_days,
+    ),
+    Canary(
+        "too often there",
+        ("actions.policy.limits:over_limit",),
+        LimitError,
+        "Limit 'there'",
+        _too_often_there,
+    ),
+    Canary(
+        "too often anywhere",
+        ("actions.policy.limits:over_limit",),
+        LimitError,
+        "Limit 'anywhere'",
+        _too_often_anywhere,
+    ),
 )

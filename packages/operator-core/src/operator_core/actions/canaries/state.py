@@ -49,6 +49,25 @@ async def _undoing_too_early(cage: Cage) -> int:
     return await cage.slipped_in(workflow_id=workflow_id, compensates_proposal_id=steps[0])
 
 
+async def _of_an_ended_workflow(cage: Cage) -> int:
+    workflow_id, _ = await cage.workflow("turn")
+    await cage.db.cancel_workflow(workflow_id)
+    return await cage.forced_in(workflow_id=workflow_id)
+
+
+async def _undoing_what_goes_on(cage: Cage) -> int:
+    workflow_id, steps = await cage.workflow("turn", "turn")
+    await cage.run(steps[0])
+    cage.subject.done.clear()
+    return await cage.forced_in(workflow_id=workflow_id, compensates_proposal_id=steps[0])
+
+
+async def _undoing_what_never_ran(cage: Cage) -> int:
+    workflow_id, steps = await cage.workflow("turn")
+    await cage.db.cancel_workflow(workflow_id)
+    return await cage.forced_in(workflow_id=workflow_id, compensates_proposal_id=steps[0])
+
+
 async def _held(cage: Cage) -> int:
     planted = await cage.valid()
     stamp = cage.stamp()
@@ -59,6 +78,17 @@ async def _held(cage: Cage) -> int:
 
 async def _unapproved(cage: Cage) -> int:
     return await cage.valid()
+
+
+async def _step_unapproved(cage: Cage) -> int:
+    _, steps = await cage.workflow("turn")
+    return steps[0]
+
+
+async def _added_after_approval(cage: Cage) -> int:
+    workflow_id, _ = await cage.workflow("turn")
+    await cage.db.approve_workflow(workflow_id, PERSON)
+    return await cage.forced_in(workflow_id=workflow_id)
 
 
 async def _out_of_order(cage: Cage) -> int:
@@ -102,6 +132,43 @@ STATE_CANARIES = (
         ConflictError,
         "only a completed step",
         _undoing_too_early,
+    ),
+    Canary(
+        "step of an ended workflow",
+        ("actions.verdict:_workflow",),
+        ConflictError,
+        "is a step of workflow",
+        _of_an_ended_workflow,
+    ),
+    Canary(
+        "undoes what goes on",
+        ("actions.verdict:_compensation",),
+        ConflictError,
+        "only a completed step",
+        _undoing_what_goes_on,
+    ),
+    Canary(
+        "undoes what never ran",
+        ("actions.verdict:_compensation",),
+        ConflictError,
+        "only a completed step",
+        _undoing_what_never_ran,
+    ),
+    Canary(
+        "step not approved",
+        ("actions.verdict:_approval",),
+        ApprovalRequiredError,
+        "operator workflows approve",
+        _step_unapproved,
+        require_approval=True,
+    ),
+    Canary(
+        "added after approval",
+        ("actions.verdict:_approval",),
+        ApprovalRequiredError,
+        "is not what was approved",
+        _added_after_approval,
+        require_approval=True,
     ),
     Canary("held", ("actions.verdict:_hold",), ApprovalRequiredError, "is held", _held),
     Canary(
