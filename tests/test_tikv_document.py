@@ -1,5 +1,6 @@
 """docs/tikv.md: no alert is missing, every row is held by a test, numbers are those of the code."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from operator_tikv.invariants import INVARIANTS
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docs" / "tikv.md").read_text(encoding="utf-8")
+SIMULATOR = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
 ALERTS = ROOT / "packages/operator-tikv/tests/fixtures/alerts/alerts.json"
 RULES = {rule.name: rule for rule in INVARIANTS}
 
@@ -70,15 +72,67 @@ def test_the_five_that_never_fire_are_named_and_covered() -> None:
         assert ALERT_ROWS[alert]["rule"] in covering
 
 
-def test_every_claim_names_a_test_that_exists() -> None:
-    assert len(CLAIMS) > 100
-    for row in CLAIMS:
+def named_tests(rows: list[Row]) -> list[tuple[str, str]]:
+    """Return file and name of every test that rows name; a row without one is a fault."""
+    found = []
+    for row in rows:
         names = re.findall(r"`([\w.]+\.py)::(\w+)`", row["test"])
         assert names, row
-        for file, test in names:
-            (path,) = [*ROOT.glob(f"packages/*/tests/{file}"), *ROOT.glob(f"tests/{file}")]
-            text = path.read_text(encoding="utf-8")
-            assert re.search(rf"^(async )?def {test}\(", text, re.MULTILINE), f"{file}::{test}"
+        found += names
+    return found
+
+
+def why_it_holds_nothing(source: str, test: str) -> str:
+    """Return why a test of a module proves nothing; empty where it may fail and is run."""
+    defined = [
+        node
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == test
+    ]
+    if len(defined) != 1:
+        return f"{len(defined)} tests of this name"
+    marks = [ast.unparse(one) for one in defined[0].decorator_list]
+    if any(re.search(r"mark\.(skip|skipif|xfail)\b", mark) for mark in marks):
+        return "it is not run"
+    return "" if any(map(_may_fail, ast.walk(defined[0]))) else "it asserts nothing"
+
+
+def _may_fail(node: ast.AST) -> bool:
+    if isinstance(node, ast.Assert):
+        return not isinstance(node.test, ast.Constant)
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.raises"
+
+
+def test_every_claim_names_a_test_that_can_fail() -> None:
+    simulator = [row for table in tables(SIMULATOR) for row in table if "test" in row]
+    assert len(CLAIMS) > 100
+    for file, test in sorted(set(named_tests(CLAIMS + simulator))):
+        (path,) = [*ROOT.glob(f"packages/*/tests/{file}"), *ROOT.glob(f"tests/{file}")]
+        assert why_it_holds_nothing(path.read_text(encoding="utf-8"), test) == "", (file, test)
+
+
+def test_no_table_goes_without_tests() -> None:
+    measured = "CPU seconds"  # figures of one run, which no test can hold
+    bare = [table[0] for table in tables(TEXT) if "test" not in table[0]]
+    assert [row for row in bare if measured not in row] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("def test_x():\n    assert y\n", ""),
+        ("def test_x():\n    with pytest.raises(E):\n        y()\n", ""),
+        ("async def test_x():\n    assert y\n", ""),
+        ("def test_x():\n    y()\n", "it asserts nothing"),
+        ("def test_x():\n    assert True\n", "it asserts nothing"),
+        ("@pytest.mark.skip\ndef test_x():\n    assert y\n", "it is not run"),
+        ("@pytest.mark.xfail(reason='z')\ndef test_x():\n    assert y\n", "it is not run"),
+        ('"""\ndef test_x():\n    assert y\n"""\n', "0 tests of this name"),
+        ("def test_x():\n    assert y\ndef test_x():\n    assert z\n", "2 tests of this name"),
+    ],
+)
+def test_a_test_that_proves_nothing_is_no_proof(source: str, why: str) -> None:
+    assert why_it_holds_nothing(source, "test_x") == why
 
 
 def test_tables_are_read() -> None:

@@ -173,3 +173,24 @@ def test_every_log_line_is_in_the_unified_format() -> None:
         "clock offset",
     ):
         assert words in text, words
+
+
+@pytest.mark.parametrize(
+    ("fault", "what"),
+    [
+        ({"fault": "stop", "stores": [99]}, "no store 99; there are 1 to 4"),
+        ({"fault": "pd_stop", "members": ["pd-9"]}, "no PD server 'pd-9'"),
+        ({"fault": "config", "item": "replica-limit", "value": 0}, "replica-limit not found"),
+    ],
+)
+def test_a_fault_that_names_what_is_not_there_is_refused_at_once(
+    fault: dict[str, object], what: str
+) -> None:
+    table = {"duration": "5m", "faults": [{"at": "1m", **fault}]}
+    with pytest.raises(ScenarioError, match=f"fault 1: .*{what}"):
+        build(read_scenario(table))
+
+
+def test_a_store_that_joins_later_may_be_named() -> None:
+    faults = [{"at": "1m", "fault": "join"}, {"at": "2m", "fault": "stop", "stores": [99]}]
+    build(read_scenario({"duration": "5m", "faults": faults}))

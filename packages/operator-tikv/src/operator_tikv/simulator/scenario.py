@@ -35,8 +35,11 @@ from operator_tikv.simulator.faults.words import (
 from operator_tikv.simulator.planning import read_planned
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from operator_tikv.simulator.faults.words import Fault
+    from operator_tikv.simulator.world import World
 
 _STRICT: Final = ConfigDict(frozen=True, extra="forbid")
 _EPOCH_UNIX_SECONDS: Final = 1_750_000_000.0
@@ -146,9 +149,26 @@ def build(scenario: Scenario) -> SimulatedCluster:
         _set_up(cluster, scenario)
     except (ValueError, ConfigError) as error:
         raise ScenarioError(f"cluster: {error}") from error
-    for planned in scenario.faults:
+    for number, planned in enumerate(scenario.faults, 1):
+        for what in _unknown(cluster.world, scenario, planned.fault):
+            raise ScenarioError(f"fault {number}: {planned.name}: {what}")
         cluster.plan(planned)
     return cluster
+
+
+def _unknown(world: World, scenario: Scenario, fault: Fault) -> Iterator[str]:
+    """Say what a fault names that the cluster does not have and no other fault brings."""
+    named = fault.model_dump()
+    members = [member.name for member in world.pd.members]
+    for name in set(named.get("members") or ()) - set(members):
+        yield f"there is no PD server {name!r}; there are {', '.join(members)}"
+    grows = any(one.name in {"join", "ghost_store"} for one in scenario.faults)
+    for store_id in set(named.get("stores") or ()) - world.stores.keys():
+        if not grows:
+            yield f"there is no store {store_id}; there are 1 to {max(world.stores)}"
+    item = str(named.get("item", "")).removeprefix("schedule.").removeprefix("replication.")
+    if item and not (item in world.pd.config.schedule or item in world.pd.config.replication):
+        yield f"config item {item} not found"
 
 
 def _set_up(cluster: SimulatedCluster, scenario: Scenario) -> None:
