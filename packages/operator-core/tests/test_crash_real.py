@@ -17,8 +17,8 @@ from operator_core.testing.postgres import PostgresServer
 
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
 
-FILE_PARTS = 4
-DATABASE_PARTS = 5
+FILE_PARTS = 6
+DATABASE_PARTS = 7
 SAMPLE = sample()
 AFTER_CLAIM = Blow(CrashPoint("proposal.claim", Side.AFTER), Fault.STOP)
 
