@@ -22,8 +22,9 @@ from etcd_samples import (
     violations,
 )
 from operator_core.agent.diagnosis import Diagnosis
+from operator_core.agent.grouping import Member, roots
 from operator_core.agent.rules import diagnose
-from operator_core.monitor.types import Observation
+from operator_core.monitor.types import Observation, Ticket
 from operator_etcd.failures import FailureKind
 from operator_etcd.hypotheses import HYPOTHESES
 from operator_etcd.invariants import INVARIANTS
@@ -194,3 +195,48 @@ def test_unread_parts_break_no_hypothesis() -> None:
     found = answer(observed(bare), "alarm_nospace")
     assert found.hypothesis == "unknown"
     assert all("could not be judged" not in one.rejected_because for one in found.alternatives)
+
+
+def test_a_cause_brings_rules_that_exist_and_not_its_own_problem() -> None:
+    rules = {rule.name for rule in INVARIANTS}
+    bringing = [one for one in HYPOTHESES if one.brings]
+    assert len(bringing) > 3
+    for cause in bringing:
+        assert cause.brings <= rules
+        assert not cause.brings & cause.explains
+        assert not cause.is_cluster_wide, "a member that is down says nothing of the others"
+
+
+def followers_of(root: str, observation: Observation) -> set[str]:
+    """Return the problems of an observation that follow one of its rules' ticket."""
+    found = [
+        Member(
+            Ticket(
+                id=number,
+                violation_key=one.key,
+                invariant_name=one.invariant,
+                target=one.target,
+                message=one.message,
+                severity=one.severity,
+            ),
+            diagnose(one, observation, HYPOTHESES, now=NOW),
+        )
+        for number, one in enumerate(violations(observation), 1)
+    ]
+    keys = {one.ticket_id: one.ticket for one in found}
+    links = roots(found, {one.name: one for one in HYPOTHESES})
+    assert {keys[one].invariant_name for one in links.values()} == {root}
+    return {keys[one].violation_key.partition(":")[0] for one in links}
+
+
+def test_a_lost_quorum_leads_what_it_is_made_of() -> None:
+    lost = {one: failure(one) for one in ("33", "22")}
+    read = readings(survey_of(status("11", leader="0"), failures=lost))
+    observation = observed(supervised(read, {"11": "running", "22": "stopped", "33": "frozen"}))
+    assert followers_of("no_leader", observation) == {"member_down", "quorum_at_risk"}
+
+
+def test_one_member_that_is_missed_leads_what_the_quorum_misses() -> None:
+    read = readings(survey_of(status("11"), status("22"), failures={"33": failure("33")}))
+    observation = observed(supervised(read, {"33": "stopped"}))
+    assert followers_of("member_down", observation) == {"quorum_at_risk"}
