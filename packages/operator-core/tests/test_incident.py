@@ -12,7 +12,8 @@ import pytest
 from cli_kit import NASTY, Cli, install, now_do
 from operator_core.db.exports import ExportDB, IncidentRows
 from operator_core.runtime.incident.archive import ArchiveError, canonical, pack, unpack
-from operator_core.runtime.incident.timeline import page, timeline
+from operator_core.runtime.incident.page import after, page
+from operator_core.runtime.incident.timeline import timeline
 from test_cli_diagnose import see
 
 Files = dict[str, bytes]
@@ -235,6 +236,13 @@ def test_the_page_needs_nothing_and_escapes_everything(cli: Cli, tmp_path: Path)
     assert "&lt;script&gt;" in text
     assert "http" not in text
     assert text == page(rows_of(cli))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0, "0.0 s"), (119.94, "119.9 s"), (120, "0:02:00"), (7384.9, "2:03:04")]
+)
+def test_a_long_time_is_told_in_hours(seconds: float, told: str) -> None:
+    assert after(seconds) == told
 
 
 def test_a_ticket_or_a_file_is_named(cli: Cli, tmp_path: Path) -> None:

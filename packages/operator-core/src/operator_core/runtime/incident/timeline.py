@@ -1,6 +1,5 @@
 """The moments of an incident, in order: for the terminal, for a page, for a program; pure."""
 
-import html
 import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -26,6 +25,8 @@ _SHOWN_KEYS = (
     "reasons",
 )
 _MAX_CHARS = 400
+_RANKS = {"detect": 0, "ticket": 1, "diagnose": 2}
+"""What comes first of what happened at one moment; all else in the order of the audit."""
 
 
 class Moment(NamedTuple):
@@ -61,7 +62,7 @@ def timeline(incident: IncidentRows) -> list[Moment]:
     actions = {row["id"]: row["action_name"] for row in incident["proposals"]}
     first = Moment(began, 0.0, "detect", "first seen", "monitor", detail=ticket["message"])
     rest = [*_diagnosed(incident["diagnoses"]), *_told(incident["events"], actions)]
-    moments = sorted([first, *rest], key=lambda one: one.at)
+    moments = sorted([first, *rest], key=lambda one: (one.at, _RANKS.get(one.stage, len(_RANKS))))
     return [one._replace(seconds=(one.at - began).total_seconds()) for one in moments]
 
 
@@ -116,45 +117,3 @@ def _ids(row: Row, actions: dict[int, str]) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _MAX_CHARS else f"{text[: _MAX_CHARS - 1]}…"
-
-
-# --- a page ---------------------------------------------------------------------------
-
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #888; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
-h1 { font-size: 1.3rem; } p { color: var(--soft); }
-table { border-collapse: collapse; width: 100%; }
-td, th { text-align: left; vertical-align: top; padding: .35rem .7rem .35rem 0;
-  border-top: 1px solid var(--line); overflow-wrap: anywhere; }
-td:first-child { white-space: nowrap; font-variant-numeric: tabular-nums; color: var(--soft); }
-td small { display: block; color: var(--soft); }
-tr.diagnose td:nth-child(2) { color: #a3f; } tr.execute td:nth-child(2) { color: #08c; }
-tr.approve td:nth-child(2) { color: #06f; } tr.verify td:nth-child(2) { color: #2a4; }
-tr.ticket td:nth-child(2), tr.detect td:nth-child(2) { color: #d33; }
-"""
-
-
-def page(incident: IncidentRows) -> str:
-    """Return the timeline as one HTML file that needs nothing else; all text is escaped."""
-    ticket = incident["tickets"][0]
-    title = html.escape(f"Ticket {ticket['id']}: {ticket['message']}")
-    state = html.escape(f"{ticket['subject'] or 'no cluster'}, {ticket['status']}")
-    moments = "\n".join(_row(one) for one in timeline(incident))
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>\n'
-        f"<body><h1>{title}</h1><p>{state}</p>\n<table><thead><tr><th>after</th><th>stage</th>"
-        f"<th>what</th><th>who</th><th>about</th></tr></thead><tbody>\n{moments}\n"
-        "</tbody></table></body></html>\n"
-    )
-
-
-def _row(one: Moment) -> str:
-    what, who, ids, detail = map(html.escape, (one.what, one.who, one.ids, one.detail))
-    more = f"<small>{detail}</small>" if detail else ""
-    at = html.escape(to_text(one.at))
-    return (
-        f'<tr class="{html.escape(one.stage)}"><td title="{at}">{one.seconds:.1f} s</td>'
-        f"<td>{html.escape(one.stage)}</td><td>{what}{more}</td><td>{who}</td><td>{ids}</td></tr>"
-    )
