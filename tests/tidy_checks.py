@@ -37,6 +37,7 @@ PORTS = {
     "operator_core.lifecycle",
     "operator_core.monitor.lifecycle",
     "operator_core.monitor.types",
+    "operator_core.monitor.verification",
     "operator_core.plugin",
     "operator_core.subject",
     "operator_core.twin",

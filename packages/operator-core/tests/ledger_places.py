@@ -18,6 +18,7 @@ SHARED = (
     "test_pause",
     "test_safety",
     "test_schedules",
+    "test_verifier",
 )
 """The behaviour suite: modules whose tests hold for both engines."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine_bench import Bench, bench, id_of, proposal
+from operator_core.actions.remedy import Remedy
 from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowStatus
 from operator_core.actions.verdict import GateFacts, refusal
 from operator_core.agent.diagnosis import ActionRecommendation, Diagnosis
@@ -131,7 +132,7 @@ def step_of(status: ActionStatus, undoes: int | None = None) -> ActionProposal:
 
 def followed(*steps: ActionProposal) -> tuple[Next, str]:
     diagnosis = Diagnosis(cause="c", confidence=1.0)
-    step = next_step(ticket(), diagnosis, steps, NOW)
+    step = next_step(ticket(), diagnosis, Remedy(steps[:2], steps[2:]), NOW)
     return step.what, step.reason
 
 

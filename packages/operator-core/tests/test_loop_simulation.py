@@ -18,7 +18,9 @@ from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import LedgerUse
 from operator_core.db.tickets import TicketDB
+from operator_core.monitor.tickets import MonitorConfig
 from operator_core.monitor.types import TicketPhase
+from operator_core.monitor.verify import Patience
 from operator_core.runtime.supervisor import agent_round
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.testing.clock import ManualClock
@@ -49,7 +51,7 @@ class World:
         return WiringOptions(
             require_approval=False,
             lease_seconds=LEASE_SECONDS,
-            verify_seconds=15,
+            monitor=MonitorConfig(patience=Patience(soak_seconds=2, verify_seconds=15)),
             retry=retry,
             clock=self.clock,
         )

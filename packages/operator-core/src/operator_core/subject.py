@@ -23,6 +23,7 @@ from operator_core.actions.types import ActionDefinition
 from operator_core.agent.diagnosis import Assessment
 from operator_core.errors import UnknownActionError
 from operator_core.monitor.types import Invariant, Observation, Violation
+from operator_core.monitor.verification import Capacity
 from operator_core.twin import Twin
 from operator_core.types import JsonObject
 
@@ -118,6 +119,14 @@ class SubjectDefaults:
         del observation
         return None
 
+    def capacity(self, observation: Observation) -> Capacity | None:
+        """Return what the cluster has that a remedy must not cost it; pure.
+
+        None: this observation does not tell, so that nothing is proven by it.
+        """
+        del observation
+        return Capacity()
+
     async def perform(self, call: ActionCall) -> object:
         """Call the method that is named like the action, with the parameters by keyword.
 
@@ -192,6 +201,10 @@ class FullSubject(Subject, Protocol):
 
     def temporary_effects(self, observation: Observation) -> Collection[str] | None:
         """Return the temporary effects to be seen, by name; None: they cannot be seen."""
+        ...
+
+    def capacity(self, observation: Observation) -> Capacity | None:
+        """Return what the cluster has that a remedy must not cost it; None: not to be told."""
         ...
 
     async def perform(self, call: ActionCall) -> object:

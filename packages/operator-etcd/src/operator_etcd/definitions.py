@@ -110,6 +110,7 @@ REMOVE_MEMBER = ActionDefinition(
     risk_level=RiskLevel.HIGH,
     requires_approval=True,
     disruptive=True,
+    shrinks=("members/{member_id}",),
     time_limit_seconds=60.0,
 )
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from operator_core.actions.types import ActionDefinition
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.monitor.types import Invariant, Observation
+from operator_core.monitor.verification import Capacity
 from operator_core.subject import ActionCall, Hypothesis, ProbeAnswer, SubjectDefaults
 from operator_core.twin import Twin
 from operator_core.types import JsonObject
@@ -60,6 +61,13 @@ class EtcdSubject(SubjectDefaults):
     def twin(self, observation: Observation) -> Twin | None:
         """Return a model of the cluster as it was observed; None: too little was seen."""
         return twin_of(observation)
+
+    def capacity(self, observation: Observation) -> Capacity | None:
+        """Return the members; None: nobody could list them."""
+        if not observation.sees(("members",)):
+            return None
+        names = sorted(observation.data("members")["members"])
+        return Capacity(members={"members": tuple(names)})
 
     async def probe(self, call: ActionCall) -> ProbeAnswer:
         """Say whether an effect that was sent has happened."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from operator_core.actions.types import ActionDefinition
 from operator_core.lab import LabCluster
 from operator_core.monitor.types import Invariant, Observation
+from operator_core.monitor.verification import Capacity
 from operator_core.subject import (
     ActionCall,
     FullSubject,
@@ -54,6 +55,10 @@ class Witness(SubjectDefaults):
     def twin(self, observation: Observation) -> Twin | None:
         """Return the subject's twin."""
         return self._subject.twin(observation)
+
+    def capacity(self, observation: Observation) -> Capacity | None:
+        """Return what the cluster has."""
+        return self._subject.capacity(observation)
 
     def temporary_effects(self, observation: Observation) -> Collection[str] | None:
         """Return the temporary effects that the subject sees."""

@@ -8,12 +8,14 @@ from operator_core.actions.types import ActionDefinition
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.errors import ActionRefusedError, UnknownActionError
 from operator_core.monitor.types import Invariant, Observation
+from operator_core.monitor.verification import Capacity
 from operator_core.subject import ActionCall, Hypothesis, ProbeAnswer, SubjectDefaults
 from operator_core.twin import Twin
 from operator_core.types import JsonObject
 from operator_tikv.actions.change import AnyChange
 from operator_tikv.actions.perform import carry_out, probe
 from operator_tikv.actions.table import CHANGES, DEFINITIONS
+from operator_tikv.capacity import capacity_of
 from operator_tikv.effects import temporary_effects
 from operator_tikv.hands import DEFAULT_POLL_SECONDS, Hands
 from operator_tikv.hypotheses import HYPOTHESES
@@ -78,6 +80,10 @@ class TikvSubject(SubjectDefaults):
     def twin(self, observation: Observation) -> Twin | None:
         """Return a model of the cluster as it was observed; None: too little was seen."""
         return twin_of(observation)
+
+    def capacity(self, observation: Observation) -> Capacity | None:
+        """Return stores, PD members and replicas; None: one of them was not read."""
+        return capacity_of(observation)
 
     def temporary_effects(self, observation: Observation) -> list[str] | None:
         """Return evictions, grants, pauses and passing schedulers; None: PD was not read."""

@@ -13,6 +13,7 @@ __all__ = ["ActionDefinition", "ActionRegistry", "ParamDef"]
 
 _PROTOCOL_NAMES = frozenset(
     {
+        "capacity",
         "close",
         "get_action_definitions",
         "hypotheses",

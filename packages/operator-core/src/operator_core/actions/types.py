@@ -160,6 +160,11 @@ class ActionDefinition(Positional):
     changes: tuple[str, ...] = Field(
         default=(), description="Paths that it changes; in a workflow they are no drift after it"
     )
+    shrinks: tuple[str, ...] = Field(
+        default=(),
+        description="What of the cluster's capacity it takes on purpose, see `Capacity`: "
+        "kind/name of a member or the name of an amount; {name} stands for a parameter",
+    )
     needs_sources: tuple[str, ...] = Field(
         default=(), description="Parts of the observation that must be seen whole, fresh, agreeing"
     )

@@ -103,6 +103,11 @@ def shown(value: object) -> str:
     return text if len(text) <= _MAX_SHOWN_CHARS else text[: _MAX_SHOWN_CHARS - 1] + "…"
 
 
+def escaped(name: str) -> str:
+    """Return a name as it stands between the slashes of a path."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
 def _unescaped(segment: str) -> str:
     return segment.replace("~1", "/").replace("~0", "~")
 

@@ -1,16 +1,17 @@
 """What is to be done about a diagnosed ticket next; pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from operator_core.actions.types import ActionProposal, ActionStatus
+from operator_core.actions.remedy import Remedy, RemedyState
+from operator_core.actions.types import ActionStatus
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.monitor.types import Ticket, TicketPhase
+from operator_core.monitor.verification import Verdict, Verification
 
-DEFAULT_VERIFY_SECONDS = 120.0
-"""How long a problem may outlast its remedy before a person is called."""
+UNWATCHED_SECONDS = 1800.0
+"""How long nobody may look after a remedy before a person is called."""
 
 
 class Next(StrEnum):
@@ -20,6 +21,7 @@ class Next(StrEnum):
     PROPOSE = "propose"
     ACT = "act"
     VERIFY = "verify"
+    ROLL_BACK = "roll_back"
     ESCALATE = "escalate"
 
 
@@ -34,49 +36,41 @@ class Step:
 def next_step(
     ticket: Ticket,
     diagnosis: Diagnosis,
-    proposals: Sequence[ActionProposal],
+    remedy: Remedy,
     now: datetime,
-    verify_seconds: float = DEFAULT_VERIFY_SECONDS,
+    proof: Verification | None = None,
 ) -> Step:
     """Return what a diagnosed ticket needs next.
 
     Args:
         ticket: a ticket that is diagnosed and not resolved.
         diagnosis: its latest diagnosis.
-        proposals: the proposals made since that diagnosis.
+        remedy: what was proposed since that diagnosis.
         now: the present moment.
-        verify_seconds: how long the problem may outlast a remedy that has ended.
+        proof: how far the proof of that remedy has come.
     """
     if ticket.held or ticket.phase is TicketPhase.ESCALATED:
         return Step(Next.WAIT)
-    if not proposals:
+    state = remedy.state
+    if state is RemedyState.NONE:
         return _first(diagnosis)
-    if any(_is_open(proposal) for proposal in proposals):
-        started = any(proposal.status not in _NOT_STARTED for proposal in proposals)
-        return Step(Next.ACT if started else Next.WAIT)
-    steps = [proposal for proposal in proposals if proposal.compensates_proposal_id is None]
-    if all(step.status is ActionStatus.COMPLETED for step in steps):
-        return _verify(ticket, now, verify_seconds)
-    failed = any(step.status is ActionStatus.FAILED for step in steps)
-    what = "a step of the remedy failed" if failed else "the remedy was rejected or cancelled"
-    return Step(Next.ESCALATE, f"{what}{_undone(proposals)}")
+    if state is RemedyState.WAITING:
+        return Step(Next.WAIT)
+    if state is RemedyState.RUNNING:
+        return Step(Next.ACT)
+    if state is RemedyState.DONE:
+        return _verify(ticket, remedy, now, proof)
+    what = (
+        "a step of the remedy failed" if remedy.failed else "the remedy was rejected or cancelled"
+    )
+    return Step(Next.ESCALATE, f"{what}{_undone(remedy)}")
 
 
-_NOT_STARTED = (ActionStatus.PROPOSED, ActionStatus.VALIDATED, ActionStatus.CANCELLED)
-_UNFINISHED = (ActionStatus.PROPOSED, ActionStatus.VALIDATED, ActionStatus.EXECUTING)
-
-
-def _is_open(proposal: ActionProposal) -> bool:
-    retry_waits = proposal.status is ActionStatus.FAILED and proposal.next_retry_at is not None
-    return proposal.status in _UNFINISHED or retry_waits
-
-
-def _undone(proposals: Sequence[ActionProposal]) -> str:
+def _undone(remedy: Remedy) -> str:
     """Say what became of undoing the completed steps, where there was something to undo."""
-    undoing = [one for one in proposals if one.compensates_proposal_id is not None]
-    if not undoing:
+    if not remedy.undoing:
         return ""
-    left = [one for one in undoing if one.status is not ActionStatus.COMPLETED]
+    left = [one for one in remedy.undoing if one.status is not ActionStatus.COMPLETED]
     if not left:
         return "; what it had done is undone"
     places = ", ".join(str(one.compensates_proposal_id) for one in left)
@@ -91,10 +85,17 @@ def _first(diagnosis: Diagnosis) -> Step:
     return Step(Next.WAIT, "nothing to do but watch")
 
 
-def _verify(ticket: Ticket, now: datetime, verify_seconds: float) -> Step:
+def _verify(ticket: Ticket, remedy: Remedy, now: datetime, proof: Verification | None) -> Step:
     if ticket.phase is not TicketPhase.VERIFYING or ticket.phase_since is None:
         return Step(Next.VERIFY)
-    if now - ticket.phase_since > timedelta(seconds=verify_seconds):
-        reason = f"the problem is still there {verify_seconds:g} s after the remedy ended"
-        return Step(Next.ESCALATE, reason)
-    return Step(Next.WAIT)
+    if proof is None:
+        if now - ticket.phase_since > timedelta(seconds=UNWATCHED_SECONDS):
+            return Step(Next.ESCALATE, "nobody has looked at the cluster since the remedy ended")
+        return Step(Next.WAIT)
+    if proof.verdict is not Verdict.NOT_VERIFIED:
+        return Step(Next.WAIT)
+    reason = "; ".join(proof.reasons)
+    if not remedy.rollback:
+        return Step(Next.ROLL_BACK, reason)
+    numbers = ", ".join(str(one.id) for one in remedy.rollback)
+    return Step(Next.ESCALATE, f"{reason}; action {numbers} is proposed to take the remedy back")

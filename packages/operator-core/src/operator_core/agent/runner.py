@@ -10,16 +10,19 @@ from datetime import datetime, timedelta
 
 from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.rehearsal import Rehearsal, require_safe
+from operator_core.actions.remedy import Remedy, remedy_of
 from operator_core.actions.safety import SafetyController
 from operator_core.actions.types import ActionProposal, ActionStatus, SafetyMode
 from operator_core.agent.diagnosis import Diagnosis, WorkflowRecommendation
-from operator_core.agent.follow import DEFAULT_VERIFY_SECONDS, Next, Step, next_step
+from operator_core.agent.follow import Next, Step, next_step
 from operator_core.agent.rehearser import Rehearser
+from operator_core.agent.rollback import Rollback
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.actions import ActionDB
 from operator_core.db.ledger import Ledger
 from operator_core.db.schedules import ScheduleDB
 from operator_core.db.tickets import TicketDB
+from operator_core.db.verifications import VerifyDB
 from operator_core.errors import (
     BreakerError,
     ConflictError,
@@ -53,7 +56,6 @@ class AgentRunner:
         executor: ActionExecutor,
         safety: SafetyController,
         *,
-        verify_seconds: float = DEFAULT_VERIFY_SECONDS,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Take an open ledger, a cluster, and the one way to act on it.
@@ -63,7 +65,6 @@ class AgentRunner:
             subject: the cluster.
             executor: what proposes and executes.
             safety: the switch.
-            verify_seconds: how long a problem may outlast its remedy before a person is called.
             clock: the source of time.
         """
         self._actions = ActionDB(ledger)
@@ -72,7 +73,8 @@ class AgentRunner:
         self._subject = subject
         self._executor = executor
         self._safety = safety
-        self._verify_seconds = verify_seconds
+        self._proofs = VerifyDB(ledger)
+        self._rollback = Rollback(ledger, executor)
         self._clock = clock
         self._rehearser = Rehearser(ledger, subject)
         self._running: dict[int, asyncio.Task[None]] = {}
@@ -90,16 +92,20 @@ class AgentRunner:
                 await self._follow(ticket, diagnoses[-1])
 
     async def _follow(self, ticket: Ticket, diagnosis: Diagnosis) -> None:
-        proposals = await self._proposals_since(ticket)
-        step = next_step(ticket, diagnosis, proposals, self._clock.now(), self._verify_seconds)
+        ticket_id = int(ticket.id or 0)
+        remedy = remedy_of(ticket, await self._actions.list_proposals(ticket_id=ticket_id))
+        proof = None
+        if ticket.diagnosed_at is not None:
+            proof = await self._proofs.get(ticket_id, ticket.diagnosed_at)
+        step = next_step(ticket, diagnosis, remedy, self._clock.now(), proof)
         try:
-            await self._take(step, ticket, diagnosis)
+            await self._take(step, ticket, diagnosis, remedy)
         except RefusedError as error:
             log.debug("not_proposed", ticket_id=ticket.id, reason=str(error))
         except ConflictError as error:
             log.info("ticket_moved_on", ticket_id=ticket.id, reason=str(error))
 
-    async def _take(self, step: Step, ticket: Ticket, diagnosis: Diagnosis) -> None:
+    async def _take(self, step: Step, ticket: Ticket, diagnosis: Diagnosis, remedy: Remedy) -> None:
         ticket_id = int(ticket.id or 0)
         if step.what is Next.PROPOSE:
             await self._propose(ticket_id, diagnosis)
@@ -107,10 +113,17 @@ class AgentRunner:
             await self._tickets.set_phase(ticket_id, TicketPhase.ACTING, actor=AGENT)
         elif step.what is Next.VERIFY:
             await self._tickets.set_phase(ticket_id, TicketPhase.VERIFYING, actor=AGENT)
+        elif step.what is Next.ROLL_BACK:
+            refused = await self._rollback.propose(ticket_id, remedy)
+            if refused:
+                await self._escalate(ticket_id, f"{step.reason}; {refused}")
         elif step.what is Next.ESCALATE:
-            await self._tickets.set_phase(ticket_id, TicketPhase.ESCALATED, actor=AGENT)
-            body = f"A person is needed: {step.reason}."
-            await self._tickets.comment(ticket_id, author=AGENT, body=body)
+            await self._escalate(ticket_id, step.reason)
+
+    async def _escalate(self, ticket_id: int, reason: str) -> None:
+        await self._tickets.set_phase(ticket_id, TicketPhase.ESCALATED, actor=AGENT)
+        body = f"A person is needed: {reason}."
+        await self._tickets.comment(ticket_id, author=AGENT, body=body)
 
     async def _propose(self, ticket_id: int, diagnosis: Diagnosis) -> None:
         """Propose the whole remedy in one transaction, so that a crash leaves all or nothing."""
@@ -121,12 +134,6 @@ class AgentRunner:
         await self._executor.propose_workflow(
             remedy.name, remedy.description, remedy.actions, ticket_id
         )
-
-    async def _proposals_since(self, ticket: Ticket) -> list[ActionProposal]:
-        """Return what was proposed for a ticket since its present diagnosis."""
-        every = await self._actions.list_proposals(ticket_id=ticket.id)
-        since = ticket.diagnosed_at
-        return [proposal for proposal in every if since is None or proposal.proposed_at >= since]
 
     async def fire_schedules(self) -> None:
         """Propose what is due by a schedule."""

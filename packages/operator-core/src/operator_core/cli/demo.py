@@ -187,6 +187,7 @@ async def _until_told_to_end(demo: Coroutine[None, None, None]) -> None:
 def _agent_command(folder: Path) -> list[str]:
     own = [sys.executable, "-m", "operator_core.cli.main", "--db", str(folder / "operator.db")]
     watching = ["up", "--interval-seconds", "1", "--ends-with-parent"]
+    watching += ["--soak-seconds", "3"]  # nobody watches a demo for a minute
     # A short lease: whoever kills the agent does not want to wait long for the next one.
     return [*own, *watching, "--approval", "--lease-seconds", "4"]
 

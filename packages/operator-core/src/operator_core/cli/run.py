@@ -19,6 +19,7 @@ from operator_core.config import (
     policy_file,
 )
 from operator_core.errors import RequestError
+from operator_core.monitor.verify import DEFAULT_SOAK_SECONDS
 from operator_core.runtime.supervisor import RunOptions
 from operator_core.runtime.supervisor import run as run_loop
 
@@ -82,11 +83,19 @@ PolicyFile = Annotated[
         show_default=False,
     ),
 ]
+Soak = Annotated[
+    float,
+    typer.Option(
+        "--soak-seconds",
+        help="How long a problem must be gone, and nothing else be broken, before its remedy is "
+        "verified.",
+    ),
+]
 DEFAULT_INTERVAL_SECONDS = 5.0
 
 
 @command(up_app, "up", ledger=False)
-async def up(
+async def up(  # noqa: PLR0913 - its options
     session: Session,
     *,
     interval_seconds: Interval = DEFAULT_INTERVAL_SECONDS,
@@ -94,6 +103,7 @@ async def up(
     policy: PolicyFile = None,
     subject: Subjects = None,
     lease_seconds: Lease = DEFAULT_LEASE_SECONDS,
+    soak_seconds: Soak = DEFAULT_SOAK_SECONDS,
     lifetime_seconds: Lifetime = None,
     ends_with_parent: EndsWithParent = False,
 ) -> None:
@@ -116,6 +126,7 @@ async def up(
             policy=policy or policy_file(),
             subjects=tuple(subject or ()),
             lease_seconds=_seconds(lease_seconds, "--lease-seconds"),
+            soak_seconds=_seconds(soak_seconds, "--soak-seconds"),
             ends_with_parent=ends_with_parent,
             lifetime_seconds=_lifetime(lifetime_seconds),
             on_event=_teller(session),
@@ -128,6 +139,7 @@ async def run_monitor(
     session: Session,
     interval_seconds: Interval = DEFAULT_INTERVAL_SECONDS,
     subject: Subjects = None,
+    soak_seconds: Soak = DEFAULT_SOAK_SECONDS,
     lifetime_seconds: Lifetime = None,
 ) -> None:
     """Watch clusters, open tickets and resolve those that are gone.
@@ -142,6 +154,7 @@ async def run_monitor(
         RunOptions(
             agent=False,
             interval_seconds=_seconds(interval_seconds, "--interval-seconds"),
+            soak_seconds=_seconds(soak_seconds, "--soak-seconds"),
             subjects=tuple(subject or ()),
             lifetime_seconds=_lifetime(lifetime_seconds),
             on_event=_teller(session),

@@ -20,10 +20,17 @@ from operator_core.cli.render import hint, stacked
 from operator_core.cli.text import given
 from operator_core.cli.views import event_table, proposal_table, said, workflow_table
 from operator_core.cli.views_diagnosis import diagnosis_brief
-from operator_core.cli.views_tickets import comment_lines, next_of, ticket_panel, ticket_table
+from operator_core.cli.views_tickets import (
+    comment_lines,
+    next_of,
+    proof_table,
+    ticket_panel,
+    ticket_table,
+)
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.tickets import TicketDB
+from operator_core.db.verifications import VerifyDB
 from operator_core.db.watching import WatchingDB
 from operator_core.errors import NotFoundError
 from operator_core.monitor.types import Ticket, TicketStatus
@@ -93,6 +100,7 @@ async def show_ticket(session: Session, ticket_id: Id) -> None:
         workflows = await actions.list_workflows(ticket_id=ticket_id)
         proposals = await actions.list_proposals(ticket_id=ticket_id)
         events = await ControlDB(db.ledger).list_events(ticket_id=ticket_id)
+        proofs = await VerifyDB(db.ledger).list(ticket_id)
         snoozes = await WatchingDB(db.ledger).active_snoozes(ticket.subject)
     latest = diagnoses[-1] if diagnoses else None
     data = {
@@ -101,6 +109,7 @@ async def show_ticket(session: Session, ticket_id: Id) -> None:
         "comments": comments,
         "workflows": workflows,
         "proposals": proposals,
+        "verifications": proofs,
         "events": events,
     }
     show(
@@ -111,6 +120,7 @@ async def show_ticket(session: Session, ticket_id: Id) -> None:
             diagnosis_brief(latest),
             workflow_table(workflows, "Workflows") if workflows else None,
             proposal_table(proposals, "Actions") if proposals else None,
+            proof_table(proofs),
             comment_lines(comments),
             event_table(events, "History"),
             hint(next_of(ticket, latest)),

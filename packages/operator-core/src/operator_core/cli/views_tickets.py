@@ -12,6 +12,7 @@ from operator_core.cli.text import one_line
 from operator_core.cli.views import by, parameters_text
 from operator_core.clock import from_text
 from operator_core.monitor.types import Snooze, Ticket, TicketStatus
+from operator_core.monitor.verification import Verification
 from operator_core.types import JsonObject
 
 
@@ -96,6 +97,22 @@ def comment_lines(comments: Iterable[JsonObject]) -> RenderableType | None:
     """Return comments, or None where there are none."""
     rows = [(from_text(one["created_at"]), one["author"], one["body"]) for one in comments]
     return table("Comments", ("when", "who", "what"), rows) if rows else None
+
+
+def proof_table(proofs: Iterable[Verification]) -> RenderableType | None:
+    """Return how far the proofs of remedies have come, or None where there are none."""
+    rows = [
+        (
+            ", ".join(str(number) for number in one.proposals),
+            one.verdict.value.replace("_", " "),
+            "; ".join(one.reasons) or f"gone in {one.looks} looks",
+            one.ended_at,
+            one.decided_at,
+        )
+        for one in proofs
+    ]
+    names = ("actions", "verdict", "because", "remedy ended", "decided")
+    return table("Proof of the remedy", names, rows) if rows else None
 
 
 def next_of(ticket: Ticket, diagnosis: Diagnosis | None) -> str:

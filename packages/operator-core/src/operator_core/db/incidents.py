@@ -82,9 +82,6 @@ def resolve(tx: Tx, ticket_id: int, resolution: str, stamp: Stamp) -> Row:
     """
     params = {"actor": stamp.actor, "resolution": resolution}
     change = Change("ticket.resolve", "ticket_resolved", {"resolution": resolution}, params)
-    before = changes.get(tx, "ticket", ticket_id)
-    if before["phase"] == TicketPhase.VERIFYING:
-        decisions.judge_ticket(tx, before, helped=True)
     row = changes.apply(tx, ticket_id, change, stamp)
     reason = f"ticket {ticket_id} is resolved"
     for workflow in tx.all("workflow.not_started_of_ticket", ticket_id=ticket_id):
@@ -111,9 +108,6 @@ def unhold(tx: Tx, ticket_id: int, stamp: Stamp) -> Row:
 
 def set_phase(tx: Tx, ticket_id: int, phase: TicketPhase | None, stamp: Stamp) -> Row:
     """Set what is being done about a ticket."""
-    before = changes.get(tx, "ticket", ticket_id)
-    if phase is TicketPhase.ESCALATED and before["phase"] == TicketPhase.VERIFYING:
-        decisions.judge_ticket(tx, before, helped=False)
     value = phase.value if phase else None
     change = Change("ticket.set_phase", "ticket_phase", {"phase": value}, {"phase": value})
     return changes.apply(tx, ticket_id, change, stamp)

@@ -1,7 +1,7 @@
 """The stage from a look at the cluster to its tickets: observe, detect, open, resolve."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.ledger import Ledger
@@ -11,7 +11,9 @@ from operator_core.errors import TransitionError
 from operator_core.logs import get_logger
 from operator_core.monitor.detect import Detection, detect, failed_observation
 from operator_core.monitor.tuning import tuned
-from operator_core.monitor.types import Observation, Ticket, TicketPhase, Violation
+from operator_core.monitor.types import Observation, Ticket, Violation
+from operator_core.monitor.verifier import GONE, Verifier, View
+from operator_core.monitor.verify import Patience
 from operator_core.subject import FullSubject
 
 log = get_logger(__name__)
@@ -28,11 +30,13 @@ class MonitorConfig:
         observe_limit_seconds: a look that takes longer has failed.
         flap_window_seconds: a problem that comes back sooner reopens its ticket.
         kept_looks: how many looks without a ticket are kept.
+        patience: how long a remedy's proof takes.
     """
 
     observe_limit_seconds: float = DEFAULT_OBSERVE_LIMIT_SECONDS
     flap_window_seconds: float = 600.0
     kept_looks: int = DEFAULT_KEPT_LOOKS
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class MonitorStage:
         self._subject = subject
         self._config = config or MonitorConfig()
         self._clock = clock
+        self._verifier = Verifier(ledger, subject, self._config.patience)
 
     async def step(self) -> Look:
         """Look once: store what was seen, open and refresh tickets, resolve what is gone."""
@@ -70,8 +75,9 @@ class MonitorStage:
         observation = await self._observe()
         open_tickets = await self._db.list_tickets(subject=name, unresolved=True)
         open_keys = frozenset(ticket.violation_key for ticket in open_tickets)
+        rules = tuned(self._subject.invariants(), await self._watching.rule_settings(name))
         found = detect(
-            tuned(self._subject.invariants(), await self._watching.rule_settings(name)),
+            rules,
             observation,
             await self._db.load_sightings(name),
             self._clock.now(),
@@ -86,13 +92,14 @@ class MonitorStage:
             for violation in found.present
             if violation.key in open_keys or not await self._is_meant(violation)
         ]
-        gone = [ticket for ticket in open_tickets if ticket.violation_key in found.cleared]
-        resolved = [await self._resolve(ticket, observation_id) for ticket in gone]
+        look = observation.model_copy(update={"id": observation_id})
+        view = View(look, rules, reported, found.cleared)
+        resolved = await self._resolve_each(open_tickets, view)
         return Look(
             observation_id,
             observation.complete,
             tuple(reported),
-            tuple(ticket for ticket in resolved if ticket is not None),
+            tuple(resolved),
             found.snoozed,
         )
 
@@ -127,12 +134,24 @@ class MonitorStage:
             flap_window_seconds=self._config.flap_window_seconds,
         )
 
-    async def _resolve(self, ticket: Ticket, observation_id: int) -> Ticket | None:
-        """Resolve a ticket whose problem is gone, unless a person or a remedy holds it."""
-        if ticket.held or ticket.phase is TicketPhase.ACTING:
-            return None
-        how = "verified after the remedy" if ticket.phase is TicketPhase.VERIFYING else "gone"
-        resolution = f"{how}: no longer seen in observation {observation_id}"
+    async def _resolve_each(self, tickets: list[Ticket], view: View) -> list[Ticket]:
+        """Resolve what is gone; where something was done about it, only what is proven."""
+        proven = await self._verifier.judge(tickets, view)
+        gone = [
+            ticket
+            for ticket in tickets
+            if ticket.violation_key in view.cleared
+            and not ticket.held
+            and proven.get(int(ticket.id or 0), GONE)
+        ]
+        resolved = [
+            await self._resolve(ticket, view.look, proven.get(int(ticket.id or 0), GONE))
+            for ticket in gone
+        ]
+        return [ticket for ticket in resolved if ticket is not None]
+
+    async def _resolve(self, ticket: Ticket, look: Observation, how: str) -> Ticket | None:
+        resolution = f"{how}: no longer seen in observation {look.id}"
         try:
             return await self._db.resolve(int(ticket.id or 0), actor=MONITOR, resolution=resolution)
         except TransitionError:

@@ -11,7 +11,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +24,8 @@ from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
 from operator_core.errors import ConfigurationError, LedgerError
 from operator_core.logs import get_logger
+from operator_core.monitor.tickets import MonitorConfig
+from operator_core.monitor.verify import DEFAULT_SOAK_SECONDS, Patience
 from operator_core.runtime.guards import GuardKeeper
 from operator_core.runtime.plugins import connect
 from operator_core.runtime.policy_file import PolicyKeeper
@@ -57,6 +59,7 @@ class RunOptions:
         interval_seconds: pause between two looks at a cluster.
         require_approval: whether a person approves; None: as the environment says.
         lease_seconds: how long a claim holds without being renewed.
+        soak_seconds: how long a problem must be gone before its remedy is verified.
         subjects: names of the clusters; empty: all that are connected.
         lifetime_seconds: end after this long; None: never.
         ends_with_parent: stop when the process that started this one is gone.
@@ -70,6 +73,7 @@ class RunOptions:
     interval_seconds: float = 5.0
     require_approval: bool | None = None
     lease_seconds: float = DEFAULT_LEASE_SECONDS
+    soak_seconds: float = DEFAULT_SOAK_SECONDS
     subjects: tuple[str, ...] = ()
     lifetime_seconds: float | None = None
     ends_with_parent: bool = False
@@ -117,9 +121,18 @@ async def _records(ledger: Ledger, options: RunOptions) -> list[dict[str, object
 
 async def _wired(ledger: Ledger, record: dict[str, object], options: RunOptions) -> Wired:
     wiring = WiringOptions(
-        require_approval=options.require_approval, lease_seconds=options.lease_seconds
+        require_approval=options.require_approval,
+        lease_seconds=options.lease_seconds,
+        monitor=MonitorConfig(patience=_patience(options)),
     )
     return wire(ledger, await connect(record), wiring)
+
+
+def _patience(options: RunOptions) -> Patience:
+    """Return how long proofs take; looks far apart are no gap where that is their distance."""
+    default = Patience()
+    gap_seconds = max(default.gap_seconds, 3 * options.interval_seconds)
+    return replace(default, soak_seconds=options.soak_seconds, gap_seconds=gap_seconds)
 
 
 async def _keeper(ledger: Ledger, options: RunOptions) -> PolicyKeeper:

@@ -37,7 +37,6 @@ class WiringOptions:
     Attributes:
         require_approval: whether a person approves; None: as the environment says.
         lease_seconds: how long a claim holds without being renewed.
-        verify_seconds: how long a problem may outlast its remedy.
         monitor: how the cluster is watched.
         retry: backoff of retries.
         clock: the source of time.
@@ -45,7 +44,6 @@ class WiringOptions:
 
     require_approval: bool | None = None
     lease_seconds: float = DEFAULT_LEASE_SECONDS
-    verify_seconds: float = 120.0
     monitor: MonitorConfig | None = None
     retry: RetryConfig | None = None
     clock: Clock = SYSTEM_CLOCK
@@ -75,9 +73,7 @@ def wire(ledger: Ledger, subject: FullSubject, options: WiringOptions | None = N
         subject=subject,
         monitor=MonitorStage(ledger, subject, opts.monitor, clock=opts.clock),
         investigate=InvestigateStage(ledger, subject, registry, clock=opts.clock),
-        agent=AgentRunner(
-            ledger, subject, executor, safety, verify_seconds=opts.verify_seconds, clock=opts.clock
-        ),
+        agent=AgentRunner(ledger, subject, executor, safety, clock=opts.clock),
         janitor=Janitor(ledger, subject, registry, clock=opts.clock),
         executor=executor,
         safety=safety,

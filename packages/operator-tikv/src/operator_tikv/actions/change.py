@@ -119,6 +119,7 @@ def action(  # noqa: PLR0913 - these are the facts that the engine must know of 
     disruptive: bool = False,
     inverse: str | None = None,
     restored_by: str | None = None,
+    shrinks: tuple[str, ...] = (),
 ) -> Callable[[_Class], _Class]:
     """Give a change its definition; its docstring is the description.
 
@@ -134,6 +135,7 @@ def action(  # noqa: PLR0913 - these are the facts that the engine must know of 
         disruptive: whether nothing disruptive may run beside it.
         inverse: the action that undoes it with the same arguments.
         restored_by: the action that undoes it with the arguments in its result's `undo`.
+        shrinks: what of the cluster's capacity it takes, see `ActionDefinition`.
     """
 
     def describe(cls: _Class) -> _Class:
@@ -151,6 +153,7 @@ def action(  # noqa: PLR0913 - these are the facts that the engine must know of 
             inverse=inverse,
             tags=tags,
             restored_by=restored_by,
+            shrinks=shrinks,
             temporary_effect=EFFECTS.get(name),
             effect_seconds=EFFECT_SECONDS,
         )

@@ -229,6 +229,7 @@ class SetPdLeaderPriority(_PdChange):
     risk=RiskLevel.CRITICAL,
     tags=("membership", "data-loss"),
     disruptive=True,
+    shrinks=("pd_members/{name}",),
 )
 @dataclass(frozen=True)
 class DeletePdMember(_PdChange):

@@ -69,6 +69,7 @@ class _StateChange(Change[StoreSeen]):
     idempotent=True,
     disruptive=True,
     inverse="cancel_delete_store",
+    shrinks=("stores/{store_id}",),
 )
 @dataclass(frozen=True)
 class DeleteStore(_StateChange):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from operator_core.actions.validation import same_json
-from operator_core.agent.evidence import resolve
+from operator_core.agent.evidence import escaped, resolve
 from operator_core.monitor.types import Observation
 from operator_core.types import JsonObject
 
@@ -50,7 +50,7 @@ def paths_of(facts: Iterable[str], parameters: Mapping[str, object]) -> list[str
 
     def argument(match: re.Match[str]) -> str:
         value = parameters.get(match[1], match[0])
-        return str(value).replace("~", "~0").replace("/", "~1")
+        return escaped(str(value))
 
     return [_PLACE.sub(argument, path) for path in facts]
 

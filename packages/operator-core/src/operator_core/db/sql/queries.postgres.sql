@@ -75,6 +75,11 @@ RETURNING id
 SELECT * FROM workflows
 WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json)) ORDER BY id
 
+-- name: verification.times
+SELECT MIN(started_at) AS started_at, MAX(COALESCE(completed_at, started_at)) AS ended_at
+FROM action_records
+WHERE proposal_id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json))
+
 -- What a statement named <name>.each does for all sets of parameters, <name> does for one.
 
 -- name: proposal.insert.each

@@ -676,6 +676,11 @@ SELECT * FROM observations WHERE id = :id
 -- name: observation.latest
 SELECT * FROM observations WHERE subject = :subject ORDER BY id DESC LIMIT 1
 
+-- name: observation.before
+SELECT * FROM observations
+WHERE subject = :subject AND complete >= :complete AND observed_at <= :at
+ORDER BY id DESC LIMIT 1
+
 -- name: observation.digest
 SELECT digest FROM observations WHERE id = :id
 
@@ -688,6 +693,7 @@ ORDER BY id LIMIT :limit
 SELECT COUNT(*) AS count FROM observations AS o
 WHERE observed_at < :before AND ticket_id IS NULL
   AND id NOT IN (SELECT observation_id FROM diagnoses WHERE observation_id IS NOT NULL)
+  AND id NOT IN (SELECT baseline_id FROM verifications WHERE baseline_id IS NOT NULL)
   AND id < (SELECT MAX(id) FROM observations AS later
             WHERE COALESCE(later.subject, '') = COALESCE(o.subject, ''))
 
@@ -697,6 +703,7 @@ DELETE FROM observations WHERE id IN (
     SELECT id FROM observations AS o
     WHERE observed_at < :before AND ticket_id IS NULL
       AND id NOT IN (SELECT observation_id FROM diagnoses WHERE observation_id IS NOT NULL)
+      AND id NOT IN (SELECT baseline_id FROM verifications WHERE baseline_id IS NOT NULL)
       AND id < (SELECT MAX(id) FROM observations AS later
                 WHERE COALESCE(later.subject, '') = COALESCE(o.subject, ''))
     ORDER BY id LIMIT :limit)
@@ -705,6 +712,7 @@ DELETE FROM observations WHERE id IN (
 DELETE FROM observations
 WHERE subject = :subject AND ticket_id IS NULL
   AND id NOT IN (SELECT observation_id FROM diagnoses WHERE observation_id IS NOT NULL)
+  AND id NOT IN (SELECT baseline_id FROM verifications WHERE baseline_id IS NOT NULL)
   AND id <= (SELECT MAX(id) FROM observations WHERE subject = :subject) - :keep
 
 -- name: diagnosis.insert
@@ -964,3 +972,38 @@ SELECT * FROM effect_leases WHERE undo_proposal_id = :proposal_id AND ended_at I
 -- name: effect.not_ours
 SELECT proposal_id FROM effect_leases
 WHERE workflow_id = :workflow_id AND ended_because = :because
+
+-- name: verification.times
+SELECT MIN(started_at) AS started_at, MAX(COALESCE(completed_at, started_at)) AS ended_at
+FROM action_records WHERE proposal_id IN (SELECT value FROM json_each(:ids))
+
+-- name: verification.get
+SELECT * FROM verifications WHERE ticket_id = :ticket_id AND diagnosed_at = :diagnosed_at
+
+-- name: verification.list
+SELECT * FROM verifications WHERE ticket_id = :ticket_id ORDER BY id
+
+-- name: verification.insert
+INSERT INTO verifications (
+    subject, ticket_id, diagnosed_at, proposals, baseline_id, capacity, declared, started_at,
+    ended_at, held_since, looks, look_id, looked_at, verdict, reasons, decided_at)
+VALUES (
+    :subject, :ticket_id, :diagnosed_at, :proposals, :baseline_id, :capacity, :declared,
+    :started_at, :ended_at, :held_since, :looks, :look_id, :looked_at, :verdict, :reasons,
+    :decided_at)
+ON CONFLICT (ticket_id, diagnosed_at) DO NOTHING
+RETURNING *
+
+-- A verdict that was given stays.
+-- name: verification.update
+UPDATE verifications
+SET held_since = :held_since, looks = :looks, look_id = :look_id, looked_at = :looked_at,
+    verdict = :verdict, reasons = :reasons, decided_at = :decided_at
+WHERE ticket_id = :ticket_id AND diagnosed_at = :diagnosed_at AND verdict = 'waiting'
+RETURNING *
+
+-- name: verification.seen
+UPDATE verifications
+SET held_since = :held_since, looks = :looks, look_id = :look_id, looked_at = :looked_at
+WHERE ticket_id = :ticket_id AND diagnosed_at = :diagnosed_at
+RETURNING *

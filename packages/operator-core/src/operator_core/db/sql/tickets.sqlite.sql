@@ -138,3 +138,33 @@ CREATE TABLE IF NOT EXISTS snoozes (
 );
 
 CREATE INDEX IF NOT EXISTS idx_snoozes_active ON snoozes(until) WHERE ended_at IS NULL;
+
+-- The proofs of remedies: what was before, what has been seen since, what came of it.
+CREATE TABLE IF NOT EXISTS verifications (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    subject TEXT,
+    ticket_id INTEGER NOT NULL,
+    diagnosed_at TEXT NOT NULL,
+    proposals TEXT NOT NULL,
+    baseline_id INTEGER,
+    capacity TEXT,
+    declared TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    ended_at TEXT NOT NULL,
+    held_since TEXT,
+    looks INTEGER NOT NULL,
+    look_id INTEGER,
+    looked_at TEXT,
+    verdict TEXT NOT NULL CHECK (verdict IN ('waiting', 'verified', 'not_verified')),
+    reasons TEXT NOT NULL,
+    decided_at TEXT,
+    FOREIGN KEY (ticket_id) REFERENCES tickets(id),
+    FOREIGN KEY (baseline_id) REFERENCES observations(id)
+);
+
+-- One proof for the remedy of each diagnosis.
+CREATE UNIQUE INDEX IF NOT EXISTS idx_verifications_remedy
+ON verifications(ticket_id, diagnosed_at);
+
+CREATE INDEX IF NOT EXISTS idx_verifications_baseline
+ON verifications(baseline_id) WHERE baseline_id IS NOT NULL;

@@ -21,6 +21,9 @@ _WORDS = {
     "ticket_commented": ("ticket", "comment"),
     "ticket_phase": ("follow", "phase"),
     "ticket_resolved": ("verify", "resolved"),
+    "remedy_watched": ("verify", "the remedy has ended, its proof begins"),
+    "remedy_verified": ("verify", "the remedy is verified"),
+    "remedy_not_verified": ("verify", "the remedy is not verified"),
     "proposal_created": ("propose", "proposed"),
     "proposal_validated": ("propose", "found valid"),
     "proposal_approved": ("approve", "approved"),
@@ -39,7 +42,17 @@ _WORDS = {
     "execution_in_doubt": ("execute", "in doubt"),
 }
 _TOLD_BY_ROWS = frozenset({"ticket_diagnosed"})
-_SHOWN_KEYS = ("message", "resolution", "reason", "phase", "body", "error", "policy", "text")
+_SHOWN_KEYS = (
+    "message",
+    "resolution",
+    "reason",
+    "phase",
+    "body",
+    "error",
+    "policy",
+    "text",
+    "reasons",
+)
 _MAX_CHARS = 400
 
 
@@ -104,7 +117,7 @@ def _told(events: Iterable[Row], actions: dict[int, str]) -> Iterator[Moment]:
             continue
         stage, words = _WORDS.get(row["event_type"], ("", row["event_type"].replace("_", " ")))
         data = json.loads(row["event_data"])
-        said = [str(data[key]) for key in _SHOWN_KEYS if data.get(key) not in (None, "")]
+        said = [_said(data[key]) for key in _SHOWN_KEYS if data.get(key)]
         yield Moment(
             from_text(row["timestamp"]),
             0.0,
@@ -114,6 +127,10 @@ def _told(events: Iterable[Row], actions: dict[int, str]) -> Iterator[Moment]:
             _ids(row, actions),
             _cut("; ".join(said)),
         )
+
+
+def _said(value: object) -> str:
+    return "; ".join(str(one) for one in value) if isinstance(value, list) else str(value)
 
 
 def _ids(row: Row, actions: dict[int, str]) -> str:
