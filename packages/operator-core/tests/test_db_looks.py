@@ -170,6 +170,7 @@ async def test_what_an_older_operator_named_without_pinning_it_stays(tmp_path: P
             Violation(invariant="full", target="s", message="m"), subject="fake"
         )
         content = {"ticket_id": ticket.id, "subject": None, "diagnoser": "d", "hypothesis": "h"}
+        content |= {"signature": None}
         await fake.one.ledger.write(
             lambda tx: tx.one(
                 "diagnosis.insert",

@@ -99,7 +99,7 @@ async def _undone(stage: Stage, case: Case, result: JsonObject) -> None:
         assert case.action == "delete_store" or not (definition.inverse or definition.restored_by)
         return
     if case.restores:
-        stage.cluster.advance(5)
+        stage.cluster.advance(case.undo_seconds)
         back = await stage.subject.perform(called(stage, undo["action_name"], undo["parameters"]))
         shared = result["before"].keys() & back["after"].keys()
         assert shared

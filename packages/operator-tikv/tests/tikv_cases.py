@@ -67,6 +67,7 @@ class Case:
         stores: how many stores the cluster has.
         restores: whether undoing it brings the former state at once.
         settle_seconds: how long its effect may take.
+        undo_seconds: how long after it is over it is undone.
     """
 
     action: str
@@ -75,6 +76,7 @@ class Case:
     stores: int = 4
     restores: bool = True
     settle_seconds: float = 60.0
+    undo_seconds: float = 5.0
 
     async def made(self, stage: Stage) -> JsonObject:
         """Prepare the cluster and return the arguments."""
@@ -145,9 +147,15 @@ async def _no_checker(stage: Stage) -> None:
 
 
 def _sends(method: str, path: str, body: object = None, **params: str) -> Prepare:
+    return _done(method, path, body, 2, **params)
+
+
+def _done(method: str, path: str, body: object, seconds: float, **params: str) -> Prepare:
+    """Send something and wait until the cluster has done what it asks for."""
+
     async def prepare(stage: Stage) -> None:
         await stage.send(method, path, body, **params)
-        stage.cluster.advance(2)
+        stage.cluster.advance(seconds)
 
     return prepare
 
@@ -199,6 +207,9 @@ async def _dead_member(stage: Stage) -> dict[str, Any]:
     return {"name": dead.name, "member_id": str(dead.member_id)}
 
 
+PLACING_SECONDS = 300.0
+"""How long replicas that a rule asks for take to be there, at most."""
+
 RULE: JsonObject = {
     "group_id": "pd",
     "id": "zones",
@@ -221,7 +232,7 @@ LABEL_RULE: JsonObject = {
     "rule_type": "key-range",
     "data": [{"start_key": "", "end_key": ""}],
 }
-_RULE_SET = _sends("POST", "/config/rule", RULE)
+_RULE_SET = _done("POST", "/config/rule", RULE, PLACING_SECONDS)
 _BUNDLE: JsonObject = {"rules": [{**RULE, "group_id": "extra"}], "group_index": 3}
 
 CASES: list[Case] = [
@@ -316,9 +327,14 @@ CASES: list[Case] = [
             {"action": "set", "type": "reject-leader", "label-key": "zone", "label-value": "far"},
         ),
     ),
-    Case("set_placement_rules", {"rules": [RULE]}),
-    Case("replace_placement_rules", {"rules": [DEFAULT, RULE]}),
-    Case("delete_placement_rule", {"group_id": "pd", "rule_id": "zones"}, _RULE_SET),
+    Case("set_placement_rules", {"rules": [RULE]}, undo_seconds=PLACING_SECONDS),
+    Case("replace_placement_rules", {"rules": [DEFAULT, RULE]}, undo_seconds=PLACING_SECONDS),
+    Case(
+        "delete_placement_rule",
+        {"group_id": "pd", "rule_id": "zones"},
+        _RULE_SET,
+        undo_seconds=PLACING_SECONDS,
+    ),
     Case(
         "enable_placement_rules",
         {},
@@ -331,13 +347,22 @@ CASES: list[Case] = [
         {"group_id": "pd"},
         _sends("POST", "/config/rule_group", {"id": "pd", "index": 2}),
     ),
-    Case("set_rule_bundle", {"group_id": "extra", "bundle": _BUNDLE}),
+    Case(
+        "set_rule_bundle",
+        {"group_id": "extra", "bundle": _BUNDLE},
+        undo_seconds=PLACING_SECONDS,
+    ),
     Case(
         "delete_rule_bundle",
         {"group_id": "extra"},
-        _sends("POST", "/config/placement-rule/extra", _BUNDLE),
+        _done("POST", "/config/placement-rule/extra", _BUNDLE, PLACING_SECONDS),
+        undo_seconds=PLACING_SECONDS,
     ),
-    Case("replace_rule_bundles", {"bundles": [{"group_id": "pd", "rules": [DEFAULT, RULE]}]}),
+    Case(
+        "replace_rule_bundles",
+        {"bundles": [{"group_id": "pd", "rules": [DEFAULT, RULE]}]},
+        undo_seconds=PLACING_SECONDS,
+    ),
     Case("set_region_label_rule", {"rule_id": "frozen", "rule": LABEL_RULE}),
     Case(
         "delete_region_label_rule",

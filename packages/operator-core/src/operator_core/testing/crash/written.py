@@ -72,6 +72,7 @@ ELSEWHERE = frozenset(
         "diagnosis",
         "lease",
         "ledger",
+        "looks",
         "observation",
         "rule_setting",
         "sighting",
@@ -87,6 +88,7 @@ OF_CARE = frozenset(
     {
         "audit.begin_chain",
         "audit.prune",
+        "effect.prune",
         "proposal.hold",
         "proposal.hold_begun",
         "proposal.let_go_of_workflow",
