@@ -145,8 +145,10 @@ class Plant:
     clock: ManualClock
     ledger: LedgerUse
 
-    async def rounds(self, seconds: float) -> None:
+    async def rounds(self, seconds: float, *, restarts: bool = False) -> None:
         for _ in range(int(seconds / LOOK_SECONDS)):
+            if restarts:
+                self.wired = wire(self.ledger.ledger, self.pumps, options(self.clock))
             await self.wired.monitor.step()
             await agent_round(self.wired)
             await self.wired.agent.drain(5)
@@ -171,18 +173,20 @@ class Plant:
         return await ActionDB(self.ledger.ledger).list_proposals()
 
 
+def options(clock: ManualClock) -> WiringOptions:
+    monitor = MonitorConfig(patience=PATIENCE)
+    return WiringOptions(require_approval=False, monitor=monitor, clock=clock)
+
+
 @asynccontextmanager
 async def plant(folder: Path, remedy: str) -> AsyncIterator[Plant]:
     clock = ManualClock()
     pumps = Pumps(clock, remedy)
-    options = WiringOptions(
-        require_approval=False, monitor=MonitorConfig(patience=PATIENCE), clock=clock
-    )
     async with LedgerUse(address_of(folder), clock) as ledger:
         await ControlDB(ledger).set_mode(SafetyMode.EXECUTE, actor="test")
         use = LedgerUse(ledger, clock)
         async with use:
-            one = Plant(wire(ledger, pumps, options), pumps, clock, use)
+            one = Plant(wire(ledger, pumps, options(clock)), pumps, clock, use)
             await one.rounds(LOOK_SECONDS)
             pumps.jammed.add("a")
             yield one
@@ -203,6 +207,20 @@ async def test_a_remedy_that_holds_is_verified_after_the_soak(tmp_path: Path) ->
         assert proof.capacity == Capacity(members={"pumps": ("a", "b", "c")})
         assert "The remedy is verified" in await one.said()
         assert one.pumps.done == ["clear"]
+
+
+@pytest.mark.parametrize(
+    ("remedy", "ends"), [("clear", Verdict.VERIFIED), ("kick", Verdict.NOT_VERIFIED)]
+)
+async def test_a_proof_goes_on_after_a_restart_at_every_look(
+    tmp_path: Path, remedy: str, ends: Verdict
+) -> None:
+    async with plant(tmp_path, remedy) as one:
+        await one.rounds(60, restarts=True)
+        proof = await one.proof()
+        assert proof.verdict is ends
+        assert one.pumps.done == [remedy]
+        assert (await one.said()).count("The remedy is") == 1
 
 
 async def test_a_remedy_without_effect_calls_a_person_once(tmp_path: Path) -> None:
