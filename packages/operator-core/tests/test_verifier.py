@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from ledger_places import address_of
 from operator_core.actions.types import (
     ActionDefinition,
