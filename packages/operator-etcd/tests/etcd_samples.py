@@ -42,6 +42,7 @@ def status(
     in_use: int | None = None,
     version: str = "3.5.1",
     revision: int = 100,
+    raft_index: int = 10_000,
 ) -> MemberStatus:
     return MemberStatus.model_validate(
         {
@@ -51,6 +52,7 @@ def status(
             "dbSizeInUse": str(size if in_use is None else in_use),
             "leader": leader,
             "raftTerm": "2",
+            "raftIndex": str(raft_index),
         }
     )
 

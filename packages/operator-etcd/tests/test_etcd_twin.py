@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from etcd_samples import (
+    CORRUPT,
     IDS,
     MIB,
     NOSPACE,
@@ -24,7 +25,7 @@ from operator_core.actions.rehearsal import Rehearsal, rehearse
 from operator_core.actions.types import ActionRequest
 from operator_core.subject import has_twin
 from operator_etcd.subject import EtcdSubject
-from operator_etcd.twin import twin_of
+from operator_etcd.twin import EFFECTS, twin_of
 
 if TYPE_CHECKING:
     from operator_core.monitor.types import Observation
@@ -45,6 +46,19 @@ def leaderless() -> Observation:
 def full(size: int = QUOTA) -> Observation:
     sizes = (status(one, size=size if one == "11" else MIB, in_use=MIB) for one in IDS)
     return look(survey_of(*sizes), NOSPACE)
+
+
+def behind(member_id: str, *, entries: int, learners: tuple[str, ...] = ()) -> Observation:
+    """A cluster of four of which one lacks so many of the newest entries."""
+    ids = ("11", "22", "33", "44")
+    lag = {member_id: entries}
+    known = (status(one, raft_index=10_000 - lag.get(one, 0)) for one in ids)
+    return look(survey_of(*known, learners=learners))
+
+
+def corrupt(member_id: str) -> Observation:
+    known = (status(one) for one in IDS)
+    return look(survey_of(*known), CORRUPT.model_copy(update={"member_id": member_id}))
 
 
 HEALTHY = look(healthy_survey())
@@ -88,6 +102,23 @@ UNSAFE: list[Case] = [
     (DEAD_LEARNER, "promote_member", {"member_id": "44"}, "does not answer"),
     (WITH_LEARNER, "add_learner", {"peer_url": "http://new:2380"}, "learner already"),
     (HEALTHY, "add_learner", {"peer_url": "http://etcd-11:2380"}, "has a vote"),
+    (behind("22", entries=6000), "move_leader", {"target_member_id": "22"}, "6000 entries behind"),
+    (
+        behind("44", entries=9000, learners=("44",)),
+        "promote_member",
+        {"member_id": "44"},
+        "9000 entries behind",
+    ),
+    (corrupt("22"), "move_leader", {"target_member_id": "22"}, "has raised CORRUPT"),
+    (leaderless(), "promote_member", {"member_id": "11"}, "no leader"),
+    (leaderless(), "defragment", {"member_id": "22"}, "does not answer"),
+    (leaderless(), "compact", {"keep_revisions": 1}, "no leader"),
+    (leaderless(), "disarm_alarm", {"member_id": "11"}, "no leader"),
+    (ALONE, "move_leader", {"target_member_id": "22"}, "no member"),
+    (HEALTHY, "defragment", {"member_id": "0"}, "no member"),
+    (HEALTHY, "remove_member", {"member_id": str(2**63)}, "no member"),
+    (HEALTHY, "promote_member", {"member_id": "99"}, "no member"),
+    (HEALTHY, "disarm_alarm", {"member_id": "99"}, "no member"),
 ]
 
 SAFE: list[tuple[Observation, str, dict[str, Any]]] = [
@@ -116,6 +147,10 @@ SAFE: list[tuple[Observation, str, dict[str, Any]]] = [
     (ONE_DOWN, "restart_member", {"member_name": "n1", "only_if_down": True}),
     (ALONE, "restart_member", {"member_name": "n1"}),
     (leaderless(), "restart_member", {"member_name": "n2"}),
+    (behind("22", entries=100), "move_leader", {"target_member_id": "22"}),
+    (behind("22", entries=6000), "move_leader", {"target_member_id": "33"}),
+    (behind("44", entries=10, learners=("44",)), "promote_member", {"member_id": "44"}),
+    (corrupt("22"), "move_leader", {"target_member_id": "33"}),
 ]
 
 
@@ -188,6 +223,11 @@ def test_a_compaction_frees_what_a_defragmentation_gives_back() -> None:
 def test_too_little_seen_is_no_twin() -> None:
     read = replace(readings(healthy_survey()), keys=None, keys_error="no answer")
     assert twin_of(observed(read)) is None
+
+
+def test_every_action_has_a_model() -> None:
+    known = {one.name for one in EtcdSubject.__new__(EtcdSubject).get_action_definitions()}
+    assert set(EFFECTS) == known
 
 
 def test_an_action_without_a_model_is_not_known() -> None:

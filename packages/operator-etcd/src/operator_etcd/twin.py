@@ -1,6 +1,6 @@
-"""The twin of an etcd cluster: members, quorum, leader, space and alarms as one value."""
+"""The twin of an etcd cluster: what each action does to the model of it, told in numbers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -8,121 +8,11 @@ from operator_core.actions.types import ActionRequest
 from operator_core.monitor.types import Observation
 from operator_core.twin import BlastRadius, Breach, Change, Prediction, compare
 from operator_core.types import JsonObject
+from operator_etcd.twin_model import EtcdMember, EtcdModel, model_of
 
-NEEDS: Final = ("members", "status", "alarms", "cluster", "keyspace")
 _ROOM_SHARE: Final = 0.95
-
-
-@dataclass(frozen=True)
-class EtcdMember:
-    """A member of the cluster.
-
-    Attributes:
-        id: its id.
-        name: its name; empty where it never started.
-        votes: whether it is a voter.
-        serves: whether it answers.
-        peer_urls: where the others reach it.
-        file_bytes: what its database takes on the disk.
-        used_bytes: what of it is in use.
-        quota_bytes: how large it may become; 0: not told.
-        alarms: the alarms that it raised.
-    """
-
-    id: str
-    name: str
-    votes: bool
-    serves: bool
-    peer_urls: tuple[str, ...] = ()
-    file_bytes: float = 0.0
-    used_bytes: float = 0.0
-    quota_bytes: float = 0.0
-    alarms: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class EtcdModel:
-    """A cluster at one moment.
-
-    Attributes:
-        members: by id.
-        leader_id: who leads; None: nobody.
-        revision: the newest one.
-        compacted: the revision before which the history is gone.
-        superseded_share: the share of the kept revisions that nobody needs.
-    """
-
-    members: Mapping[str, EtcdMember]
-    leader_id: str | None
-    revision: int
-    compacted: int
-    superseded_share: float = 0.0
-
-    @property
-    def voters(self) -> list[EtcdMember]:
-        """The members with a vote."""
-        return [one for one in self.members.values() if one.votes]
-
-    @property
-    def healthy(self) -> list[EtcdMember]:
-        """The voters that serve."""
-        return [one for one in self.voters if one.serves]
-
-    @property
-    def quorum(self) -> int:
-        """How many voters must agree."""
-        return len(self.voters) // 2 + 1
-
-    @property
-    def spare(self) -> int:
-        """How many more voters may fail; negative: nothing is written."""
-        return len(self.healthy) - self.quorum
-
-    def with_member(self, member: EtcdMember) -> "EtcdModel":
-        """Return it with a member added, or in place of the one with its id."""
-        return replace(self, members={**self.members, member.id: member})
-
-    def without(self, member_id: str) -> "EtcdModel":
-        """Return it without a member; another voter leads where that one led."""
-        members = {key: one for key, one in self.members.items() if key != member_id}
-        left = replace(self, members=members)
-        return left.led_by_another() if self.leader_id == member_id else left
-
-    def led_by_another(self) -> "EtcdModel":
-        """Return it led by whoever can lead now."""
-        others = [one.id for one in self.healthy if one.id != self.leader_id]
-        return replace(self, leader_id=others[0] if others and self.spare >= 0 else None)
-
-
-def model_of(seen: Observation) -> EtcdModel | None:
-    """Return the model of an observation; None: too little was seen."""
-    if not seen.sees(NEEDS):
-        return None
-    keyspace = seen.data("keyspace")
-    members = seen.data("members")["members"]
-    return EtcdModel(
-        members={key: _member(key, one, seen) for key, one in members.items()},
-        leader_id=seen.data("cluster")["leader_id"],
-        revision=keyspace["revision"],
-        compacted=keyspace["compact_revision"],
-        superseded_share=keyspace.get("superseded_share", 0.0),
-    )
-
-
-def _member(key: str, said: JsonObject, seen: Observation) -> EtcdMember:
-    status = seen.data("status").get(key, {})
-    raised = seen.data("alarms")["alarms"]
-    return EtcdMember(
-        id=key,
-        name=said["name"],
-        votes=not said["is_learner"],
-        serves=bool(status.get("reachable")),
-        peer_urls=tuple(said["peer_urls"]),
-        file_bytes=status.get("db_size_bytes", 0.0),
-        used_bytes=status.get("db_in_use_bytes", 0.0),
-        quota_bytes=seen.data("metrics").get(key, {}).get("quota_backend_bytes", 0.0),
-        alarms=frozenset(one["alarm"] for one in raised if one["member_id"] == key),
-    )
+_MOST_ENTRIES_BEHIND: Final = 5000
+"""etcd keeps so many entries for those who are slow; beyond them it sends a whole snapshot."""
 
 
 # --- rules ----------------------------------------------------------------------------
@@ -156,6 +46,16 @@ def _no_quorum_beside(model: EtcdModel, member: EtcdMember, what: str) -> Iterat
             f"{what} {member.name or member.id} would leave {len(model.healthy) - 1} healthy "
             f"voters, and a quorum needs {model.quorum}"
         )
+
+
+def _not_in_step(model: EtcdModel, member: EtcdMember) -> Iterator[str]:
+    """Yield why a member must not lead, or vote, now: it lacks the log, or its data are wrong."""
+    leader = model.members.get(model.leader_id or "")
+    behind = leader.raft_index - member.raft_index if leader and member.serves else 0
+    if behind > _MOST_ENTRIES_BEHIND:
+        yield f"{member.name or member.id} is {behind} entries behind the leader"
+    if "CORRUPT" in member.alarms:
+        yield f"{member.name or member.id} has raised CORRUPT: its data are not those of the others"
 
 
 # --- effects --------------------------------------------------------------------------
@@ -198,6 +98,7 @@ def _move_leader(model: EtcdModel, given: JsonObject) -> Effect:
         faults.append(f"{target.name or target.id} is a learner and cannot lead")
     elif not target.serves:
         faults.append(f"{target.name or target.id} does not answer")
+    faults += _not_in_step(model, target)
     moves = model.leader_id != target.id
     after = replace(model, leader_id=target.id) if not faults else model
     return Effect(after, _ELECTION_SECONDS, tuple(faults), leader_moves=moves)
@@ -275,6 +176,7 @@ def _promote(model: EtcdModel, given: JsonObject) -> Effect:
     faults = [*_no_leader(model)]
     if not member.serves:
         faults.append(f"{member.name or member.id} does not answer, and its vote would count")
+    faults += _not_in_step(model, member)
     return Effect(model.with_member(replace(member, votes=True)), 5.0, tuple(faults))
 
 
@@ -310,7 +212,7 @@ def _restart(model: EtcdModel, given: JsonObject) -> Effect:
     return Effect(after, _RESTART_SECONDS, faults, paused=member, leader_moves=leads)
 
 
-_EFFECTS: Final = {
+EFFECTS: Final = {
     "move_leader": _move_leader,
     "compact": _compact,
     "defragment": _defragment,
@@ -330,7 +232,7 @@ class EtcdTwin:
 
     def apply(self, call: ActionRequest) -> Prediction | None:
         """Return what would come of an action; None: this twin has no model of it."""
-        effect_of = _EFFECTS.get(call.action_name)
+        effect_of = EFFECTS.get(call.action_name)
         if effect_of is None:
             return None
         effect = effect_of(self.model, call.parameters)
