@@ -30,9 +30,6 @@ NOTHING_LOST = {
         "another error of two that refuse"
     ),
     ("db.claims:_admitted", "row is None -> False"): "without a row there is no action to run",
-    ("db.claims:_admitted", "without Taken(_claimed(proposal, terms, stamp), terms, stamp)"): (
-        "it takes nothing any more"
-    ),
     ("db.claims:_take", "changed != len(admitted) -> False"): (
         "the rows are locked, and named once: only a caller's own fault comes here"
     ),
@@ -47,8 +44,8 @@ MUTANTS = [one for guard in GUARDS for one in mutants(guard)]
 
 EDITS = (
     # What the gate is told.
-    ("db.claims:_facts", "killed=switch.killed_at is not None", "killed=False"),
-    ("db.claims:_facts", "mode=switch.mode", "mode=type(switch.mode).EXECUTE"),
+    ("db.claims:_facts", "killed = switch.killed_at is not None", "killed = False"),
+    ("db.claims:_facts", "GateFacts(switch.mode,", "GateFacts(type(switch.mode).EXECUTE,"),
     ("db.claims:_facts", "workflow['paused_at'] is not None", "False"),
     ("db.claims:_facts", "_covers(workflow, proposal)", "True"),
     ("db.claims:_facts", "proposal.depends_on_proposal_id is not None", "False"),

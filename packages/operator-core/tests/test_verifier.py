@@ -288,7 +288,9 @@ async def test_while_nothing_can_be_seen_nothing_is_verified(tmp_path: Path) -> 
         proof = await one.proof()
         assert proof.verdict is Verdict.NOT_VERIFIED
         assert proof.reasons == ("it could not be checked: pumps could not be read",)
+        assert not proof.was_seen
         assert (await one.ticket()).phase is TicketPhase.ESCALATED
+        assert "so nothing is taken back" in await one.said()
 
 
 async def test_a_held_ticket_is_not_resolved_though_its_remedy_is_proven(tmp_path: Path) -> None:

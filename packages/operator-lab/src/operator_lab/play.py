@@ -8,6 +8,7 @@ that runs waits for it, so the same scenario and seed give the same play.
 import asyncio
 import tempfile
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from operator_core.actions.registry import ActionRegistry
@@ -25,6 +26,8 @@ from operator_core.db.control import ControlDB
 from operator_core.db.ledger import LedgerUse
 from operator_core.errors import ConflictError, OperatorError, RefusedError
 from operator_core.lab import Lab, lab_of
+from operator_core.monitor.tickets import MonitorConfig
+from operator_core.monitor.verify import Patience
 from operator_core.runtime.plugins import load_plugin
 from operator_core.runtime.policy_file import PolicyKeeper
 from operator_core.runtime.supervisor import agent_round
@@ -74,7 +77,7 @@ async def play(scenario: Scenario, seed: int | None = None, lab: Lab | None = No
         async with LedgerUse(Path(folder) / "ledger.db", clock) as ledger:
             await ControlDB(ledger).set_mode(SafetyMode.EXECUTE, actor=ON_CALL)
             await PolicyKeeper(ledger, None).start()
-            wired = wire(ledger, witness, WiringOptions(clock=clock))
+            wired = wire(ledger, witness, _options(scenario, clock))
             player = _Player(scenario, wired, witness, ActionDB(ledger))
             try:
                 await player.run()
@@ -83,6 +86,14 @@ async def play(scenario: Scenario, seed: int | None = None, lab: Lab | None = No
                 await wired.agent.drain(0)
                 await witness.close()
             return await history(ledger, scenario, seed, witness)
+
+
+def _options(scenario: Scenario, clock: VirtualClock) -> WiringOptions:
+    """Return how the loop is run: looks far apart are no gap where that is their distance."""
+    patience = Patience()
+    gap_seconds = max(patience.gap_seconds, 3 * scenario.expect.look_seconds)
+    monitor = MonitorConfig(patience=replace(patience, gap_seconds=gap_seconds))
+    return WiringOptions(monitor=monitor, clock=clock)
 
 
 def _table(scenario: Scenario) -> dict[str, object]:

@@ -26,7 +26,7 @@ from operator_core.db.ledger import Ledger, scratch_ledger
 from operator_core.db.policy import PolicyDB
 from operator_core.db.tickets import TicketDB
 from operator_core.errors import RequestError, SubjectError
-from operator_core.monitor.types import Observation, Part
+from operator_core.monitor.types import Observation, Part, Violation
 from operator_core.subject import ActionCall, SubjectDefaults
 from operator_core.types import JsonObject, RunMode
 
@@ -164,6 +164,12 @@ class Cage:
         """Let the subject be seen, as a monitor does."""
         observation = await self.subject.observe()
         await TicketDB(self.ledger).record_look(observation, {}, subject=self.subject.name)
+
+    async def suspect(self, target: str) -> int:
+        """Report a problem at a target; return its ticket."""
+        broken = Violation(invariant="leak", target=target, message="it leaks")
+        ticket = await TicketDB(self.ledger).report(broken, subject=self.subject.name)
+        return int(ticket.id or 0)
 
     async def propose(self, action: str = "turn") -> int:
         """Propose an action; return its id."""

@@ -95,6 +95,8 @@ def _verify(ticket: Ticket, remedy: Remedy, now: datetime, proof: Verification |
     if proof.verdict is not Verdict.NOT_VERIFIED:
         return Step(Next.WAIT)
     reason = "; ".join(proof.reasons)
+    if not proof.was_seen:
+        return Step(Next.ESCALATE, f"{reason}; so nothing is taken back")
     if not remedy.rollback:
         return Step(Next.ROLL_BACK, reason)
     numbers = ", ".join(str(one.id) for one in remedy.rollback)

@@ -112,7 +112,7 @@ def _in_words(proof: Verification) -> str:
 
 def _seen(params: Params, *, decides: bool) -> Params:
     names = ["ticket_id", "diagnosed_at", "held_since", "looks", "look_id", "looked_at"]
-    names += ["verdict", "reasons", "decided_at"] if decides else []
+    names += ["verdict", "was_seen", "reasons", "decided_at"] if decides else []
     return {name: params[name] for name in names}
 
 
@@ -133,6 +133,7 @@ def _params(proof: Verification) -> Params:
         "look_id": proof.look_id,
         "looked_at": rows.text_or_none(proof.looked_at),
         "verdict": proof.verdict.value,
+        "was_seen": int(proof.was_seen),
         "reasons": rows.to_json(list(proof.reasons)),
         "decided_at": rows.text_or_none(proof.decided_at),
     }

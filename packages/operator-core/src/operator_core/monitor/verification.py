@@ -49,6 +49,7 @@ class Verification(BaseModel):
         look_id: the last look that was judged.
         looked_at: when that was.
         verdict: what came of it.
+        was_seen: whether the last look could show what is; False: nobody knows what the remedy did.
         reasons: why, for people.
         decided_at: when it was no longer waiting.
     """
@@ -70,5 +71,6 @@ class Verification(BaseModel):
     look_id: int | None = None
     looked_at: Moment | None = None
     verdict: Verdict = Verdict.WAITING
+    was_seen: bool = True
     reasons: tuple[str, ...] = ()
     decided_at: Moment | None = None

@@ -79,7 +79,12 @@ def advance(proof: Verification, sight: Sight, patience: Patience) -> Verificati
     verdict, reasons = _judged(seen, sight, patience)
     decided_at = None if verdict is Verdict.WAITING else sight.at
     return seen.model_copy(
-        update={"verdict": verdict, "reasons": reasons, "decided_at": decided_at}
+        update={
+            "verdict": verdict,
+            "was_seen": sight.broken or _has_held(seen, sight, patience),
+            "reasons": reasons,
+            "decided_at": decided_at,
+        }
     )
 
 

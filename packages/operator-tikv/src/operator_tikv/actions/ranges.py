@@ -48,12 +48,12 @@ class SplitRegion(RegionChange):
 
     def check(self, view: View, now: RegionSeen) -> None:
         """The keys must lie inside, and the region must have a leader."""
-        del view
         if (self.policy == "usekey") != bool(self.keys):
             raise ActionRefusedError("keys go with the policy usekey, and only with it.")
         outside = [key for key in self.keys if not _is_inside(now.region, key)]
         if outside:
             raise ActionRefusedError(f"Not inside region {self.region_id}: {', '.join(outside)}.")
+        _check_served(view, now.region)
         preflight_regions.check_whole(now.region)
         preflight_regions.check_idle(now.region, now.status)
 
@@ -87,6 +87,16 @@ class SplitRegion(RegionChange):
         return by_operator((await self.read(api)).status)
 
 
+def _check_served(view: View, region: RegionInfo) -> None:
+    """Check that a majority of the voters is heard: PD's picture of others is an old one."""
+    heard = {voter.store_id for voter in region.voters} & set(view.healthy)
+    if 2 * len(heard) <= len(region.voters):
+        raise ActionFailedError(
+            f"Region {region.id} has lost its quorum: {len(heard)} of {len(region.voters)} voters "
+            "are on healthy stores. Bring the others back first."
+        )
+
+
 def _is_inside(region: RegionInfo, key_hex: str) -> bool:
     key = key_hex.upper()
     is_hex = bool(key) and len(key) % 2 == 0 and set(key) <= set("0123456789ABCDEF")
@@ -102,6 +112,7 @@ class ScatterRegion(RegionChange):
 
     def check(self, view: View, now: RegionSeen) -> None:
         """The region must be whole, and PD must be allowed to move."""
+        _check_served(view, now.region)
         preflight_regions.check_whole(now.region)
         preflight_regions.check_idle(now.region, now.status)
         preflight.check_scheduling(view)
@@ -148,7 +159,6 @@ class MergeRegions(Change[RegionPair]):
 
     def check(self, view: View, now: RegionPair) -> None:
         """Both must be whole, neighbours, and not too large together."""
-        del view
         source, target = now.source, now.target.region
         if source is None or source.id == target.id:
             raise ActionRefusedError("A region is merged into another one.")
@@ -162,6 +172,7 @@ class MergeRegions(Change[RegionPair]):
                 f"{LARGEST_MERGED_MIB} MiB they would be split again."
             )
         for region in (source, target):
+            _check_served(view, region)
             preflight_regions.check_whole(region)
         preflight_regions.check_idle(target, now.target.status)
 

@@ -70,6 +70,8 @@ def merge(model: Model, given: JsonObject) -> Effect:
 
 def _reshaped(model: Model, region_ids: list[int], faults: list[str] | None = None) -> Effect:
     found = [*safety.no_pd(model), *(faults or [])]
+    if model.unled_regions:
+        found.append(f"{model.unled_regions} regions have lost their quorum, maybe this one")
     for region_id in region_ids:
         found += _trouble_beside(model, 0, region_id)
     return Effect(model, HEARTBEAT_SECONDS, tuple(found), moved_regions=float(len(region_ids)))

@@ -6,7 +6,7 @@ from operator_core.actions.cage import PERSON, Cage
 from operator_core.actions.canaries.canary import Canary
 from operator_core.db import changes
 from operator_core.db.changes import Change
-from operator_core.db.claims import ClaimTerms
+from operator_core.db.claims import Attempt, ClaimTerms
 from operator_core.db.control import ControlDB
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.workflows import WorkflowDB
@@ -102,8 +102,8 @@ async def _before_its_time(cage: Cage) -> int:
     return planted
 
 
-async def _two_at_once(cage: Cage) -> int:
-    first, second = await cage.valid("smash"), await cage.valid("smash")
+async def _claimed(cage: Cage, proposal_id: int) -> Attempt:
+    """Claim a proposal as another process would."""
     terms = ClaimTerms(
         "another",
         cage.ledger.ledger_id,
@@ -111,8 +111,29 @@ async def _two_at_once(cage: Cage) -> int:
         require_approval=False,
         subject=cage.subject.name,
     )
-    await ExecutionDB(cage.ledger).claim(first, terms)
+    return await ExecutionDB(cage.ledger).claim(proposal_id, terms)
+
+
+async def _two_at_once(cage: Cage) -> int:
+    first, second = await cage.valid("smash"), await cage.valid("smash")
+    await _claimed(cage, first)
     return second
+
+
+async def _sent_before(cage: Cage) -> int:
+    """Plant what was sent, with an answer that was lost, and is to be sent again in an hour."""
+    attempt = await _claimed(cage, await cage.valid())
+    due = cage.clock.now() + _ANCIENT
+    await ExecutionDB(cage.ledger).await_resend(attempt, "the answer was lost", due)
+    return int(attempt.proposal.id or 0)
+
+
+async def _called_off_after_it_was_sent(cage: Cage) -> int:
+    planted = await _sent_before(cage)
+    cage.clock.ahead += 2 * _ANCIENT
+    stop, stamp = Change("proposal.request_cancel", "stop_requested"), cage.stamp()
+    await cage.ledger.write(lambda tx: changes.apply(tx, planted, stop, stamp))
+    return planted
 
 
 STATE_CANARIES = (
@@ -183,5 +204,19 @@ STATE_CANARIES = (
         "out of order", ("actions.verdict:_readiness",), NotReadyError, "depends on", _out_of_order
     ),
     Canary("not due", ("actions.verdict:_readiness",), NotReadyError, "not due", _before_its_time),
+    Canary(
+        "sent again too early",
+        ("actions.verdict:_readiness",),
+        NotReadyError,
+        "is not sent again before",
+        _sent_before,
+    ),
+    Canary(
+        "called off after it was sent",
+        ("db.claims:_admitted",),
+        ConflictError,
+        "asked to stop",
+        _called_off_after_it_was_sent,
+    ),
     Canary("two at once", ("db.claims:_take",), LimitError, "Another disruptive", _two_at_once),
 )

@@ -38,6 +38,16 @@ async def _on_an_old_word(cage: Cage) -> int:
     return planted
 
 
+async def _before_another_was_suspected(cage: Cage) -> int:
+    first = await cage.suspect("1")
+    await cage.enforce(asking())
+    planted = await cage.slipped_in(action_name="smash", ticket_id=first)
+    await cage.db.approve_proposal(planted, PERSON)
+    cage.clock.ahead += timedelta(seconds=5)
+    await cage.suspect("2")
+    return planted
+
+
 async def _under_another_policy(cage: Cage) -> int:
     planted = await _approved(cage)
     await cage.ledger.write(lambda tx: _bind_otherwise(tx, planted, policy_hash="another"))
@@ -124,6 +134,13 @@ WORD_CANARIES = (
         StaleApprovalError,
         "it has expired",
         _on_an_old_word,
+    ),
+    Canary(
+        "on a word from before another was suspected",
+        ("actions.policy.people:why_not_counted",),
+        StaleApprovalError,
+        "somebody else is suspected",
+        _before_another_was_suspected,
     ),
     Canary(
         "drifted",

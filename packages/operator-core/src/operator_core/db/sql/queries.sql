@@ -1188,10 +1188,10 @@ SELECT * FROM verifications WHERE ticket_id = :ticket_id ORDER BY id
 -- name: verification.insert
 INSERT INTO verifications (
     subject, ticket_id, diagnosed_at, proposals, baseline_id, capacity, declared, started_at,
-    ended_at, held_since, looks, look_id, looked_at, verdict, reasons, decided_at)
+    ended_at, held_since, looks, look_id, looked_at, verdict, was_seen, reasons, decided_at)
 VALUES (
     :subject, :ticket_id, :diagnosed_at, :proposals, :baseline_id, :capacity, :declared,
-    :started_at, :ended_at, :held_since, :looks, :look_id, :looked_at, :verdict, :reasons,
+    :started_at, :ended_at, :held_since, :looks, :look_id, :looked_at, :verdict, :was_seen, :reasons,
     :decided_at)
 ON CONFLICT (ticket_id, diagnosed_at) DO NOTHING
 RETURNING *
@@ -1200,7 +1200,7 @@ RETURNING *
 -- name: verification.update
 UPDATE verifications
 SET held_since = :held_since, looks = :looks, look_id = :look_id, looked_at = :looked_at,
-    verdict = :verdict, reasons = :reasons, decided_at = :decided_at
+    verdict = :verdict, was_seen = :was_seen, reasons = :reasons, decided_at = :decided_at
 WHERE ticket_id = :ticket_id AND diagnosed_at = :diagnosed_at AND verdict = 'waiting'
 RETURNING *
 

@@ -199,6 +199,7 @@ CREATE TABLE IF NOT EXISTS verifications (
     look_id BIGINT,
     looked_at TEXT COLLATE "C",
     verdict TEXT COLLATE "C" NOT NULL CHECK (verdict IN ('waiting', 'verified', 'not_verified')),
+    was_seen BIGINT NOT NULL CHECK (was_seen IN (0, 1)),
     reasons TEXT COLLATE "C" NOT NULL,
     decided_at TEXT COLLATE "C",
     FOREIGN KEY (ticket_id) REFERENCES tickets(id),

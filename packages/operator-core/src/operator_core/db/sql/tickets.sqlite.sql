@@ -186,6 +186,7 @@ CREATE TABLE IF NOT EXISTS verifications (
     look_id INTEGER,
     looked_at TEXT,
     verdict TEXT NOT NULL CHECK (verdict IN ('waiting', 'verified', 'not_verified')),
+    was_seen INTEGER NOT NULL CHECK (was_seen IN (0, 1)),
     reasons TEXT NOT NULL,
     decided_at TEXT,
     FOREIGN KEY (ticket_id) REFERENCES tickets(id),
