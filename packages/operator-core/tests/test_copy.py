@@ -24,6 +24,7 @@ from operator_core.db.copy import CopyReport, move_ledger
 from operator_core.db.ledger import Ledger, open_ledger
 from operator_core.db.postgres.copy_target import CopyTarget
 from operator_core.db.schedules import ScheduleDB
+from operator_core.db.verifications import VerifyDB
 from operator_core.errors import (
     ApprovalRequiredError,
     ConflictError,
@@ -33,6 +34,7 @@ from operator_core.errors import (
     RequestError,
 )
 from operator_core.monitor.types import Observation, Violation
+from operator_core.monitor.verification import Verification
 from operator_core.owner import name_of
 from operator_core.process import new_owner, this_process
 from operator_core.testing.clock import ManualClock
@@ -96,6 +98,13 @@ async def lived_in(folder: Path) -> AsyncIterator[Bench]:
         seen = await one.tickets.record_look(Observation(subject="prod"), {}, subject="prod")
         await one.tickets.add_diagnosis(
             Diagnosis(ticket_id=ticket.id, observation_id=seen, cause="c", confidence=0.1 + 0.2)
+        )
+        now = one.clock.now()
+        await VerifyDB(one.ledger).save(
+            Verification(
+                ticket_id=1, diagnosed_at=now, started_at=now, ended_at=now, baseline_id=1
+            ),
+            actor="monitor",
         )
         await one.control.connect_subject("prod", "fake", {"a": 1.5}, actor="ann")
         await _acted(one)
