@@ -92,8 +92,10 @@ def _verify(ticket: Ticket, remedy: Remedy, now: datetime, proof: Verification |
         if now - ticket.phase_since > timedelta(seconds=UNWATCHED_SECONDS):
             return Step(Next.ESCALATE, "nobody has looked at the cluster since the remedy ended")
         return Step(Next.WAIT)
-    if proof.verdict is not Verdict.NOT_VERIFIED:
-        return Step(Next.WAIT)
+    return Step(Next.WAIT) if proof.verdict is not Verdict.NOT_VERIFIED else _failed(remedy, proof)
+
+
+def _failed(remedy: Remedy, proof: Verification) -> Step:
     reason = "; ".join(proof.reasons)
     if not proof.was_seen:
         return Step(Next.ESCALATE, f"{reason}; so nothing is taken back")
