@@ -74,6 +74,16 @@ def test_a_person_is_called_where_nobody_looks_after_the_remedy() -> None:
     assert "nobody has looked" in step.reason
 
 
+def test_a_person_is_called_for_what_nobody_knows() -> None:
+    unsure = proposal(status=ActionStatus.EXECUTING, in_doubt=True).model_copy(update={"id": 7})
+    ticket = Ticket(violation_key="k", invariant_name="i", message="m", diagnosed_at=NOW)
+    diagnosis = Diagnosis(cause="c", confidence=1.0)
+    step = next_step(ticket, diagnosis, Remedy((DONE[0], unsure)), NOW)
+    assert step.what is Next.ESCALATE
+    assert "nobody knows what action 7 did" in step.reason
+    assert "operator actions settle" in step.reason
+
+
 @pytest.mark.parametrize("phase", [None, *TicketPhase])
 def test_a_ticket_that_a_person_holds_is_left_alone(phase: TicketPhase | None) -> None:
     """Pitfall 71."""

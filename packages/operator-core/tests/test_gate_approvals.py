@@ -295,3 +295,16 @@ async def test_a_limit_waits_and_burns_nothing(tmp_path: Path) -> None:
         one.bench.clock.advance(300)
         await one.bench.run(targets[2])
         assert len(one.valves.done) == 3
+
+
+async def test_what_was_valid_before_there_was_a_policy_says_what_to_do(tmp_path: Path) -> None:
+    async with gate(tmp_path, "") as one:
+        old = await one.valid("turn")
+        await one.enforce(ASK_ONE)
+        with pytest.raises(ConflictError, match=f"operator actions cancel {old}"):
+            await one.approve(old, "alice")
+        await one.bench.db.cancel_proposal(old, cancelled_by="alice")
+        new = await one.valid("turn")
+        await one.approve(new, "alice")
+        await one.bench.run(new)
+        assert one.valves.done == [("turn", 1)]

@@ -14,6 +14,9 @@ UNWATCHED_SECONDS = 1800.0
 """How long nobody may look after a remedy before a person is called."""
 
 
+_SETTLE = "look, and say it with `operator actions settle ID --done` or `--not-done`"
+
+
 class Next(StrEnum):
     """The next thing for a ticket."""
 
@@ -51,15 +54,21 @@ def next_step(
     """
     if ticket.held or ticket.phase is TicketPhase.ESCALATED:
         return Step(Next.WAIT)
-    state = remedy.state
-    if state is RemedyState.NONE:
-        return _first(diagnosis)
-    if state is RemedyState.WAITING:
-        return Step(Next.WAIT)
-    if state is RemedyState.RUNNING:
-        return Step(Next.ACT)
-    if state is RemedyState.DONE:
-        return _verify(ticket, remedy, now, proof)
+    in_doubt = [str(one.id) for one in (*remedy.steps, *remedy.undoing) if one.in_doubt]
+    if in_doubt:
+        return Step(Next.ESCALATE, f"nobody knows what action {', '.join(in_doubt)} did; {_SETTLE}")
+    match remedy.state:
+        case RemedyState.NONE:
+            return _first(diagnosis)
+        case RemedyState.WAITING | RemedyState.RUNNING as state:
+            return Step(Next.WAIT if state is RemedyState.WAITING else Next.ACT)
+        case RemedyState.DONE:
+            return _verify(ticket, remedy, now, proof)
+        case RemedyState.STOPPED:
+            return _stopped(remedy)
+
+
+def _stopped(remedy: Remedy) -> Step:
     what = (
         "a step of the remedy failed" if remedy.failed else "the remedy was rejected or cancelled"
     )

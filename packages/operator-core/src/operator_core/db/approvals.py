@@ -173,7 +173,9 @@ def give(tx: Tx, kind: str, row_id: int, loaded: LoadedPolicy, stamp: Stamp) -> 
     if stamp.actor in {row["approver"] for row in present}:
         raise ConflictError(f"{stamp.actor} has approved {kind} {row_id} already.")
     case = case_of(tx, owner, loaded, stamp)
-    if case is not None:
+    if case is None:
+        decisions.require_asked(tx, owner.steps)
+    else:
         _require_welcome(case, stamp.actor, present)
     params = _of(owner)
     tx.run("approval.insert", approver=stamp.actor, now=stamp.text, **params)

@@ -1,6 +1,7 @@
 """What the policy said of proposals and attempts, as functions of a transaction."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -9,11 +10,12 @@ from operator_core.actions.policy.binding import Call, Facts, facts_at, paths_of
 from operator_core.actions.policy.limits import watched
 from operator_core.actions.policy.request import TAKES_BACK, PolicyRequest, tags_of, target_of
 from operator_core.actions.policy.ruling import Usage
-from operator_core.actions.types import ActionDefinition, ActionProposal
+from operator_core.actions.types import ActionDefinition, ActionProposal, ActionStatus
 from operator_core.clock import from_text, to_text
 from operator_core.db import effects, rows
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Row, Tx
+from operator_core.errors import ConflictError
 from operator_core.monitor.types import Observation
 from operator_core.types import JsonObject, Severity
 
@@ -166,6 +168,23 @@ def latest(tx: Tx, proposal_id: int) -> Judged | None:
     """Return what was last asked about a proposal, or None."""
     row = tx.one("decision.latest", proposal_id=proposal_id)
     return None if row is None else of_row(row)
+
+
+def require_asked(tx: Tx, steps: Iterable[ActionProposal]) -> None:
+    """Refuse what no policy was ever asked about although it is valid.
+
+    It was found valid before the first policy came into force, and nothing asks again for it.
+
+    Raises:
+        ConflictError: there is such a step.
+    """
+    for step in steps:
+        if step.status is ActionStatus.VALIDATED and latest(tx, int(step.id or 0)) is None:
+            raise ConflictError(
+                f"Proposal {step.id} was found valid before a policy was in force, so no policy "
+                f"was asked about it. Cancel it (`operator actions cancel {step.id}`) and propose it "
+                "again."
+            )
 
 
 def of_row(row: Row) -> Judged:
