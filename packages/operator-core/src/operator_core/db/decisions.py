@@ -182,8 +182,8 @@ def require_asked(tx: Tx, steps: Iterable[ActionProposal]) -> None:
         if step.status is ActionStatus.VALIDATED and latest(tx, int(step.id or 0)) is None:
             raise ConflictError(
                 f"Proposal {step.id} was found valid before a policy was in force, so no policy "
-                f"was asked about it. Cancel it (`operator actions cancel {step.id}`) and propose it "
-                "again."
+                f"was asked about it. Cancel it (`operator actions cancel {step.id}`) and propose "
+                "it again."
             )
 
 
