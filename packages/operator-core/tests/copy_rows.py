@@ -13,8 +13,9 @@ INSERT INTO rule_settings VALUES ('prod', 'up', '{}', 't', 'ann');
 INSERT INTO snoozes VALUES (1, 'prod', 'up', NULL, 't', 'r', 't', 'ann', NULL, NULL);
 INSERT INTO rehearsals VALUES (4, 1, 't', '{}', NULL, NULL);
 INSERT INTO verifications (
-    ticket_id, diagnosed_at, proposals, declared, started_at, ended_at, looks, verdict, reasons)
-VALUES (1, 't', '[]', '[]', 't', 't', 0, 'waiting', '[]');
+    ticket_id, diagnosed_at, proposals, declared, started_at, ended_at, looks, verdict, was_seen,
+    reasons)
+VALUES (1, 't', '[]', '[]', 't', 't', 0, 'waiting', 1, '[]');
 INSERT INTO tickets (id, violation_key, invariant_name, message, first_seen_at, last_seen_at)
 VALUES (99, 'up:later', 'up', 'came later, and leads', 't', 't');
 UPDATE tickets SET root_ticket_id = 99 WHERE id = 1;

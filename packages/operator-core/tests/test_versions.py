@@ -176,10 +176,12 @@ SELECT table_name, column_name, data_type, is_nullable, column_default IS NOT NU
 FROM information_schema.columns WHERE table_schema = 'operator'
 """
 RULES = """
-SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint
-WHERE connamespace = 'operator'::regnamespace AND contype <> 'n'
+SELECT conrelid::regclass::text, pg_get_constraintdef(oid), ARRAY(
+    SELECT attname::text FROM pg_attribute
+    WHERE contype IN ('c', 'f') AND attrelid = conrelid AND attnum = ANY (conkey))
+FROM pg_constraint WHERE connamespace = 'operator'::regnamespace AND contype <> 'n'
 UNION ALL
-SELECT tablename, regexp_replace(indexdef, 'INDEX \\S+ ON', 'INDEX ON') FROM pg_indexes
+SELECT tablename, regexp_replace(indexdef, 'INDEX \\S+ ON', 'INDEX ON'), '{}' FROM pg_indexes
 WHERE schemaname = 'operator' AND indexdef LIKE 'CREATE UNIQUE%'
 """
 
@@ -193,6 +195,8 @@ PLANTED = {
     "ALTER TABLE tickets ADD CHECK (target <> '')": "rule .*target",
     "ALTER TABLE leases DROP CONSTRAINT leases_pkey": "statement lease.acquire",
     "ALTER TABLE sightings RENAME TO seen": "statement sighting",
+    "ALTER TABLE tickets ADD x TEXT DEFAULT '' UNIQUE": "rule .*UNIQUE",
+    "ALTER TABLE tickets ADD x TEXT CHECK (x <> target)": "rule .*target",
     "DROP FUNCTION ledger_now CASCADE": "statement mark.put",
 }
 """What no migration may do, and how it is found."""
@@ -203,7 +207,7 @@ class Shape:
     """What a schema demands and offers."""
 
     columns: dict[tuple[str, str], tuple[str, str, bool]]
-    rules: frozenset[tuple[str, str]]
+    rules: frozenset[tuple[str, str, tuple[str, ...]]]
 
     @property
     def tables(self) -> frozenset[str]:
@@ -216,7 +220,7 @@ def connected(url: str) -> "psycopg.Connection[tuple[Any, ...]]":
 
 def shape(connection: "psycopg.Connection[tuple[Any, ...]]") -> Shape:
     columns = {(row[0], row[1]): row[2:] for row in connection.execute(COLUMNS)}
-    rules = frozenset((row[0], row[1]) for row in connection.execute(RULES))
+    rules = frozenset((row[0], row[1], tuple(row[2])) for row in connection.execute(RULES))
     return Shape(columns, rules)
 
 
@@ -233,9 +237,19 @@ def faults(old: Shape, connection: "psycopg.Connection[tuple[Any, ...]]") -> lis
             and nullable == "NO"
             and not has_default
         ),
-        *(f"rule {rule}" for rule in new.rules - old.rules if rule[0] in old.tables),
+        *(f"rule {rule}" for rule in new.rules - old.rules if _binds(rule, old)),
         *_broken_statements(connection),
     ]
+
+
+def _binds(rule: tuple[str, str, tuple[str, ...]], old: Shape) -> bool:
+    """Return whether a new rule may refuse what the old version writes.
+
+    A check, or a reference, of nothing but new columns holds for their defaults.
+    """
+    table, _, columns = rule
+    is_of_new_columns = bool(columns) and not any((table, one) in old.columns for one in columns)
+    return table in old.tables and not is_of_new_columns
 
 
 def _broken_statements(connection: "psycopg.Connection[tuple[Any, ...]]") -> list[str]:
