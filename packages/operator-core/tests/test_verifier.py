@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ from operator_core.monitor.types import (
     Violation,
 )
 from operator_core.monitor.verification import Capacity, Verdict, Verification
+from operator_core.monitor.verifier import newly_broken
 from operator_core.monitor.verify import Patience
 from operator_core.runtime.supervisor import agent_round
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
@@ -259,6 +261,23 @@ async def test_a_person_is_called_where_taking_back_does_not_help(tmp_path: Path
         (back,) = [one for one in await one.proposals() if one.proposed_by == "agent:rollback"]
         said = await one.said()
         assert f"b is hot; action {back.id} is proposed to take the remedy back" in said
+
+
+def test_what_the_same_cause_brings_is_not_newly_broken() -> None:
+    begun = ManualClock().now()
+
+    def ticket(number: int, root: int | None = None, **columns: object) -> Ticket:
+        words = {"violation_key": "k", "invariant_name": "i", "message": f"problem {number}"}
+        later = {"first_seen_at": begun + timedelta(seconds=9), "severity": "warning"}
+        return Ticket.model_validate(
+            {"id": number, "root_ticket_id": root, **words, **later, **columns}
+        )
+
+    proof = Verification(ticket_id=1, diagnosed_at=begun, started_at=begun, ended_at=begun)
+    before, told = {"first_seen_at": begun}, {"severity": "info"}
+    others = [ticket(2, root=1), ticket(3, **before), ticket(4, **told), ticket(5), ticket(6, 5)]
+    assert newly_broken(ticket(1), proof, [ticket(1), *others]) == ("problem 5", "problem 6")
+    assert newly_broken(ticket(6, 5), proof, [ticket(5), ticket(7, 5)]) == ()
 
 
 async def test_to_throw_away_what_is_broken_is_no_remedy(tmp_path: Path) -> None:

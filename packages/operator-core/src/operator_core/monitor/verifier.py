@@ -125,17 +125,27 @@ class Verifier:
             at=view.look.observed_at,
             broken=is_broken,
             unread="" if is_broken else unread,
-            newly_broken=_newly_broken(ticket, proof, view.broken),
+            newly_broken=newly_broken(ticket, proof, view.broken),
             lost=gone,
         )
 
 
-def _newly_broken(ticket: Ticket, proof: Verification, broken: Sequence[Ticket]) -> tuple[str, ...]:
-    """Return what is broken that held when the remedy began; what is for information is not."""
+def newly_broken(ticket: Ticket, proof: Verification, broken: Sequence[Ticket]) -> tuple[str, ...]:
+    """Return what is broken that held when the remedy began, in words.
+
+    What is for information does not count, nor what the same cause brings: that is in the ticket's
+    own group.
+
+    Args:
+        ticket: what the remedy is for.
+        proof: of that remedy.
+        broken: the tickets of what is broken now.
+    """
+    group = {ticket.id, ticket.root_ticket_id} - {None}
     return tuple(
         one.message
         for one in broken
-        if one.id != ticket.id
+        if not group & {one.id, one.root_ticket_id}
         and one.first_seen_at > proof.started_at
         and one.severity is not Severity.INFO
     )
