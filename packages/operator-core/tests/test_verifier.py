@@ -266,16 +266,16 @@ async def test_a_person_is_called_where_taking_back_does_not_help(tmp_path: Path
 def test_what_the_same_cause_brings_is_not_newly_broken() -> None:
     begun = ManualClock().now()
 
-    def ticket(number: int, root: int | None = None, **columns: object) -> Ticket:
+    def ticket(
+        number: int, root: int | None = None, *, seconds: float = 9, severity: str = "warning"
+    ) -> Ticket:
         words = {"violation_key": "k", "invariant_name": "i", "message": f"problem {number}"}
-        later = {"first_seen_at": begun + timedelta(seconds=9), "severity": "warning"}
-        return Ticket.model_validate(
-            {"id": number, "root_ticket_id": root, **words, **later, **columns}
-        )
+        seen = {"first_seen_at": begun + timedelta(seconds=seconds), "severity": severity}
+        return Ticket.model_validate({"id": number, "root_ticket_id": root, **words, **seen})
 
     proof = Verification(ticket_id=1, diagnosed_at=begun, started_at=begun, ended_at=begun)
-    before, told = {"first_seen_at": begun}, {"severity": "info"}
-    others = [ticket(2, root=1), ticket(3, **before), ticket(4, **told), ticket(5), ticket(6, 5)]
+    before, told = ticket(3, seconds=0), ticket(4, severity="info")
+    others = [ticket(2, root=1), before, told, ticket(5), ticket(6, 5)]
     assert newly_broken(ticket(1), proof, [ticket(1), *others]) == ("problem 5", "problem 6")
     assert newly_broken(ticket(6, 5), proof, [ticket(5), ticket(7, 5)]) == ()
 
