@@ -1,6 +1,9 @@
 """The lab of etcd reads its scenarios with care, and keeps pace with real time."""
 
+import re
+import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -8,10 +11,10 @@ from operator_core.errors import ActionFailedError, RequestError
 from operator_core.lab import lab_of
 from operator_core.types import JsonObject
 from operator_etcd.lab import EtcdLab, EtcdLabCluster
-from operator_etcd.lab_spec import read_spec
+from operator_etcd.lab_spec import FaultPart, read_spec
 from operator_etcd.plugin import plugin
 from operator_lab.clock import VirtualClock, keep_pace
-from operator_lab.scenario import find_scenarios, load_scenario
+from operator_lab.scenario import find_scenarios, load_scenario, read_scenario
 
 FILES = find_scenarios([EtcdLab.scenarios])
 
@@ -92,3 +95,19 @@ async def test_a_clock_that_keeps_pace_tells_what_a_fault_failed_with() -> None:
     with pytest.raises(ActionFailedError, match="cannot be broken"):
         await keep_pace(clock)
     assert 0 < moved[0] == clock.seconds < moved[1]
+
+
+def test_the_scenario_of_the_documentation_is_read() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "lab.md").read_text("utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (shown,) = [tomllib.loads(one) for one in blocks if 'subject = "etcd"' in one]
+    scenario = read_scenario(shown)
+    spec = read_spec({**scenario.table, "duration": scenario.duration})
+    assert spec.fault_seconds == (3.0, 30.0)
+
+
+def test_the_documentation_names_every_fault() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "lab.md").read_text("utf-8")
+    kinds = get_args(FaultPart.model_fields["fault"].annotation)
+    assert kinds
+    assert [kind for kind in kinds if f"| `{kind}` |" not in page] == []

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -47,13 +47,13 @@ async def started(*faults: JsonObject) -> AsyncIterator[EtcdLabCluster]:
 
 def servers(folder: Path) -> list[str]:
     listed = subprocess.run(
-        ["ps", "-eo", "stat=,args="], capture_output=True, text=True, check=True
+        ["ps", "-ww", "-eo", "stat=,args="], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     return [line for line in listed if str(folder) in line and "etcdbin" in line and line[0] != "Z"]
 
 
 async def until_servers(folder: Path, *, run: bool) -> None:
-    end = monotonic_seconds() + 20
+    end = monotonic_seconds() + 25
     while bool(servers(folder)) is not run:
         assert monotonic_seconds() < end, servers(folder)
         await asyncio.sleep(0.1)
@@ -108,14 +108,27 @@ async def test_an_alarm_is_left_over_and_refuses_writes(folder: Path) -> None:
     assert nothing_is_left(folder)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_nothing_is_left_when_a_play_is_interrupted(folder: Path, number: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "whom"),
+    [
+        (signal.SIGINT, os.killpg),  # as a terminal does it: to all but the servers' own sessions
+        (signal.SIGTERM, os.killpg),
+        (signal.SIGKILL, os.kill),  # to the command alone: its plays end with it
+    ],
+)
+async def test_nothing_is_left_when_a_play_is_interrupted(
+    folder: Path, number: int, whom: Callable[[int, int], None]
+) -> None:
     run = [sys.executable, "-m", "operator_core.cli.main", "lab", "run", str(STOPPED)]
     lab = await asyncio.create_subprocess_exec(
         *run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    await until_servers(folder, run=True)
-    # As a terminal does: to every process of the lab, not to the servers' own sessions.
-    os.killpg(lab.pid, number)
-    await asyncio.wait_for(lab.wait(), 30)
-    await until_servers(folder, run=False)
+    try:
+        await until_servers(folder, run=True)
+        whom(lab.pid, number)
+        assert await asyncio.wait_for(lab.wait(), 30) != 0
+        await until_servers(folder, run=False)
+    finally:
+        if lab.returncode is None:
+            os.killpg(lab.pid, signal.SIGINT)
+            await lab.wait()
