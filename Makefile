@@ -54,6 +54,10 @@ format: $(STAMP) ## Let ruff format and repair what it safely can
 judge: $(STAMP) ## Score the judgement on every scenario; writes docs/judgement.md
 	@$(BIN)/operator lab run --seeds 3 --docs docs/judgement.md
 
+.PHONY: judge-etcd
+judge-etcd: $(STAMP) ## The same on real etcd clusters, in real time (about 5 minutes)
+	@$(BIN)/operator lab run --subject etcd --jobs 2
+
 # --- environment -----------------------------------------------------------------------
 
 # Debian ships python3 without the parts that make an environment.

@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(60)]
 def running(folder: Path) -> list[str]:
     """Return the command lines of processes that mention a folder."""
     listed = subprocess.run(
-        ["ps", "-eo", "stat=,args="], capture_output=True, text=True, check=True
+        ["ps", "-ww", "-eo", "stat=,args="], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     return [line for line in listed if str(folder) in line and not line.startswith("Z")]
 

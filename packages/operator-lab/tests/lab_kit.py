@@ -7,6 +7,7 @@ from operator_lab.scenario import Scenario, find_scenarios, load_scenario, read_
 from operator_lab.words import Deed, Played, Proposed, SeenTicket
 
 SINGLE = Path(__file__).parents[2] / "operator-tikv" / "src" / "operator_tikv" / "scenarios"
+ETCD = Path(__file__).parents[2] / "operator-etcd" / "src" / "operator_etcd" / "scenarios"
 SHIPPED = Path(__file__).parents[1] / "src" / "operator_lab" / "scenarios"
 
 
@@ -16,7 +17,7 @@ def scenario(**expect: Any) -> Scenario:  # noqa: ANN401 - the fields of an expe
 
 
 def shipped() -> list[Scenario]:
-    return [load_scenario(path) for path in find_scenarios([SINGLE, SHIPPED])]
+    return [load_scenario(path) for path in find_scenarios([SINGLE, ETCD, SHIPPED])]
 
 
 def by_oracle(one: Scenario) -> Played:

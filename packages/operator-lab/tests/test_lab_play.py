@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lab_kit import SHIPPED, SINGLE, shipped
+from lab_kit import ETCD, SHIPPED, SINGLE, shipped
 from operator_core.errors import OperatorError
 from operator_core.subject import SubjectDefaults
-from operator_lab.commands import chosen, list_them
+from operator_lab.commands import chosen, list_them, to_play
 from operator_lab.grade import grade
 from operator_lab.jobs import Job, check, run_job
 from operator_lab.play import play
@@ -86,8 +86,9 @@ async def test_without_a_person_nothing_is_done() -> None:
     assert grade(scenario, played).remedy is False
 
 
-def test_a_lab_that_breaks_is_told_from_a_wrong_answer() -> None:
-    broken = read_scenario({"name": "x", "subject": "etcd", "expect": {"ends": "quiet"}})
+def test_a_lab_that_breaks_is_told_from_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("operator_lab.play.lab_of", lambda _plugin: None)
+    broken = read_scenario({"name": "x", "expect": {"ends": "quiet"}})
     result = run_job(Job(broken, None))
     assert "has no lab" in result.marks.error
     assert not result.marks.harmful
@@ -128,12 +129,28 @@ def test_there_must_be_a_scenario(tmp_path: Path) -> None:
 
 
 async def test_without_files_all_that_are_installed_are_meant() -> None:
-    every = await list_them({"set": ""})
-    assert len(every.rows) == len(find_scenarios([SINGLE, SHIPPED]))
-    hostile = await list_them({"set": "hostile"})
+    every = await list_them({"set": "", "subject": ""})
+    assert len(every.rows) == len(find_scenarios([SINGLE, ETCD, SHIPPED]))
+    hostile = await list_them({"set": "hostile", "subject": ""})
     assert {row[0] for row in hostile.rows} == {"hostile"}
-    with pytest.raises(ScenarioError, match="sets are"):
-        await list_them({"set": "kind"})
+    with pytest.raises(ScenarioError, match=r"sets are .*real-etcd.*subjects are etcd, tikv"):
+        await list_them({"set": "kind", "subject": ""})
+
+
+@pytest.mark.parametrize(
+    ("named", "subjects"),
+    [
+        ({}, {"tikv"}),
+        ({"subject": "etcd"}, {"etcd"}),
+        ({"set": "real-etcd"}, {"etcd"}),
+        ({"files": [str(ETCD), str(SINGLE)]}, {"etcd", "tikv"}),
+    ],
+)
+def test_what_plays_in_real_time_is_played_only_where_it_is_named(
+    named: dict[str, object], subjects: set[str]
+) -> None:
+    found = to_play({"set": "", "subject": "", **named})
+    assert {one.subject for one in found} == subjects
 
 
 def test_at_least_a_fifth_of_the_scenarios_are_quiet() -> None:

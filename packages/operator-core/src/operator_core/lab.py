@@ -1,4 +1,4 @@
-"""The port of a lab: clusters that are broken on purpose, in a time of their own.
+"""The port of a lab: clusters that are broken on purpose, in a time of their own or in real time.
 
 A plugin that has one says so with an attribute ``lab``. The lab plays scenarios on it and
 judges what Operator made of them; it knows the truth, Operator sees what the subject shows.
@@ -35,12 +35,27 @@ class Truth:
 
 
 class LabCluster(Protocol):
-    """One cluster with its load and its faults still to come; time passes when it is told to."""
+    """One cluster with its load and its faults still to come.
+
+    Its time passes when it is told to, or, where the lab's is real, it is told what time it is.
+    """
 
     started_at: datetime
     """The moment of its beginning."""
     fault_seconds: tuple[float, ...]
     """When faults begin or end, in seconds from the beginning."""
+
+    async def start(self) -> None:
+        """Start what it needs; its time begins.
+
+        Raises:
+            OperatorError: it does not come up.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """End whatever it started, also where its start was cut short."""
+        ...
 
     def subject(self, clock: Clock) -> Subject:
         """Return what Operator sees of it.
@@ -51,11 +66,19 @@ class LabCluster(Protocol):
         ...
 
     def advance_to(self, seconds: float) -> None:
-        """Let its time pass, up to so many seconds from its beginning."""
+        """Let its time pass, up to so many seconds from its beginning.
+
+        Raises:
+            OperatorError: a fault could not be made, so that the play shows nothing.
+        """
         ...
 
-    def truth(self) -> Truth:
+    async def truth(self) -> Truth:
         """Say how it really is now."""
+        ...
+
+    def scenario_key(self, key: str) -> str:
+        """Return the key of a problem as scenarios write it, the same in every play."""
         ...
 
 
@@ -64,6 +87,8 @@ class Lab(Protocol):
 
     scenarios: Path
     """A folder with the scenarios that come with the plugin."""
+    is_real_time: bool
+    """Whether time passes by itself; its scenarios are played only when they are named."""
 
     def build(self, table: Mapping[str, object], seed: int | None) -> LabCluster:
         """Return the cluster of a scenario at its beginning.

@@ -153,6 +153,11 @@ class EtcdClient:
         body = {"action": "DEACTIVATE", "memberID": member_id, "alarm": alarm}
         await self._effect(endpoint, "/v3/maintenance/alarm", body)
 
+    async def arm(self, endpoint: str, member_id: str, alarm: str) -> None:
+        """Raise an alarm in a member's name, as the lab does; nothing else of Operator may."""
+        body = {"action": "ACTIVATE", "memberID": member_id, "alarm": alarm}
+        await self._effect(endpoint, "/v3/maintenance/alarm", body)
+
     async def move_leader(self, leader_endpoint: str, target_id: str) -> None:
         """Hand the leadership over; only the leader itself accepts this call."""
         body = {"targetID": target_id}

@@ -113,6 +113,10 @@ class LocalEtcdCluster:
         specs = read_cluster_file(self.file).members.values()
         return all(processes.state_of(one) is ProcessState.RUNNING for one in specs)
 
+    def runs(self, name: str) -> bool:
+        """Return whether a member's process is there, frozen or not."""
+        return processes.state_of(self._spec(name)) is not ProcessState.STOPPED
+
     async def put(self, key: str, value: bytes) -> None:
         """Write one key through the leader.
 

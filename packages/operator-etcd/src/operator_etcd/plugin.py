@@ -9,6 +9,7 @@ from operator_core.errors import ConfigurationError
 from operator_core.types import JsonObject
 from operator_etcd.client import EtcdClient
 from operator_etcd.demo import EtcdDemo
+from operator_etcd.lab import EtcdLab
 from operator_etcd.subject import EtcdSubject
 from operator_etcd.supervisor import LocalSupervisor, read_cluster_file
 from operator_etcd.transport import Timeouts
@@ -51,6 +52,7 @@ class EtcdPlugin:
     name = "etcd"
     summary = "etcd clusters over the HTTP gateway (3.4 and newer)"
     settings: Mapping[str, ParamDef] = _SETTINGS
+    lab = EtcdLab()
 
     async def connect(self, settings: JsonObject) -> EtcdSubject:
         """Return a subject for a cluster; does not reach it yet.

@@ -1,8 +1,13 @@
-"""Virtual time: it stands still until the player moves it, and takes the cluster along."""
+"""Virtual time: it stands still until it is moved, and takes the cluster along."""
 
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
+
+from operator_core.clock import monotonic_seconds
+
+PACE_SECONDS = 0.05
+"""How often real time is told to a clock that keeps pace with it."""
 
 
 class VirtualClock:
@@ -61,3 +66,18 @@ class VirtualClock:
             self._sleepers.remove(sleeper)
             if not sleeper[2].done():
                 sleeper[2].set_result(None)
+
+
+async def keep_pace(clock: VirtualClock) -> None:
+    """Move a clock on as real time passes, without an end: for clusters that cannot wait.
+
+    Args:
+        clock: at its beginning; nobody else may move it.
+
+    Raises:
+        OperatorError: a fault of the cluster could not be made.
+    """
+    began = monotonic_seconds()
+    while True:
+        await asyncio.sleep(PACE_SECONDS)
+        clock.move_to(monotonic_seconds() - began)

@@ -15,6 +15,7 @@ from operator_core.plugin import PluginCommand, Report
 from operator_core.runtime.plugins import load_plugin, plugin_names
 from operator_core.types import JsonObject
 from operator_lab.jobs import Result, check, jobs_of, run_jobs
+from operator_lab.play import lab_for
 from operator_lab.report import COLUMNS, failures, page, rows_of, to_json
 from operator_lab.scenario import Scenario, ScenarioError, find_scenarios, load_scenario
 from operator_lab.template import TEMPLATE
@@ -37,28 +38,45 @@ def shipped_places() -> list[Path]:
     return [SHIPPED, *(one.scenarios for one in labs if one is not None)]
 
 
-def chosen(files: Sequence[str], wanted: str) -> list[Scenario]:
+def chosen(files: Sequence[str], wanted: str, subject: str = "") -> list[Scenario]:
     """Return the scenarios of some files or folders, or all that are installed.
 
     Args:
         files: files and folders; none: all that are installed.
         wanted: only this set; empty: all.
+        subject: only those on the lab of this plugin; empty: all.
 
     Raises:
         ScenarioError: a file cannot be read, or nothing is left.
     """
     places = [Path(file) for file in files] or shipped_places()
     found = [load_scenario(path) for path in find_scenarios(places)]
-    kept = [one for one in found if wanted in {"", one.set}]
+    kept = [one for one in found if wanted in {"", one.set} and subject in {"", one.subject}]
     if not kept:
-        known = ", ".join(sorted({one.set for one in found}))
-        raise ScenarioError(f"There is no scenario in set {wanted!r}; sets are {known}.")
+        sets, subjects = ({getattr(one, key) for one in found} for key in ("set", "subject"))
+        raise ScenarioError(
+            f"There is no scenario in set {wanted or 'any'!r} for subject {subject or 'any'!r}; "
+            f"sets are {', '.join(sorted(sets))}; subjects are {', '.join(sorted(subjects))}."
+        )
     return kept
+
+
+def to_play(values: JsonObject) -> list[Scenario]:
+    """Return what `run` plays: what plays in real time only where something of it was named.
+
+    Raises:
+        ScenarioError: a file cannot be read, or nothing is left.
+    """
+    files, wanted, subject = values.get("files") or [], values["set"], values["subject"]
+    found = chosen(files, wanted, subject)
+    if files or wanted or subject:
+        return found
+    return [one for one in found if not lab_for(one).is_real_time]
 
 
 async def run(values: JsonObject) -> Report:
     """Play scenarios and say how right Operator was."""
-    scenarios = chosen(values.get("files") or [], values["set"])
+    scenarios = to_play(values)
     for one in scenarios:
         check(one)
     jobs = jobs_of(scenarios, values["seeds"])
@@ -105,7 +123,7 @@ def _write(place: Path, results: Sequence[Result], values: JsonObject) -> None:
 
 async def list_them(values: JsonObject) -> Report:
     """List scenarios."""
-    found = chosen(values.get("files") or [], values["set"])
+    found = chosen(values.get("files") or [], values["set"], values["subject"])
     rows = [[one.set, one.name, one.subject, one.expect.ends, one.file] for one in found]
     data = {"scenarios": [one.model_dump(exclude={"table"}) for one in found]}
     columns = ("set", "name", "subject", "ends", "file")
@@ -130,6 +148,7 @@ def _write_new(place: Path) -> None:
 
 _FILES = _option("list", "Scenario files, or folders of them; all that are installed, if none")
 _SET = _option("str", "Only the scenarios of this set", "")
+_SUBJECT = _option("str", "Only the scenarios on the lab of this plugin", "")
 
 
 class LabCommands:
@@ -140,11 +159,13 @@ class LabCommands:
     commands: Sequence[PluginCommand] = (
         PluginCommand(
             "run",
-            "Play scenarios through the whole loop in virtual time, and mark what came of them. "
+            "Play scenarios through the whole loop, and mark what came of them; those in real time "
+            "only where files, a set or a subject are named. "
             "Exits with 1 where an action did harm, was done on a quiet cluster, or a play broke.",
             {
                 "files": _FILES,
                 "set": _SET,
+                "subject": _SUBJECT,
                 "seeds": _option("int", "Plays of each scenario, with other random choices", 1),
                 "jobs": _option("int", "Processes at once; 0: as many as there are processors", 0),
                 "docs": _option("str", "Write the results between the marks of this page", ""),
@@ -154,7 +175,11 @@ class LabCommands:
             "my-scenario.toml",
         ),
         PluginCommand(
-            "list", "List scenarios.", {"files": _FILES, "set": _SET}, list_them, "files"
+            "list",
+            "List scenarios.",
+            {"files": _FILES, "set": _SET, "subject": _SUBJECT},
+            list_them,
+            "files",
         ),
         PluginCommand(
             "new",

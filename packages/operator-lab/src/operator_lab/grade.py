@@ -13,6 +13,7 @@ DESTRUCTIVE = frozenset(
         "delete_gc_safepoint",
         "delete_pd_member",
         "delete_store",
+        "remove_member",
         "remove_peer",
         "remove_tombstones",
         "unsafe_remove_failed_stores",

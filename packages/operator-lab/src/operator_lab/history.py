@@ -32,7 +32,7 @@ async def history(ledger: Ledger, scenario: Scenario, seed: int | None, witness:
     told = await ControlDB(ledger).list_events(event_type="ticket_opened")
     opened = {one.ticket_id: witness.clock.seconds_of(one.timestamp) for one in told}
     seen = [
-        _seen(one, await tickets.list_diagnoses(int(one.id or 0)), opened[one.id], witness.clock)
+        _seen(one, await tickets.list_diagnoses(int(one.id or 0)), opened[one.id], witness)
         for one in found
     ]
     actions = ActionDB(ledger)
@@ -41,7 +41,7 @@ async def history(ledger: Ledger, scenario: Scenario, seed: int | None, witness:
         _proposed(one, one.approved_at or words.get(one.workflow_id), witness.clock)
         for one in await actions.list_proposals(limit=_ALL)
     ]
-    truth = witness.cluster.truth()
+    truth = await witness.cluster.truth()
     return Played(
         scenario=scenario.name,
         set=scenario.set,
@@ -57,12 +57,13 @@ async def history(ledger: Ledger, scenario: Scenario, seed: int | None, witness:
 
 
 def _seen(
-    ticket: Ticket, diagnoses: Sequence[Diagnosis], opened: float, clock: VirtualClock
+    ticket: Ticket, diagnoses: Sequence[Diagnosis], opened: float, witness: Witness
 ) -> SeenTicket:
+    clock = witness.clock
     first = diagnoses[0] if diagnoses else None
     made = first.created_at if first else None
     return SeenTicket(
-        key=ticket.violation_key,
+        key=witness.cluster.scenario_key(ticket.violation_key),
         first_seen=clock.seconds_of(ticket.first_seen_at),
         opened=opened,
         diagnosed=clock.seconds_of(made) if made else None,

@@ -3,6 +3,9 @@
 import asyncio
 import logging
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import NamedTuple
@@ -70,6 +73,27 @@ def run_job(job: Job) -> Result:
     return Result(played, grade(job.scenario, played))
 
 
+def _begin_process() -> None:
+    """Let SIGTERM, and the end of who started this process, end it as SIGINT does."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def _run_in_process(job: Job) -> Result:
+    """Play; who is interrupted ends what the play started, and takes no other job."""
+    try:
+        return run_job(job)
+    except KeyboardInterrupt:
+        os._exit(128 + signal.SIGINT)  # an exception would only let the pool hand out the next
+
+
 def run_jobs(
     jobs: Sequence[Job], processes: int, tell: Callable[[Result], None] = lambda _: None
 ) -> list[Result]:
@@ -83,8 +107,8 @@ def run_jobs(
     found: dict[int, Result] = {}
     # A new interpreter for each: a fork of one that runs threads and a loop may hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        waiting = {pool.submit(run_job, job): place for place, job in enumerate(jobs)}
+    with ProcessPoolExecutor(processes, context, _begin_process) as pool:
+        waiting = {pool.submit(_run_in_process, job): place for place, job in enumerate(jobs)}
         for done in as_completed(waiting):
             found[waiting[done]] = done.result()
             tell(found[waiting[done]])

@@ -1,8 +1,9 @@
-"""Plays a scenario: the whole loop, on a ledger of its own, in virtual time.
+"""Plays a scenario: the whole loop, on a ledger of its own, in virtual or in real time.
 
 Nothing of the loop is replaced: the stages are wired as `operator up` wires them, the shipped
-policy is in force, and a scripted person approves what it asks for. Time moves only while all
-that runs waits for it, so the same scenario and seed give the same play.
+policy is in force, and a scripted person approves what it asks for. Virtual time moves only while
+all that runs waits for it, so the same scenario and seed give the same play. Real time passes by
+itself, and no two plays are quite the same.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import LedgerUse
 from operator_core.errors import ConflictError, OperatorError, RefusedError
-from operator_core.lab import Lab, lab_of
+from operator_core.lab import Lab, LabCluster, lab_of
 from operator_core.monitor.tickets import MonitorConfig
 from operator_core.monitor.verify import Patience
 from operator_core.runtime.plugins import load_plugin
@@ -33,7 +34,7 @@ from operator_core.runtime.policy_file import PolicyKeeper
 from operator_core.runtime.supervisor import agent_round
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.subject import ActionCall, complete
-from operator_lab.clock import VirtualClock
+from operator_lab.clock import PACE_SECONDS, VirtualClock, keep_pace
 from operator_lab.history import history
 from operator_lab.scenario import Scenario, ScenarioError
 from operator_lab.witness import Witness
@@ -70,15 +71,37 @@ async def play(scenario: Scenario, seed: int | None = None, lab: Lab | None = No
     Raises:
         RequestError: the scenario says something that the lab does not know.
     """
-    cluster = (lab or lab_for(scenario)).build(_table(scenario), seed)
-    clock = VirtualClock(cluster.started_at, cluster.advance_to)
+    lab = lab or lab_for(scenario)
+    cluster = lab.build(_table(scenario), seed)
+    try:
+        await cluster.start()
+        clock = VirtualClock(cluster.started_at, cluster.advance_to)
+        if not lab.is_real_time:
+            return await _play(scenario, seed, cluster, clock)
+        pace = asyncio.create_task(keep_pace(clock))
+        try:
+            return await _play(scenario, seed, cluster, clock, pace)
+        finally:
+            pace.cancel()
+    finally:
+        await cluster.stop()
+
+
+async def _play(
+    scenario: Scenario,
+    seed: int | None,
+    cluster: LabCluster,
+    clock: VirtualClock,
+    pace: asyncio.Task[None] | None = None,
+) -> Played:
+    """Play on a cluster that runs; what keeps the pace moves the clock, or else the player."""
     witness = Witness(complete(cluster.subject(clock)), cluster, clock)
     with tempfile.TemporaryDirectory(prefix="operator-lab-") as folder:
         async with LedgerUse(Path(folder) / "ledger.db", clock) as ledger:
             await ControlDB(ledger).set_mode(SafetyMode.EXECUTE, actor=ON_CALL)
             await PolicyKeeper(ledger, None).start()
             wired = wire(ledger, witness, _options(scenario, clock))
-            player = _Player(scenario, wired, witness, ActionDB(ledger))
+            player = _Player(scenario, wired, witness, ActionDB(ledger), pace)
             try:
                 await player.run()
                 await player.ask()
@@ -92,7 +115,9 @@ def _options(scenario: Scenario, clock: VirtualClock) -> WiringOptions:
     """Return how the loop is run: looks far apart are no gap where that is their distance."""
     patience = Patience()
     gap_seconds = max(patience.gap_seconds, 3 * scenario.expect.look_seconds)
-    monitor = MonitorConfig(patience=replace(patience, gap_seconds=gap_seconds))
+    soak_seconds = scenario.expect.soak_seconds
+    patience = replace(patience, gap_seconds=gap_seconds, soak_seconds=soak_seconds)
+    monitor = MonitorConfig(patience=patience)
     return WiringOptions(monitor=monitor, clock=clock)
 
 
@@ -104,12 +129,17 @@ class _Player:
     """Moves time, lets the stages take their turns, and is the person on call."""
 
     def __init__(
-        self, scenario: Scenario, wired: Wired, witness: Witness, actions: ActionDB
+        self,
+        scenario: Scenario,
+        wired: Wired,
+        witness: Witness,
+        actions: ActionDB,
+        pace: asyncio.Task[None] | None,
     ) -> None:
         self._expect = scenario.expect
         self._duration = scenario.duration
         self._wired, self._witness, self._actions = wired, witness, actions
-        self._clock = witness.clock
+        self._clock, self._pace = witness.clock, pace
         self._waiting_since: dict[str, float] = {}
 
     async def run(self) -> None:
@@ -128,13 +158,26 @@ class _Player:
     async def _pass(self, until: float) -> None:
         """Let time pass; when something that ran has ended, the agent takes its next turn."""
         while self._clock.seconds < until:
-            await self._until_all_wait()
             running = len(self._wired.agent.running)
-            next_seconds = self._clock.next_seconds
-            self._clock.move_to(until if next_seconds is None else min(until, next_seconds))
-            await self._until_all_wait()
+            await self._step(until)
             if len(self._wired.agent.running) < running:
                 await self._round()
+
+    async def _step(self, until: float) -> None:
+        """Let a part of the time pass.
+
+        Raises:
+            OperatorError: a fault of the cluster could not be made.
+        """
+        if self._pace is not None:
+            await asyncio.wait({self._pace}, timeout=PACE_SECONDS)
+            if self._pace.done():
+                self._pace.result()
+            return
+        await self._until_all_wait()
+        next_seconds = self._clock.next_seconds
+        self._clock.move_to(until if next_seconds is None else min(until, next_seconds))
+        await self._until_all_wait()
 
     async def _until_all_wait(self) -> None:
         """Wait, in real time, until each execution waits for the clock or has ended."""
@@ -211,6 +254,6 @@ class _Player:
         while not task.done():
             await asyncio.sleep(_TICK_SECONDS)
             next_seconds = self._clock.next_seconds
-            if next_seconds is not None and not task.done():
+            if self._pace is None and next_seconds is not None and not task.done():
                 self._clock.move_to(next_seconds)
         await task

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from operator_core.errors import RequestError
+from operator_core.monitor.verify import DEFAULT_SOAK_SECONDS
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|d)")
@@ -56,6 +57,7 @@ class Expectation(_Strict):
             action that was asked for says that it failed; ``unseen`` and ``quiet``: no ticket.
         refused: what is asked for at the end, and must not get through.
         look_seconds: how often Operator looks.
+        soak_seconds: how long a problem must be gone before its remedy is verified.
         approver: who answers when the policy asks for a person.
         approves_after: how long that takes.
     """
@@ -68,6 +70,7 @@ class Expectation(_Strict):
     ends: Literal["healthy", "escalated", "refused", "unseen", "quiet"]
     refused: list[Asked] = Field(default_factory=list)
     look_seconds: float = Field(default=30.0, gt=0)
+    soak_seconds: float = Field(default=DEFAULT_SOAK_SECONDS, gt=0)
     approver: Literal["on-call", "nobody"] = "on-call"
     approves_after: Seconds = 30.0
 

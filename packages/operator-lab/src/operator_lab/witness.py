@@ -74,7 +74,7 @@ class Witness(SubjectDefaults):
 
     async def perform(self, call: ActionCall) -> object:
         """Let the subject do it, and write down what came of it."""
-        began, served_before = self.clock.seconds, self.cluster.truth().unavailable
+        began, served_before = self.clock.seconds, (await self.cluster.truth()).unavailable
         error = ""
         try:
             return await self.behind.perform(call)
@@ -82,12 +82,12 @@ class Witness(SubjectDefaults):
             error = f"{type(raised).__name__}: {raised}"
             raise
         finally:
-            self._note(call, began, served_before, error)
+            await self._note(call, began, served_before, error)
 
-    def _note(self, call: ActionCall, began: float, unavailable: int, error: str) -> None:
+    async def _note(self, call: ActionCall, began: float, unavailable: int, error: str) -> None:
         ended = self.clock.seconds
         meanwhile = any(began <= at <= ended for at in self.cluster.fault_seconds)
-        worse = self.cluster.truth().unavailable > unavailable
+        worse = (await self.cluster.truth()).unavailable > unavailable
         deed = Deed(
             action=call.action_name,
             parameters=json.dumps(call.parameters, sort_keys=True, default=str),

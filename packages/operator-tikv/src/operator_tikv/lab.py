@@ -33,6 +33,7 @@ class TikvLab:
     """Builds simulated clusters for the lab."""
 
     scenarios = Path(__file__).parent / "scenarios"
+    is_real_time = False
 
     def build(self, table: Mapping[str, object], seed: int | None) -> TikvLabCluster:
         """Return the cluster of a scenario at its beginning.
@@ -70,6 +71,12 @@ class TikvLabCluster:
         }
         self.fault_seconds = tuple(sorted(moments))
 
+    async def start(self) -> None:
+        """Do nothing: a simulation runs no process."""
+
+    async def stop(self) -> None:
+        """Do nothing."""
+
     def subject(self, clock: Clock) -> TikvSubject:
         """Return the subject of the cluster, which it reaches without a network."""
         return TikvSubject(PdClient([_PD_URL], transport=Site(self._cluster)), clock=clock)
@@ -78,7 +85,11 @@ class TikvLabCluster:
         """Let virtual time pass."""
         self._cluster.advance_to(seconds)
 
-    def truth(self) -> Truth:
+    def scenario_key(self, key: str) -> str:
+        """Return the key as it is: stores have the same ids in every play."""
+        return key
+
+    async def truth(self) -> Truth:
         """Count the regions that nobody serves and those with too few whole replicas."""
         world = self._cluster.world
         regions = list(world.raft)

@@ -1,0 +1,113 @@
+"""The lab of etcd reads its scenarios with care, and keeps pace with real time."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from operator_core.errors import ActionFailedError, RequestError
+from operator_core.lab import lab_of
+from operator_core.types import JsonObject
+from operator_etcd.lab import EtcdLab, EtcdLabCluster
+from operator_etcd.lab_spec import FaultPart, read_spec
+from operator_etcd.plugin import plugin
+from operator_lab.clock import VirtualClock, keep_pace
+from operator_lab.scenario import find_scenarios, load_scenario, read_scenario
+
+FILES = find_scenarios([EtcdLab.scenarios])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_scenario_that_comes_with_etcd_is_read(path: Path) -> None:
+    scenario = load_scenario(path)
+    spec = read_spec({**scenario.table, "duration": scenario.duration})
+    assert (scenario.set, scenario.subject) == ("real-etcd", "etcd")
+    assert max(spec.fault_seconds) < scenario.duration <= 60
+
+
+def test_at_least_five_scenarios_have_faults_and_two_have_nothing_wrong() -> None:
+    quiet = [load_scenario(path).expect.is_control for path in FILES]
+    assert quiet.count(False) >= 5
+    assert quiet.count(True) >= 2
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({"cluster": {"members": 0}}, "cluster.members"),
+        ({"clusters": {}}, "clusters"),
+        ({"load": {"writes_per_second": float("nan")}}, "load.writes_per_second"),
+        ({"duration": 4000}, "duration"),
+        ({"faults": [{"at": "3s", "fault": "sneeze"}]}, "faults.0.fault"),
+        ({"faults": [{"at": "soon", "fault": "fill_with_data"}]}, "faults.0.at"),
+        ({"faults": [{"at": 3, "fault": "stop_members"}]}, "stop_members needs members"),
+        (
+            {"faults": [{"at": 3, "fault": "fill_with_data", "members": ["n1"]}]},
+            "fill_with_data takes no members",
+        ),
+        (
+            {"faults": [{"at": 3, "fault": "move_leader", "members": ["n1", "n2"]}]},
+            "move_leader needs one member",
+        ),
+        (
+            {"faults": [{"at": 3, "until": 9, "fault": "fill_with_data"}]},
+            "fill_with_data has no until",
+        ),
+        (
+            {"faults": [{"at": 3, "until": 3, "fault": "stop_members", "members": ["n1"]}]},
+            "until must be after at",
+        ),
+        (
+            {"faults": [{"at": 3, "fault": "stop_members", "members": ["n1", "n4"]}]},
+            "no member n4; there are n1, n2, n3",
+        ),
+    ],
+)
+def test_a_table_that_is_not_right_is_refused_with_its_place(table: JsonObject, told: str) -> None:
+    with pytest.raises(RequestError, match=told):
+        read_spec(table)
+
+
+def test_moments_are_told_in_order_and_members_by_name() -> None:
+    stop = {"at": "1m", "until": "1.5m", "fault": "stop_members", "members": ["n2"]}
+    spec = read_spec({"faults": [stop, {"at": 4, "fault": "fill_with_data"}]})
+    assert spec.fault_seconds == (4.0, 60.0, 90.0)
+    assert spec.member_names == ["n1", "n2", "n3"]
+
+
+def test_the_plugin_offers_its_lab_in_real_time() -> None:
+    lab = lab_of(plugin)
+    assert lab is not None
+    assert lab.is_real_time
+
+
+async def test_a_clock_that_keeps_pace_tells_what_a_fault_failed_with() -> None:
+    moved: list[float] = []
+
+    def move(seconds: float) -> None:
+        moved.append(seconds)
+        if len(moved) > 1:
+            raise ActionFailedError("it cannot be broken")
+
+    clock = VirtualClock(EtcdLabCluster(read_spec({})).started_at, move)
+    with pytest.raises(ActionFailedError, match="cannot be broken"):
+        await keep_pace(clock)
+    assert 0 < moved[0] == clock.seconds < moved[1]
+
+
+def test_the_scenario_of_the_documentation_is_read() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "lab.md").read_text("utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (shown,) = [tomllib.loads(one) for one in blocks if 'subject = "etcd"' in one]
+    scenario = read_scenario(shown)
+    spec = read_spec({**scenario.table, "duration": scenario.duration})
+    assert spec.fault_seconds == (3.0, 30.0)
+
+
+def test_the_documentation_names_every_fault() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "lab.md").read_text("utf-8")
+    kinds = get_args(FaultPart.model_fields["fault"].annotation)
+    assert kinds
+    assert [kind for kind in kinds if f"| `{kind}` |" not in page] == []
