@@ -112,7 +112,7 @@ async def test_an_alarm_is_left_over_and_refuses_writes(folder: Path) -> None:
     ("number", "whom"),
     [
         (signal.SIGINT, os.killpg),  # as a terminal does it: to all but the servers' own sessions
-        (signal.SIGTERM, os.killpg),
+        pytest.param(signal.SIGTERM, os.killpg, marks=pytest.mark.slow),
         (signal.SIGKILL, os.kill),  # to the command alone: its plays end with it
     ],
 )
