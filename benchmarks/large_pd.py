@@ -85,7 +85,7 @@ class LargePd:
         return pages
 
     def _stores(self) -> dict[str, Any]:
-        now = datetime.now(UTC)  # noqa: DTZ - a server's own clock
+        now = datetime.now(UTC)
         stores = [self._store(number, now) for number in range(1, self.scale.stores + 1)]
         return {"count": len(stores), "stores": stores}
 
