@@ -65,8 +65,8 @@ def nothing_is_left(folder: Path) -> bool:
 
 async def test_a_member_that_stopped_is_diagnosed_restarted_and_verified(folder: Path) -> None:
     scenario = load_scenario(STOPPED)
-    expect = scenario.expect.model_copy(update={"soak_seconds": 3.0})
-    short = scenario.model_copy(update={"duration": 30.0, "expect": expect})
+    expect = scenario.expect.model_copy(update={"soak_seconds": 3.0, "approves_after": 0.5})
+    short = scenario.model_copy(update={"duration": 36.0, "expect": expect})
     played = await play(short)
     marks = grade(short, played)
     assert marks.is_full, failures([marks])
