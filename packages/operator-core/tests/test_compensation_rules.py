@@ -7,14 +7,20 @@ from pathlib import Path
 import pytest
 
 from engine_bench import Bench, bench, id_of, proposal
+from operator_core.actions.compensation import undo_of
 from operator_core.actions.remedy import Remedy
-from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowStatus
+from operator_core.actions.types import (
+    ActionProposal,
+    ActionRequest,
+    ActionStatus,
+    WorkflowStatus,
+)
 from operator_core.actions.verdict import GateFacts, refusal
 from operator_core.agent.diagnosis import ActionRecommendation, Diagnosis
 from operator_core.agent.follow import Next, next_step
 from operator_core.errors import ConflictError, NotReadyError
 from operator_core.monitor.types import Ticket, TicketPhase, TicketStatus, Violation
-from operator_core.types import RunMode
+from operator_core.types import JsonObject, RunMode
 from shelves import go, recommended, shelf_of, tidying, undoing
 
 S = ActionStatus
@@ -184,3 +190,22 @@ async def _tidy_for(one: Bench, ticket_id: int) -> None:
     for step in await one.db.list_workflow_actions(workflow_id):
         await executor.validate_proposal(id_of(step))
         await one.run(id_of(step))
+
+
+@pytest.mark.parametrize(
+    ("result", "name"),
+    [
+        (None, "declared"),
+        ({"changed": True}, "declared"),
+        ({"undo": None}, None),
+        ({"undo": {"action_name": "back", "parameters": {"store_id": 4}}}, "back"),
+        ({"undo": {"action_name": "back", "parameters": None}}, "back"),
+        ({"undo": {"action_name": "back", "parameters": ["x"]}}, "declared"),
+        ({"undo": {"action_name": "", "parameters": {}}}, "declared"),
+        ({"undo": {"store_id": 4}}, "declared"),
+        ({"undo": "back"}, "declared"),
+    ],
+)
+def test_what_takes_a_completed_call_back(result: JsonObject | None, name: str | None) -> None:
+    undo = undo_of(result, ActionRequest(action_name="declared"))
+    assert (undo.action_name if undo else None) == name

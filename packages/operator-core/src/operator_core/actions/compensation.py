@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+import pydantic
+
 from operator_core.actions.types import (
     ActionDefinition,
     ActionProposal,
@@ -46,6 +48,32 @@ def compensation_of(
         return _checked(inverse, shared)
     except ValidationError:
         return None  # it needs to be told what this call does not know
+
+
+def undo_of(
+    result: JsonObject | None, declared: ActionRequest | None = None
+) -> ActionRequest | None:
+    """Return what takes a completed call back; None: nothing.
+
+    Args:
+        result: what the call returned; its `undo` knows best.
+        declared: what its step declared.
+    """
+    if had_no_effect(result):
+        return None
+    undo = (result or {}).get("undo")
+    if not isinstance(undo, dict):
+        return declared
+    told = {"action_name": undo.get("action_name"), "parameters": undo.get("parameters") or {}}
+    try:
+        return ActionRequest.model_validate(told)
+    except pydantic.ValidationError:
+        return declared  # a result is the subject's own text: what cannot be read says nothing
+
+
+def had_no_effect(result: JsonObject | None) -> bool:
+    """A result whose `undo` is empty says that nothing of this call's own is to be undone."""
+    return result is not None and "undo" in result and result["undo"] is None
 
 
 def _checked(definition: ActionDefinition, parameters: JsonObject) -> Compensation:

@@ -3,9 +3,10 @@
 It goes the way of every proposal: it is rehearsed, the gate decides, a person may have to approve.
 """
 
+from operator_core.actions.compensation import undo_of
 from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.remedy import Remedy
-from operator_core.actions.types import ActionProposal, ActionRequest
+from operator_core.actions.types import ActionProposal
 from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.db.actions import ActionDB
 from operator_core.db.ledger import Ledger
@@ -54,11 +55,9 @@ class Rollback:
     async def _undo(self, step: ActionProposal) -> list[ActionRecommendation]:
         """Return what takes a step back: what its result says, else what was declared."""
         records = await self._actions.list_records(int(step.id or 0))
-        result = records[-1].result_data if records else None
-        told = (result or {}).get("undo", step.compensation)
-        if told is None:
+        undo = undo_of(records[-1].result_data if records else None, step.compensation)
+        if undo is None:
             return []
-        undo = ActionRequest.model_validate(told, from_attributes=True)
         return [
             ActionRecommendation(
                 action_name=undo.action_name,

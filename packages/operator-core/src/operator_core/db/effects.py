@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from operator_core.actions.compensation import compensation_of
+from operator_core.actions.compensation import compensation_of, had_no_effect, undo_of
 from operator_core.actions.leases import NOT_OURS
 from operator_core.actions.types import ActionDefinition, ActionProposal, Outcome
 from operator_core.actions.validation import same_json
@@ -171,25 +171,18 @@ def _settle_own(tx: Tx, lease: Row, ended: Ended, stamp: Stamp) -> None:
         # Where others only looked, or an earlier request was lost, the janitor looks again.
         if ended.surely and not lease["unsure"]:
             end(tx, lease["id"], "its action surely had no effect", stamp)
-    elif _was_there(ended.result) and not lease["unsure"]:
+    elif had_no_effect(ended.result) and not lease["unsure"]:
         end(tx, lease["id"], NOT_OURS, stamp)
     else:
-        action, parameters = _told_undo(ended.result)
-        undo = {"undo_action": action, "undo_parameters": parameters}
-        tx.run("effect.applied", id=lease["id"], now=stamp.text, **undo)
+        undo = undo_of(ended.result)
+        tx.run(
+            "effect.applied",
+            id=lease["id"],
+            now=stamp.text,
+            undo_action=undo.action_name if undo else None,
+            undo_parameters=rows.to_json(undo.parameters) if undo else None,
+        )
         tell(tx, lease, "effect_applied", stamp)
-
-
-def _was_there(result: JsonObject | None) -> bool:
-    """A result whose `undo` is empty says that nothing of this call's own is to be undone."""
-    return result is not None and "undo" in result and result["undo"] is None
-
-
-def _told_undo(result: JsonObject | None) -> tuple[str | None, str | None]:
-    undo = (result or {}).get("undo")
-    if not isinstance(undo, dict) or not isinstance(undo.get("action_name"), str):
-        return None, None
-    return undo["action_name"], rows.to_json(undo.get("parameters") or {})
 
 
 def _undoes(lease: Row, proposal: ActionProposal) -> bool:
