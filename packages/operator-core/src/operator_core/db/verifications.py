@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from operator_core.clock import from_text, to_text
-from operator_core.db import changes, decisions, looks, rows
+from operator_core.db import changes, decisions, incidents, looks, rows
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import Store
@@ -90,13 +90,7 @@ def _tell(tx: Tx, proof: Verification, stamp: Stamp) -> None:
     if proof.verdict is Verdict.WAITING:
         return
     decisions.judge_ticket(tx, ticket, helped=proof.verdict is Verdict.VERIFIED)
-    tx.run(
-        "comment.insert",
-        ticket_id=proof.ticket_id,
-        author=stamp.actor,
-        body=_in_words(proof),
-        now=stamp.text,
-    )
+    incidents.comment(tx, proof.ticket_id, _in_words(proof), stamp)
 
 
 def _in_words(proof: Verification) -> str:
