@@ -9,7 +9,6 @@ itself, and no two plays are quite the same.
 import asyncio
 import tempfile
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from operator_core.actions.registry import ActionRegistry
@@ -112,13 +111,10 @@ async def _play(
 
 
 def _options(scenario: Scenario, clock: VirtualClock) -> WiringOptions:
-    """Return how the loop is run: looks far apart are no gap where that is their distance."""
-    patience = Patience()
-    gap_seconds = max(patience.gap_seconds, 3 * scenario.expect.look_seconds)
-    soak_seconds = scenario.expect.soak_seconds
-    patience = replace(patience, gap_seconds=gap_seconds, soak_seconds=soak_seconds)
-    monitor = MonitorConfig(patience=patience)
-    return WiringOptions(monitor=monitor, clock=clock)
+    """Return how the loop is run."""
+    expect = scenario.expect
+    patience = Patience.with_looks_every(expect.look_seconds, soak_seconds=expect.soak_seconds)
+    return WiringOptions(monitor=MonitorConfig(patience=patience), clock=clock)
 
 
 def _table(scenario: Scenario) -> dict[str, object]:

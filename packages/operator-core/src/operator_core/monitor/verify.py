@@ -35,6 +35,17 @@ class Patience:
     blind_seconds: float = 1800.0
     gap_seconds: float = 300.0
 
+    @classmethod
+    def with_looks_every(cls, interval_seconds: float, *, soak_seconds: float) -> "Patience":
+        """Return the usual one; looks far apart are no gap where that is their distance.
+
+        Args:
+            interval_seconds: the distance of looks.
+            soak_seconds: how long a problem must be gone.
+        """
+        gap_seconds = max(cls.gap_seconds, 3 * interval_seconds)
+        return cls(soak_seconds=soak_seconds, gap_seconds=gap_seconds)
+
 
 @dataclass(frozen=True)
 class Sight:

@@ -11,7 +11,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -124,19 +124,15 @@ async def _records(ledger: Ledger, options: RunOptions) -> list[dict[str, object
 
 
 async def _wired(ledger: Ledger, record: dict[str, object], options: RunOptions) -> Wired:
+    patience = Patience.with_looks_every(
+        options.interval_seconds, soak_seconds=options.soak_seconds
+    )
     wiring = WiringOptions(
         require_approval=options.require_approval,
         lease_seconds=options.lease_seconds,
-        monitor=MonitorConfig(retention=options.retention, patience=_patience(options)),
+        monitor=MonitorConfig(retention=options.retention, patience=patience),
     )
     return wire(ledger, await connect(record), wiring)
-
-
-def _patience(options: RunOptions) -> Patience:
-    """Return how long proofs take; looks far apart are no gap where that is their distance."""
-    default = Patience()
-    gap_seconds = max(default.gap_seconds, 3 * options.interval_seconds)
-    return replace(default, soak_seconds=options.soak_seconds, gap_seconds=gap_seconds)
 
 
 async def _keeper(ledger: Ledger, options: RunOptions) -> PolicyKeeper:
