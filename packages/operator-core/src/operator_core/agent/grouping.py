@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from operator_core.agent.diagnosis import Diagnosis
-from operator_core.agent.recommend import remedy_of
+from operator_core.agent.recommend import plans_of
 from operator_core.monitor.types import Ticket, TicketPhase
 from operator_core.subject import Hypothesis
 
@@ -198,7 +198,7 @@ def _is_same(one: Diagnosis, other: Diagnosis) -> bool:
         one.hypothesis == other.hypothesis
         and bool(one.components)
         and set(one.components) == set(other.components)
-        and remedy_of(one) == remedy_of(other)
+        and plans_of(one) == plans_of(other)
     )
 
 

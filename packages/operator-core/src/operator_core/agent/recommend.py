@@ -56,7 +56,7 @@ def checked(diagnosis: Diagnosis, require: Require) -> Checked:
     return Checked(diagnosis.model_copy(update=changes), tuple(dropped))
 
 
-def remedy_of(said: Assessment | Diagnosis) -> list[list[tuple[str, JsonObject]]]:
+def plans_of(said: Assessment | Diagnosis) -> list[list[tuple[str, JsonObject]]]:
     """Return what would be done, in a form that can be compared."""
     plans = [said.actions, *(workflow.actions for workflow in said.workflows)]
     return [[(one.action_name, one.parameters) for one in plan] for plan in plans]

@@ -36,7 +36,7 @@ from operator_core.agent.evidence import (
 )
 from operator_core.agent.past import PAST_BOUND, signature, warnings
 from operator_core.agent.past import weighed as with_weight
-from operator_core.agent.recommend import remedy_of
+from operator_core.agent.recommend import plans_of
 from operator_core.monitor.types import Observation, Violation
 from operator_core.subject import Hypothesis
 
@@ -183,8 +183,8 @@ def _is_undecided(weighed: Sequence[_Weighed]) -> bool:
         return False
     top = min(likely, key=lambda one: (-one.confidence, one.hypothesis.name))
     near = [one for one in likely if top.confidence - one.confidence <= TIE_MARGIN + 1e-9]
-    remedy = remedy_of(top.assessment)
-    return top.assessment.escalate or any(remedy_of(one.assessment) != remedy for one in near)
+    remedy = plans_of(top.assessment)
+    return top.assessment.escalate or any(plans_of(one.assessment) != remedy for one in near)
 
 
 # --- wording --------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from operator_core.actions.policy.binding import paths_of
 from operator_core.actions.remedy import Remedy, RemedyState, remedy_of
 from operator_core.db.actions import ActionDB
 from operator_core.db.ledger import Ledger
+from operator_core.db.tickets import MONITOR
 from operator_core.db.verifications import VerifyDB
 from operator_core.monitor.types import Invariant, Observation, Ticket, TicketPhase
 from operator_core.monitor.verification import Verdict, Verification
@@ -14,7 +15,6 @@ from operator_core.monitor.verify import Patience, Sight, advance, is_proven, lo
 from operator_core.subject import FullSubject
 from operator_core.types import Severity
 
-VERIFIER = "monitor"
 VERIFIED = "verified after the remedy"
 GONE = "gone"
 _ACTED_ON = (TicketPhase.ACTING, TicketPhase.VERIFYING, TicketPhase.ESCALATED)
@@ -75,7 +75,7 @@ class Verifier:
         if proof is None:
             return GONE  # nothing was ever sent
         sight = self._sight(ticket, proof, view)
-        proof = await self._db.save(advance(proof, sight, self._patience), actor=VERIFIER)
+        proof = await self._db.save(advance(proof, sight, self._patience), actor=MONITOR)
         if not is_proven(proof, sight, self._patience):
             return ""
         return VERIFIED if proof.verdict is Verdict.VERIFIED else GONE
