@@ -83,8 +83,8 @@ class _Run:
     definition: ActionDefinition
     call: ActionCall
     terms: Terms
-    stop: _Stop = field(default_factory=_Stop)
     progress: Progress = field(default_factory=Progress)
+    stop: _Stop = field(default_factory=_Stop)
 
     @property
     def proposal(self) -> ActionProposal:
@@ -116,10 +116,11 @@ async def carry_out(
         LostLeaseError: another process took the work over.
     """
     try:
-        definition, call = _checked(attempt, registry)
+        said = Progress()
+        definition, call = _checked(attempt, registry, said)
         if definition.action_type is ActionType.TOOL:
             return await _use_tool(db, attempt, call)
-        run = _Run(db, attempt, _present(subject, definition), definition, call, terms)
+        run = _Run(db, attempt, _present(subject, definition), definition, call, terms, said)
     except RequestError as error:
         outcome = Outcome.UNKNOWN if attempt.resent else Outcome.FAILED
         await db.finish(attempt, Ending(outcome, str(error)))
@@ -137,7 +138,7 @@ async def settle_abandoned(
     """
     reason = "its owner went away while it ran"
     try:
-        definition, call = _checked(attempt, registry)
+        definition, call = _checked(attempt, registry, Progress())
         if definition.action_type is ActionType.TOOL:
             return await _use_tool(db, attempt, call)  # a tool has no effect outside the ledger
     except RequestError as error:
@@ -149,7 +150,9 @@ async def settle_abandoned(
     return await _settle_unknown(run, gone, at_once=run.proposal.retry_count == 0)
 
 
-def _checked(attempt: Attempt, registry: ActionRegistry) -> tuple[ActionDefinition, ActionCall]:
+def _checked(
+    attempt: Attempt, registry: ActionRegistry, said: Progress
+) -> tuple[ActionDefinition, ActionCall]:
     """Check again, right before the effect, what was checked when it was proposed."""
     definition = registry.require(attempt.proposal.action_name)
     call = ActionCall(
@@ -157,6 +160,7 @@ def _checked(attempt: Attempt, registry: ActionRegistry) -> tuple[ActionDefiniti
         parameters=validate_action_params(definition, attempt.proposal.parameters),
         idempotency_key=str(attempt.record.idempotency_key),
         time_limit_seconds=definition.time_limit_seconds,
+        progress=said.say,
     )
     return definition, call
 
@@ -247,7 +251,7 @@ async def _conclude(run: _Run, task: "asyncio.Task[object]") -> ActionRecord:
 
 
 async def _perform(run: _Run) -> object:
-    return await run.subject.perform(replace(run.call, progress=run.progress.say))
+    return await run.subject.perform(run.call)
 
 
 async def _watch(run: _Run, task: "asyncio.Task[object]") -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -27,7 +26,7 @@ from operator_core.db.actions import ActionDB
 from operator_core.db.checked import CheckedCall
 from operator_core.db.claims import ClaimTerms
 from operator_core.db.executions import ExecutionDB
-from operator_core.db.gate import Sight
+from operator_core.db.gate import BLIND, Sight
 from operator_core.db.ledger import Ledger, LedgerAddress
 from operator_core.errors import ConflictError, NotFoundError
 from operator_core.logs import get_logger
@@ -234,10 +233,9 @@ class ActionExecutor:
         """
         await self._safety.ensure()
         async with ExecutionDB(self.db_path, clock=self._clock) as db:
-            terms = self._terms(db)
-            sight = await self._sight(db, proposal_id, subject)
+            terms = self._terms(db, await self._sight(db, proposal_id, subject))
             asked_seconds = monotonic_seconds()
-            attempt = await db.claim(proposal_id, replace(terms.claim, sight=sight))
+            attempt = await db.claim(proposal_id, terms.claim)
             return await carry_out(
                 db, attempt, subject, self._registry, terms, asked_seconds=asked_seconds
             )
@@ -290,13 +288,14 @@ class ActionExecutor:
                 return None
         return attempt.proposal_id
 
-    def _terms(self, db: ExecutionDB) -> Terms:
+    def _terms(self, db: ExecutionDB, sight: Sight = BLIND) -> Terms:
         claim = ClaimTerms(
             owner=self._owner,
             ledger_id=db.ledger.ledger_id,
             lease_seconds=self._lease_seconds,
             require_approval=self._approval_mode,
             subject=self._registry.subject_name,
+            sight=sight,
         )
         return Terms(claim, self._retry_at, db.ledger.clock)
 

@@ -7,11 +7,13 @@ changed, added or taken away later breaks the chain from there on.
 import hashlib
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 
 from operator_core.actions.readable import readable
 from operator_core.actions.types import AuditEvent
 from operator_core.agent.redact import redacted, suspicious
 from operator_core.clock import to_text
+from operator_core.db.codec import encoder
 from operator_core.db.engine import AUDIT_COLUMNS, Row, Tx, Value
 from operator_core.types import JsonObject
 
@@ -21,9 +23,8 @@ GENESIS = "0" * 64
 PRUNED = "audit_pruned"
 """The event that tells which rows were taken away on purpose."""
 
-# Made once: `json.dumps` with options makes an encoder for each call.
-_ENCODE = json.JSONEncoder(sort_keys=True, allow_nan=False).encode
-_ENCODE_HASHED = json.JSONEncoder(separators=(",", ":")).encode
+_ENCODE = encoder(sort_keys=True)
+_ENCODE_HASHED = encoder(separators=(",", ":"), allow_nan=True)
 _NUL, _REPLACED = "\0", "\N{REPLACEMENT CHARACTER}"
 _HASHED = AUDIT_COLUMNS[:-1]
 
@@ -62,10 +63,16 @@ def write(tx: Tx, events: Iterable[Event]) -> None:
     tx.append_audit(chained)
 
 
+@lru_cache(maxsize=256)
+def _is_plain(*texts: Value) -> bool:
+    """Return whether texts, of which an audit repeats most, surely hold no secret and no NUL."""
+    text = "\n".join(str(one) for one in texts)
+    return _NUL not in text and not suspicious(text)
+
+
 def _storable(event: Event) -> Event:
     """Return an event without secrets, and without NUL, which no server stores."""
-    text = f"{event[1]}\n{event[2]}\n{event[3]}\n{event[7]}"
-    if _NUL not in text and not suspicious(text):
+    if _is_plain(event[1], event[2], event[3], event[7]):
         return event
     return tuple(
         redacted(one.replace(_NUL, _REPLACED)) if isinstance(one, str) else one for one in event

@@ -27,6 +27,7 @@ from operator_core.actions.types import (
 )
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.clock import as_utc, from_text, to_text
+from operator_core.db.codec import encoder
 from operator_core.db.engine import Row, Value
 from operator_core.errors import RequestError
 from operator_core.monitor.types import (
@@ -44,7 +45,7 @@ from operator_core.types import JsonObject, Severity
 Model = TypeVar("Model", bound=BaseModel)
 Word = TypeVar("Word", ActionStatus, WorkflowStatus)
 
-_ENCODE = json.JSONEncoder(allow_nan=False, sort_keys=True).encode
+_ENCODE = encoder(sort_keys=True)
 _PROPOSAL_TIMES = (
     "validated_at",
     "cancelled_at",
@@ -57,6 +58,7 @@ _PROPOSAL_TIMES = (
 _PROPOSAL_FIELDS = tuple(ActionProposal.model_fields)
 _PROPOSAL_VALUES = itemgetter(*_PROPOSAL_FIELDS)
 _PROPOSAL_TEXT_TIMES = ("proposed_at", *_PROPOSAL_TIMES, "lease_expires_at")
+_INSERTED_TIMES = ("proposed_at", *_PROPOSAL_TIMES)
 _FREE_TEXTS = (
     "subject",
     "action_name",
@@ -67,6 +69,24 @@ _FREE_TEXTS = (
     "rejection_reason",
     "last_error",
 )
+_INSERTED = (
+    *_FREE_TEXTS,
+    *_INSERTED_TIMES,
+    "ticket_id",
+    "action_type",
+    "parameters",
+    "status",
+    "workflow_id",
+    "execution_order",
+    "depends_on_proposal_id",
+    "compensation",
+    "compensates_proposal_id",
+    "schedule_id",
+    "retry_count",
+    "max_retries",
+    "disruptive",
+)
+_INSERTED_VALUES = itemgetter(*_INSERTED)
 _ACTION_STATES = {state.value: state for state in ActionStatus}
 _ACTION_TYPES = {kind.value: kind for kind in ActionType}
 
@@ -147,29 +167,20 @@ def _compensation(text: str | None) -> Compensation | None:
 
 def proposal_params(model: ActionProposal) -> dict[str, Value]:
     """Return what the insert of a proposal takes."""
-    times = {name: text_or_none(getattr(model, name)) for name in _PROPOSAL_TIMES}
-    given = ((name, getattr(model, name)) for name in _FREE_TEXTS)
-    texts = {name: text and storable(text) for name, text in given}
-    return {
-        "ticket_id": model.ticket_id,
-        "action_type": model.action_type.value,
-        "parameters": to_json(model.parameters),
-        "status": model.status.value,
-        "proposed_at": to_text(model.proposed_at),
-        "workflow_id": model.workflow_id,
-        "execution_order": model.execution_order,
-        "depends_on_proposal_id": model.depends_on_proposal_id,
-        "compensation": to_json(model.compensation.model_dump(mode="json"))
-        if model.compensation
-        else None,
-        "compensates_proposal_id": model.compensates_proposal_id,
-        "schedule_id": model.schedule_id,
-        "retry_count": model.retry_count,
-        "max_retries": model.max_retries,
-        "disruptive": int(model.disruptive),
-        **times,
-        **texts,
-    }
+    params = dict(zip(_INSERTED, _INSERTED_VALUES(model.__dict__), strict=True))
+    for name in _INSERTED_TIMES:
+        if params[name] is not None:
+            params[name] = to_text(params[name])
+    for name in _FREE_TEXTS:
+        if params[name]:
+            params[name] = storable(params[name])
+    undo = model.compensation
+    params["action_type"] = model.action_type.value
+    params["parameters"] = to_json(model.parameters)
+    params["compensation"] = to_json(undo.model_dump(mode="json")) if undo else None
+    params["status"] = model.status.value
+    params["disruptive"] = int(model.disruptive)
+    return params
 
 
 def storable(text: str) -> str:
@@ -190,12 +201,14 @@ _FRESH: dict[str, Any] = {
 
 def fresh_proposal(model: ActionProposal, params: Row, proposal_id: int) -> ActionProposal:
     """Return what an insert of a proposal with these parameters has made."""
-    own = {name: params[name] for name in _FREE_TEXTS}
-    own |= {"id": proposal_id, "parameters": json.loads(params["parameters"])}
-    for name in _PROPOSAL_TIMES:
-        moment = getattr(model, name)
-        own[name] = as_utc(moment) if moment else None
-    return changed(model, {**_FRESH, **own, "proposed_at": as_utc(model.proposed_at)})
+    fields = {**model.__dict__, **_FRESH, "id": proposal_id}
+    fields["parameters"] = json.loads(params["parameters"])
+    for name in _FREE_TEXTS:
+        fields[name] = params[name]
+    for name in _INSERTED_TIMES:
+        if fields[name] is not None:
+            fields[name] = as_utc(fields[name])
+    return _built(ActionProposal, fields)
 
 
 def changed(model: Model, fields: dict[str, Any]) -> Model:

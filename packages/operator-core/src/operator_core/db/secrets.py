@@ -6,7 +6,7 @@ arguments, is refused instead of redacted.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from operator_core.agent.redact import MARK, holds_secret, redacted, suspicious
@@ -72,6 +72,19 @@ def cleaned(params: Params, names: tuple[str, ...]) -> Params:
         name: redacted(value) if name in names and isinstance(value, str) else value
         for name, value in params.items()
     }
+
+
+def cleaned_each(params: Sequence[Params], names: tuple[str, ...]) -> Sequence[Params]:
+    """Return sets of parameters without secrets, after one look at all of them.
+
+    Args:
+        params: of one statement, that is run with each.
+        names: those that are looked at, see `foreign`.
+    """
+    found = [value for one in params for name in names if (value := one[name]).__class__ is str]
+    if not found or not suspicious("\n".join(found)):
+        return params
+    return [cleaned(one, names) for one in params]
 
 
 def require_none(what: str, text: str) -> None:

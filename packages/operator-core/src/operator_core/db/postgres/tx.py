@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from operator_core.agent.redact import suspicious
+from operator_core.db.codec import encoder
 from operator_core.db.engine import Row, Value
 from operator_core.db.postgres.troubles import of_statement
 from operator_core.db.rows import storable
@@ -22,7 +23,7 @@ NAME = "postgres"
 
 _NAMED = re.compile(r"'(?:[^']|'')*'|--[^\n]*|::\w+|:(\w+)( IS (?:NOT )?NULL\b)?")
 
-_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+_ENCODE = encoder(separators=(",", ":"), allow_nan=True)
 _NUL = "\\u0000"
 
 Connection = psycopg.Connection[Any]

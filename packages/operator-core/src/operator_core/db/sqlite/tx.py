@@ -2,7 +2,7 @@
 
 import re
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from operator import itemgetter
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from operator_core.db.engine import Row, Value
-from operator_core.db.secrets import cleaned, foreign
+from operator_core.db.secrets import cleaned, cleaned_each, foreign
 from operator_core.db.statements import statements
 from operator_core.errors import (
     ConstraintError,
@@ -85,6 +85,10 @@ class _Statement:
         """Return what is bound, in the order of its places and without secrets."""
         return self.values(cleaned(params, self.foreign) if self.foreign else params)
 
+    def bound_each(self, params: Sequence[Mapping[str, Value]]) -> Iterator[tuple[Value, ...]]:
+        """Return what is bound of each set of parameters, likewise."""
+        return map(self.values, cleaned_each(params, self.foreign) if self.foreign else params)
+
 
 def _picker(names: tuple[str, ...]) -> Callable[[Mapping[str, Value]], tuple[Value, ...]]:
     """Return a function that picks the parameters in the order of their places."""
@@ -158,7 +162,7 @@ class SqliteTx:
         """Run a named change for each set of parameters; return how many rows it changed."""
         statement = self._sql[name]
         try:
-            values = map(statement.bound, params)
+            values = statement.bound_each(params)
             return self._cursor.executemany(statement.changing, values).rowcount
         except _BAD_VALUES as error:
             raise _told(error) from error
@@ -167,8 +171,8 @@ class SqliteTx:
         """Run a named insert for each set of parameters; return the new rows' ids."""
         statement, ids = self._sql[name], []
         try:
-            for one in params:
-                self._cursor.execute(statement.changing, statement.bound(one))
+            for values in statement.bound_each(params):
+                self._cursor.execute(statement.changing, values)
                 ids.append(int(self._cursor.lastrowid or 0))
         except _BAD_VALUES as error:
             raise _told(error) from error
