@@ -15,8 +15,8 @@ from operator_core.db import changes, proposals, rows, safety
 from operator_core.db.checked import CheckedCall
 from operator_core.db.creation import Chain, Creation, create_chains, create_each
 from operator_core.db.engine import Tx
-from operator_core.db.proposals import Validation, validate_each
 from operator_core.db.store import ALL_ROWS, SYSTEM_ACTOR, Store
+from operator_core.db.validations import Validation, validate_each
 from operator_core.errors import NotFoundError
 from operator_core.types import DEFAULT_PAGE_SIZE, JsonObject
 

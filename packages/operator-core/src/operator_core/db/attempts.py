@@ -111,8 +111,7 @@ def _complete(tx: Tx, items: Sequence[Finish]) -> None:
     changes.tell_each(tx, "proposal", ended)
     for one in items:
         _delay_followers(tx, one)
-    for row, _, stamp in ended:
-        proposals.settle_workflow(tx, row, stamp)
+    proposals.settle_each(tx, [(row, stamp) for row, _, stamp in ended])
 
 
 def _delay_followers(tx: Tx, item: Finish) -> None:

@@ -225,10 +225,14 @@ def _take(tx: Tx, admitted: Sequence[Taken], context: _Context) -> list[Attempt]
     records = begin_records(tx, admitted)
     told = [(rows.brief(one.proposal), _started(one.terms.owner), one.stamp) for one in admitted]
     changes.tell_each(tx, "proposal", told)
-    for row, _, stamp in told:
-        workflow = context.workflows.get(row["workflow_id"])
-        if workflow is not None and workflow["status"] != WorkflowStatus.IN_PROGRESS:
-            proposals.settle_workflow(tx, row, stamp)
+    begun = {
+        workflow_id
+        for workflow_id, row in context.workflows.items()
+        if row["status"] == WorkflowStatus.IN_PROGRESS
+    }
+    proposals.settle_each(
+        tx, [(row, stamp) for row, _, stamp in told if row["workflow_id"] not in begun]
+    )
     return [
         Attempt(one.proposal, record, one.resent)
         for one, record in zip(admitted, records, strict=True)

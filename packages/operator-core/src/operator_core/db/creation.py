@@ -144,13 +144,14 @@ def create_chains(tx: Tx, items: Sequence[Chain]) -> list[Row | Exception]:
     The errors are those of `create_each`, and:
         RequestError: there is no step.
     """
-    refused = [_chain_refusal(tx, item) for item in items]
+    observing = safety.refusal(tx) if any(item.acting for item in items) else None
+    refused = [_chain_refusal(tx, item, observing) for item in items]
     accepted = [item for item, error in zip(items, refused, strict=True) if error is None]
     made = iter(_insert_chains(tx, accepted))
     return [next(made) if error is None else error for error in refused]
 
 
-def _chain_refusal(tx: Tx, item: Chain) -> Exception | None:
+def _chain_refusal(tx: Tx, item: Chain, observing: Exception | None) -> Exception | None:
     if not item.steps:
         return RequestError("Workflow must contain at least one action")
     try:
@@ -160,7 +161,7 @@ def _chain_refusal(tx: Tx, item: Chain) -> Exception | None:
             _require_open(changes.get(tx, "ticket", int(item.head["ticket_id"])), item.steps[0])
     except OperatorError as error:
         return error
-    return safety.refusal(tx) if item.acting else None
+    return observing if item.acting else None
 
 
 def _require_storable(step: ActionProposal) -> None:
@@ -209,7 +210,7 @@ def _insert_steps(
             "depends_on_proposal_id": before[place],
             "ticket_id": step.ticket_id or head["ticket_id"],
         }
-        linked = step.model_copy(update=links)
+        linked = rows.changed(step, links)
         params = {**rows.proposal_params(linked), "now": items[place].stamp.text}
         steps.append((Creation(linked, items[place].stamp), params))
     for place, made in zip(places, _insert(tx, steps), strict=True):

@@ -1,7 +1,7 @@
 """What can be done to proposals and their workflows, as functions of a transaction."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from operator_core.actions import approval
@@ -11,16 +11,14 @@ from operator_core.actions.lifecycle import (
     ActionEvent,
     WorkflowEvent,
 )
-from operator_core.actions.policy import LoadedPolicy
 from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowStatus
 from operator_core.actions.validation import same_json
 from operator_core.actions.workflow import Step, roll_up
 from operator_core.clock import to_text
-from operator_core.db import approvals, changes, compensations, gate, policies, resends, rows
+from operator_core.db import approvals, changes, compensations, policies, resends, rows
 from operator_core.db.changes import Change, Params, Stamp
-from operator_core.db.checked import CheckedCall
 from operator_core.db.engine import Row, Tx
-from operator_core.errors import ConstraintError, TransitionError
+from operator_core.errors import TransitionError
 from operator_core.types import JsonObject
 
 _DIRECT: dict[ActionStatus, tuple[ActionEvent, Params]] = {
@@ -38,12 +36,6 @@ _WORKFLOW_EVENTS = {
     WorkflowStatus.FAILED: WorkflowEvent.FAIL,
     WorkflowStatus.CANCELLED: WorkflowEvent.CANCEL,
 }
-
-POLICY = "policy"
-"""Who approves where no person has to."""
-
-_VALIDATED = Change("proposal.validate", "proposal_validated")
-_BY_POLICY = Change("", "proposal_approved", {"approved_by": POLICY})
 
 RetryRule = Callable[[int, int], datetime | None]
 """Says for (failures so far, limit) when to try again; None: not any more."""
@@ -68,110 +60,6 @@ def set_status(tx: Tx, proposal_id: int, status: ActionStatus, stamp: Stamp) -> 
     row = move(tx, proposal_id, change, stamp)
     settle_workflow(tx, row, stamp)
     return row
-
-
-@dataclass(frozen=True)
-class Validation:
-    """A proposal that is to be marked valid.
-
-    Attributes:
-        proposal_id: the proposal.
-        check: checks it, purely, and returns its canonical call; what it raises is told.
-        auto: whether the policy approves it in the same step.
-        stamp: who and when.
-    """
-
-    proposal_id: int
-    check: Callable[[ActionProposal], CheckedCall]
-    auto: bool
-    stamp: Stamp
-
-
-@dataclass(frozen=True)
-class _Valid:
-    """A proposal as it is when it is valid, and the call that it stands for."""
-
-    proposal: ActionProposal
-    call: CheckedCall
-    item: Validation
-
-
-def validate_each(tx: Tx, items: Sequence[Validation]) -> list[ActionProposal | Exception]:
-    """Mark proposals valid; the policy in force then says what becomes of them.
-
-    Without one they are approved in the same step where nobody has to approve.
-
-    Returns:
-        The proposal as it is then, or the error of each: NotFoundError, TransitionError, or
-        what its check raises.
-    """
-    loaded = policies.in_force(tx)
-    found = changes.get_each(tx, "proposal", (item.proposal_id for item in items))
-    results = [
-        _validated(tx, found.get(item.proposal_id), item, ruled=loaded is not None)
-        for item in items
-    ]
-    valid = [one for one in results if isinstance(one, _Valid)]
-    if tx.each("proposal.validate", [_params(one) for one in valid]) != len(valid):
-        raise ConstraintError("one proposal was to be validated twice")
-    told = []
-    for one in valid:
-        row = rows.brief(one.proposal)
-        told.append((row, _VALIDATED, one.item.stamp))
-        if loaded is None and one.item.auto and one.proposal.approved_by == POLICY:
-            told.append((row, _BY_POLICY, one.item.stamp))
-    changes.tell_each(tx, "proposal", told)
-    return [_judged(tx, one, loaded) if isinstance(one, _Valid) else one for one in results]
-
-
-def _params(valid: _Valid) -> Params:
-    proposal = valid.proposal
-    return {
-        "id": proposal.id,
-        "parameters": rows.to_json(proposal.parameters),
-        "disruptive": int(proposal.disruptive),
-        "approved_at": rows.text_or_none(proposal.approved_at),
-        "approved_by": proposal.approved_by,
-        "now": valid.item.stamp.text,
-    }
-
-
-def _validated(tx: Tx, row: Row | None, item: Validation, *, ruled: bool) -> _Valid | Exception:
-    """Return a proposal as it is when it is valid, or why it is not."""
-    if row is None:
-        return changes.not_found("proposal", item.proposal_id)
-    if row["status"] != ActionStatus.PROPOSED:
-        return changes.refused("proposal", row, "validate")
-    proposal, stamp = rows.proposal(row), item.stamp
-    try:
-        call = item.check(proposal)
-        rows.to_json(call.parameters)
-    except Exception as error:  # noqa: BLE001 - handed to the caller, whose check it is
-        return error
-    if void_approval(tx, proposal, call.parameters, stamp):
-        proposal = rows.changed(proposal, {"approved_at": None, "approved_by": None})
-    valid: dict[str, object] = {
-        "status": ActionStatus.VALIDATED,
-        "parameters": call.parameters,
-        "disruptive": call.disruptive,
-        "validated_at": stamp.now,
-    }
-    auto = item.auto and not ruled
-    if auto and proposal.approved_at is None and not proposal.held:
-        valid |= {"approved_at": stamp.now, "approved_by": POLICY}
-    return _Valid(rows.changed(proposal, valid), call, item)
-
-
-def _judged(tx: Tx, valid: _Valid, loaded: LoadedPolicy | None) -> ActionProposal:
-    """Let the policy in force rule on a proposal that has just been found valid."""
-    if loaded is None:
-        return valid.proposal
-    proposal_id, stamp = valid.item.proposal_id, valid.item.stamp
-    row = changes.get(tx, "proposal", proposal_id)
-    denied = gate.validated(tx, row, valid.call, loaded, stamp)
-    if denied:
-        return rows.proposal(cancel(tx, proposal_id, denied, stamp))
-    return rows.proposal(changes.get(tx, "proposal", proposal_id))
 
 
 def void_approval(tx: Tx, proposal: ActionProposal, parameters: JsonObject, stamp: Stamp) -> bool:
@@ -346,24 +234,61 @@ def set_workflow_status(tx: Tx, workflow_id: int, status: WorkflowStatus, stamp:
 
 def settle_workflow(tx: Tx, step: Row, stamp: Stamp) -> None:
     """Bring a workflow up to date after one of its steps has changed."""
-    if step["workflow_id"] is None:
-        return
-    if step["compensates_proposal_id"] is not None:
-        compensations.settle(tx, step, stamp)
-        return
-    workflow = changes.get(tx, "workflow", step["workflow_id"])
-    if not WORKFLOW_MACHINE.events_of(WorkflowStatus(workflow["status"])):
-        _settle_late(tx, workflow, step, stamp)
-        return
-    steps = tx.all("proposal.states_of_workflow", workflow_id=workflow["id"])
-    verdict = roll_up(WorkflowStatus(workflow["status"]), [_step(row) for row in steps])
-    if verdict.event is not None:
-        status = WORKFLOW_MACHINE.after(WorkflowStatus(workflow["status"]), verdict.event)
-        change = Change(f"workflow.{verdict.event.value}", f"workflow_{status.value}")
-        changes.apply(tx, workflow["id"], change, stamp)
-    if verdict.cancel_rest:
-        _cancel_rest(tx, workflow["id"], verdict.reason, stamp)
-        compensations.begin(tx, workflow["id"], stamp)
+    settle_each(tx, [(step, stamp)])
+
+
+def settle_each(tx: Tx, changed: Iterable[tuple[Row, Stamp]]) -> None:
+    """Bring workflows up to date after steps of theirs have changed."""
+    steps = []
+    for step, stamp in changed:
+        if step["workflow_id"] is None:
+            continue
+        if step["compensates_proposal_id"] is None:
+            steps.append((step, stamp))
+        else:
+            compensations.settle(tx, step, stamp)
+    workflows = changes.get_each(tx, "workflow", (step["workflow_id"] for step, _ in steps))
+    live: dict[int, Stamp] = {}
+    for step, stamp in steps:
+        workflow = workflows[step["workflow_id"]]
+        if WORKFLOW_MACHINE.events_of(WorkflowStatus(workflow["status"])):
+            live[workflow["id"]] = stamp
+        else:
+            _settle_late(tx, workflow, step, stamp)
+    if live:
+        _roll_up_each(tx, [workflows[one] for one in live], live)
+
+
+def _roll_up_each(tx: Tx, workflows: Sequence[Row], stamps: Mapping[int, Stamp]) -> None:
+    """Let the states of live workflows follow from those of their steps."""
+    steps: dict[int, list[Step]] = {}
+    for row in tx.all("workflow.states_of_steps", ids=json.dumps(sorted(stamps))):
+        steps.setdefault(row["workflow_id"], []).append(_step(row))
+    verdicts = [
+        (row, roll_up(WorkflowStatus(row["status"]), steps[row["id"]])) for row in workflows
+    ]
+    for event in WorkflowEvent:
+        moved = [row for row, verdict in verdicts if verdict.event is event]
+        if moved:
+            _move_each(tx, moved, event, stamps)
+    for row, verdict in verdicts:
+        if verdict.cancel_rest:
+            _cancel_rest(tx, row["id"], verdict.reason, stamps[row["id"]])
+            compensations.begin(tx, row["id"], stamps[row["id"]])
+
+
+def _move_each(
+    tx: Tx, workflows: Sequence[Row], event: WorkflowEvent, stamps: Mapping[int, Stamp]
+) -> None:
+    params = [{"id": row["id"], "now": stamps[row["id"]].text} for row in workflows]
+    if tx.each(f"workflow.{event.value}", params) != len(workflows):
+        raise changes.refused("workflow", workflows[0], event.value)
+    after = (WORKFLOW_MACHINE.after(WorkflowStatus(row["status"]), event) for row in workflows)
+    told = [
+        (row, Change("", f"workflow_{status.value}"), stamps[row["id"]])
+        for row, status in zip(workflows, after, strict=True)
+    ]
+    changes.tell_each(tx, "workflow", told)
 
 
 def _settle_late(tx: Tx, workflow: Row, step: Row, stamp: Stamp) -> None:

@@ -1,6 +1,5 @@
 """Named statements on a PostgreSQL connection."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

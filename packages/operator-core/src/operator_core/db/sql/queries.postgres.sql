@@ -85,6 +85,10 @@ WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json))
     SELECT 1 FROM verifications WHERE verifications.baseline_id = observations.id)
 RETURNING id, subject, size_bytes
 
+-- name: workflow.states_of_steps
+SELECT workflow_id, status, next_retry_at, retry_count, max_retries FROM action_proposals
+WHERE workflow_id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json))
+
 -- name: workflow.get_each
 SELECT * FROM workflows
 WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json)) ORDER BY id
@@ -172,6 +176,17 @@ SELECT subject, name, description, ticket_id, 'pending', now, now
 FROM json_to_recordset(:items::json) AS item (
     subject text, name text, description text, ticket_id bigint, now text)
 RETURNING id
+
+-- name: workflow.start.each
+UPDATE workflows SET status = 'in_progress', updated_at = item.now
+FROM json_to_recordset(:items::json) AS item (id bigint, now text)
+WHERE workflows.id = item.id AND status IN ('pending')
+
+-- name: workflow.complete.each
+UPDATE workflows
+SET status = 'completed', paused_at = NULL, paused_by = NULL, updated_at = item.now
+FROM json_to_recordset(:items::json) AS item (id bigint, now text)
+WHERE workflows.id = item.id AND status IN ('pending', 'in_progress')
 
 -- name: ticket.lock_diagnosed
 SELECT id FROM tickets WHERE status = 'diagnosed' AND subject = :subject

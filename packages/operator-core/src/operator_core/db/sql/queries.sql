@@ -44,10 +44,10 @@ SELECT * FROM action_proposals WHERE status = :status AND id > :after_id ORDER B
 -- name: proposal.list_of_workflow
 SELECT * FROM action_proposals WHERE workflow_id = :workflow_id ORDER BY execution_order, id
 
--- What the roll-up of a workflow needs of its steps.
--- name: proposal.states_of_workflow
-SELECT id, status, next_retry_at, retry_count, max_retries FROM action_proposals
-WHERE workflow_id = :workflow_id ORDER BY execution_order, id
+-- What the roll-up of workflows needs of their steps.
+-- name: workflow.states_of_steps
+SELECT workflow_id, status, next_retry_at, retry_count, max_retries FROM action_proposals
+WHERE workflow_id IN (SELECT value FROM json_each(:ids))
 
 -- name: proposal.validate
 UPDATE action_proposals

@@ -1,0 +1,122 @@
+"""Marking proposals valid, as work on items of a transaction."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from operator_core.actions.policy import LoadedPolicy
+from operator_core.actions.types import ActionProposal, ActionStatus
+from operator_core.db import changes, gate, policies, proposals, rows
+from operator_core.db.changes import Change, Params, Stamp
+from operator_core.db.checked import CheckedCall
+from operator_core.db.engine import Row, Tx
+from operator_core.errors import ConstraintError
+
+POLICY = "policy"
+"""Who approves where no person has to."""
+
+_VALIDATED = Change("proposal.validate", "proposal_validated")
+_BY_POLICY = Change("", "proposal_approved", {"approved_by": POLICY})
+
+
+@dataclass(frozen=True)
+class Validation:
+    """A proposal that is to be marked valid.
+
+    Attributes:
+        proposal_id: the proposal.
+        check: checks it, purely, and returns its canonical call; what it raises is told.
+        auto: whether the policy approves it in the same step.
+        stamp: who and when.
+    """
+
+    proposal_id: int
+    check: Callable[[ActionProposal], CheckedCall]
+    auto: bool
+    stamp: Stamp
+
+
+@dataclass(frozen=True)
+class _Valid:
+    """A proposal as it is when it is valid, and the call that it stands for."""
+
+    proposal: ActionProposal
+    call: CheckedCall
+    item: Validation
+
+
+def validate_each(tx: Tx, items: Sequence[Validation]) -> list[ActionProposal | Exception]:
+    """Mark proposals valid; the policy in force then says what becomes of them.
+
+    Without one they are approved in the same step where nobody has to approve.
+
+    Returns:
+        The proposal as it is then, or the error of each: NotFoundError, TransitionError, or
+        what its check raises.
+    """
+    loaded = policies.in_force(tx)
+    found = changes.get_each(tx, "proposal", (item.proposal_id for item in items))
+    results = [
+        _validated(tx, found.get(item.proposal_id), item, ruled=loaded is not None)
+        for item in items
+    ]
+    valid = [one for one in results if isinstance(one, _Valid)]
+    if tx.each("proposal.validate", [_params(one) for one in valid]) != len(valid):
+        raise ConstraintError("one proposal was to be validated twice")
+    told = []
+    for one in valid:
+        row = rows.brief(one.proposal)
+        told.append((row, _VALIDATED, one.item.stamp))
+        if loaded is None and one.item.auto and one.proposal.approved_by == POLICY:
+            told.append((row, _BY_POLICY, one.item.stamp))
+    changes.tell_each(tx, "proposal", told)
+    return [_judged(tx, one, loaded) if isinstance(one, _Valid) else one for one in results]
+
+
+def _params(valid: _Valid) -> Params:
+    proposal = valid.proposal
+    return {
+        "id": proposal.id,
+        "parameters": rows.to_json(proposal.parameters),
+        "disruptive": int(proposal.disruptive),
+        "approved_at": rows.text_or_none(proposal.approved_at),
+        "approved_by": proposal.approved_by,
+        "now": valid.item.stamp.text,
+    }
+
+
+def _validated(tx: Tx, row: Row | None, item: Validation, *, ruled: bool) -> _Valid | Exception:
+    """Return a proposal as it is when it is valid, or why it is not."""
+    if row is None:
+        return changes.not_found("proposal", item.proposal_id)
+    if row["status"] != ActionStatus.PROPOSED:
+        return changes.refused("proposal", row, "validate")
+    proposal, stamp = rows.proposal(row), item.stamp
+    try:
+        call = item.check(proposal)
+        rows.to_json(call.parameters)
+    except Exception as error:  # noqa: BLE001 - handed to the caller, whose check it is
+        return error
+    if proposals.void_approval(tx, proposal, call.parameters, stamp):
+        proposal = rows.changed(proposal, {"approved_at": None, "approved_by": None})
+    valid: dict[str, object] = {
+        "status": ActionStatus.VALIDATED,
+        "parameters": call.parameters,
+        "disruptive": call.disruptive,
+        "validated_at": stamp.now,
+    }
+    auto = item.auto and not ruled
+    if auto and proposal.approved_at is None and not proposal.held:
+        valid |= {"approved_at": stamp.now, "approved_by": POLICY}
+    return _Valid(rows.changed(proposal, valid), call, item)
+
+
+def _judged(tx: Tx, valid: _Valid, loaded: LoadedPolicy | None) -> ActionProposal:
+    """Let the policy in force rule on a proposal that has just been found valid."""
+    if loaded is None:
+        return valid.proposal
+    proposal_id, stamp = valid.item.proposal_id, valid.item.stamp
+    row = changes.get(tx, "proposal", proposal_id)
+    denied = gate.validated(tx, row, valid.call, loaded, stamp)
+    if denied:
+        return rows.proposal(proposals.cancel(tx, proposal_id, denied, stamp))
+    return rows.proposal(changes.get(tx, "proposal", proposal_id))
