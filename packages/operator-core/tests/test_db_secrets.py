@@ -134,6 +134,8 @@ async def test_a_secret_argument_is_refused_and_the_message_says_what_to_do(
             bad = proposal().model_copy(update={"parameters": arguments})
             with pytest.raises(RequestError, match="file or an environment variable"):
                 await one.db.create_proposal(bad)
+            with pytest.raises(RequestError, match="file or an environment variable"):
+                await one.db.create_workflow("w", "d", [proposal(), bad])
             timed = Schedule(
                 name="s",
                 cron="0 3 * * *",

@@ -276,7 +276,10 @@ def begin_records(tx: Tx, taken: Sequence[Taken]) -> list[ActionRecord]:
         for one in taken
     ]
     ids = tx.insert("record.insert", params)
-    return [rows.record({**given, "id": new}) for given, new in zip(params, ids, strict=True)]
+    return [
+        rows.fresh_record(given, new, one.stamp.now)
+        for given, new, one in zip(params, ids, taken, strict=True)
+    ]
 
 
 def _key(taken: Taken) -> str:

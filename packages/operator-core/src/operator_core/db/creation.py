@@ -145,48 +145,55 @@ def create_chains(tx: Tx, items: Sequence[Chain]) -> list[Row | Exception]:
         RequestError: there is no step.
     """
     observing = safety.refusal(tx) if any(item.acting for item in items) else None
-    refused = [_chain_refusal(tx, item, observing) for item in items]
-    accepted = [item for item, error in zip(items, refused, strict=True) if error is None]
-    made = iter(_insert_chains(tx, accepted))
-    return [next(made) if error is None else error for error in refused]
+    wanted = [_storable(tx, item, observing) for item in items]
+    made = iter(_insert_chains(tx, [one for one in wanted if isinstance(one, _Storable)]))
+    return [next(made) if isinstance(one, _Storable) else one for one in wanted]
 
 
-def _chain_refusal(tx: Tx, item: Chain, observing: Exception | None) -> Exception | None:
+@dataclass(frozen=True)
+class _Storable:
+    """A workflow that can be stored, and what the insert of each step takes but for its links."""
+
+    chain: Chain
+    params: Sequence[dict[str, Value]]
+
+
+def _storable(tx: Tx, item: Chain, observing: Exception | None) -> _Storable | Exception:
     if not item.steps:
         return RequestError("Workflow must contain at least one action")
     try:
-        for step in item.steps:
-            _require_storable(step)
+        params = [_step_params(step, item.stamp) for step in item.steps]
         if item.head["ticket_id"] is not None:
             _require_open(changes.get(tx, "ticket", int(item.head["ticket_id"])), item.steps[0])
     except OperatorError as error:
         return error
-    return observing if item.acting else None
+    return observing if observing is not None and item.acting else _Storable(item, params)
 
 
-def _require_storable(step: ActionProposal) -> None:
+def _step_params(step: ActionProposal, stamp: Stamp) -> dict[str, Value]:
     if step.status is ActionStatus.EXECUTING:
         raise RequestError("A proposal cannot be created executing; only a claim starts it.")
-    rows.to_json(step.parameters)
+    return {**_callable(rows.proposal_params(step)), "now": stamp.text}
 
 
-def _insert_chains(tx: Tx, items: Sequence[Chain]) -> list[Row]:
+def _insert_chains(tx: Tx, items: Sequence[_Storable]) -> list[Row]:
     """Insert the workflows, then all first steps, then all second ones, and so on."""
     if not items:
         return []
-    heads = [{**item.head, "now": item.stamp.text} for item in items]
+    chains = [item.chain for item in items]
+    heads = [{**chain.head, "now": chain.stamp.text} for chain in chains]
     ids = tx.insert("workflow.insert", heads)
     made = [{**head, "id": new} for head, new in zip(heads, ids, strict=True)]
     changes.tell_each(
         tx,
         "workflow",
         [
-            (row, _workflow_created(row, len(item.steps)), item.stamp)
-            for row, item in zip(made, items, strict=True)
+            (row, _workflow_created(row, len(chain.steps)), chain.stamp)
+            for row, chain in zip(made, chains, strict=True)
         ],
     )
     before: list[int | None] = [None] * len(items)
-    for order in range(max(len(item.steps) for item in items)):
+    for order in range(max(len(chain.steps) for chain in chains)):
         _insert_steps(tx, items, made, before, order)
     return made
 
@@ -197,21 +204,21 @@ def _workflow_created(row: Row, count: int) -> Change:
 
 
 def _insert_steps(
-    tx: Tx, items: Sequence[Chain], workflows: list[Row], before: list[int | None], order: int
+    tx: Tx, items: Sequence[_Storable], workflows: list[Row], before: list[int | None], order: int
 ) -> None:
-    places = [place for place, item in enumerate(items) if order < len(item.steps)]
+    places = [place for place, item in enumerate(items) if order < len(item.params)]
     steps = []
     for place in places:
-        step, head = items[place].steps[order], items[place].head
+        chain, params = items[place].chain, items[place].params[order]
+        step = chain.steps[order]
         links = {
             "workflow_id": workflows[place]["id"],
             "execution_order": order,
-            "subject": step.subject or head["subject"],
+            "subject": params["subject"] or chain.head["subject"],
             "depends_on_proposal_id": before[place],
-            "ticket_id": step.ticket_id or head["ticket_id"],
+            "ticket_id": step.ticket_id or chain.head["ticket_id"],
         }
-        linked = rows.changed(step, links)
-        params = {**rows.proposal_params(linked), "now": items[place].stamp.text}
-        steps.append((Creation(linked, items[place].stamp), params))
+        linked = Creation(rows.changed(step, links), chain.stamp)
+        steps.append((linked, {**params, **links}))
     for place, made in zip(places, _insert(tx, steps), strict=True):
         before[place] = made.id

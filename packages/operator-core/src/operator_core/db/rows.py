@@ -5,6 +5,7 @@ again.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from operator import itemgetter
@@ -247,6 +248,11 @@ def record(row: Row) -> ActionRecord:
         "fence": row["fence"],
     }
     return _built(ActionRecord, fields)
+
+
+def fresh_record(params: Mapping[str, Value], record_id: int, started_at: datetime) -> ActionRecord:
+    """Return what an insert of a record with these parameters, that has just begun, has made."""
+    return _built(ActionRecord, {**params, "id": record_id, "started_at": started_at})
 
 
 def workflow(row: Row) -> WorkflowProposal:
