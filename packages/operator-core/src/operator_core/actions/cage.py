@@ -1,13 +1,9 @@
 """The cage that canaries sing in: a scratch ledger, a cluster that is none, the real executor."""
 
-import asyncio
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.executor import ActionExecutor
@@ -32,7 +28,6 @@ from operator_core.types import JsonObject, RunMode
 
 PERSON = "canary-keeper"
 AGENT = "canary"
-_PREFIX = "operator-guards-"
 _VALVE = {"valve": ParamDef(type="int", minimum=0, maximum=9, description="Any number")}
 ACTIONS = (
     ActionDefinition(name="turn", description="Turn a valve", parameters=_VALVE),
@@ -221,18 +216,13 @@ def _wanted(action: str) -> ActionRecommendation:
 
 @asynccontextmanager
 async def scratch(clock: Clock = SYSTEM_CLOCK) -> AsyncIterator[Ledger]:
-    """Open a scratch ledger in a temporary folder; both are gone afterwards.
+    """Make a scratch ledger in memory; it is gone afterwards.
 
     Raises:
-        OSError: the temporary folder cannot be made.
-        LedgerError: the ledger in it cannot be used.
+        LedgerError: it cannot be made.
     """
-    folder = await asyncio.to_thread(tempfile.mkdtemp, prefix=_PREFIX)
-    try:
-        async with scratch_ledger(Path(folder) / "scratch.db", CageClock(clock)) as ledger:
-            yield ledger
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    async with scratch_ledger(CageClock(clock)) as ledger:
+        yield ledger
 
 
 async def cage(ledger: Ledger, name: str, *, require_approval: bool = False) -> Cage:
@@ -251,6 +241,11 @@ async def cage(ledger: Ledger, name: str, *, require_approval: bool = False) -> 
         raise RequestError("A cage needs a scratch ledger, never that of a cluster.")
     await ControlDB(ledger).set_mode(RunMode.EXECUTE, actor=PERSON)
     return Cage(ledger, clock, NullSubject(name, clock), require_approval)
+
+
+async def sweep(ledger: Ledger) -> None:
+    """Cancel what waits on a scratch ledger: a policy that comes into force asks about it all."""
+    await ControlDB(ledger).kill(actor=PERSON, reason="the next canary")
 
 
 def rule(effect: str, more: str = "") -> str:

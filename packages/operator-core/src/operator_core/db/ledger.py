@@ -13,6 +13,7 @@ from operator_core.clock import SYSTEM_CLOCK, Clock, to_text
 from operator_core.db.address import LedgerAddress, is_postgres
 from operator_core.db.engine import Engine, Tx
 from operator_core.db.sqlite.engine import SqliteEngine
+from operator_core.db.sqlite.scratch import ScratchEngine
 from operator_core.db.work import ItemWork
 from operator_core.errors import ConfigurationError, LedgerCorruptError, LedgerUnavailableError
 
@@ -182,9 +183,13 @@ async def open_ledger(address: LedgerAddress, clock: Clock = SYSTEM_CLOCK) -> Le
 
 
 @asynccontextmanager
-async def scratch_ledger(path: Path, clock: Clock = SYSTEM_CLOCK) -> AsyncIterator[Ledger]:
-    """Open a file that nobody needs after a crash, so that nothing waits for the disk."""
-    engine = await SqliteEngine.open(path, to_text(clock.now()), lasting=False)
+async def scratch_ledger(clock: Clock = SYSTEM_CLOCK) -> AsyncIterator[Ledger]:
+    """Make a ledger in memory, which nobody needs afterwards, so that nothing waits for a disk.
+
+    Raises:
+        LedgerError: it cannot be made.
+    """
+    engine = ScratchEngine(to_text(clock.now()))
     ledger = await _ledger(engine, clock)
     try:
         yield ledger
