@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.executor import ActionExecutor
@@ -138,18 +139,28 @@ class Cage:
         """Return who changes something here, and when."""
         return Stamp(PERSON, self.clock.now())
 
+    @cached_property
+    def _registry(self) -> ActionRegistry:
+        return ActionRegistry(self.subject)
+
+    @cached_property
     def executor(self) -> ActionExecutor:
-        """Return the executor that the agent has, on this ledger and subject."""
+        """The executor that the agent has, on this ledger and subject."""
         auditor = ActionAuditor(self.ledger, clock=self.clock)
         return ActionExecutor(
             self.ledger,
-            ActionRegistry(self.subject),
+            self._registry,
             SafetyController(self.ledger, auditor, clock=self.clock),
             auditor,
             self.require_approval,
             RetryConfig(max_attempts=0),
             clock=self.clock,
         )
+
+    def offer(self, *actions: ActionDefinition) -> None:
+        """Let the subject offer other actions from now on."""
+        self.subject.offers = actions
+        self._registry.refresh()
 
     async def enforce(self, *texts: str) -> None:
         """Put a policy in force."""
@@ -168,7 +179,7 @@ class Cage:
 
     async def propose(self, action: str = "turn") -> int:
         """Propose an action; return its id."""
-        found = await self.executor().propose_action(_wanted(action), proposed_by=AGENT)
+        found = await self.executor.propose_action(_wanted(action), proposed_by=AGENT)
         return int(found.id or 0)
 
     async def valid(self, action: str = "turn") -> int:
@@ -177,7 +188,7 @@ class Cage:
 
     async def validated(self, proposal_id: int) -> int:
         """Have a proposal validated."""
-        await self.executor().validate_proposal(proposal_id)
+        await self.executor.validate_proposal(proposal_id)
         return proposal_id
 
     async def slipped_in(self, **columns: object) -> int:
@@ -201,13 +212,13 @@ class Cage:
     async def workflow(self, *actions: str) -> tuple[int, list[int]]:
         """Propose a workflow, and have its steps validated; return its id and theirs."""
         steps = [_wanted(name) for name in actions]
-        workflow_id = await self.executor().propose_workflow("planted", "-", steps)
+        workflow_id = await self.executor.propose_workflow("planted", "-", steps)
         found = await self.db.list_workflow_actions(workflow_id)
         return workflow_id, [await self.validated(int(step.id or 0)) for step in found]
 
     async def run(self, proposal_id: int) -> None:
         """Execute a proposal as the agent does."""
-        await self.executor().execute_proposal(proposal_id, self.subject)
+        await self.executor.execute_proposal(proposal_id, self.subject)
 
 
 def _wanted(action: str) -> ActionRecommendation:
