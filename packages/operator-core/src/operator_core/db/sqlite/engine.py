@@ -19,6 +19,7 @@ from operator_core.db.engine import Tx
 from operator_core.db.sqlite.connection import connect
 from operator_core.db.sqlite.tx import SqliteTx, begin, roll_back, translate
 from operator_core.db.sqlite.upgrade import WRITER
+from operator_core.db.sqlite.watch import FileWatch
 from operator_core.db.work import ItemWork, Job, Piece, pieces
 from operator_core.errors import LedgerError, LedgerUnavailableError
 
@@ -45,6 +46,8 @@ class SqliteEngine:
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread: threading.Thread | None = None
+        self._callbacks: set[Callable[[], None]] = set()
+        self._watch = FileWatch(Path(f"{path}-wal"), self.changes, self._heard)
 
     @classmethod
     async def open(cls, path: Path, now: str, *, lasting: bool = True) -> "SqliteEngine":
@@ -94,7 +97,9 @@ class SqliteEngine:
         return await self.read(_data_version)
 
     def on_change(self, callback: Callable[[], None]) -> None:
-        """Take note of nothing: a file tells nobody that it has changed."""
+        """Call back in the event loop after another process has committed."""
+        self._callbacks.add(callback)
+        self._watch.start()
 
     def clock(self, base: Clock) -> Clock:
         """Return the caller's own clock: a file has none."""
@@ -104,9 +109,14 @@ class SqliteEngine:
         """End the writer after the work that waits."""
         if self._thread is None:
             return
+        await self._watch.close()
         self._jobs.put(_End())
         thread, self._thread = self._thread, None
         await asyncio.to_thread(thread.join)
+
+    def _heard(self) -> None:
+        for callback in tuple(self._callbacks):
+            callback()
 
     async def _submit(self, job: Job) -> object:
         self._put(job)
