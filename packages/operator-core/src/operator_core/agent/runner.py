@@ -39,6 +39,9 @@ log = get_logger(__name__)
 
 AGENT = "agent"
 MAX_RUNNING = 16
+TAKEN_FIRST_SECONDS = 0.002
+"""How long a look for what may be started waits for what was taken without one."""
+
 RECOVERY_WAIT_SECONDS = 1.0
 """How long a round waits for what is recovered before it goes on beside it."""
 
@@ -78,6 +81,8 @@ class AgentRunner:
         self._running: dict[int, asyncio.Task[None]] = {}
         self._refused: dict[int, int] = {}
         self._refusals = 0
+        self._has_taken = False
+        self._may_act = False  # as the last look for what may be started said
         self._recovery: asyncio.Task[None] | None = None
 
     # --- propose and follow -----------------------------------------------------------
@@ -185,6 +190,9 @@ class AgentRunner:
     async def execute(self) -> None:
         """Start what is approved and due, and what is to be tried again."""
         await self._safety.ensure()
+        if self._has_taken:
+            self._has_taken = False
+            await asyncio.sleep(TAKEN_FIRST_SECONDS)
         found = await self._startable()
         for proposal in found.retries:
             await self._reset(int(proposal.id or 0))
@@ -195,7 +203,19 @@ class AgentRunner:
 
     async def _startable(self) -> Startable:
         limit = MAX_RUNNING + len(self._refused)  # what was just started may be among them
-        return await self._dispatch.startable(self._subject.name, limit=limit)
+        found = await self._dispatch.startable(self._subject.name, limit=limit)
+        self._may_act = found.may_act
+        return found
+
+    def take(self, proposal: ActionProposal) -> None:
+        """Start at once what was just approved in this process; what is not startable, waits.
+
+        The claim asks the gate all the same; this only spares a look for what is approved.
+        """
+        due = proposal.scheduled_at is None or proposal.scheduled_at <= self._clock.now()
+        if self._may_act and due and self._mine([proposal]):
+            self._has_taken = True
+            self._start(proposal)
 
     def _in_turn(self, ready: Sequence[ActionProposal]) -> list[ActionProposal]:
         """Return what can be claimed: the new as it is due, then what was refused longest ago.

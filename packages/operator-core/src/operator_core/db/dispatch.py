@@ -13,10 +13,12 @@ class Startable:
     """What may be started at one moment.
 
     Attributes:
+        may_act: whether Operator may act at all.
         retries: what failed and is to be tried again now.
         ready: what can be claimed now: first what is to be sent again, then as it is due.
     """
 
+    may_act: bool = False
     retries: tuple[ActionProposal, ...] = ()
     ready: tuple[ActionProposal, ...] = ()
 
@@ -34,12 +36,15 @@ class DispatchDB(Store):
         now = self.ledger.now_text()
         given: dict[str, Value] = {"now": now, "subject": subject, "limit": limit}
 
-        def work(tx: Tx) -> tuple[list[Row], list[Row]]:
+        def work(tx: Tx) -> tuple[list[Row], list[Row]] | None:
             if safety.state(tx).mode is not SafetyMode.EXECUTE:
-                return [], []  # a reset for retry must not burn anything while nothing may run
+                return None  # a reset for retry must not burn anything while nothing may run
             ready = tx.all("proposal.resend_due", **given) + tx.all("proposal.ready", **given)
             return tx.all("proposal.retry_eligible", now=now), ready[:limit]
 
-        failed, ready = await self._read(work)
+        found = await self._read(work)
+        if found is None:
+            return Startable()
+        failed, ready = found
         mine = (rows.proposal(row) for row in failed if row["subject"] in (subject, None))
-        return Startable(tuple(mine), tuple(rows.proposal(row) for row in ready))
+        return Startable(may_act=True, retries=tuple(mine), ready=tuple(rows.proposal(row) for row in ready))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from operator_core.actions.types import ActionStatus
+from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.config import DEFAULT_LEASE_SECONDS
 from operator_core.db.actions import ActionDB
@@ -260,13 +260,19 @@ async def _look(
 
 async def _dispatch(ledger: Ledger, one: Wired, guards: GuardKeeper, stop: asyncio.Event) -> None:
     """Start what is approved and due at once, whatever the other stages are busy with."""
+
+    def take(proposal: ActionProposal) -> None:
+        if guards.proven and not stop.is_set():
+            one.agent.take(proposal)
+
     async with waking(ledger, stop) as wake:
-        while not stop.is_set():
-            wake.clear()
-            async with enduring("dispatch", one.subject.name, stop):
-                if guards.proven:
-                    await one.agent.execute()
-                await until_something_happens(ledger, wake)
+        with ledger.offering(take):
+            while not stop.is_set():
+                wake.clear()
+                async with enduring("dispatch", one.subject.name, stop):
+                    if guards.proven:
+                        await one.agent.execute()
+                    await until_something_happens(ledger, wake)
 
 
 async def _agent(ledger: Ledger, one: Wired, stop: asyncio.Event) -> None:
