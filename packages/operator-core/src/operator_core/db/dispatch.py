@@ -1,5 +1,6 @@
 """`DispatchDB`: what may be started at one moment, in one look at the ledger."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from operator_core.actions.types import ActionProposal, SafetyMode
@@ -19,8 +20,8 @@ class Startable:
     """
 
     may_act: bool = False
-    retries: tuple[ActionProposal, ...] = ()
-    ready: tuple[ActionProposal, ...] = ()
+    retries: Sequence[ActionProposal] = ()
+    ready: Sequence[ActionProposal] = ()
 
 
 class DispatchDB(Store):
@@ -46,5 +47,5 @@ class DispatchDB(Store):
         if found is None:
             return Startable()
         failed, ready = found
-        mine = (rows.proposal(row) for row in failed if row["subject"] in (subject, None))
-        return Startable(may_act=True, retries=tuple(mine), ready=tuple(rows.proposal(row) for row in ready))
+        mine = [rows.proposal(row) for row in failed if row["subject"] in (subject, None)]
+        return Startable(may_act=True, retries=mine, ready=[rows.proposal(row) for row in ready])
