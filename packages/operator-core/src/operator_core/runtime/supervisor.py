@@ -44,6 +44,9 @@ log = get_logger(__name__)
 DISPATCH_FIRST_SECONDS = 0.01
 """How long the other stages wait after a change, so that they do not hold up its dispatch."""
 
+TRIAL_FIRST_SECONDS = 0.5
+"""How long a round waits at most for a trial of the guards, which what is to be executed needs."""
+
 FIRST_LOOK_SECONDS = 0.5
 """The guards are tried so long after the start, unless work waits: to see comes first."""
 
@@ -183,7 +186,7 @@ async def _until_stopped(
         if options.monitor:
             loops.append(_monitor(ledger, one, options, stop))
         if options.agent:
-            loops += [_dispatch(ledger, one, guards, stop), _agent(ledger, one, stop)]
+            loops += [_dispatch(ledger, one, guards, stop), _agent(ledger, one, guards, stop)]
     if options.lifetime_seconds is not None:
         loops.append(end_after(options.lifetime_seconds, stop))
     if options.ends_with_parent:
@@ -275,14 +278,15 @@ async def _dispatch(ledger: Ledger, one: Wired, guards: GuardKeeper, stop: async
                     await until_something_happens(ledger, wake)
 
 
-async def _agent(ledger: Ledger, one: Wired, stop: asyncio.Event) -> None:
-    """Let the other stages go round; what is dispatched meanwhile goes first."""
+async def _agent(ledger: Ledger, one: Wired, guards: GuardKeeper, stop: asyncio.Event) -> None:
+    """Let the other stages go round; a trial of the guards and what is dispatched go first."""
     async with waking(ledger, stop) as wake:
         while not stop.is_set():
             wake.clear()
             async with enduring("agent", one.subject.name, stop):
                 await agent_round(one, may_act=False)
                 await until_something_happens(ledger, wake)
+            await wait(guards.at_rest, TRIAL_FIRST_SECONDS)
             await wait(stop, DISPATCH_FIRST_SECONDS)
 
 
