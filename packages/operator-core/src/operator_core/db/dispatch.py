@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from operator_core.actions.types import ActionProposal, SafetyMode
-from operator_core.db import rows, safety
-from operator_core.db.engine import Row, Tx, Value
+from operator_core.actions.types import ActionProposal
+from operator_core.db import rows
+from operator_core.db.engine import Tx, Value
 from operator_core.db.store import Store
+from operator_core.types import RunMode
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,14 @@ class DispatchDB(Store):
         now = self.ledger.now_text()
         given: dict[str, Value] = {"now": now, "subject": subject, "limit": limit}
 
-        def work(tx: Tx) -> tuple[list[Row], list[Row]] | None:
-            if safety.state(tx).mode is not SafetyMode.EXECUTE:
-                return None  # a reset for retry must not burn anything while nothing may run
-            ready = tx.all("proposal.resend_due", **given) + tx.all("proposal.ready", **given)
-            return tx.all("proposal.retry_eligible", now=now), ready[:limit]
+        def work(tx: Tx) -> Startable:
+            look = tx.one("dispatch.look", now=now)
+            if look is None or look["mode"] != RunMode.EXECUTE:
+                return Startable()  # a reset for retry must not burn anything while nothing may run
+            failed = tx.all("proposal.retry_eligible", now=now) if look["has_retries"] else []
+            again = tx.all("proposal.resend_due", **given) if look["has_resends"] else []
+            ready = [*again, *tx.all("proposal.ready", **given)][:limit]
+            mine = [rows.proposal(row) for row in failed if row["subject"] in (subject, None)]
+            return Startable(may_act=True, retries=mine, ready=list(map(rows.proposal, ready)))
 
-        found = await self._read(work)
-        if found is None:
-            return Startable()
-        failed, ready = found
-        mine = [rows.proposal(row) for row in failed if row["subject"] in (subject, None)]
-        return Startable(may_act=True, retries=mine, ready=[rows.proposal(row) for row in ready])
+        return await self._read(work)
