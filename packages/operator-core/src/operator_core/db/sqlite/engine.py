@@ -50,13 +50,12 @@ class SqliteEngine:
         self._watch = FileWatch(Path(f"{path}-wal"), self.changes, self._heard)
 
     @classmethod
-    async def open(cls, path: Path, now: str, *, lasting: bool = True) -> "SqliteEngine":
+    async def open(cls, path: Path, now: str) -> "SqliteEngine":
         """Open the file, bring its schema up to date, and start the writer.
 
         Args:
             path: the file.
             now: the present moment as text.
-            lasting: whether it must survive a crash.
 
         Raises:
             LedgerError: the file cannot be used; nothing of this engine is left running.
@@ -65,7 +64,7 @@ class SqliteEngine:
         ready = engine._loop.create_future()
         engine._thread = threading.Thread(
             target=engine._serve,
-            args=(ready, partial(connect, path, now, lasting=lasting)),
+            args=(ready, partial(connect, path, now)),
             name=f"ledger {path.name}",
             daemon=True,
         )

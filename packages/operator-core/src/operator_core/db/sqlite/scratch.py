@@ -27,7 +27,7 @@ class ScratchEngine(SqliteEngine):
             LedgerError: it cannot be made.
         """
         super().__init__(Path(":memory:"))
-        self._connection = connect(self.path, now, lasting=False)
+        self._connection = connect(self.path, now)
         self._tx = SqliteTx(self._connection, WRITER)
 
     async def close(self) -> None:
