@@ -19,7 +19,7 @@ from operator_core.errors import LedgerBusyError
 from operator_core.monitor.judge import SOURCE_UNREADABLE
 from operator_core.monitor.tickets import MonitorStage
 from operator_core.monitor.types import Observation, TicketPhase, TicketStatus
-from operator_core.runtime import supervisor
+from operator_core.runtime import loops, supervisor
 from operator_core.runtime.supervisor import RunOptions, agent_round
 from operator_core.runtime.watch import Watch
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
@@ -134,7 +134,7 @@ async def running(folder: Path, monkeypatch: pytest.MonkeyPatch, dark: Dark) -> 
         return dark
 
     monkeypatch.setattr(supervisor, "connect", connect)
-    monkeypatch.setattr(supervisor, "TROUBLE_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(loops, "TROUBLE_PAUSE_SECONDS", 0.02)
     monkeypatch.setattr(supervisor, "LONGEST_WAIT_SECONDS", 0.01)
     async with ControlDB(folder / "ledger.db") as control:
         await control.connect_subject("lamps", "lamps", {}, actor="test")

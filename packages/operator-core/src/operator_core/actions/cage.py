@@ -1,13 +1,10 @@
 """The cage that canaries sing in: a scratch ledger, a cluster that is none, the real executor."""
 
-import asyncio
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
+from functools import cached_property
 
 from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.executor import ActionExecutor
@@ -32,7 +29,6 @@ from operator_core.types import JsonObject, RunMode
 
 PERSON = "canary-keeper"
 AGENT = "canary"
-_PREFIX = "operator-guards-"
 _VALVE = {"valve": ParamDef(type="int", minimum=0, maximum=9, description="Any number")}
 ACTIONS = (
     ActionDefinition(name="turn", description="Turn a valve", parameters=_VALVE),
@@ -143,18 +139,28 @@ class Cage:
         """Return who changes something here, and when."""
         return Stamp(PERSON, self.clock.now())
 
+    @cached_property
+    def _registry(self) -> ActionRegistry:
+        return ActionRegistry(self.subject)
+
+    @cached_property
     def executor(self) -> ActionExecutor:
-        """Return the executor that the agent has, on this ledger and subject."""
+        """The executor that the agent has, on this ledger and subject."""
         auditor = ActionAuditor(self.ledger, clock=self.clock)
         return ActionExecutor(
             self.ledger,
-            ActionRegistry(self.subject),
+            self._registry,
             SafetyController(self.ledger, auditor, clock=self.clock),
             auditor,
             self.require_approval,
             RetryConfig(max_attempts=0),
             clock=self.clock,
         )
+
+    def offer(self, *actions: ActionDefinition) -> None:
+        """Let the subject offer other actions from now on."""
+        self.subject.offers = actions
+        self._registry.refresh()
 
     async def enforce(self, *texts: str) -> None:
         """Put a policy in force."""
@@ -173,7 +179,7 @@ class Cage:
 
     async def propose(self, action: str = "turn") -> int:
         """Propose an action; return its id."""
-        found = await self.executor().propose_action(_wanted(action), proposed_by=AGENT)
+        found = await self.executor.propose_action(_wanted(action), proposed_by=AGENT)
         return int(found.id or 0)
 
     async def valid(self, action: str = "turn") -> int:
@@ -182,7 +188,7 @@ class Cage:
 
     async def validated(self, proposal_id: int) -> int:
         """Have a proposal validated."""
-        await self.executor().validate_proposal(proposal_id)
+        await self.executor.validate_proposal(proposal_id)
         return proposal_id
 
     async def slipped_in(self, **columns: object) -> int:
@@ -206,13 +212,13 @@ class Cage:
     async def workflow(self, *actions: str) -> tuple[int, list[int]]:
         """Propose a workflow, and have its steps validated; return its id and theirs."""
         steps = [_wanted(name) for name in actions]
-        workflow_id = await self.executor().propose_workflow("planted", "-", steps)
+        workflow_id = await self.executor.propose_workflow("planted", "-", steps)
         found = await self.db.list_workflow_actions(workflow_id)
         return workflow_id, [await self.validated(int(step.id or 0)) for step in found]
 
     async def run(self, proposal_id: int) -> None:
         """Execute a proposal as the agent does."""
-        await self.executor().execute_proposal(proposal_id, self.subject)
+        await self.executor.execute_proposal(proposal_id, self.subject)
 
 
 def _wanted(action: str) -> ActionRecommendation:
@@ -221,18 +227,13 @@ def _wanted(action: str) -> ActionRecommendation:
 
 @asynccontextmanager
 async def scratch(clock: Clock = SYSTEM_CLOCK) -> AsyncIterator[Ledger]:
-    """Open a scratch ledger in a temporary folder; both are gone afterwards.
+    """Make a scratch ledger in memory; it is gone afterwards.
 
     Raises:
-        OSError: the temporary folder cannot be made.
-        LedgerError: the ledger in it cannot be used.
+        LedgerError: it cannot be made.
     """
-    folder = await asyncio.to_thread(tempfile.mkdtemp, prefix=_PREFIX)
-    try:
-        async with scratch_ledger(Path(folder) / "scratch.db", CageClock(clock)) as ledger:
-            yield ledger
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    async with scratch_ledger(CageClock(clock)) as ledger:
+        yield ledger
 
 
 async def cage(ledger: Ledger, name: str, *, require_approval: bool = False) -> Cage:
@@ -251,6 +252,11 @@ async def cage(ledger: Ledger, name: str, *, require_approval: bool = False) -> 
         raise RequestError("A cage needs a scratch ledger, never that of a cluster.")
     await ControlDB(ledger).set_mode(RunMode.EXECUTE, actor=PERSON)
     return Cage(ledger, clock, NullSubject(name, clock), require_approval)
+
+
+async def sweep(ledger: Ledger) -> None:
+    """Cancel what waits on a scratch ledger: a policy that comes into force asks about it all."""
+    await ControlDB(ledger).kill(actor=PERSON, reason="the next canary")
 
 
 def rule(effect: str, more: str = "") -> str:

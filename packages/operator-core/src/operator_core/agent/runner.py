@@ -11,13 +11,14 @@ from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.rehearsal import Rehearsal, require_safe
 from operator_core.actions.remedy import Remedy, remedy_of
 from operator_core.actions.safety import SafetyController
-from operator_core.actions.types import ActionProposal, ActionStatus, SafetyMode
+from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.agent.diagnosis import Diagnosis, WorkflowRecommendation
 from operator_core.agent.follow import Next, Step, next_step
 from operator_core.agent.rehearser import Rehearser
 from operator_core.agent.rollback import Rollback
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.actions import ActionDB
+from operator_core.db.dispatch import DispatchDB, Startable
 from operator_core.db.ledger import Ledger
 from operator_core.db.schedules import ScheduleDB
 from operator_core.db.tickets import TicketDB
@@ -33,12 +34,14 @@ from operator_core.errors import (
 from operator_core.logs import get_logger
 from operator_core.monitor.types import Ticket, TicketPhase, TicketStatus
 from operator_core.subject import FullSubject
-from operator_core.types import DEFAULT_PAGE_SIZE
 
 log = get_logger(__name__)
 
 AGENT = "agent"
 MAX_RUNNING = 16
+TAKEN_FIRST_SECONDS = 0.002
+"""How long a look for what may be started waits for what was taken without one."""
+
 RECOVERY_WAIT_SECONDS = 1.0
 """How long a round waits for what is recovered before it goes on beside it."""
 
@@ -67,6 +70,7 @@ class AgentRunner:
         self._actions = ActionDB(ledger)
         self._tickets = TicketDB(ledger)
         self._schedules = ScheduleDB(ledger)
+        self._dispatch = DispatchDB(ledger)
         self._subject = subject
         self._executor = executor
         self._safety = safety
@@ -77,6 +81,8 @@ class AgentRunner:
         self._running: dict[int, asyncio.Task[None]] = {}
         self._refused: dict[int, int] = {}
         self._refusals = 0
+        self._has_taken = False
+        self._may_act = False  # as the last look for what may be started said
         self._recovery: asyncio.Task[None] | None = None
 
     # --- propose and follow -----------------------------------------------------------
@@ -183,24 +189,42 @@ class AgentRunner:
 
     async def execute(self) -> None:
         """Start what is approved and due, and what is to be tried again."""
-        state = await self._safety.state()
-        if state.mode is not SafetyMode.EXECUTE:
-            return  # a reset for retry must not burn anything while nothing may run
-        for proposal in self._mine(await self._actions.list_retry_eligible()):
+        await self._safety.ensure()
+        if self._has_taken:
+            self._has_taken = False
+            await asyncio.sleep(TAKEN_FIRST_SECONDS)
+        found = await self._startable()
+        for proposal in found.retries:
             await self._reset(int(proposal.id or 0))
-        for proposal in await self._ready():
+        if found.retries:
+            found = await self._startable()
+        for proposal in self._in_turn(found.ready):
             self._start(proposal)
 
-    async def _ready(self) -> list[ActionProposal]:
+    async def _startable(self) -> Startable:
+        limit = MAX_RUNNING + len(self._refused)  # what was just started may be among them
+        found = await self._dispatch.startable(self._subject.name, limit=limit)
+        self._may_act = found.may_act
+        return found
+
+    def take(self, proposal: ActionProposal) -> None:
+        """Start at once what was just approved in this process; what is not startable, waits.
+
+        The claim asks the gate all the same; this only spares a look for what is approved.
+        """
+        due = proposal.scheduled_at is None or proposal.scheduled_at <= self._clock.now()
+        if self._may_act and due and self._mine([proposal]):
+            self._has_taken = True
+            self._start(proposal)
+
+    def _in_turn(self, ready: Sequence[ActionProposal]) -> list[ActionProposal]:
         """Return what can be claimed: the new as it is due, then what was refused longest ago.
 
         So what is refused again and again takes turns, however long its queue is.
         """
-        limit = DEFAULT_PAGE_SIZE + len(self._refused)
-        found = await self._actions.list_ready(subject=self._subject.name, limit=limit)
-        ids = {int(one.id or 0) for one in found}
+        ids = {int(one.id or 0) for one in ready}
         self._refused = {one: turn for one, turn in self._refused.items() if one in ids}
-        return sorted(found, key=lambda one: self._refused.get(int(one.id or 0), 0))
+        return sorted(ready, key=lambda one: self._refused.get(int(one.id or 0), 0))
 
     async def _reset(self, proposal_id: int) -> None:
         try:

@@ -107,7 +107,7 @@ class ActionDB(Store):
             auto_approve: whether the policy approves it in the same step.
         """
         validation = Validation(proposal_id, check, auto_approve, self._stamp(SYSTEM_ACTOR))
-        return await self._item(validate_each, validation)
+        return self.ledger.offered(await self._item(validate_each, validation))
 
     async def cancel_proposal(
         self, proposal_id: int, *, cancelled_by: str = DEFAULT_PERSON, reason: str = ""
@@ -144,9 +144,8 @@ class ActionDB(Store):
             TransitionError: it has started or ended, or is approved already.
         """
         stamp = self._stamp(approved_by)
-        return rows.proposal(
-            await self._write(lambda tx: proposals.approve(tx, proposal_id, stamp))
-        )
+        row = await self._write(lambda tx: proposals.approve(tx, proposal_id, stamp))
+        return self.ledger.offered(rows.proposal(row))
 
     async def reject_proposal(
         self, proposal_id: int, rejected_by: str = DEFAULT_PERSON, reason: str = ""

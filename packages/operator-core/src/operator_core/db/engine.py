@@ -105,7 +105,7 @@ class Engine(Protocol):
     def on_change(self, callback: Callable[[], None]) -> None:
         """Call back in the event loop after any other process has committed.
 
-        An engine that is not told of it never calls; `changes` tells on every engine.
+        It may call once more than that, never less.
         """
         ...
 

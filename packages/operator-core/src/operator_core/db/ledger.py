@@ -1,18 +1,20 @@
 """One open ledger: its engine, its id and its clock, shared by all who use it in one loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
+from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.clock import SYSTEM_CLOCK, Clock, to_text
 from operator_core.db.address import LedgerAddress, is_postgres
 from operator_core.db.engine import Engine, Tx
 from operator_core.db.sqlite.engine import SqliteEngine
+from operator_core.db.sqlite.scratch import ScratchEngine
 from operator_core.db.work import ItemWork
 from operator_core.errors import ConfigurationError, LedgerCorruptError, LedgerUnavailableError
 
@@ -29,6 +31,7 @@ class _Wakes:
 
     def __init__(self) -> None:
         self.events: set[asyncio.Event] = set()
+        self.takers: set[Callable[[ActionProposal], None]] = set()
 
     def ring(self) -> None:
         for event in self.events:
@@ -83,6 +86,22 @@ class Ledger:
     def unsubscribe(self, wake: asyncio.Event) -> None:
         """Stop setting an event."""
         self._wakes.events.discard(wake)
+
+    def offered(self, proposal: ActionProposal) -> ActionProposal:
+        """Return a proposal, and offer it to who dispatches here if it may be started now."""
+        if proposal.is_approved and proposal.status is ActionStatus.VALIDATED:
+            for take in tuple(self._wakes.takers):
+                take(proposal)
+        return proposal
+
+    @contextmanager
+    def offering(self, take: Callable[[ActionProposal], None]) -> Iterator[None]:
+        """Have a function called with each offer, until the end of the context."""
+        self._wakes.takers.add(take)
+        try:
+            yield
+        finally:
+            self._wakes.takers.discard(take)
 
     def now_text(self) -> str:
         """Return the present moment in the one text form."""
@@ -182,9 +201,13 @@ async def open_ledger(address: LedgerAddress, clock: Clock = SYSTEM_CLOCK) -> Le
 
 
 @asynccontextmanager
-async def scratch_ledger(path: Path, clock: Clock = SYSTEM_CLOCK) -> AsyncIterator[Ledger]:
-    """Open a file that nobody needs after a crash, so that nothing waits for the disk."""
-    engine = await SqliteEngine.open(path, to_text(clock.now()), lasting=False)
+async def scratch_ledger(clock: Clock = SYSTEM_CLOCK) -> AsyncIterator[Ledger]:
+    """Make a ledger in memory, which nobody needs afterwards, so that nothing waits for a disk.
+
+    Raises:
+        LedgerError: it cannot be made.
+    """
+    engine = ScratchEngine(to_text(clock.now()))
     ledger = await _ledger(engine, clock)
     try:
         yield ledger

@@ -1,5 +1,6 @@
 """The guards of the gate, tried with canaries; where one is dead, Operator only looks on."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -52,6 +53,9 @@ class GuardKeeper:
         self._due_at = ledger.clock.now()
         self.proven = False
         """Whether every guard was alive the last time; nothing is executed until it is so."""
+        self.at_rest = asyncio.Event()
+        """Set while they are not being tried."""
+        self.at_rest.set()
 
     async def step(self) -> None:
         """Try the guards, if it is time to."""
@@ -60,7 +64,11 @@ class GuardKeeper:
 
     async def check(self) -> list[Sighting]:
         """Try the guards now, and write down, and act on, what was found."""
-        found = await self._sightings()
+        self.at_rest.clear()
+        try:
+            found = await self._sightings()
+        finally:
+            self.at_rest.set()
         dead = [one for one in found if not one.alive]
         self.proven = not dead
         if dead:

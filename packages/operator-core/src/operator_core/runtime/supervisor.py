@@ -1,34 +1,39 @@
 """The loop of one process: watches and acts until it is asked to stop, then drains.
 
-Nothing is polled that can be waited for: a write in this process wakes the loop at once, one
-by another process is seen through the ledger's change number, and the next due time sets the
-timer.
+Nothing is polled that can be waited for: a write, by this process or another one, wakes the
+loops, and the next due time sets the timer.
 """
 
 import asyncio
-import contextlib
-import os
-import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-from operator_core.actions.types import ActionStatus
-from operator_core.clock import SYSTEM_CLOCK, Clock, from_text, monotonic_seconds
+from operator_core.actions.types import ActionProposal, ActionStatus
+from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.config import DEFAULT_LEASE_SECONDS
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
 from operator_core.db.tickets import KEEP
-from operator_core.errors import ConfigurationError, LedgerError
+from operator_core.errors import ConfigurationError
 from operator_core.logs import get_logger
 from operator_core.monitor.retention import Retention
 from operator_core.monitor.tickets import MonitorConfig
 from operator_core.monitor.verify import DEFAULT_SOAK_SECONDS, Patience
 from operator_core.runtime.guards import GuardKeeper
+from operator_core.runtime.loops import (
+    LONGEST_WAIT_SECONDS,
+    end_after,
+    end_with_parent,
+    enduring,
+    or_stop,
+    signals,
+    until_something_happens,
+    wait,
+    waking,
+)
 from operator_core.runtime.plugins import connect
 from operator_core.runtime.policy_file import PolicyKeeper
 from operator_core.runtime.watch import Watch
@@ -36,19 +41,14 @@ from operator_core.runtime.wiring import Wired, WiringOptions, wire
 
 log = get_logger(__name__)
 
-Found = TypeVar("Found")
+DISPATCH_FIRST_SECONDS = 0.01
+"""How long the other stages wait after a change, so that they do not hold up its dispatch."""
 
-OTHER_PROCESS_LOOK_SECONDS = 0.1
-"""How soon a write by another process on the same file is noticed."""
-
-LONGEST_WAIT_SECONDS = 1.0
-"""The loop looks at least this often: leases of dead owners end without a write."""
+TRIAL_FIRST_SECONDS = 0.5
+"""How long a round waits at most for a trial of the guards, which what is to be executed needs."""
 
 FIRST_LOOK_SECONDS = 0.5
 """The guards are tried so long after the start, unless work waits: to see comes first."""
-
-TROUBLE_PAUSE_SECONDS = 1.0
-PARENT_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ async def run(db_path: LedgerAddress, options: RunOptions, clock: Clock = SYSTEM
         LedgerError: the ledger cannot be opened.
     """
     stop = asyncio.Event()
-    async with LedgerUse(db_path, clock) as ledger, _signals(stop):
+    async with LedgerUse(db_path, clock) as ledger, signals(stop):
         wired = [
             await _wired(ledger, record, options) for record in await _records(ledger, options)
         ]
@@ -149,19 +149,19 @@ async def _keeper(ledger: Ledger, options: RunOptions) -> PolicyKeeper:
 
 async def _keep_policy(keeper: PolicyKeeper, stop: asyncio.Event) -> None:
     while not stop.is_set():
-        async with _enduring("policy", "", stop):
+        async with enduring("policy", "", stop):
             await keeper.step()
-        await _wait(stop, LONGEST_WAIT_SECONDS)
+        await wait(stop, LONGEST_WAIT_SECONDS)
 
 
 async def _keep_guards(ledger: Ledger, guards: GuardKeeper, stop: asyncio.Event) -> None:
     """Try the guards of the gate at start and hourly; a request to stop ends a trial."""
-    async with _enduring("guards", "", stop):
-        await _wait(stop, 0.0 if await _work_waits(ledger) else FIRST_LOOK_SECONDS)
+    async with enduring("guards", "", stop):
+        await wait(stop, 0.0 if await _work_waits(ledger) else FIRST_LOOK_SECONDS)
     while not stop.is_set():
-        async with _enduring("guards", "", stop):
-            await _or_stop(asyncio.create_task(guards.step()), stop)
-        await _wait(stop, LONGEST_WAIT_SECONDS)
+        async with enduring("guards", "", stop):
+            await or_stop(asyncio.create_task(guards.step()), stop)
+        await wait(stop, LONGEST_WAIT_SECONDS)
 
 
 async def _work_waits(ledger: Ledger) -> bool:
@@ -169,18 +169,6 @@ async def _work_waits(ledger: Ledger) -> bool:
     db = ActionDB(ledger)
     running = await db.list_proposals(ActionStatus.EXECUTING, limit=1)
     return bool(running or await db.list_ready(limit=1))
-
-
-async def _or_stop(task: "asyncio.Task[Found]", stop: asyncio.Event) -> Found | None:
-    """Return what a task finds; None: it was ended, because of a request to stop."""
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if task.done():
-        return task.result()
-    task.cancel()
-    await asyncio.wait({task})
-    return None
 
 
 async def _until_stopped(
@@ -198,11 +186,11 @@ async def _until_stopped(
         if options.monitor:
             loops.append(_monitor(ledger, one, options, stop))
         if options.agent:
-            loops.append(_agent(ledger, one, guards, stop))
+            loops += [_dispatch(ledger, one, guards, stop), _agent(ledger, one, guards, stop)]
     if options.lifetime_seconds is not None:
-        loops.append(_end_after(options.lifetime_seconds, stop))
+        loops.append(end_after(options.lifetime_seconds, stop))
     if options.ends_with_parent:
-        loops.append(_end_with_parent(stop))
+        loops.append(end_with_parent(stop))
     tasks = [asyncio.create_task(loop) for loop in loops]
     waiting = asyncio.create_task(stop.wait())
     try:
@@ -212,18 +200,6 @@ async def _until_stopped(
         await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
         task.result()
-
-
-async def _end_after(seconds: float, stop: asyncio.Event) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-
-
-async def _end_with_parent(stop: asyncio.Event) -> None:
-    parent = os.getppid()
-    while os.getppid() == parent and not stop.is_set():
-        await _wait(stop, PARENT_LOOK_SECONDS)
 
 
 async def _look_if_mine(
@@ -249,21 +225,21 @@ async def _monitor(ledger: Ledger, one: Wired, options: RunOptions, stop: asynci
     try:
         while not stop.is_set():
             seen: frozenset[str] | None = None
-            async with _enduring("monitor", name, stop):
+            async with enduring("monitor", name, stop):
                 seen = await _look_if_mine(watch, one, options, stop, quiet)
             quiet, pause = seen or frozenset(), options.interval_seconds
-            await _wait(stop, min(pause, watch.look_seconds) if seen is None else pause)
+            await wait(stop, min(pause, watch.look_seconds) if seen is None else pause)
     finally:
         keeping.cancel()
-    async with _enduring("monitor", name, stop):
+    async with enduring("monitor", name, stop):
         await watch.end()
 
 
 async def _keep(watch: Watch, subject: str, stop: asyncio.Event) -> None:
     """Hold the right to watch between looks, however far apart they are."""
     while not stop.is_set():
-        await _wait(stop, watch.look_seconds)
-        async with _enduring("lease", subject, stop):
+        await wait(stop, watch.look_seconds)
+        async with enduring("lease", subject, stop):
             await watch.keep()
 
 
@@ -274,7 +250,7 @@ async def _look(
 
     Takes the snoozed problems that were told of before, and returns those there are now.
     """
-    found = await _or_stop(asyncio.create_task(one.monitor.step()), stop)
+    found = await or_stop(asyncio.create_task(one.monitor.step()), stop)
     if found is None:
         return quiet
     for ticket in found.resolved:
@@ -285,16 +261,33 @@ async def _look(
     return frozenset(problem.key for problem in found.snoozed)
 
 
+async def _dispatch(ledger: Ledger, one: Wired, guards: GuardKeeper, stop: asyncio.Event) -> None:
+    """Start what is approved and due at once, whatever the other stages are busy with."""
+
+    def take(proposal: ActionProposal) -> None:
+        if guards.proven and not stop.is_set():
+            one.agent.take(proposal)
+
+    async with waking(ledger, stop) as wake:
+        with ledger.offering(take):
+            while not stop.is_set():
+                wake.clear()
+                async with enduring("dispatch", one.subject.name, stop):
+                    if guards.proven:
+                        await one.agent.execute()
+                    await until_something_happens(ledger, wake)
+
+
 async def _agent(ledger: Ledger, one: Wired, guards: GuardKeeper, stop: asyncio.Event) -> None:
-    wake = ledger.subscribe()
-    try:
+    """Let the other stages go round; a trial of the guards and what is dispatched go first."""
+    async with waking(ledger, stop) as wake:
         while not stop.is_set():
             wake.clear()
-            async with _enduring("agent", one.subject.name, stop):
-                await agent_round(one, may_act=guards.proven)
-            await _until_something_happens(ledger, wake, stop)
-    finally:
-        ledger.unsubscribe(wake)
+            async with enduring("agent", one.subject.name, stop):
+                await agent_round(one, may_act=False)
+                await until_something_happens(ledger, wake)
+            await wait(guards.at_rest, TRIAL_FIRST_SECONDS)
+            await wait(stop, DISPATCH_FIRST_SECONDS)
 
 
 async def agent_round(one: Wired, *, may_act: bool = True) -> None:
@@ -315,66 +308,6 @@ async def agent_round(one: Wired, *, may_act: bool = True) -> None:
     await one.agent.recover()
     if may_act:
         await one.agent.execute()
-
-
-async def _until_something_happens(
-    ledger: Ledger, wake: asyncio.Event, stop: asyncio.Event
-) -> None:
-    """Return after a write here, a write by another process, or when something is due."""
-    seconds = min(LONGEST_WAIT_SECONDS, await _seconds_to_next_due(ledger))
-    end = monotonic_seconds() + seconds
-    version = await _version(ledger)
-    while not wake.is_set() and not stop.is_set() and monotonic_seconds() < end:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(OTHER_PROCESS_LOOK_SECONDS):
-                await wake.wait()
-        if await _version(ledger) != version:
-            return
-
-
-async def _seconds_to_next_due(ledger: Ledger) -> float:
-    try:
-        due = await ActionDB(ledger).next_due_at()
-    except LedgerError:
-        return LONGEST_WAIT_SECONDS
-    if due is None:
-        return LONGEST_WAIT_SECONDS
-    return max(0.0, (from_text(due) - ledger.clock.now()).total_seconds())
-
-
-async def _version(ledger: Ledger) -> int:
-    try:
-        return await ledger.engine.changes()
-    except LedgerError:
-        return -1
-
-
-@asynccontextmanager
-async def _enduring(stage: str, subject: str, stop: asyncio.Event) -> AsyncIterator[None]:
-    """Let a round fail without ending the loop: what it left undone is done by the next."""
-    try:
-        yield
-    except Exception as error:
-        log.exception("round_failed", stage=stage, subject=subject, reason=str(error))
-        await _wait(stop, TROUBLE_PAUSE_SECONDS)
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-
-
-@asynccontextmanager
-async def _signals(stop: asyncio.Event) -> AsyncIterator[None]:
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
-    try:
-        yield
-    finally:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(name)
 
 
 def _tell(options: RunOptions, line: str) -> None:

@@ -4,13 +4,17 @@ They go the way of every action: executor, claim, gate. What is not refused as i
 the error of its own guard and without an effect, says that the guard is dead.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from operator_core.actions.cage import Cage, cage, scratch
+from operator_core.actions.cage import Cage, cage, scratch, sweep
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.ledger import Ledger
 from operator_core.errors import OperatorError
+
+_SWEPT_EVERY = 8
+"""What canaries leave behind is cancelled after so many: that costs more than a few left-overs."""
 
 Plant = Callable[[Cage], Awaitable[int]]
 """Prepares a bad action; returns the proposal that must not be executed."""
@@ -106,11 +110,13 @@ async def release_all(canaries: Sequence[Canary], clock: Clock = SYSTEM_CLOCK) -
     Those without a policy must come first, since a ledger never gets rid of its policy.
 
     Raises:
-        OSError: there is no room for the scratch ledger.
-        LedgerError: the scratch ledger cannot be used.
+        LedgerError: the scratch ledger cannot be made.
     """
     async with scratch(clock) as ledger:
         found = [await let_through(ledger)]
         for number, one in enumerate(canaries):
             found.append(await release(one, ledger, f"null-{number}"))
+            if number % _SWEPT_EVERY == 0:
+                await sweep(ledger)
+            await asyncio.sleep(0)  # the scratch ledger never waits, and others want their turn
     return found

@@ -68,7 +68,7 @@ async def _of_another_cluster(cage: Cage) -> int:
 
 async def _unregistered(cage: Cage) -> int:
     planted = await cage.valid()
-    cage.subject.offers = tuple(one for one in ACTIONS if one.name != "turn")
+    cage.offer(*(one for one in ACTIONS if one.name != "turn"))
     return planted
 
 
@@ -77,14 +77,14 @@ async def _out_of_range(cage: Cage) -> int:
     narrow = {
         name: one.model_copy(update={"minimum": 2}) for name, one in ACTIONS[0].parameters.items()
     }
-    cage.subject.offers = (ACTIONS[0].model_copy(update={"parameters": narrow}),)
+    cage.offer(ACTIONS[0].model_copy(update={"parameters": narrow}))
     return planted
 
 
 async def _lacking_a_parameter(cage: Cage) -> int:
     planted = await cage.valid()
     more = ACTIONS[0].parameters | {"hand": ParamDef(type="int", description="Which hand")}
-    cage.subject.offers = (ACTIONS[0].model_copy(update={"parameters": more}),)
+    cage.offer(ACTIONS[0].model_copy(update={"parameters": more}))
     return planted
 
 

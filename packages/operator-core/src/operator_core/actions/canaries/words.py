@@ -61,8 +61,7 @@ def _bind_otherwise(tx: Tx, proposal_id: int, **changed: str) -> None:
 
 async def _of_another_call(cage: Cage) -> int:
     planted = await _approved(cage)
-    newer = ACTIONS[0].model_copy(update={"version": ACTIONS[0].version + 1})
-    cage.subject.offers = (newer,)
+    cage.offer(ACTIONS[0].model_copy(update={"version": ACTIONS[0].version + 1}))
     return planted
 
 

@@ -279,6 +279,17 @@ WHERE status = 'failed' AND next_retry_at IS NOT NULL AND next_retry_at <= :now
   AND retry_count < max_retries
 ORDER BY next_retry_at, id
 
+-- What is seldom there, so that who dispatches need not ask for each.
+-- name: dispatch.look
+SELECT s.mode,
+    EXISTS (SELECT 1 FROM action_proposals
+            WHERE status = 'failed' AND next_retry_at IS NOT NULL AND next_retry_at <= :now
+              AND retry_count < max_retries) AS has_retries,
+    EXISTS (SELECT 1 FROM action_proposals
+            WHERE status = 'executing' AND in_doubt = 0 AND owner IS NULL
+              AND lease_expires_at <= :now) AS has_resends
+FROM safety s WHERE s.id = 1
+
 -- name: proposal.next_due
 SELECT MIN(due) AS due FROM (
     SELECT MIN(COALESCE(scheduled_at, '')) AS due FROM action_proposals

@@ -21,13 +21,12 @@ def _row(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> Mapping[str, Any]:
     return {column[0]: value for column, value in zip(cursor.description, values, strict=True)}
 
 
-def connect(path: Path, now: str, *, lasting: bool = True) -> sqlite3.Connection:
+def connect(path: Path, now: str) -> sqlite3.Connection:
     """Open a ledger file, durable and up to date.
 
     Args:
         path: the file; its folder is made where it is missing.
         now: the present moment as text, for the migration's own records.
-        lasting: whether it must survive a crash; a scratch ledger need not wait for the disk.
 
     Raises:
         LedgerError: the file cannot be used; the message says what to do.
@@ -38,7 +37,7 @@ def connect(path: Path, now: str, *, lasting: bool = True) -> sqlite3.Connection
         connection.row_factory = _row
         patiently(lambda: require_ledger(connection))  # before the first byte is written
         patiently(lambda: _pragma(connection, "journal_mode=WAL"))
-        patiently(lambda: _pragma(connection, f"synchronous={'FULL' if lasting else 'OFF'}"))
+        patiently(lambda: _pragma(connection, "synchronous=FULL"))
         upgrade(connection, now)
         begin_anew(connection, now)
         _pragma(connection, "foreign_keys=ON")

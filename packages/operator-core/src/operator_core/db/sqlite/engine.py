@@ -19,6 +19,7 @@ from operator_core.db.engine import Tx
 from operator_core.db.sqlite.connection import connect
 from operator_core.db.sqlite.tx import SqliteTx, begin, roll_back, translate
 from operator_core.db.sqlite.upgrade import WRITER
+from operator_core.db.sqlite.watch import FileWatch
 from operator_core.db.work import ItemWork, Job, Piece, pieces
 from operator_core.errors import LedgerError, LedgerUnavailableError
 
@@ -45,15 +46,16 @@ class SqliteEngine:
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread: threading.Thread | None = None
+        self._callbacks: set[Callable[[], None]] = set()
+        self._watch = FileWatch(Path(f"{path}-wal"), self.changes, self._heard)
 
     @classmethod
-    async def open(cls, path: Path, now: str, *, lasting: bool = True) -> "SqliteEngine":
+    async def open(cls, path: Path, now: str) -> "SqliteEngine":
         """Open the file, bring its schema up to date, and start the writer.
 
         Args:
             path: the file.
             now: the present moment as text.
-            lasting: whether it must survive a crash.
 
         Raises:
             LedgerError: the file cannot be used; nothing of this engine is left running.
@@ -62,7 +64,7 @@ class SqliteEngine:
         ready = engine._loop.create_future()
         engine._thread = threading.Thread(
             target=engine._serve,
-            args=(ready, partial(connect, path, now, lasting=lasting)),
+            args=(ready, partial(connect, path, now)),
             name=f"ledger {path.name}",
             daemon=True,
         )
@@ -94,7 +96,9 @@ class SqliteEngine:
         return await self.read(_data_version)
 
     def on_change(self, callback: Callable[[], None]) -> None:
-        """Take note of nothing: a file tells nobody that it has changed."""
+        """Call back in the event loop after another process has committed."""
+        self._callbacks.add(callback)
+        self._watch.start()
 
     def clock(self, base: Clock) -> Clock:
         """Return the caller's own clock: a file has none."""
@@ -104,9 +108,14 @@ class SqliteEngine:
         """End the writer after the work that waits."""
         if self._thread is None:
             return
+        await self._watch.close()
         self._jobs.put(_End())
         thread, self._thread = self._thread, None
         await asyncio.to_thread(thread.join)
+
+    def _heard(self) -> None:
+        for callback in tuple(self._callbacks):
+            callback()
 
     async def _submit(self, job: Job) -> object:
         self._put(job)

@@ -7,8 +7,6 @@ from functools import cache
 from operator import itemgetter
 from pathlib import Path
 
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
-
 from operator_core.db.engine import Row, Value
 from operator_core.db.secrets import cleaned, cleaned_each, foreign
 from operator_core.db.statements import statements
@@ -224,6 +222,22 @@ def roll_back(connection: sqlite3.Connection) -> None:
 
 def patiently(call: Callable[[], object]) -> None:
     """Call again while another process holds the file, for at most `BUSY_SECONDS`."""
+    try:
+        call()
+    except sqlite3.OperationalError as error:
+        if not _is_busy(error):
+            raise
+        _call_again(call)
+
+
+def _call_again(call: Callable[[], object]) -> None:
+    from tenacity import (  # noqa: PLC0415 - slow to import, and seldom needed
+        Retrying,
+        retry_if_exception,
+        stop_after_delay,
+        wait_random_exponential,
+    )
+
     for attempt in Retrying(
         retry=retry_if_exception(_is_busy),
         stop=stop_after_delay(BUSY_SECONDS),

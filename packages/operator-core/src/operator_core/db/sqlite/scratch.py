@@ -1,0 +1,41 @@
+"""A ledger in memory that nobody needs afterwards: work is done at once, by who asks for it.
+
+It is the engine of ledger files without its thread: the same statements, groups of one. To hand
+a piece of work to a thread and back costs more than most pieces themselves.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from operator_core.db.sqlite.connection import connect
+from operator_core.db.sqlite.engine import SqliteEngine
+from operator_core.db.sqlite.tx import SqliteTx
+from operator_core.db.sqlite.upgrade import WRITER
+from operator_core.db.work import Job
+
+
+class ScratchEngine(SqliteEngine):
+    """One ledger in memory, owned by one event loop and gone when it is closed."""
+
+    def __init__(self, now: str) -> None:
+        """Make the ledger.
+
+        Args:
+            now: the present moment as text.
+
+        Raises:
+            LedgerError: it cannot be made.
+        """
+        super().__init__(Path(":memory:"))
+        self._connection = connect(self.path, now)
+        self._tx = SqliteTx(self._connection, WRITER)
+
+    async def close(self) -> None:
+        """Let go of the memory."""
+        self._connection.close()
+
+    def _put(self, job: Job) -> None:
+        self._serve_group(self._connection, self._tx, [job])
+
+    def _post(self, callback: Callable[[], object]) -> None:
+        callback()

@@ -1,0 +1,116 @@
+"""What the loops of a process share: they wait, are woken, endure trouble, and end on request."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from operator_core.clock import from_text
+from operator_core.db.actions import ActionDB
+from operator_core.db.ledger import Ledger
+from operator_core.errors import LedgerError
+from operator_core.logs import get_logger
+
+log = get_logger(__name__)
+
+Found = TypeVar("Found")
+
+LONGEST_WAIT_SECONDS = 1.0
+"""A loop looks at least this often: leases of dead owners end without a write."""
+
+QUIET_SECONDS = 0.01
+"""How long nothing must have changed before the ledger is asked what is due next."""
+
+TROUBLE_PAUSE_SECONDS = 1.0
+PARENT_LOOK_SECONDS = 0.5
+
+
+async def wait(event: asyncio.Event, seconds: float) -> None:
+    """Return when an event is set, or after so many seconds."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+async def or_stop(task: "asyncio.Task[Found]", stop: asyncio.Event) -> Found | None:
+    """Return what a task finds; None: it was ended, because of a request to stop."""
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if task.done():
+        return task.result()
+    task.cancel()
+    await asyncio.wait({task})
+    return None
+
+
+@asynccontextmanager
+async def waking(ledger: Ledger, stop: asyncio.Event) -> AsyncIterator[asyncio.Event]:
+    """Give an event that is set after each change of the ledger, and by a request to stop."""
+    wake = ledger.subscribe()
+
+    async def ring_at_end() -> None:
+        await stop.wait()
+        wake.set()
+
+    ringing = asyncio.create_task(ring_at_end())
+    try:
+        yield wake
+    finally:
+        ringing.cancel()
+        ledger.unsubscribe(wake)
+
+
+async def until_something_happens(ledger: Ledger, wake: asyncio.Event) -> None:
+    """Return after a change of the ledger, or when something is due."""
+    await wait(wake, QUIET_SECONDS)
+    if not wake.is_set():
+        await wait(wake, min(LONGEST_WAIT_SECONDS, await _seconds_to_next_due(ledger)))
+
+
+async def _seconds_to_next_due(ledger: Ledger) -> float:
+    try:
+        due = await ActionDB(ledger).next_due_at()
+    except LedgerError:
+        return LONGEST_WAIT_SECONDS
+    if due is None:
+        return LONGEST_WAIT_SECONDS
+    return max(0.0, (from_text(due) - ledger.clock.now()).total_seconds())
+
+
+@asynccontextmanager
+async def enduring(stage: str, subject: str, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Let a round fail without ending the loop: what it left undone is done by the next."""
+    try:
+        yield
+    except Exception as error:
+        log.exception("round_failed", stage=stage, subject=subject, reason=str(error))
+        await wait(stop, TROUBLE_PAUSE_SECONDS)
+
+
+async def end_after(seconds: float, stop: asyncio.Event) -> None:
+    """Return when the process has lived so long, or shall stop."""
+    await wait(stop, seconds)
+
+
+async def end_with_parent(stop: asyncio.Event) -> None:
+    """Return when the process that started this one is gone, or this one shall stop."""
+    parent = os.getppid()
+    while os.getppid() == parent and not stop.is_set():
+        await wait(stop, PARENT_LOOK_SECONDS)
+
+
+@asynccontextmanager
+async def signals(stop: asyncio.Event) -> AsyncIterator[None]:
+    """Let SIGTERM and SIGINT ask to stop."""
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    try:
+        yield
+    finally:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(name)

@@ -1,0 +1,135 @@
+"""What may be started is found in one look, or offered by who approved it in this process."""
+
+import asyncio
+from pathlib import Path
+
+from engine_bench import Bench, bench, id_of, proposal, until
+from operator_core.actions.types import ActionProposal, ActionStatus
+from operator_core.agent.runner import AgentRunner
+from operator_core.db.dispatch import DispatchDB, Startable
+from operator_core.runtime.guards import GuardKeeper
+from operator_core.runtime.loops import waking
+from operator_core.runtime.supervisor import _dispatch
+from operator_core.runtime.wiring import Wired, WiringOptions, wire
+from operator_core.subject import complete
+from operator_core.types import RunMode
+
+
+async def startable(one: Bench, *, limit: int = 9) -> Startable:
+    return await DispatchDB(one.ledger).startable("fake", limit=limit)
+
+
+def runner_of(one: Bench) -> AgentRunner:
+    return AgentRunner(
+        one.ledger, complete(one.subject), one.executor(), one.safety, clock=one.clock
+    )
+
+
+async def stored(one: Bench, status: ActionStatus, **columns: object) -> int:
+    row = proposal(status=status, **{"subject": "fake", **columns})
+    return id_of(await one.db.create_proposal(row))
+
+
+async def test_one_look_finds_what_is_ready_and_what_is_to_be_tried_again(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        now = one.clock.now()
+        past = {"next_retry_at": one.in_seconds(-1), "max_retries": 3}
+        ready = [
+            await stored(one, ActionStatus.VALIDATED, subject=name, approved_at=now)
+            for name in ("fake", "other", None)
+        ]
+        failed = [
+            await stored(one, ActionStatus.FAILED, subject=name, **past)
+            for name in ("fake", "other", None)
+        ]
+        await stored(one, ActionStatus.VALIDATED)  # nobody has approved it
+        found = await startable(one)
+        assert found.may_act
+        assert [one.id for one in found.ready] == [ready[0], ready[2]]
+        assert [one.id for one in found.retries] == [failed[0], failed[2]]
+        assert len((await startable(one, limit=1)).ready) == 1
+
+
+async def test_where_operator_may_not_act_nothing_is_startable(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        await stored(one, ActionStatus.VALIDATED, approved_at=one.clock.now())
+        await one.control.set_mode(RunMode.OBSERVE, actor="alice")
+        assert await startable(one) == Startable()
+        await one.control.set_mode(RunMode.EXECUTE, actor="alice")
+        await one.control.kill(actor="alice", reason="enough")
+        assert await startable(one) == Startable()
+
+
+async def test_what_is_approved_is_offered_and_what_is_only_valid_is_not(tmp_path: Path) -> None:
+    offers: list[ActionProposal] = []
+    async with bench(tmp_path, approval_mode=True) as one:
+        with one.ledger.offering(offers.append):
+            target = await one.validated()
+            assert offers == []
+            await one.db.approve_proposal(target, "alice")
+        await one.db.approve_proposal(await one.validated(), "alice")
+        assert [each.id for each in offers] == [target]
+        one.approval_mode = False
+        with one.ledger.offering(offers.append):
+            again = await one.validated()
+        assert [each.id for each in offers] == [target, again]
+
+
+async def test_an_offer_is_executed_without_a_look_for_it(tmp_path: Path) -> None:
+    async with bench(tmp_path, approval_mode=False) as one:
+        runner = runner_of(one)
+        await runner.execute()
+        runner.take(await one.get(await one.validated()))
+        await asyncio.gather(*runner.running)
+        assert len(one.subject.effects) == 1
+
+
+async def test_what_may_not_start_is_not_taken(tmp_path: Path) -> None:
+    async with bench(tmp_path, approval_mode=False) as one:
+        runner = runner_of(one)
+        offer = await one.get(await one.validated())
+        runner.take(offer)  # no look has said yet that Operator may act
+        await one.control.set_mode(RunMode.OBSERVE, actor="alice")
+        await runner.execute()
+        runner.take(offer)
+        await one.control.set_mode(RunMode.EXECUTE, actor="alice")
+        assert runner.running == []
+        await runner.execute()
+        await asyncio.gather(*runner.running)
+        for wrong in ({"subject": "other"}, {"scheduled_at": one.in_seconds(60)}):
+            runner.take(offer.model_copy(update=wrong))
+        assert runner.running == []
+        assert len(one.subject.effects) == 1
+
+
+# --- the loop that dispatches -----------------------------------------------------------
+
+
+def wired_of(one: Bench) -> Wired:
+    options = WiringOptions(require_approval=one.approval_mode, clock=one.clock)
+    return wire(one.ledger, complete(one.subject), options)
+
+
+async def test_the_loop_starts_nothing_before_the_guards_are_proven(tmp_path: Path) -> None:
+    async with bench(tmp_path, approval_mode=True) as one:
+        guards, stop = GuardKeeper(one.ledger, canaries=()), asyncio.Event()
+        loop = asyncio.create_task(_dispatch(one.ledger, wired_of(one), guards, stop))
+        first = await one.validated()
+        await one.db.approve_proposal(first, "alice")
+        await asyncio.sleep(0.05)
+        assert await one.status(first) is ActionStatus.VALIDATED
+        guards.proven = True
+        second = await one.validated()
+        await one.db.approve_proposal(second, "alice")
+        await until(lambda: len(one.subject.effects) == 2)
+        stop.set()
+        await loop
+
+
+async def test_a_request_to_stop_wakes_who_waits_for_a_change(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        stop = asyncio.Event()
+        async with asyncio.timeout(1), waking(one.ledger, stop) as wake:
+            wake.clear()
+            stop.set()
+            await wake.wait()
