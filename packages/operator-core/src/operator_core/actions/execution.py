@@ -24,6 +24,7 @@ from operator_core.actions.types import (
 )
 from operator_core.actions.validation import validate_action_params
 from operator_core.clock import Clock, monotonic_seconds
+from operator_core.contain import contained
 from operator_core.db.attempts import Ending
 from operator_core.db.claims import Attempt, ClaimTerms
 from operator_core.db.executions import ExecutionDB
@@ -241,13 +242,13 @@ async def _conclude(run: _Run, task: "asyncio.Task[object]") -> ActionRecord:
         return await run.db.finish(run.attempt, Ending(Outcome.UNKNOWN, message))
     try:
         result = task.result()
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - classified and stored
+    except BaseException as error:  # noqa: BLE001 - classified and stored
         return await _settle_failure(run, _explained(run, error))
     return await run.db.finish(run.attempt, Ending(Outcome.SUCCEEDED, result=readable(result)))
 
 
 async def _perform(run: _Run) -> object:
-    return await run.subject.perform(replace(run.call, progress=run.progress.say))
+    return await contained(run.subject.perform(replace(run.call, progress=run.progress.say)))
 
 
 async def _watch(run: _Run, task: "asyncio.Task[object]") -> None:
@@ -389,7 +390,7 @@ async def _settle_unknown(
 async def _probe(run: _Run) -> ProbeAnswer:
     try:
         async with asyncio.timeout(PROBE_LIMIT_SECONDS):
-            return ProbeAnswer(await run.subject.probe(run.call))
+            return ProbeAnswer(await contained(run.subject.probe(run.call)))
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody knows the answer
         log.warning("probe_failed", proposal_id=run.proposal.id, error=str(error))
         return ProbeAnswer.UNKNOWN

@@ -23,6 +23,7 @@ from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.clock import SYSTEM_CLOCK, Clock, monotonic_seconds
 from operator_core.config import DEFAULT_LEASE_SECONDS
 from operator_core.config import approval_mode as approval_mode_of_environment
+from operator_core.contain import contained
 from operator_core.db.actions import ActionDB
 from operator_core.db.checked import CheckedCall
 from operator_core.db.claims import ClaimTerms
@@ -253,7 +254,7 @@ class ActionExecutor:
         blind = None if sees_effects(subject) else frozenset[str]()
         try:
             async with asyncio.timeout(LOOK_LIMIT_SECONDS):
-                seen = await subject.observe()
+                seen = await contained(subject.observe())
             effects = complete(subject).temporary_effects(seen) if blind is None else blind
         except Exception as error:  # noqa: BLE001 - who cannot look is blind, whatever the reason
             log.warning("not_seen", proposal_id=proposal_id, reason=str(error))
