@@ -179,6 +179,19 @@ ORDER BY p.id
 SELECT DISTINCT owner FROM action_proposals
 WHERE status = 'executing' AND in_doubt = 0 AND owner <> :owner AND lease_expires_at > :now
 
+-- Written later than now, so time was set back since; a living owner writes anew within moments.
+-- name: proposal.ahead
+SELECT * FROM action_proposals
+WHERE status = 'executing' AND in_doubt = 0 AND owner <> :owner AND lease_expires_at > :now
+  AND updated_at > :now
+ORDER BY id
+
+-- name: proposal.end_lease
+UPDATE action_proposals SET lease_expires_at = NULL, updated_at = :now
+WHERE id = :id AND status = 'executing' AND in_doubt = 0 AND fence = :fence
+  AND lease_expires_at = :lease_expires_at
+RETURNING id
+
 -- name: proposal.expire_leases
 UPDATE action_proposals SET lease_expires_at = NULL, updated_at = :now
 WHERE status = 'executing' AND in_doubt = 0 AND owner = :owner
