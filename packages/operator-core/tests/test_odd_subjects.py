@@ -131,7 +131,7 @@ async def test_a_stray_cancellation_is_an_error_of_the_subject() -> None:
 
 class _Nameless(type):
     @property
-    def __name__(cls) -> str:
+    def __name__(cls) -> str:  # type: ignore[override]
         raise RuntimeError("this type does not tell its name")
 
 
@@ -206,7 +206,9 @@ async def test_a_plain_subjects_own_probe_is_asked(tmp_path: Path) -> None:
             ActionAuditor(one.ledger),
             approval_mode=False,
         )
-        stored = await executor.propose_action(ActionRecommendation("act", {}, "it is ill"))
+        stored = await executor.propose_action(
+            ActionRecommendation(action_name="act", reason="it is ill")
+        )
         await executor.validate_proposal(int(stored.id or 0))
         record = await executor.execute_proposal(int(stored.id or 0), plain)
         assert record.outcome is Outcome.SUCCEEDED
