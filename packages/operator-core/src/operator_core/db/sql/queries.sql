@@ -361,8 +361,18 @@ SELECT * FROM workflows WHERE id = :id
 -- name: workflow.get_each
 SELECT * FROM workflows WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id
 
+-- As people look at it: with whether a step, or what undoes one, is in doubt.
+-- name: workflow.show
+SELECT w.*, EXISTS (
+    SELECT 1 FROM action_proposals p
+    WHERE p.workflow_id = w.id AND p.status = 'executing' AND p.in_doubt = 1) AS in_doubt
+FROM workflows w WHERE w.id = :id
+
 -- name: workflow.list
-SELECT * FROM workflows
+SELECT w.*, EXISTS (
+    SELECT 1 FROM action_proposals p
+    WHERE p.workflow_id = w.id AND p.status = 'executing' AND p.in_doubt = 1) AS in_doubt
+FROM workflows w
 WHERE (:status IS NULL OR status = :status)
   AND (:ticket_id IS NULL OR ticket_id = :ticket_id)
   AND id > :after_id
