@@ -26,7 +26,7 @@ from operator_core.db.claims import ClaimTerms
 from operator_core.db.control import ControlDB
 from operator_core.db.engine import Row
 from operator_core.db.executions import ExecutionDB
-from operator_core.db.ledger import Ledger, open_ledger
+from operator_core.db.ledger import Ledger, open_ledger, scratch_ledger
 from operator_core.db.tickets import TicketDB
 from operator_core.testing.clock import LeapingClock, ManualClock
 from operator_core.testing.fakes import FakeSubject
@@ -160,18 +160,34 @@ class Bench:
 
 @asynccontextmanager
 async def bench(
-    folder: Path, *, clock: ManualClock | None = None, approval_mode: bool = False
+    folder: Path,
+    *,
+    clock: ManualClock | None = None,
+    approval_mode: bool = False,
+    lasting: bool = True,
 ) -> AsyncIterator[Bench]:
-    """Open an engine in execute mode on a fresh ledger; time leaps over every sleep."""
+    """Open an engine in execute mode on a fresh ledger; time leaps over every sleep.
+
+    ``lasting``: whether its file survives a crash of the machine. A test whose processes only
+    seem to die need not wait for the disk.
+    """
     clock = clock or LeapingClock()
+    path = folder / "ledger.db"
+    async with _opened(folder, clock) if lasting else scratch_ledger(path, clock) as ledger:
+        made = Bench(ledger, clock, FakeSubject(), approval_mode)
+        try:
+            await made.safety.state()
+            yield made
+        finally:
+            made.subject.let_go.set()  # a call that cannot be stopped would hold up the loop's end
+
+
+@asynccontextmanager
+async def _opened(folder: Path, clock: ManualClock) -> AsyncIterator[Ledger]:
     ledger = await open_ledger(address_of(folder), clock)
-    subject = FakeSubject()
     try:
-        made = Bench(ledger, clock, subject, approval_mode)
-        await made.safety.state()
-        yield made
+        yield ledger
     finally:
-        subject.let_go.set()  # a call that cannot be stopped would hold up the loop's end
         await ledger.engine.close()
 
 

@@ -2,7 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from cli_kit import NASTY, Cli, add_workflow, now_do
+from cli_kit import NASTY, Cli, add_workflow, claimed, now_do
+from operator_core.actions.types import Outcome
+from operator_core.db.attempts import Ending
+from operator_core.db.executions import ExecutionDB
 
 
 def with_workflow(tmp_path: Path, **fields: str) -> Cli:
@@ -10,6 +13,13 @@ def with_workflow(tmp_path: Path, **fields: str) -> Cli:
     cli = Cli(tmp_path)
     now_do(add_workflow(cli.db_path, **fields))
     return cli
+
+
+async def leave_in_doubt(path: Path, proposal_id: int) -> None:
+    """Take a step as another process does, and lose the answer."""
+    attempt = await claimed(path, proposal_id)
+    async with ExecutionDB(path) as db:
+        await db.finish(attempt, Ending(Outcome.UNKNOWN, "no answer"))
 
 
 def test_workflows_are_listed_filtered_and_paged(tmp_path: Path) -> None:
@@ -20,6 +30,18 @@ def test_workflows_are_listed_filtered_and_paged(tmp_path: Path) -> None:
     assert cli.json("workflows", "list", "--ticket", "1") == []
     assert "--after 1" in cli.invoke("workflows", "list", "--limit", "1").stderr
     assert "No workflows" in cli.ok("workflows", "list", "--status", "failed")
+
+
+def test_a_step_in_doubt_is_seen_in_the_list_of_workflows(tmp_path: Path) -> None:
+    """A cancelled or failed one looked as if everything about it were known."""
+    cli = with_workflow(tmp_path)
+    now_do(add_workflow(cli.db_path, name="second"))
+    now_do(leave_in_doubt(cli.db_path, 1))
+    cli.json("workflows", "cancel", "1", "-r", "no")
+    found = {one["name"]: one["in_doubt"] for one in cli.json("workflows", "list")}
+    assert found == {"drain": True, "second": False}
+    for command in (["list"], ["show", "1"]):
+        assert "cancelled (a step is in doubt)" in " ".join(cli.ok("workflows", *command).split())
 
 
 def test_a_workflow_is_shown_with_its_steps_in_order(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_effects_less_compensations_are_none_or_all(story: Story) -> None:
 
 
 async def _live(folder: Path, story: Story) -> None:
-    async with bench(folder) as one:
+    async with bench(folder, lasting=False) as one:
         shelf = _shelf_of(one, story)
         steps = list(story.steps)
         if story.fails_at is not None:

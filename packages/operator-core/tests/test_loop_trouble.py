@@ -3,7 +3,7 @@
 import asyncio
 import random
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -121,6 +121,37 @@ async def test_a_person_is_called_where_the_cluster_stays_dark(
         await look(one, clock)
         lamp, _ = await TicketDB(ledger).list_tickets()
         assert (lamp.status, lamp.phase) == (TicketStatus.DIAGNOSED, TicketPhase.ESCALATED)
+
+
+async def test_a_stage_that_fails_holds_up_no_other(
+    tmp_path: Path, dark: Dark, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a dead owner left was settled by nobody while an earlier stage failed each time."""
+    reached: list[str] = []
+
+    def stage(name: str, error: Exception | None) -> Callable[[], Awaitable[None]]:
+        async def step() -> None:
+            reached.append(name)
+            if error is not None:
+                raise error
+
+        return step
+
+    async with wired(tmp_path, dark, clock) as (_, one):
+        for target, name, error in (
+            (one.investigate, "step", ForeignError("a")),
+            (one.agent, "validate", KeyError("b")),
+            (one.agent, "recover", None),
+        ):
+            monkeypatch.setattr(target, name, stage(name, error))
+        with pytest.raises(ForeignError):
+            await agent_round(one)
+        assert reached == ["step", "validate", "recover"]
+        reached.clear()
+        monkeypatch.setattr(one.investigate, "step", stage("step", LedgerBusyError("busy")))
+        with pytest.raises(LedgerBusyError):
+            await agent_round(one)
+        assert reached == ["step"]
 
 
 # --- a round that fails ------------------------------------------------------------------

@@ -33,6 +33,10 @@ class SystemClock:
         """Wait for a number of seconds without blocking the event loop."""
         await asyncio.sleep(seconds)
 
+    def steady_seconds(self) -> float:
+        """Return a number of seconds that grows evenly, whatever the time of day is set to."""
+        return time.monotonic()
+
 
 SYSTEM_CLOCK = SystemClock()
 
@@ -50,6 +54,58 @@ def local_now() -> datetime:
 def monotonic_seconds() -> float:
     """Return a number of seconds that only grows, for measuring durations."""
     return time.monotonic()
+
+
+class Stopwatch:
+    """Measures how long something takes, also where the time of day is set meanwhile.
+
+    A clock without ``steady_seconds`` may be a simulation's: between two looks, whichever of it
+    and the machine's own went further counts.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin now."""
+        self._clock = clock
+        self._began = self._looked = clock.now()
+        self._steady = _steady_seconds(clock)
+        self._seconds = 0.0
+
+    def seconds(self) -> float:
+        """Return how long it has surely taken until now."""
+        now, steady = self._clock.now(), _steady_seconds(self._clock)
+        passed = steady - self._steady
+        if not hasattr(self._clock, "steady_seconds"):
+            passed = max(passed, (now - self._looked).total_seconds())
+        self._looked, self._steady = now, steady
+        self._seconds += passed
+        return self._seconds
+
+    def seconds_by_time_of_day(self) -> float:
+        """Return how long it took by the time of day; negative where that was set back."""
+        return (self._clock.now() - self._began).total_seconds()
+
+    def most_seconds(self) -> float:
+        """Return the longest that it can have taken until now."""
+        return max(self.seconds(), self.seconds_by_time_of_day())
+
+
+async def ends_within(task: "asyncio.Task[object]", clock: Clock, seconds: float) -> bool:
+    """Wait for a task, at most a number of seconds; return whether it has ended."""
+    pause = asyncio.create_task(_pause(clock, seconds))
+    try:
+        await asyncio.wait({task, pause}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        pause.cancel()
+    return task.done()
+
+
+async def _pause(clock: Clock, seconds: float) -> None:
+    await clock.sleep(seconds)
+
+
+def _steady_seconds(clock: Clock) -> float:
+    own = getattr(clock, "steady_seconds", monotonic_seconds)
+    return float(own())
 
 
 def as_utc(moment: datetime) -> datetime:

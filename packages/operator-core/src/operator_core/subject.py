@@ -27,6 +27,22 @@ from operator_core.monitor.verification import Capacity
 from operator_core.twin import Twin
 from operator_core.types import JsonObject
 
+PROTOCOL_NAMES = frozenset(
+    {
+        "capacity",
+        "close",
+        "get_action_definitions",
+        "hypotheses",
+        "invariants",
+        "observe",
+        "perform",
+        "probe",
+        "temporary_effects",
+        "twin",
+    }
+)
+"""The methods of the port: no action has such a name."""
+
 
 def _tell_nobody(text: str) -> None:
     del text
@@ -171,20 +187,34 @@ def _takes_key(function: Callable[..., object]) -> bool:
 
 
 class _Completed(SubjectDefaults):
-    """A plain subject with the defaults filled in."""
+    """A plain subject: what it does not say itself is as the defaults are."""
 
     def __init__(self, plain: Subject) -> None:
-        self.plain = plain
+        self.behind = plain
         self.name = getattr(plain, "name", type(plain).__name__)
+        for said in _said_by(type(plain)):
+            setattr(self, said, getattr(plain, said))
 
     async def observe(self) -> Observation:
-        return await self.plain.observe()
+        return await self.behind.observe()
 
     def get_action_definitions(self) -> list[ActionDefinition]:
-        return self.plain.get_action_definitions()
+        return self.behind.get_action_definitions()
 
     async def perform(self, call: ActionCall) -> object:
-        return await call_method(self.plain, call)
+        return await call_method(self.behind, call)
+
+
+@lru_cache(maxsize=1024)
+def _said_by(kind: type) -> tuple[str, ...]:
+    """Return the methods of the port that a plain class has, each of the port's own kind."""
+    is_async = inspect.iscoroutinefunction
+    found = {name: getattr(kind, name, None) for name in PROTOCOL_NAMES}
+    return tuple(
+        name
+        for name, own in found.items()
+        if callable(own) and is_async(own) is is_async(getattr(_Completed, name))
+    )
 
 
 class FullSubject(Subject, Protocol):

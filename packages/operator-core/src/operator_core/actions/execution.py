@@ -23,7 +23,8 @@ from operator_core.actions.types import (
     Outcome,
 )
 from operator_core.actions.validation import validate_action_params
-from operator_core.clock import Clock, monotonic_seconds
+from operator_core.clock import Clock, Stopwatch, ends_within, monotonic_seconds
+from operator_core.contain import contained
 from operator_core.db.attempts import Ending
 from operator_core.db.claims import Attempt, ClaimTerms
 from operator_core.db.executions import ExecutionDB
@@ -226,7 +227,8 @@ async def _may_send(run: _Run) -> bool:
     hold = await run.db.look(run.attempt)
     expires = run.proposal.lease_expires_at
     # What is sent in the last moment of a lease arrives when others look for its effect.
-    late = expires is None or run.terms.clock.now() >= expires - _lease(run) / 2
+    half = timedelta(seconds=_lease_seconds(run) / 2)
+    late = expires is None or run.terms.clock.now() >= expires - half
     if hold.owned and late:
         hold = replace(hold, owned=await run.db.renew(run.attempt, run.terms.claim.lease_seconds))
     if not hold.owned:
@@ -245,34 +247,36 @@ async def _conclude(run: _Run, task: "asyncio.Task[object]") -> ActionRecord:
         return await run.db.finish(run.attempt, Ending(Outcome.UNKNOWN, message))
     try:
         result = task.result()
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - classified and stored
+    except BaseException as error:  # noqa: BLE001 - classified and stored
         return await _settle_failure(run, _explained(run, error))
     return await run.db.finish(run.attempt, Ending(Outcome.SUCCEEDED, result=readable(result)))
 
 
 async def _perform(run: _Run) -> object:
-    return await run.subject.perform(run.call)
+    return await contained(run.subject.perform(run.call))
 
 
 async def _watch(run: _Run, task: "asyncio.Task[object]") -> None:
     """Return when the call has ended, whether by itself or because it was stopped."""
-    clock, started = run.terms.clock, run.terms.clock.now()
-    renewed = started
+    clock = run.terms.clock
+    running, renewed = Stopwatch(clock), Stopwatch(clock)
     await asyncio.sleep(0)  # most calls that need no network end within their first step
     if task.done():
         return None
-    while not await _ends_within(task, clock, WATCH_SECONDS):
+    while not await ends_within(task, clock, WATCH_SECONDS):
         try:
             async with asyncio.timeout(LEDGER_LIMIT_SECONDS):
-                reason = await _reason_to_stop(run, clock.now() - started)
-                if not reason and clock.now() - renewed >= _lease(run) / _RENEWALS_A_LEASE:
-                    run.stop.lost = not await run.db.renew(run.attempt, _lease(run).total_seconds())
-                    renewed = clock.now()
+                reason = await _reason_to_stop(run, running)
+                if not reason and _is_renewal_due(run, renewed):
+                    renewing = Stopwatch(clock)
+                    run.stop.lost = not await run.db.renew(run.attempt, _lease_seconds(run))
+                    renewed = renewing
                 await _tell_progress(run)
         except (LedgerError, TimeoutError) as error:
             # A busy disk is no reason to stop a call, an end of its lease is.
             log.warning("ledger_not_seen", proposal_id=run.proposal.id, error=str(error))
-            reason = "its lease could not be renewed" if _lapsed(run, renewed) else ""
+            lapsed = renewed.most_seconds() >= _lease_seconds(run)
+            reason = "its lease could not be renewed" if lapsed else _over_time(run, running)
         if reason or run.stop.lost:
             return await _halt(run, task, reason or "another process took it over")
     return None
@@ -284,36 +288,29 @@ async def _tell_progress(run: _Run) -> None:
         await run.db.tell_progress(run.attempt, news)
 
 
-async def _reason_to_stop(run: _Run, running: timedelta) -> str:
+async def _reason_to_stop(run: _Run, running: Stopwatch) -> str:
     hold = await run.db.look(run.attempt)
     run.stop.lost = not hold.owned
     run.stop.requested = hold.owned and (hold.killed or hold.cancel_requested)
     if run.stop.requested:
         return hold.why
+    return _over_time(run, running)
+
+
+def _over_time(run: _Run, running: Stopwatch) -> str:
     limit_seconds = run.call.time_limit_seconds
-    late = running >= timedelta(seconds=limit_seconds)
+    late = running.seconds() >= limit_seconds
     return f"it took longer than its limit of {limit_seconds:g} s" if late else ""
 
 
-def _lease(run: _Run) -> timedelta:
-    return timedelta(seconds=run.terms.claim.lease_seconds)
+def _lease_seconds(run: _Run) -> float:
+    return run.terms.claim.lease_seconds
 
 
-def _lapsed(run: _Run, renewed: datetime) -> bool:
-    return run.terms.clock.now() - renewed >= _lease(run)
-
-
-async def _ends_within(task: "asyncio.Task[object]", clock: Clock, seconds: float) -> bool:
-    pause = asyncio.create_task(_pause(clock, seconds))
-    try:
-        await asyncio.wait({task, pause}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        pause.cancel()
-    return task.done()
-
-
-async def _pause(clock: Clock, seconds: float) -> None:
-    await clock.sleep(seconds)
+def _is_renewal_due(run: _Run, renewed: Stopwatch) -> bool:
+    """A lease is text in the time of day: when that is set, it is written anew at once."""
+    is_set_back = renewed.seconds_by_time_of_day() < 0
+    return is_set_back or renewed.most_seconds() >= _lease_seconds(run) / _RENEWALS_A_LEASE
 
 
 async def _halt(run: _Run, task: "asyncio.Task[object]", reason: str) -> None:
@@ -393,7 +390,7 @@ async def _settle_unknown(
 async def _probe(run: _Run) -> ProbeAnswer:
     try:
         async with asyncio.timeout(PROBE_LIMIT_SECONDS):
-            return ProbeAnswer(await run.subject.probe(run.call))
+            return ProbeAnswer(await contained(run.subject.probe(run.call)))
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody knows the answer
         log.warning("probe_failed", proposal_id=run.proposal.id, error=str(error))
         return ProbeAnswer.UNKNOWN

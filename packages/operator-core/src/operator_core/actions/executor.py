@@ -8,6 +8,7 @@ from functools import partial
 from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.compensation import compensation_of
 from operator_core.actions.execution import Terms, carry_out, settle_abandoned
+from operator_core.actions.lease_sense import LeaseSense
 from operator_core.actions.policy.request import BlastRadius
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.retry import RetryConfig
@@ -22,6 +23,7 @@ from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.clock import SYSTEM_CLOCK, Clock, monotonic_seconds
 from operator_core.config import DEFAULT_LEASE_SECONDS
 from operator_core.config import approval_mode as approval_mode_of_environment
+from operator_core.contain import contained
 from operator_core.db.actions import ActionDB
 from operator_core.db.checked import CheckedCall
 from operator_core.db.claims import ClaimTerms
@@ -87,6 +89,7 @@ class ActionExecutor:
         self._owner = owner or new_owner()
         self._lease_seconds = lease_seconds
         self._clock = clock
+        self._sense: LeaseSense | None = None
 
     @property
     def approval_mode(self) -> bool:
@@ -251,7 +254,7 @@ class ActionExecutor:
         blind = None if sees_effects(subject) else frozenset[str]()
         try:
             async with asyncio.timeout(LOOK_LIMIT_SECONDS):
-                seen = await subject.observe()
+                seen = await contained(subject.observe())
             effects = complete(subject).temporary_effects(seen) if blind is None else blind
         except Exception as error:  # noqa: BLE001 - who cannot look is blind, whatever the reason
             log.warning("not_seen", proposal_id=proposal_id, reason=str(error))
@@ -262,8 +265,7 @@ class ActionExecutor:
         """Settle the attempts on this subject whose owner went away; return their proposals."""
         names = (self._registry.subject_name, None)
         async with ExecutionDB(self.db_path, clock=self._clock) as db:
-            resendable = self._registry.resendable()
-            found = await db.list_abandoned(is_dead, by=self._owner, resendable=resendable)
+            found = await self._abandoned(db)
             mine = [proposal for proposal in found if proposal.subject in names]
             few = asyncio.Semaphore(SETTLED_AT_ONCE)
             told = await asyncio.gather(
@@ -274,6 +276,17 @@ class ActionExecutor:
             if isinstance(error, BaseException):
                 raise error
         return [one for one in told if isinstance(one, int)]
+
+    async def _abandoned(self, db: ExecutionDB) -> list[ActionProposal]:
+        """Return the attempts whose owner is gone, also where the time of day was set."""
+        if self._sense is None:
+            self._sense = LeaseSense(db.ledger.clock, self._lease_seconds)
+        leapt = self._sense.leapt()
+        resendable = self._registry.resendable()
+        found = await db.list_abandoned(
+            is_dead, self._sense.outwaited, by=self._owner, resendable=resendable
+        )
+        return [one for one in found if one.lease_expires_at is None or not leapt]
 
     async def _settle(
         self, db: ExecutionDB, proposal: ActionProposal, subject: Subject, few: asyncio.Semaphore

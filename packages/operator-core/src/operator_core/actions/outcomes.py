@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from operator_core.actions.readable import clean_text, cut, readable
+from operator_core.actions.readable import clean_text, cut, name_of, readable
 from operator_core.actions.types import Outcome
 from operator_core.errors import (
     ActionFailedError,
@@ -106,7 +106,7 @@ def error_text(error: BaseException) -> str:
 def _may_have_been_sent(error: BaseException) -> bool:
     if isinstance(error, _SENT) or not isinstance(error, Exception):
         return True
-    names = {kind.__name__ for kind in type(error).__mro__}
+    names = {name_of(kind) for kind in type(error).__mro__}
     return bool(names & _SENT_NAMES) or any("Timeout" in name for name in names)
 
 
@@ -133,7 +133,7 @@ def _own_text(error: BaseException) -> str:
         text = ""
     if text and isinstance(error, OperatorError):
         return text
-    return f"{type(error).__name__}: {text or _standard_text(error)}"
+    return f"{name_of(type(error))}: {text or _standard_text(error)}"
 
 
 def _standard_text(error: BaseException) -> str:

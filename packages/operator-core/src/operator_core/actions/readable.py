@@ -26,6 +26,7 @@ MAX_DEPTH = 20
 MAX_KEY_CHARS = 200
 CUT_MARK = "… [cut]"
 _LARGEST_PLAIN_INT = 2**64
+_NAME_OF_TYPE = type.__dict__["__name__"]
 _LARGEST_DECIMAL_BITS = 4_000  # Python refuses to write longer ones in decimal
 
 
@@ -52,11 +53,16 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - len(CUT_MARK)] + CUT_MARK
 
 
+def name_of(kind: type) -> str:
+    """Return the name of a type, whatever its metaclass says of names."""
+    return str(_NAME_OF_TYPE.__get__(kind))
+
+
 def _safe_repr(value: object) -> str:
     try:
         return _SHORT.repr(value)
     except Exception:  # noqa: BLE001 - the value's own code may raise anything
-        return f"<{type(value).__name__}>"
+        return f"<{name_of(type(value))}>"
 
 
 class _ShortRepr(reprlib.Repr):
@@ -71,7 +77,7 @@ class _ShortRepr(reprlib.Repr):
         try:
             return cut(repr(x), self.maxother)
         except Exception:  # noqa: BLE001 - as above
-            return f"<{type(x).__name__}>"
+            return f"<{name_of(type(x))}>"
 
 
 _SHORT = _ShortRepr()

@@ -7,24 +7,9 @@ from operator_core.actions.tools import TOOL_DEFINITIONS
 from operator_core.actions.types import ActionDefinition, ActionType, ParamDef
 from operator_core.actions.validation import definition_faults
 from operator_core.errors import ConfigurationError, UnknownActionError
-from operator_core.subject import Subject
+from operator_core.subject import PROTOCOL_NAMES, Subject
 
 __all__ = ["ActionDefinition", "ActionRegistry", "ParamDef"]
-
-_PROTOCOL_NAMES = frozenset(
-    {
-        "capacity",
-        "close",
-        "get_action_definitions",
-        "hypotheses",
-        "invariants",
-        "observe",
-        "perform",
-        "probe",
-        "temporary_effects",
-        "twin",
-    }
-)
 
 
 class ActionRegistry:
@@ -132,7 +117,7 @@ def _faults(offered: list[ActionDefinition]) -> list[str]:
 def _name_faults(name: str) -> list[str]:
     if name.startswith("_"):
         return ["a name must not start with an underscore"]
-    if name in _PROTOCOL_NAMES:
+    if name in PROTOCOL_NAMES:
         return ["the name belongs to the subject protocol"]
     if any(name == tool.name for tool in TOOL_DEFINITIONS):
         return ["the name belongs to a general tool"]

@@ -301,6 +301,9 @@ class WorkflowProposal(BaseModel):
     )
     paused_at: Moment | None = Field(default=None, description="No step starts since then")
     paused_by: str | None = Field(default=None, description="Who paused it")
+    in_doubt: bool = Field(
+        default=False, description="As it was read: nobody knows if one of its effects happened"
+    )
 
 
 class MissedPolicy(StrEnum):

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 
 from operator_core.actions.rehearsal import Rehearsal, measure, rehearse, require_safe
 from operator_core.actions.types import ActionProposal, ActionRecord, ActionRequest, ActionType
+from operator_core.contain import contained
 from operator_core.db.ledger import Ledger
 from operator_core.db.rehearsals import RehearsalDB
-from operator_core.errors import SubjectError
 from operator_core.logs import get_logger
 from operator_core.monitor.types import Observation
 from operator_core.subject import FullSubject, has_twin
@@ -89,8 +89,8 @@ class Rehearser:
     async def _look(self) -> Observation | None:
         try:
             async with asyncio.timeout(LOOK_LIMIT_SECONDS):
-                return await self._subject.observe()
-        except (SubjectError, TimeoutError) as error:
+                return await contained(self._subject.observe())
+        except Exception as error:  # noqa: BLE001 - whatever a subject raises, nothing was seen
             log.info("no_twin", subject=self._subject.name, reason=str(error) or "it took too long")
             return None
 

@@ -152,9 +152,13 @@ def record_table(records: Sequence[ActionRecord]) -> Table | None:
 
 
 def workflow_state(workflow: WorkflowProposal) -> Text:
-    """Return where a workflow stands, and whether it is paused."""
+    """Return where a workflow stands, whether it is paused, and whether a step is in doubt."""
     state = workflow.status.value
-    return word(state if workflow.paused_at is None else f"{state} (paused)")
+    more = [
+        *(["paused"] if workflow.paused_at is not None else []),
+        *(["a step is in doubt"] if workflow.in_doubt else []),
+    ]
+    return word(f"{state} ({', '.join(more)})" if more else state)
 
 
 def workflow_table(workflows: Sequence[WorkflowProposal], title: str = "") -> RenderableType:

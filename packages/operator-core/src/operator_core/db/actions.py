@@ -268,7 +268,7 @@ class ActionDB(Store):
 
     async def get_workflow(self, workflow_id: int) -> WorkflowProposal | None:
         """Return a workflow, or None where there is none with this id."""
-        row = await self._read(lambda tx: tx.one("workflow.get", id=workflow_id))
+        row = await self._read(lambda tx: tx.one("workflow.show", id=workflow_id))
         return rows.workflow(row) if row else None
 
     async def list_workflows(

@@ -4,12 +4,14 @@ import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from operator_core.actions.lease_sense import Ahead
 from operator_core.actions.types import ActionProposal, ActionRecord, Outcome
+from operator_core.clock import from_text
 from operator_core.db import approvals, attempts, changes, proposals, resends, rows
 from operator_core.db.attempts import Ending, Finish, Hold, finish_each
 from operator_core.db.changes import Change, Stamp
 from operator_core.db.claims import Attempt, Claim, ClaimTerms, claim_each
-from operator_core.db.engine import Tx
+from operator_core.db.engine import Row, Tx
 from operator_core.db.proposals import RetryRule
 from operator_core.db.store import Store
 from operator_core.errors import ConflictError, RefusedError, StaleApprovalError
@@ -86,7 +88,12 @@ class ExecutionDB(Store):
         return [rows.proposal(row) for row in found]
 
     async def list_abandoned(
-        self, is_dead: Callable[[str], bool], *, by: str, resendable: Iterable[str]
+        self,
+        is_dead: Callable[[str], bool],
+        outwaited: Callable[[Iterable[Ahead]], Iterable[ActionProposal]],
+        *,
+        by: str,
+        resendable: Iterable[str],
     ) -> list[ActionProposal]:
         """Return executing proposals whose owner is gone, and end the leases of dead ones.
 
@@ -95,21 +102,25 @@ class ExecutionDB(Store):
 
         Args:
             is_dead: tells of an owner's name whether its process surely runs no more.
+            outwaited: says of attempts that were written later than now which ones' leases are
+                over all the same.
             by: who asks.
             resendable: names of the actions that do no more when they are sent twice.
         """
         now = self.ledger.now_text()
-        found, others = await self._read(
+        found, others, ahead = await self._read(
             lambda tx: (
                 tx.all("proposal.expired", now=now),
                 tx.all("proposal.owners", owner=by, now=now),
+                tx.all("proposal.ahead", owner=by, now=now),
             )
         )
         dead = [row["owner"] for row in others if is_dead(row["owner"])]
-        if not dead:
+        silent = list(outwaited(Ahead(rows.proposal(row), _lease_seconds(row)) for row in ahead))
+        if not dead and not silent:
             return [rows.proposal(row) for row in found]
         actions = json.dumps(sorted(resendable))
-        await self._write(lambda tx: _expire(tx, dead, actions, self._stamp(by)))
+        await self._write(lambda tx: _expire(tx, dead, actions, silent, self._stamp(by)))
         return await self.list_expired()
 
     async def take_over(self, proposal: ActionProposal, terms: ClaimTerms) -> Attempt:
@@ -168,9 +179,25 @@ class ExecutionDB(Store):
         )
 
 
-def _expire(tx: Tx, owners: list[str], actions: str, stamp: Stamp) -> None:
+def _lease_seconds(row: Row) -> float:
+    return (from_text(row["lease_expires_at"]) - from_text(row["updated_at"])).total_seconds()
+
+
+def _expire(
+    tx: Tx, owners: list[str], actions: str, silent: list[ActionProposal], stamp: Stamp
+) -> None:
     for owner in owners:
         found = tx.all("proposal.expire_leases", owner=owner, actions=actions, now=stamp.text)
-        if found:
-            ids = sorted(row["id"] for row in found)
-            changes.note(tx, "owner_found_dead", {"owner": owner, "proposals": ids}, stamp)
+        _tell_dead(tx, owner, found, stamp)
+    for one in silent:
+        expires = rows.text_or_none(one.lease_expires_at)
+        params = {"id": one.id, "fence": one.fence, "lease_expires_at": expires}
+        _tell_dead(
+            tx, str(one.owner), tx.all("proposal.end_lease", **params, now=stamp.text), stamp
+        )
+
+
+def _tell_dead(tx: Tx, owner: str, found: list[Row], stamp: Stamp) -> None:
+    if found:
+        ids = sorted(row["id"] for row in found)
+        changes.note(tx, "owner_found_dead", {"owner": owner, "proposals": ids}, stamp)

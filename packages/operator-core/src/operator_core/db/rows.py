@@ -270,6 +270,7 @@ def workflow(row: Row) -> WorkflowProposal:
         approved_steps=json.loads(row["approved_steps"]) if row["approved_steps"] else None,
         paused_at=time_or_none(row["paused_at"]),
         paused_by=row["paused_by"],
+        in_doubt=bool(row.get("in_doubt")),
     )
 
 

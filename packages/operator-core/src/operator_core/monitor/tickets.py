@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from operator_core.agent.redact import redacted
 from operator_core.clock import SYSTEM_CLOCK, Clock
+from operator_core.contain import contained
 from operator_core.db.ledger import Ledger
 from operator_core.db.tickets import KEEP, MONITOR, TicketDB
 from operator_core.db.watching import WatchingDB
@@ -115,7 +116,7 @@ class MonitorStage:
         name, limit_seconds = self._subject.name, self._config.observe_limit_seconds
         try:
             async with asyncio.timeout(limit_seconds):
-                seen = await self._subject.observe()
+                seen = await contained(self._subject.observe())
         except TimeoutError:
             reason = f"no answer within {limit_seconds:g} s"
         except Exception as error:  # noqa: BLE001 - whatever a subject raises, the watch goes on

@@ -291,23 +291,37 @@ async def _agent(ledger: Ledger, one: Wired, guards: GuardKeeper, stop: asyncio.
 
 
 async def agent_round(one: Wired, *, may_act: bool = True) -> None:
-    """Let each stage of the agent take one step.
+    """Let each stage of the agent take one step; one that fails holds up none of the others.
 
     Args:
         one: a cluster's stages.
         may_act: whether to execute: not before the guards of the gate are proven.
+
+    Raises:
+        LedgerError: the ledger cannot be used; the stages after it were not tried.
+        Exception: what the first stage that failed raised.
     """
-    if may_act:
-        await one.agent.execute()  # what was approved meanwhile waits for no other stage
-    await one.investigate.step()
-    await one.group.step()
-    await one.agent.follow()
-    await one.agent.fire_schedules()
-    await one.janitor.step()
-    await one.agent.validate()
-    await one.agent.recover()
-    if may_act:
-        await one.agent.execute()
+    act = (one.agent.execute,) if may_act else ()
+    failed: list[Exception] = []
+    for step in (
+        *act,  # what was approved meanwhile waits for no other stage
+        one.investigate.step,
+        one.group.step,
+        one.agent.follow,
+        one.agent.fire_schedules,
+        one.janitor.step,
+        one.agent.validate,
+        one.agent.recover,
+        *act,
+    ):
+        try:
+            await step()
+        except LedgerError:
+            raise
+        except Exception as error:  # noqa: BLE001 - raised once the others had their turn
+            failed.append(error)
+    if failed:
+        raise failed[0]
 
 
 def _tell(options: RunOptions, line: str) -> None:

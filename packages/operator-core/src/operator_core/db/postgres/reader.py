@@ -37,7 +37,8 @@ class Reader(Worker):
         connection, tx = self._connected(), self._tx
         if tx is None:
             return None
-        if monotonic_seconds() - self._looked_seconds > _LOOK_AT_CLOCK_SECONDS:
+        looked_ago_seconds = monotonic_seconds() - self._looked_seconds
+        if looked_ago_seconds > _LOOK_AT_CLOCK_SECONDS or self._offset.is_outdated():
             self._look_at_clock(tx)
         if len(group) == 1:
             return self._alone(connection, tx, group[0])

@@ -2,10 +2,18 @@
 
 from datetime import datetime, timedelta
 
-from operator_core.clock import Clock, SystemClock, from_text, utc_now
+from operator_core.clock import (
+    SYSTEM_CLOCK,
+    Clock,
+    Stopwatch,
+    SystemClock,
+    from_text,
+    utc_now,
+)
 from operator_core.db.engine import Tx
 
 NONE = timedelta(0)
+_LEAP_SECONDS = 0.5
 
 
 class Offset:
@@ -14,16 +22,22 @@ class Offset:
     def __init__(self) -> None:
         """Begin with no difference."""
         self.value = NONE
+        self._machine = Stopwatch(SYSTEM_CLOCK)
 
     def measure(self, tx: Tx) -> None:
         """Ask the server; less than the answer took is no difference."""
-        asked = utc_now()
+        asked, self._machine = utc_now(), Stopwatch(SYSTEM_CLOCK)
         row = tx.one("clock.now")
         answered = utc_now()
         if row is None:
             return
         difference = from_text(row["now"]) - (asked + (answered - asked) / 2)
         self.value = difference if abs(difference) > answered - asked else NONE
+
+    def is_outdated(self) -> bool:
+        """Return whether this machine's clock was set since the server was asked."""
+        leap = self._machine.seconds_by_time_of_day() - self._machine.seconds()
+        return abs(leap) > _LEAP_SECONDS
 
 
 class ServerClock:
@@ -41,6 +55,10 @@ class ServerClock:
     async def sleep(self, seconds: float) -> None:
         """Wait for a number of seconds without blocking the event loop."""
         await self._base.sleep(seconds)
+
+    def steady_seconds(self) -> float:
+        """Return a number of seconds that grows evenly, whatever the time of day is set to."""
+        return self._base.steady_seconds()
 
 
 def told_by_server(clock: Clock, offset: Offset) -> Clock:

@@ -179,6 +179,19 @@ ORDER BY p.id
 SELECT DISTINCT owner FROM action_proposals
 WHERE status = 'executing' AND in_doubt = 0 AND owner <> :owner AND lease_expires_at > :now
 
+-- Written later than now, so time was set back since; a living owner writes anew within moments.
+-- name: proposal.ahead
+SELECT * FROM action_proposals
+WHERE status = 'executing' AND in_doubt = 0 AND owner <> :owner AND lease_expires_at > :now
+  AND updated_at > :now
+ORDER BY id
+
+-- name: proposal.end_lease
+UPDATE action_proposals SET lease_expires_at = NULL, updated_at = :now
+WHERE id = :id AND status = 'executing' AND in_doubt = 0 AND fence = :fence
+  AND lease_expires_at = :lease_expires_at
+RETURNING id
+
 -- name: proposal.expire_leases
 UPDATE action_proposals SET lease_expires_at = NULL, updated_at = :now
 WHERE status = 'executing' AND in_doubt = 0 AND owner = :owner
@@ -359,8 +372,18 @@ SELECT * FROM workflows WHERE id = :id
 -- name: workflow.get_each
 SELECT * FROM workflows WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id
 
+-- As people look at it: with whether a step, or what undoes one, is in doubt.
+-- name: workflow.show
+SELECT w.*, EXISTS (
+    SELECT 1 FROM action_proposals p
+    WHERE p.workflow_id = w.id AND p.status = 'executing' AND p.in_doubt = 1) AS in_doubt
+FROM workflows w WHERE w.id = :id
+
 -- name: workflow.list
-SELECT * FROM workflows
+SELECT w.*, EXISTS (
+    SELECT 1 FROM action_proposals p
+    WHERE p.workflow_id = w.id AND p.status = 'executing' AND p.in_doubt = 1) AS in_doubt
+FROM workflows w
 WHERE (:status IS NULL OR status = :status)
   AND (:ticket_id IS NULL OR ticket_id = :ticket_id)
   AND id > :after_id

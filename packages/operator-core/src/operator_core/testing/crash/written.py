@@ -89,12 +89,13 @@ OF_CARE = frozenset(
         "audit.begin_chain",
         "audit.prune",
         "effect.prune",
+        "proposal.end_lease",
         "proposal.hold",
         "proposal.hold_begun",
         "proposal.let_go_of_workflow",
     }
 )
-"""What opening, pruning and restoring a ledger write."""
+"""What opening, pruning and restoring a ledger write, and what follows a clock set back."""
 
 
 def writing() -> frozenset[str]:

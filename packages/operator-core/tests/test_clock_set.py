@@ -1,0 +1,188 @@
+"""The time of day is put forward or set back while work runs (ADR 35)."""
+
+import asyncio
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from engine_bench import LEASE_SECONDS, Bench, bench, until
+from operator_core.actions.lease_sense import Ahead, LeaseSense
+from operator_core.actions.types import ActionDefinition, ActionRecord, ActionStatus, Outcome
+from operator_core.clock import Clock, Stopwatch
+from operator_core.db.postgres import server_clock
+from operator_core.db.postgres.server_clock import Offset
+from operator_core.subject import ProbeAnswer
+from operator_core.testing.clock import START, LeapingClock, ManualClock
+from operator_core.testing.fakes import FakeSubject, Mode
+
+HOUR = 3_600.0
+
+
+class WallClock:
+    """A machine's clock: its time of day can be set, its seconds grow evenly."""
+
+    def __init__(self) -> None:
+        """Begin at the usual moment."""
+        self.ahead_seconds = 0.0
+        self.passed_seconds = 0.0
+
+    def now(self) -> datetime:
+        """Return the time of day."""
+        return START + timedelta(seconds=self.passed_seconds + self.ahead_seconds)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.passed_seconds += seconds
+
+    def steady_seconds(self) -> float:
+        """Return how much time has passed."""
+        return self.passed_seconds
+
+
+class SettableClock(LeapingClock):
+    """Simulated time that can be set back."""
+
+    def set_back(self, seconds: float) -> None:
+        """Set the time of day back."""
+        self._now -= timedelta(seconds=seconds)
+
+
+class Hasty(FakeSubject):
+    """Gives its actions two seconds."""
+
+    def get_action_definitions(self) -> list[ActionDefinition]:
+        """Return the fake's actions with a limit."""
+        limit = {"time_limit_seconds": 2.0}
+        return [one.model_copy(update=limit) for one in super().get_action_definitions()]
+
+
+# --- what is measured ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ahead_seconds", [HOUR, -HOUR])
+def test_a_stopwatch_goes_on_where_the_time_of_day_is_set(ahead_seconds: float) -> None:
+    clock = WallClock()
+    watch = Stopwatch(clock)
+    clock.passed_seconds, clock.ahead_seconds = 5.0, ahead_seconds
+    assert watch.seconds() == pytest.approx(5.0)
+    assert watch.seconds_by_time_of_day() == pytest.approx(5.0 + ahead_seconds)
+
+
+def test_a_stopwatch_in_simulated_time_counts_that_and_never_backwards() -> None:
+    clock = SettableClock()
+    watch = Stopwatch(clock)
+    clock.advance(10)
+    assert watch.seconds() == pytest.approx(10, abs=0.5)
+    clock.set_back(HOUR)
+    assert watch.seconds() == pytest.approx(10, abs=0.5)
+    clock.advance(5)
+    assert watch.seconds() == pytest.approx(15, abs=0.5)
+    assert watch.most_seconds() == pytest.approx(15, abs=0.5)
+
+
+@pytest.mark.parametrize(("leap_seconds", "waits"), [(HOUR, True), (1.0, False), (-HOUR, False)])
+def test_leases_that_a_leap_has_ended_are_given_time_to_be_renewed(
+    leap_seconds: float, *, waits: bool
+) -> None:
+    clock = WallClock()
+    sense = LeaseSense(clock, LEASE_SECONDS)
+    clock.passed_seconds = 10
+    assert not sense.leapt()
+    clock.ahead_seconds = leap_seconds
+    assert sense.leapt() is waits
+    clock.passed_seconds += LEASE_SECONDS / 2
+    assert not sense.leapt()
+
+
+def test_the_server_is_asked_again_where_this_machines_clock_was_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = WallClock()
+    monkeypatch.setattr(server_clock, "SYSTEM_CLOCK", clock)
+    offset = Offset()
+    clock.passed_seconds = 100
+    assert not offset.is_outdated()
+    for ahead_seconds in (HOUR, -HOUR):
+        clock.ahead_seconds = ahead_seconds
+        assert offset.is_outdated()
+
+
+# --- an owner that lives ------------------------------------------------------------------
+
+
+async def start(one: Bench, target: int) -> "asyncio.Task[ActionRecord]":
+    running = asyncio.create_task(one.run(target))
+    await one.subject.acting.wait()
+    return running
+
+
+async def test_a_time_limit_holds_although_the_time_of_day_is_set_back(tmp_path: Path) -> None:
+    clock = SettableClock()
+    async with bench(tmp_path, clock=clock) as one:
+        one.subject = Hasty(mode=Mode.HANG)
+        running = await start(one, await one.validated())
+        clock.set_back(HOUR)
+        record = await running
+        assert record.outcome is Outcome.UNKNOWN
+        assert "longer than its limit of 2 s" in str(record.error_message)
+        assert clock.now() < START - timedelta(seconds=HOUR - 10)
+
+
+async def test_a_living_owner_writes_its_lease_anew_when_time_is_set_back(tmp_path: Path) -> None:
+    clock = SettableClock()
+    async with bench(tmp_path, clock=clock) as one:
+        one.subject.mode = Mode.STUBBORN
+        target = await one.validated()
+        running = await start(one, target)
+        clock.set_back(HOUR)
+        await until(lambda: clock.now() > START - timedelta(seconds=HOUR - 2))
+        expires = (await one.get(target)).lease_expires_at
+        assert expires is not None
+        assert expires <= clock.now() + timedelta(seconds=LEASE_SECONDS)
+        one.subject.let_go.set()
+        assert (await running).success is True
+
+
+# --- an owner that is dead ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("back_seconds", [HOUR, 2 * LEASE_SECONDS])
+async def test_the_work_of_a_dead_owner_is_settled_within_a_lease_although_time_was_set_back(
+    tmp_path: Path, back_seconds: float
+) -> None:
+    """Its lease would end in an hour, and nobody would settle its work before."""
+    clock = SettableClock()
+    async with bench(tmp_path, clock=clock) as one:
+        target = await one.validated()
+        await one.executions.claim(target, one.terms("dead"))
+        clock.set_back(back_seconds)
+        one.subject.probe_answer = ProbeAnswer.HAPPENED
+        two = one.executor("two")
+        assert await two.settle_expired(one.subject) == []
+        clock.advance(LEASE_SECONDS)
+        assert await two.settle_expired(one.subject) == [target]
+        assert await one.status(target) is ActionStatus.COMPLETED
+        assert "owner_found_dead" in await one.events()
+
+
+async def test_a_lease_that_is_renewed_is_not_outwaited(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with bench(tmp_path, clock=clock) as one:
+        target = await one.validated()
+        attempt = await one.executions.claim(target, one.terms("alive"))
+        sense = LeaseSense(clock, LEASE_SECONDS)
+        for _ in range(5):
+            assert sense.outwaited([Ahead(await one.get(target), LEASE_SECONDS)]) == []
+            clock.advance(LEASE_SECONDS / 2)
+            assert await one.executions.renew(attempt, LEASE_SECONDS)
+        assert sense.outwaited([Ahead(await one.get(target), LEASE_SECONDS)]) == []
+        clock.advance(LEASE_SECONDS)
+        (over,) = sense.outwaited([Ahead(await one.get(target), LEASE_SECONDS)])
+        assert over.id == target
+
+
+def test_a_clock_needs_no_more_than_the_time_and_sleep() -> None:
+    plain: Clock = ManualClock()
+    assert not hasattr(plain, "steady_seconds")
+    assert Stopwatch(plain).seconds() == pytest.approx(0, abs=0.5)
