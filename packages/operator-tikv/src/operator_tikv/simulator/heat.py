@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from operator_tikv.simulator.heartbeats import region_phase
 from operator_tikv.simulator.load import sharing
 
 if TYPE_CHECKING:
@@ -48,12 +49,13 @@ def heat_by_region(world: World) -> dict[int, Heat]:
     return found
 
 
-def degree(world: World, heat: Heat | None, kind: str) -> int:
+def degree(world: World, region_id: int, heat: Heat | None, kind: str) -> int:
     """How many reports in a row have shown a region as hot; PD acts from three on."""
     since_seconds = world.pd.loaded_at_seconds
     if heat is not None and heat.rate(kind) >= LEAST_BYTES_PER_SECOND[kind]:
         since_seconds = heat.since_seconds
-    return int((world.now_seconds - since_seconds) / REPORT_SECONDS[kind])
+    every, phase = REPORT_SECONDS[kind], region_phase(region_id)
+    return int((world.now_seconds - phase) // every - (since_seconds - phase) // every)
 
 
 def is_heavy(world: World, region: Region) -> bool:
@@ -71,5 +73,6 @@ def hot_region_ids(world: World) -> frozenset[int]:
         region_id
         for region_id, heat in heat_by_region(world).items()
         for kind in (WRITE, READ)
-        if heat.rate(kind) >= LEAST_BYTES_PER_SECOND[kind] and degree(world, heat, kind) >= least
+        if heat.rate(kind) >= LEAST_BYTES_PER_SECOND[kind]
+        and degree(world, region_id, heat, kind) >= least
     )

@@ -169,7 +169,7 @@ def _is_ready(world: World, aim: Aim, region_id: int, one: Heat) -> bool:
     least = world.pd.config.number("hot-region-cache-hits-threshold")
     return (
         one.rate(aim.kind) >= heat.LEAST_BYTES_PER_SECOND[aim.kind]
-        and heat.degree(world, one, aim.kind) >= least
+        and heat.degree(world, region_id, one, aim.kind) >= least
         and world.now_seconds - one.since_seconds >= HISTORY_SECONDS
         and region_id not in world.pd.operators
     )

@@ -56,7 +56,7 @@ def _hot_regions(world: World, kind: str) -> list[HotRegion]:
     heats = heat.heat_by_region(world)
     ids = heat.hot_region_ids(world)
     return [
-        HotRegion(region, heat.degree(world, heats.get(region.region_id), kind))
+        HotRegion(region, heat.degree(world, region.region_id, heats.get(region.region_id), kind))
         for region in world.pd.regions
         if region.leader is not None and (region.region_id in ids or heat.is_heavy(world, region))
     ]
