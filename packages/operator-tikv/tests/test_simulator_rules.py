@@ -162,3 +162,48 @@ async def test_rules_that_are_off_are_told_so(pd: Pd) -> None:
     await pd.send("POST", "/config", {"replication.enable-placement-rules": False})
     answer = await pd.send("GET", "/config/rules/region/1/detail")
     assert answer.status_code == 412
+
+
+async def test_a_voter_that_only_a_rule_for_learners_wants_is_demoted(pd: Pd) -> None:
+    batch = [
+        {**rule("default", "voter", 2), "action": "add"},
+        {**rule("read", "learner", 1), "action": "add"},
+    ]
+    before = [stores_of(region) for region in await regions(pd)]
+    await pd.send("POST", "/config/rules/batch", batch)
+    pd.cluster.advance(300)
+    found = await regions(pd)
+    roles = [sorted(peer["role_name"] for peer in region["peers"]) for region in found]
+    assert roles == [["Learner", "Voter", "Voter"]] * 24
+    assert [stores_of(region) for region in found] == before, "no replica had to be made"
+    names = {one.plan.description for one in pd.cluster.world.pd.records}
+    assert names == {"fix-demote-voter"}
+    assert broken(pd.cluster.world) == []
+
+
+async def test_a_rule_for_the_leader_brings_it_to_its_stores_and_keeps_it_there(pd: Pd) -> None:
+    batch = [
+        {**rule("default", "voter", 2), "action": "add"},
+        {**rule("head", "leader", 1, SSD), "action": "add"},
+    ]
+    await pd.send("POST", "/config/rules/batch", batch)
+    pd.cluster.advance(600)
+    found = await regions(pd)
+    assert {region["leader"]["store_id"] for region in found} <= {1, 2, 6}
+    assert {len(region["peers"]) for region in found} == {3}
+    ended = len(pd.cluster.world.pd.records)
+    pd.cluster.advance(60)
+    assert len(pd.cluster.world.pd.records) <= ended, "it does not move in circles"
+
+
+async def test_a_rule_for_more_than_one_leader_is_refused(pd: Pd) -> None:
+    answer = await pd.send("POST", "/config/rule", rule("head", "leader", 2))
+    assert (answer.status_code, "multiple leaders" in answer.json()) == (400, True)
+
+
+async def test_a_witness_rule_means_a_usual_replica_while_witnesses_are_not_enabled(pd: Pd) -> None:
+    await pd.send("POST", "/config/rule", rule("extra", "voter", 1, SSD, is_witness=True))
+    pd.cluster.advance(300)
+    for region in await regions(pd):
+        assert [peer["role_name"] for peer in region["peers"]] == ["Voter"] * 4
+        assert not any(peer.get("is_witness") for peer in region["peers"])

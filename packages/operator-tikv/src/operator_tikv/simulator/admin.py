@@ -48,6 +48,8 @@ _HOT_REGION: Final[Json] = {
     "enable-for-tiflash": "true",
     "rank-formula-version": "v2",
     "split-thresholds": 0.2,
+    "history-sample-duration": "5m0s",
+    "history-sample-interval": "30s",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from operator_tikv.simulator import filters, operators, rule_fit
+from operator_tikv.simulator import filters, heat, operators, rule_fit
 from operator_tikv.simulator.builder import RefusedError, plan_move_peer
 from operator_tikv.simulator.heartbeats import is_disconnected
 from operator_tikv.simulator.operator_model import AddLearner
@@ -24,7 +24,7 @@ def run(world: World) -> int:
     limit = world.pd.config.number("region-schedule-limit")
     if operators.running_of_kind(world, "region") >= limit:
         return 0
-    stores = [store for store in world.stores.values() if _takes_part(world, store)]
+    stores = [store for store in world.stores.values() if takes_part(world, store)]
     if not stores:
         return 0
     arriving = _arriving_mib(world)
@@ -41,7 +41,8 @@ def run(world: World) -> int:
     return 0
 
 
-def _takes_part(world: World, store: Store) -> bool:
+def takes_part(world: World, store: Store) -> bool:
+    """Whether PD moves anything from or to a store: heard of, up, with rows."""
     quiet = not is_disconnected(world, store)
     return quiet and store.is_up_to_pd and not store.is_tiflash and store.stats is not None
 
@@ -60,10 +61,12 @@ def _movable(world: World, store_id: int) -> list[Region]:
     ids = world.pd.regions.on_store(store_id)
     picked = world.rng.sample(ids, min(ATTEMPTS, len(ids)))
     found = (world.pd.regions.get(region_id) for region_id in picked)
-    return [r for r in found if r is not None and _is_calm(world, r)]
+    hot = heat.hot_region_ids(world)
+    return [r for r in found if r is not None and is_calm(world, r) and r.region_id not in hot]
 
 
-def _is_calm(world: World, region: Region) -> bool:
+def is_calm(world: World, region: Region) -> bool:
+    """Whether a region is whole and nobody else moves it."""
     return (
         region.leader is not None
         and not region.down

@@ -132,6 +132,19 @@ def plan_swap_learner(learner: Peer, bad: Peer, description: str) -> Plan:
     return Plan(description, brief, ("replica", "region"), steps)
 
 
+def plan_demote(world: World, region: Region, voter: Peer) -> Plan:
+    """Plan to make a voter a learner; a leader is moved first.
+
+    Raises:
+        RefusedError: the region cannot be changed, or nobody else may lead it.
+    """
+    check_buildable(region)
+    joint = EnterJoint(0, 0, voter.store_id, voter.peer_id)
+    steps = (*_leader_away(world, region, voter.store_id), joint, LeaveJoint(joint))
+    brief = f"demote peer: store [{voter.store_id}]"
+    return _with_kinds(Plan("fix-demote-voter", brief, ("replica", "region"), steps))
+
+
 def plan_add_peer(
     world: World,
     region: Region,

@@ -45,19 +45,14 @@ def hot_rates(world: World, region: Region) -> tuple[float, float]:
     """Bytes a second that a region gets written and read by hot ranges of keys."""
     written = read = 0.0
     for hot in world.load.hot.values():
-        sharing = _sharing(world, hot)
-        if region.region_id in sharing:
-            written += hot.write_bytes_per_second / len(sharing)
-            read += hot.read_bytes_per_second / len(sharing)
+        ids = sharing(world, hot)
+        if region.region_id in ids:
+            written += hot.write_bytes_per_second / len(ids)
+            read += hot.read_bytes_per_second / len(ids)
     return written, read
 
 
-def ranges_of_load(world: World) -> frozenset[int]:
-    """The regions that hot ranges of keys lie in."""
-    return frozenset(r for hot in world.load.hot.values() for r in _sharing(world, hot))
-
-
-def _sharing(world: World, hot: HotRange) -> list[int]:
+def sharing(world: World, hot: HotRange) -> list[int]:
     """The regions among which the flow of a hot range is divided."""
     if hot.end_key == hot.start_key:
         found = world.raft.containing(hot.start_key)
@@ -84,14 +79,22 @@ def _rates(world: World, regions: RegionTable, store_id: int) -> tuple[float, fl
     written = load.write_bytes_per_second * regions.weight(store_id) * scale
     read = load.read_bytes_per_second * regions.leader_weight(store_id) * scale
     for hot in load.hot.values():
-        sharing = _sharing(world, hot)
-        for region_id in sharing:
+        ids = sharing(world, hot)
+        for region_id in ids:
             region = regions.get(region_id)
             if region is not None and region.peer_on(store_id) is not None:
-                written += hot.write_bytes_per_second / len(sharing)
+                written += hot.write_bytes_per_second / len(ids)
                 leads = region.leader_store_id == store_id
-                read += hot.read_bytes_per_second / len(sharing) * leads
+                read += hot.read_bytes_per_second / len(ids) * leads
     return written, read
+
+
+def base_rate(world: World, store_id: int, kind: str, *, leaders_only: bool) -> float:
+    """Bytes a second that a store's leaders, or all its peers, get of the usual load."""
+    load, regions = world.load, world.pd.regions
+    weight = regions.leader_weight(store_id) if leaders_only else regions.weight(store_id)
+    total = load.read_bytes_per_second if kind == "read" else load.write_bytes_per_second
+    return total * load.factor * weight / load.total_weight
 
 
 def used_bytes(world: World, store: Store) -> int:

@@ -86,7 +86,7 @@ class PromoteLearner(NamedTuple):
 
 
 class EnterJoint(NamedTuple):
-    """Start to promote one learner and demote one voter together."""
+    """Start to promote one learner and demote one voter together; 0 stands for none."""
 
     promote_store_id: int
     promote_peer_id: int
@@ -95,11 +95,13 @@ class EnterJoint(NamedTuple):
 
     def pair_text(self) -> str:
         """The two halves as PD prints them."""
-        return (
-            f"promote learner peer {self.promote_peer_id} on store {self.promote_store_id} "
-            f"to voter, demote voter peer {self.demote_peer_id} "
-            f"on store {self.demote_store_id} to learner"
+        promoted = (
+            f"promote learner peer {self.promote_peer_id} on store {self.promote_store_id} to voter"
         )
+        demoted = (
+            f"demote voter peer {self.demote_peer_id} on store {self.demote_store_id} to learner"
+        )
+        return ", ".join([promoted, demoted] if self.promote_peer_id else [demoted])
 
     def text(self) -> str:
         """As PD prints it."""
@@ -109,7 +111,8 @@ class EnterJoint(NamedTuple):
         """Whether PD has heard that it is done."""
         promoted = region.peer(self.promote_peer_id)
         demoted = region.peer(self.demote_peer_id)
-        return (promoted is not None and promoted.may_lead) and (
+        is_promoted = not self.promote_peer_id or (promoted is not None and promoted.may_lead)
+        return is_promoted and (
             demoted is None or demoted.role in (Role.DEMOTING_VOTER, Role.LEARNER)
         )
 

@@ -183,7 +183,9 @@ def _is_impossible(world: World, region: Region, step: Step) -> bool:
         )
     if isinstance(step, PromoteLearner):
         return region.peer(step.peer_id) is None
-    return isinstance(step, EnterJoint) and region.peer(step.promote_peer_id) is None
+    if isinstance(step, EnterJoint) and step.promote_peer_id:
+        return region.peer(step.promote_peer_id) is None
+    return False
 
 
 def _is_lost(world: World, store_id: int) -> bool:

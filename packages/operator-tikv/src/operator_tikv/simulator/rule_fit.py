@@ -128,15 +128,23 @@ def fit_region(world: World, region: Region) -> RegionFit:
         fitting.sort(key=lambda peer: _unfitness(region, rule, peer))
         held[number] = tuple(fitting[: int(rule["count"])])
         free = [peer for peer in free if peer not in held[number]]
+    for number in by_choice:  # voters that no rule for voters needs may become learners
+        spare = [p for p in free if _admits_peer(world, rules[number], p)]
+        lacking = int(rules[number]["count"]) - len(held[number])
+        held[number] += tuple(spare[: max(0, lacking)])
+        free = [peer for peer in free if peer not in held[number]]
     fits = (RuleFit(rule, held[number]) for number, rule in enumerate(rules))
     return RegionFit(tuple(fits), tuple(free))
 
 
-def _may_hold(world: World, rule: Json, peer: Peer) -> bool:
+def _admits_peer(world: World, rule: Json, peer: Peer) -> bool:
     store = world.stores.get(peer.store_id)
-    if store is None or not admits(rule, store):
-        return False
-    return rule["role"] != "learner" or peer.role is Role.LEARNER
+    return store is not None and admits(rule, store)
+
+
+def _may_hold(world: World, rule: Json, peer: Peer) -> bool:
+    is_fit = rule["role"] != "learner" or peer.role is Role.LEARNER
+    return is_fit and _admits_peer(world, rule, peer)
 
 
 def _unfitness(region: Region, rule: Json, peer: Peer) -> tuple[bool, bool, bool, int]:

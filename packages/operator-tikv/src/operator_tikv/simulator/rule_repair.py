@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from operator_tikv.simulator import builder, rule_fit, wishes
+from operator_tikv.simulator import builder, filters, rule_fit, wishes
 from operator_tikv.simulator.model import Role
 from operator_tikv.simulator.operator_model import Plan, PromoteLearner
 
@@ -47,7 +47,7 @@ def make_plan(
         return None
     repair = Repair(world, region, fit, lost, leaving, targets)
     for one in fit.fits:
-        plan = _replace(repair, one) or _add(repair, one) or _promote(repair, one)
+        plan = _replace(repair, one) or _add(repair, one) or _change_role(repair, one)
         if plan is not None:
             return plan
     plan = _lead(repair) or _remove_orphan(repair)
@@ -104,9 +104,11 @@ def _add(repair: Repair, one: RuleFit) -> Plan | None:
     )
 
 
-def _promote(repair: Repair, one: RuleFit) -> Plan | None:
+def _change_role(repair: Repair, one: RuleFit) -> Plan | None:
+    """Promote a learner that should vote, or demote a voter that should not."""
     if one.rule["role"] == "learner":
-        return None
+        voter = next((peer for peer in one.peers if peer.role is Role.VOTER), None)
+        return builder.plan_demote(repair.world, repair.region, voter) if voter else None
     for peer in one.peers:
         if peer.role is Role.LEARNER and repair.region.is_healthy(peer):
             step = PromoteLearner(peer.store_id, peer.peer_id)
@@ -115,20 +117,26 @@ def _promote(repair: Repair, one: RuleFit) -> Plan | None:
 
 
 def _lead(repair: Repair) -> Plan | None:
-    """Move a leader that its rule forbids to a peer whose rule allows it."""
-    region = repair.region
+    """Move the leader to the peer whose rule wants it, or away from one whose rule forbids it."""
+    leader_id = repair.region.leader_peer_id
     holding = {peer.peer_id: one.rule["role"] for one in repair.fit.fits for peer in one.peers}
-    if holding.get(region.leader_peer_id) in {"leader", "voter", None}:
+    if holding.get(leader_id) == "leader":
         return None
+    plan = _lead_by(repair, frozenset({"leader"}), "fix-leader-role")
+    if plan is None and holding.get(leader_id) not in {"voter", None}:
+        plan = _lead_by(repair, rule_fit.LEADING, "fix-follower-role")
+    return plan
+
+
+def _lead_by(repair: Repair, roles: frozenset[str], description: str) -> Plan | None:
+    """Move the leader to a healthy voter that a rule of these roles holds on a store that may."""
+    world, region = repair.world, repair.region
     for one in repair.fit.fits:
-        for peer in one.peers if one.rule["role"] in rule_fit.LEADING else ():
-            if peer.role is Role.VOTER and region.is_healthy(peer):
+        for peer in one.peers if one.rule["role"] in roles else ():
+            is_fit = peer.role is Role.VOTER and region.is_healthy(peer)
+            if is_fit and filters.may_receive_leader(world, peer.store_id):
                 return builder.plan_transfer_leader(
-                    repair.world,
-                    region,
-                    peer.store_id,
-                    description="fix-follower-role",
-                    kinds=("leader",),
+                    world, region, peer.store_id, description=description, kinds=("leader",)
                 )
     return None
 

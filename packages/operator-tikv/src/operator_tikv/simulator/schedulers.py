@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from operator_tikv.simulator import balance_region, failover, filters, operators
+from operator_tikv.simulator import balance_region, failover, filters, heat, hot_region, operators
 from operator_tikv.simulator.builder import RefusedError, plan_transfer_leader
 from operator_tikv.simulator.heartbeats import is_disconnected, is_down
 from operator_tikv.simulator.operator_model import Plan, Priority, TransferLeader
 from operator_tikv.simulator.rule_fit import may_lead
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from operator_tikv.simulator.model import Region, Store
     from operator_tikv.simulator.world import Scheduler, World
@@ -25,14 +25,14 @@ EVICT_SLOW: Final = "evict-slow-store-scheduler"
 DEFAULT_NAMES: Final = (
     BALANCE_REGION,
     BALANCE_LEADER,
-    "balance-hot-region-scheduler",
+    hot_region.NAME,
     EVICT_SLOW,
     "evict-stopping-store-scheduler",
 )
 TYPES: Final = {
     BALANCE_REGION: "balance-region",
     BALANCE_LEADER: "balance-leader",
-    "balance-hot-region-scheduler": "hot-region",
+    hot_region.NAME: hot_region.KIND,
     EVICT_SLOW: "evict-slow-store",
     "evict-stopping-store-scheduler": "evict-stopping-store",
     EVICT: "evict-leader",
@@ -84,11 +84,8 @@ def run(world: World, scheduler: Scheduler) -> int:
         return sum(_evict(world, s, EVICT, scheduler.batch) for s in scheduler.stores)
     if scheduler.name == GRANT:
         return sum(_grant(world, store_id) for store_id in scheduler.stores)
-    if scheduler.name == BALANCE_LEADER:
-        return _balance_leaders(world)
-    if scheduler.name == BALANCE_REGION:
-        return balance_region.run(world)
-    return _evict_slow_store(world) if scheduler.name == EVICT_SLOW else 0
+    own = _RUNS.get(scheduler.name)
+    return own(world) if own is not None else 0
 
 
 def has_leader_room(world: World) -> bool:
@@ -189,12 +186,13 @@ def _balance_leaders(world: World) -> int:
 
 def _balance_once(world: World, counts: dict[int, float]) -> int:
     fewest = min(counts.values(), default=0.0)
+    hot = heat.hot_region_ids(world)
     for source_id in sorted(counts, key=lambda store_id: -counts[store_id]):
         if counts[source_id] - fewest <= 2 * TOLERANT_LEADERS:
             return 0
         for region in _open_regions(world, world.pd.regions.leads(source_id)):
             target = _lighter_target(world, region, counts)
-            if target is None or region.down or region.pending:
+            if target is None or region.down or region.pending or region.region_id in hot:
                 continue
             moved = _move(world, region, target, BALANCE_LEADER, Priority.MEDIUM)
             counts[source_id] -= moved
@@ -271,3 +269,11 @@ def _has_recovered(world: World, store_id: int) -> bool:
         return True
     long_enough = world.now_seconds - world.pd.slow_evicted[store_id] >= SLOW_RECOVERY_SECONDS
     return long_enough and store.stats is not None and store.stats.slow_score <= 1
+
+
+_RUNS: Final[dict[str, Callable[[World], int]]] = {
+    BALANCE_LEADER: _balance_leaders,
+    BALANCE_REGION: balance_region.run,
+    hot_region.NAME: hot_region.run,
+    EVICT_SLOW: _evict_slow_store,
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from operator_tikv.simulator import builder, filters, ranges
+from operator_tikv.simulator import builder, filters, heat, ranges
 from operator_tikv.simulator.model import Role
 from operator_tikv.simulator.operator_model import (
     AddLearner,
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from operator_tikv.simulator.world import World
 
 REGION: Final = ("admin", "region")
-HOT_FACTOR: Final = 3.0
 
 
 def plan_set_peers(
@@ -88,8 +87,7 @@ def plan_scatter(world: World, region: Region) -> Plan | None:
     Raises:
         RefusedError: the region is hot or cannot be changed.
     """
-    average = world.load.total_weight / max(1, len(world.raft))
-    if region.weight > HOT_FACTOR * average:
+    if heat.is_heavy(world, region) or region.region_id in heat.hot_region_ids(world):
         raise builder.RefusedError(f"region {region.region_id} is a hot region")
     builder.check_buildable(region)
     here = [peer.store_id for peer in region.peers]

@@ -132,6 +132,7 @@ class HotRange:
     end_key: str
     write_bytes_per_second: float
     read_bytes_per_second: float
+    since_seconds: float = 0.0
 
 
 @dataclass(slots=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from operator_tikv.simulator import heat
 from operator_tikv.simulator.api import http
 from operator_tikv.simulator.load import (
     BYTES_PER_KEY,
     INTERVAL_SECONDS,
-    ranges_of_load,
     region_flow,
     store_rates,
 )
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from operator_tikv.simulator.api.http import Answer, Call, Handler
     from operator_tikv.simulator.model import Peer, Region
     from operator_tikv.simulator.world import World
-
-HOT_FACTOR: Final = 3.0
-HOT_DEGREE: Final = 40
 
 
 def hot_writes(world: World, call: Call) -> Answer:
@@ -37,7 +34,7 @@ def hot_reads(world: World, call: Call) -> Answer:
 def _hot(world: World, call: Call, kind: str) -> dict[str, object]:
     wanted = set(call.values("store_id"))
     stores = [s for s in world.stores if not wanted or str(s) in wanted]
-    hot = _hot_regions(world)
+    hot = _hot_regions(world, kind)
     as_leader = {str(store_id): _store_info(world, hot, store_id, kind) for store_id in stores}
     peers = hot if kind == "write" else []
     as_peer = {
@@ -47,28 +44,34 @@ def _hot(world: World, call: Call, kind: str) -> dict[str, object]:
     return {"as_peer": as_peer, "as_leader": as_leader}
 
 
-def _hot_regions(world: World) -> list[Region]:
+class HotRegion(NamedTuple):
+    """A region that PD holds for hot, and how many reports in a row have shown it so."""
+
+    region: Region
+    degree: int
+
+
+def _hot_regions(world: World, kind: str) -> list[HotRegion]:
     """Regions with several times the usual flow: by their own weight, or by a hot range."""
-    average = world.load.total_weight / max(1, len(world.raft))
-    in_ranges = ranges_of_load(world)
+    heats = heat.heat_by_region(world)
+    ids = heat.hot_region_ids(world)
     return [
-        region
+        HotRegion(region, heat.degree(world, region.region_id, heats.get(region.region_id), kind))
         for region in world.pd.regions
-        if region.leader is not None
-        and (region.weight > HOT_FACTOR * average or region.region_id in in_ranges)
+        if region.leader is not None and (region.region_id in ids or heat.is_heavy(world, region))
     ]
 
 
 def _store_info(
-    world: World, hot: list[Region], store_id: int, kind: str, *, every_peer: bool = False
+    world: World, hot: list[HotRegion], store_id: int, kind: str, *, every_peer: bool = False
 ) -> dict[str, object]:
     here = [
-        (region, peer)
-        for region in hot
-        if (peer := region.peer_on(store_id)) is not None
-        and (every_peer or peer.peer_id == region.leader_peer_id)
+        (one, peer)
+        for one in hot
+        if (peer := one.region.peer_on(store_id)) is not None
+        and (every_peer or peer.peer_id == one.region.leader_peer_id)
     ]
-    total_bytes = sum(_bytes_per_second(world, region, kind) for region, _peer in here)
+    total_bytes = sum(_bytes_per_second(world, one.region, kind) for one, _peer in here)
     total_keys = total_bytes / BYTES_PER_KEY
     return {
         "store_bytes": total_bytes,
@@ -80,11 +83,12 @@ def _store_info(
         "total_flow_query": total_keys,
         "total_flow_cpu": 0,
         "regions_count": len(here),
-        "statistics": [_peer_info(world, region, peer, kind) for region, peer in here],
+        "statistics": [_peer_info(world, one, peer, kind) for one, peer in here],
     }
 
 
-def _peer_info(world: World, region: Region, peer: Peer, kind: str) -> dict[str, object]:
+def _peer_info(world: World, one: HotRegion, peer: Peer, kind: str) -> dict[str, object]:
+    region = one.region
     flow_bytes = _bytes_per_second(world, region, kind)
     return {
         "store_id": peer.store_id,
@@ -92,7 +96,7 @@ def _peer_info(world: World, region: Region, peer: Peer, kind: str) -> dict[str,
         "is_leader": peer.peer_id == region.leader_peer_id,
         "is_learner": peer.role is Role.LEARNER,
         "region_id": region.region_id,
-        "hot_degree": HOT_DEGREE,
+        "hot_degree": one.degree,
         "flow_bytes": flow_bytes,
         "flow_keys": flow_bytes / BYTES_PER_KEY,
         "flow_query": flow_bytes / BYTES_PER_KEY,

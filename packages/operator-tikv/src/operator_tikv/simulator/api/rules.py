@@ -98,6 +98,9 @@ def _put(world: World, body: Json) -> None:
     if not rule.get("id") or count is None or count < 1 or rule.get("role") not in ROLES:
         text = "[PD:placement:ErrRuleContent]invalid rule content, rule is not complete"
         raise http.PdError(400, text)
+    if rule["role"] == "leader" and count > 1:
+        text = f"[PD:placement:ErrRuleContent]define multiple leaders by count {count}"
+        raise http.PdError(400, text)
     key = (str(rule["group_id"]), str(rule["id"]))
     if key == DEFAULT_RULE:
         world.pd.config.replication["max-replicas"] = count

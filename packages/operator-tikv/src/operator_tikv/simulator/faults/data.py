@@ -79,7 +79,7 @@ class HotRegion(Fault):
         end_key = region.end_key if self.shape == "range" else region.start_key
         number = max(world.load.hot, default=0) + 1
         memory.former["number"] = number
-        world.load.hot[number] = HotRange(region.start_key, end_key, write, read)
+        world.load.hot[number] = HotRange(region.start_key, end_key, write, read, world.now_seconds)
 
     def end(self, world: World, memory: Memory) -> None:
         """See `Fault.end`."""
@@ -103,7 +103,9 @@ class HotStore(StoreFault):
             flow = self.mib_per_second * (1 << 20) / max(1, len(led))
             write, read = (flow, 0.0) if self.kind == "write" else (0.0, flow)
             for region in filter(None, map(world.raft.get, led)):
-                world.load.hot[number] = HotRange(region.start_key, region.end_key, write, read)
+                world.load.hot[number] = HotRange(
+                    region.start_key, region.end_key, write, read, world.now_seconds
+                )
                 number += 1
         memory.former["first"], memory.former["after"] = first, number
 
