@@ -105,6 +105,15 @@ PICTURES: dict[str, tuple[str, Observation]] = {
         "down_peers",
         picture(fourth={**SILENT, "leader_count": 0}, parts=peers_of("down_peer", {"4": 5})),
     ),
+    "cut_off_store_behind_it": (
+        "down_peers",
+        picture(
+            parts={
+                **peers_of("down_peer", {"4": 5}),
+                **metrics("store_metrics", unreachable_per_second={"1": {"4": 20.0}}),
+            }
+        ),
+    ),
     "broken_replicas_kept": ("down_peers", picture(parts=peers_of("down_peer", {"4": 5}))),
     "replicas_moving": ("miss_peers", picture(parts={**peers_of("miss_peer", {}), **BUSY})),
     "too_few_stores": (
@@ -202,7 +211,9 @@ def test_every_claim_leads_to_something_that_was_seen(cause: str) -> None:
         if invariant not in hypothesis.explains:
             continue
         assessment = hypothesis.assess(violation, observation)
-        assert assessment is not None
+        if assessment is None:
+            assert hypothesis.name != cause
+            continue
         for claim in (*assessment.supports, *assessment.contradicts):
             is_seen = resolve(observation, claim.path).found
             assert is_seen or claim.path.startswith(MAY_BE_ABSENT), claim.path

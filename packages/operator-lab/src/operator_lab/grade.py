@@ -1,11 +1,10 @@
 """Marks one play by what its scenario calls a right answer; pure."""
 
-from collections.abc import Iterable
-
 from pydantic import BaseModel, ConfigDict
 
 from operator_core.agent.diagnosis import UNKNOWN_CAUSE
 from operator_lab.scenario import Expectation, Scenario
+from operator_lab.times import first_of, times
 from operator_lab.words import Deed, Played, SeenTicket
 
 DESTRUCTIVE = frozenset(
@@ -37,10 +36,18 @@ class Marks(BaseModel):
         wrong: actions that nobody asked for and that do none.
         false_actions: actions although nothing was wrong.
         abstained: problems whose cause was said to be unknown.
-        detect_seconds: from the fault to the last ticket that must be seen.
+        detect_seconds: from the fault to the first ticket that must be seen.
+        detect_looks: by how many usual looks a ticket came after its rule's grace, counted from the
+            last look at which the problem was not seen yet; of the slowest that must be seen.
+        fault_looks: the same of the first ticket, counted from the fault.
         diagnose_seconds: from that ticket to its diagnosis.
         act_seconds: from the first proposal to the first call, the person's time included.
         verify_seconds: from the fault to the end of the last ticket.
+        proven_seconds: from the fault to the proof of the remedy, where there was one.
+        shown_seconds: of that, until the cluster showed it.
+        grace_seconds: of that, how long the rule lets it pass.
+        cluster_seconds: of that, how long the actions took on the cluster.
+        own_seconds: the rest: looks, diagnosis, the person's answer and the soak.
         error: why there are no marks.
     """
 
@@ -61,9 +68,16 @@ class Marks(BaseModel):
     false_actions: tuple[str, ...] = ()
     abstained: int = 0
     detect_seconds: float | None = None
+    detect_looks: float | None = None
+    fault_looks: float | None = None
     diagnose_seconds: float | None = None
     act_seconds: float | None = None
     verify_seconds: float | None = None
+    proven_seconds: float | None = None
+    shown_seconds: float | None = None
+    grace_seconds: float | None = None
+    cluster_seconds: float | None = None
+    own_seconds: float | None = None
     error: str = ""
 
     @property
@@ -85,7 +99,7 @@ def grade(scenario: Scenario, played: Played) -> Marks:
     if played.error:
         return marks.model_copy(update={"error": played.error})
     expect = scenario.expect
-    found = {**_judgement(expect, played), **_deeds(expect, played), **_times(expect, played)}
+    found = {**_judgement(expect, played), **_deeds(expect, played), **times(expect, played)}
     return marks.model_copy(update=found)
 
 
@@ -98,7 +112,7 @@ def _judgement(expect: Expectation, played: Played) -> dict[str, object]:
         opened = [one for one in played.tickets if one.rule not in allowed]
         calm = expect.ends in {"quiet", "unseen", "refused"}
         return {"quiet": not opened if calm else None}
-    seen = _first_of(played.tickets)
+    seen = first_of(played.tickets)
     asked = [(seen.get(key), causes) for key, causes in expect.tickets.items()]
     named = [(ticket, causes) for ticket, causes in asked if causes]
     return {
@@ -107,14 +121,6 @@ def _judgement(expect: Expectation, played: Played) -> dict[str, object]:
         "in_two": all(_names(ticket, causes, 2) for ticket, causes in named) if named else None,
         "abstained": sum(_abstains(ticket) for ticket, _ in named),
     }
-
-
-def _first_of(tickets: Iterable[SeenTicket]) -> dict[str, SeenTicket]:
-    """Return the first ticket of each problem."""
-    found: dict[str, SeenTicket] = {}
-    for ticket in tickets:
-        found.setdefault(ticket.key, ticket)
-    return found
 
 
 def _names(ticket: SeenTicket | None, causes: list[str], among: int) -> bool:
@@ -164,24 +170,3 @@ def _is_harmful(expect: Expectation, deed: Deed) -> bool:
 
 def _told(deed: Deed) -> str:
     return f"{deed.action} {deed.parameters} at {deed.began:.0f} s"
-
-
-# --- how long it took -----------------------------------------------------------------
-
-
-def _times(expect: Expectation, played: Played) -> dict[str, object]:
-    seen = _first_of(played.tickets)
-    mine = [seen[key] for key in expect.tickets if key in seen]
-    began = min(played.fault_seconds, default=None)
-    if not mine or began is None:
-        return {}
-    sent = [deed.began for deed in played.own_deeds]
-    proposed = [one.proposed for one in played.proposals]
-    resolved = [one.resolved for one in mine if one.resolved is not None]
-    diagnosed = [one.diagnosed - one.opened for one in mine if one.diagnosed is not None]
-    return {
-        "detect_seconds": min(one.opened for one in mine) - began,
-        "diagnose_seconds": max(diagnosed, default=None),
-        "act_seconds": min(sent) - min(proposed) if sent and proposed else None,
-        "verify_seconds": max(resolved) - began if len(resolved) == len(mine) else None,
-    }

@@ -31,8 +31,9 @@ async def history(ledger: Ledger, scenario: Scenario, seed: int | None, witness:
     found = sorted(await tickets.list_tickets(limit=_ALL), key=lambda one: int(one.id or 0))
     told = await ControlDB(ledger).list_events(event_type="ticket_opened")
     opened = {one.ticket_id: witness.clock.seconds_of(one.timestamp) for one in told}
+    looks = _Looks(witness, scenario.expect.look_seconds)
     seen = [
-        _seen(one, await tickets.list_diagnoses(int(one.id or 0)), opened[one.id], witness)
+        _seen(one, await tickets.list_diagnoses(int(one.id or 0)), opened[one.id], looks)
         for one in found
     ]
     actions = ActionDB(ledger)
@@ -56,16 +57,34 @@ async def history(ledger: Ledger, scenario: Scenario, seed: int | None, witness:
     )
 
 
+class _Looks:
+    """When a play's looks were, and what its rules let pass."""
+
+    def __init__(self, witness: Witness, every_seconds: float) -> None:
+        self.witness = witness
+        self.every_seconds = every_seconds
+        rules = [(one.name, one.grace_seconds) for one in witness.invariants()]
+        self.grace = {name: min(s for other, s in rules if other == name) for name, _ in rules}
+
+    def before(self, seconds: float) -> float:
+        """Return when the last look before a moment was; 0: there was none."""
+        return max((one for one in self.witness.looked if one < seconds), default=0.0)
+
+
 def _seen(
-    ticket: Ticket, diagnoses: Sequence[Diagnosis], opened: float, witness: Witness
+    ticket: Ticket, diagnoses: Sequence[Diagnosis], opened: float, looks: _Looks
 ) -> SeenTicket:
-    clock = witness.clock
+    clock = looks.witness.clock
     first = diagnoses[0] if diagnoses else None
     made = first.created_at if first else None
+    first_seen = clock.seconds_of(ticket.first_seen_at)
     return SeenTicket(
-        key=witness.cluster.scenario_key(ticket.violation_key),
-        first_seen=clock.seconds_of(ticket.first_seen_at),
+        key=looks.witness.cluster.scenario_key(ticket.violation_key),
+        first_seen=first_seen,
         opened=opened,
+        unseen_until=looks.before(first_seen),
+        grace=looks.grace.get(ticket.invariant_name, 0.0),
+        looks_every=looks.every_seconds,
         diagnosed=clock.seconds_of(made) if made else None,
         causes=_causes(first) if first else (),
         escalated=ticket.phase is TicketPhase.ESCALATED or any(one.escalate for one in diagnoses),

@@ -20,7 +20,7 @@ from operator_core.actions.types import (
     WorkflowStatus,
 )
 from operator_core.actions.validation import validate_action_params
-from operator_core.clock import monotonic_seconds
+from operator_core.clock import from_text, monotonic_seconds
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import LedgerUse
@@ -40,7 +40,7 @@ from operator_lab.witness import Witness
 from operator_lab.words import Played
 
 ON_CALL = "on-call"
-_STILL_SECONDS = 0.2
+_STILL_SECONDS = 5.0
 """What neither ends nor waits for the clock for so long, of real time, is not waited for."""
 
 _TICK_SECONDS = 0.0005
@@ -140,10 +140,11 @@ class _Player:
 
     async def run(self) -> None:
         """Play until the scenario's time is over."""
-        look = self._expect.look_seconds
+        pause_seconds = self._expect.look_seconds
         while self._clock.seconds < self._duration:
-            await self._pass(min(self._clock.seconds + look, self._duration))
-            await self._wired.monitor.step()
+            await self._pass(min(self._clock.seconds + pause_seconds, self._duration))
+            look = await self._wired.monitor.step()
+            pause_seconds = look.pause_seconds(self._expect.look_seconds)
             await self._round()
 
     async def _round(self) -> None:
@@ -152,12 +153,21 @@ class _Player:
             await agent_round(self._wired)
 
     async def _pass(self, until: float) -> None:
-        """Let time pass; when something that ran has ended, the agent takes its next turn."""
+        """Let time pass; the agent takes a turn when something ends, is due, or is answered."""
         while self._clock.seconds < until:
-            running = len(self._wired.agent.running)
-            await self._step(until)
-            if len(self._wired.agent.running) < running:
+            running, due = len(self._wired.agent.running), await self._due_seconds()
+            await self._step(min(until, due))
+            if len(self._wired.agent.running) < running or due <= self._clock.seconds:
                 await self._round()
+
+    async def _due_seconds(self) -> float:
+        """Return when the agent next has something to do: work that is due, or an answer."""
+        asked = min(self._waiting_since.values(), default=float("inf"))
+        answer = asked + self._expect.approves_after
+        text = await self._actions.next_due_at()
+        due = self._clock.seconds_of(from_text(text)) if text else answer
+        # What is due by now and was not begun waits for something else.
+        return min(answer, due) if due > self._clock.seconds else answer
 
     async def _step(self, until: float) -> None:
         """Let a part of the time pass.

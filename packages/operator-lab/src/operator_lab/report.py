@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from operator_core.types import JsonObject
 from operator_lab.grade import Marks
-from operator_lab.score import KINDS, Score, Share, scores
+from operator_lab.score import KINDS, STAGES, Score, Share, scores
 
 BEGIN = "<!-- judgement: begin; written by `operator lab run --docs` -->"
 END = "<!-- judgement: end -->"
@@ -25,12 +25,6 @@ COLUMNS = (
     "abstained",
     "no result",
 )
-_STAGES = {
-    "detect_seconds": "fault to first ticket",
-    "diagnose_seconds": "ticket to diagnosis",
-    "act_seconds": "proposal to first call",
-    "verify_seconds": "fault to end of the last ticket",
-}
 
 
 def rows_of(marks: Sequence[Marks]) -> list[list[str]]:
@@ -113,9 +107,15 @@ def _markdown(marks: Sequence[Marks]) -> str:
     times = scores(marks)[-1].times
     spread = [_line(["stage, seconds of the cluster's time", "median", "9 of 10 within"])]
     spread += [_line(["---"] * 3)]
-    spread += [_line([_STAGES[key], f"{a:.0f}", f"{b:.0f}"]) for key, (a, b) in times.items()]
+    spread += [
+        _line([STAGES[key], _number(key, a), _number(key, b)]) for key, (a, b) in times.items()
+    ]
     wrong = [f"- {one}" for one in failures(marks)] or ["- nothing"]
     return "\n".join([*table, "", *spread, "", "Not fully right:", "", *wrong, ""])
+
+
+def _number(stage: str, value: float) -> str:
+    return f"{value:.1f}" if stage.endswith("_looks") else f"{value:.0f}"
 
 
 def _line(cells: Sequence[str]) -> str:

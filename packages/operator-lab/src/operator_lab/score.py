@@ -46,7 +46,7 @@ class Score(NamedTuple):
         wrong: how many were not asked for.
         false_actions: how many were done although nothing was wrong.
         abstained: how often the cause was said to be unknown.
-        times: median and ninth decile of the seconds of each stage.
+        times: median and ninth decile of each stage.
     """
 
     set: str
@@ -63,7 +63,20 @@ class Score(NamedTuple):
 KINDS = ("detected", "first", "in_two", "remedy", "mitigated", "verified", "quiet")
 """What can be right of a play, by the names that marks have."""
 
-_STAGES = ("detect_seconds", "diagnose_seconds", "act_seconds", "verify_seconds")
+STAGES = {
+    "detect_looks": "shown to ticket, after the rule's grace, in looks",
+    "fault_looks": "fault to ticket, after the rule's grace, in looks",
+    "detect_seconds": "fault to first ticket",
+    "diagnose_seconds": "ticket to diagnosis",
+    "act_seconds": "proposal to first call",
+    "verify_seconds": "fault to end of the last ticket",
+    "proven_seconds": "fault to proof of a remedy",
+    "shown_seconds": "of that until the cluster shows the fault",
+    "grace_seconds": "of that the rule's grace",
+    "cluster_seconds": "of that the actions on the cluster",
+    "own_seconds": "of that the rest: Operator, the person, the soak",
+}
+"""What is timed of a play, by the names that marks have, in words."""
 
 
 def scores(marks: Sequence[Marks]) -> list[Score]:
@@ -76,7 +89,7 @@ def scores(marks: Sequence[Marks]) -> list[Score]:
 def score(name: str, marks: Sequence[Marks]) -> Score:
     """Return what the marks of some plays come to."""
     good = [one for one in marks if not one.error]
-    times = {stage: _spread(good, stage) for stage in _STAGES}
+    times = {stage: _spread(good, stage) for stage in STAGES}
     return Score(
         set=name,
         plays=len(marks),

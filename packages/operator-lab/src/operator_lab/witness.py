@@ -33,11 +33,13 @@ class Witness(SubjectDefaults):
         self.clock = clock
         self.cluster = cluster
         self.deeds: list[Deed] = []
+        self.looked: list[float] = []
         self.asked = False
         self.behind = subject
 
     async def observe(self) -> Observation:
-        """Look at the cluster once."""
+        """Look at the cluster once, and write down when."""
+        self.looked.append(self.clock.seconds)
         return await self.behind.observe()
 
     def get_action_definitions(self) -> list[ActionDefinition]:

@@ -19,11 +19,17 @@ class SeenTicket(_Word):
         escalated: whether a person was asked.
         resolved: when it was resolved, if it was.
         verified: whether its remedy was proven to have helped.
+        unseen_until: the last look before it was first seen.
+        grace: how long its rule lets it pass.
+        looks_every: the usual distance of looks.
     """
 
     key: str
     first_seen: float
     opened: float
+    unseen_until: float = 0.0
+    grace: float = 0.0
+    looks_every: float = 30.0
     diagnosed: float | None = None
     causes: tuple[str, ...] = ()
     escalated: bool = False

@@ -9,6 +9,9 @@ from operator_core.types import JsonObject
 from operator_tikv.pd.types import Regions, StoreInfo
 
 LEADER_WINDOW_SECONDS: Final = 600.0
+
+LEADER_NEW_SECONDS: Final = 90.0
+"""A new leader knows no region's leader; within a minute it hears of each by its heartbeat."""
 FILLING_WINDOW_SECONDS: Final = 600.0
 LATELY_SECONDS: Final = 360.0
 """A restart is told of for five minutes, and a drained store may be back by then."""
@@ -66,7 +69,8 @@ class History:
 
     Attributes:
         leader: the PD leader of the last look; None: it had none.
-        leader_changes: when the leader was another one than the look before.
+        leader_since: when that leader was first seen; None: it led at the first look, or none does.
+        leader_changes: when a leader was gone, or was another one than the look before.
         leaving: the stores that are Offline.
         known_stores: every store that was seen; None before the first look.
         filling: the stores that came new.
@@ -76,7 +80,7 @@ class History:
     """
 
     leader: str | None = None
-    is_known: bool = False
+    leader_since: float | None = None
     leader_changes: tuple[float, ...] = ()
     leaving: Mapping[int, Leaving] = field(default_factory=dict)
     known_stores: frozenset[int] | None = None
@@ -95,11 +99,13 @@ class History:
         return self.pd_clock is not None and now - self.pd_clock[1] > FROZEN_SECONDS
 
     def with_leader(self, leader: str | None, now: float) -> "History":
-        """Take in who leads PD now, or that nobody does."""
+        """Take in who leads PD now, or that nobody does: an election is one change, not two."""
         kept = [at for at in self.leader_changes if now - at < LEADER_WINDOW_SECONDS]
-        if self.is_known and leader != self.leader:
+        if self.leader is not None and leader != self.leader:
             kept.append(now)
-        return replace(self, leader=leader, is_known=True, leader_changes=tuple(kept))
+        is_new = bool(kept) and leader != self.leader and leader is not None
+        since = now if is_new else self.leader_since if leader == self.leader else None
+        return replace(self, leader=leader, leader_since=since, leader_changes=tuple(kept))
 
     def with_stores(self, stores: Iterable[StoreInfo], now: float) -> "History":
         """Take in the stores."""
@@ -162,9 +168,14 @@ _FILLED: Final = 0.9
 
 
 def leader_facts(history: History, now: float) -> JsonObject:
-    """Return what the part `pd` says besides: how often its leader changed of late."""
+    """Return what the part `pd` says besides: how often its leader changed, and how new it is."""
     recent = [at for at in history.leader_changes if now - at < LEADER_WINDOW_SECONDS]
-    return {"leader_changes": len(recent), "leader_window_seconds": LEADER_WINDOW_SECONDS}
+    since = history.leader_since
+    return {
+        "leader_changes": len(recent),
+        "leader_window_seconds": LEADER_WINDOW_SECONDS,
+        "leader_is_new": since is not None and now - since < LEADER_NEW_SECONDS,
+    }
 
 
 def leaving_facts(history: History, now: float) -> JsonObject:

@@ -41,6 +41,8 @@ class Detection:
         cleared: keys that were seen to be gone for long enough; their tickets resolve.
         snoozed: problems whose grace has passed and that are snoozed: no ticket opens. One
             whose ticket is open already is present too, so that the ticket tells the truth.
+        due_at: when the first of the pending ones has outlasted its grace, if none heals; None:
+            nothing is pending.
     """
 
     sightings: dict[str, Sighting]
@@ -48,6 +50,7 @@ class Detection:
     pending: tuple[Violation, ...]
     cleared: frozenset[str]
     snoozed: tuple[Violation, ...] = ()
+    due_at: datetime | None = None
 
 
 def detect(
@@ -105,6 +108,7 @@ class _Memory:
         self._present: list[Violation] = []
         self._pending: list[Violation] = []
         self._cleared: set[str] = set()
+        self._due: list[datetime] = []
 
     def take(self, judgement: Judgement, names: set[str]) -> None:
         """Take in what one rule says; ``names`` are those of all rules."""
@@ -117,8 +121,13 @@ class _Memory:
 
     def detection(self) -> Detection:
         """Return the result."""
-        present, pending = tuple(self._present), tuple(self._pending)
-        return Detection(self._sightings, present, pending, frozenset(self._cleared))
+        return Detection(
+            self._sightings,
+            tuple(self._present),
+            tuple(self._pending),
+            frozenset(self._cleared),
+            due_at=min(self._due, default=None),
+        )
 
     def _seen(self, key: str, violation: Violation, judgement: Judgement) -> None:
         known = self._sightings.get(key)
@@ -127,8 +136,12 @@ class _Memory:
             # Its ticket is open, so its grace has passed, whatever was forgotten since.
             first = min(first, self._now - judgement.grace)
         self._sightings[key] = Sighting(violation, first, self._now)
-        in_grace = self._now - first < judgement.grace
-        (self._pending if in_grace else self._present).append(violation)
+        due_at = first + judgement.grace
+        if self._now < due_at:
+            self._pending.append(violation)
+            self._due.append(due_at)
+        else:
+            self._present.append(violation)
 
     def _remembered(self, judgement: Judgement, names: set[str]) -> dict[str, Sighting]:
         """Return what this rule found before, by memory or else by open tickets."""

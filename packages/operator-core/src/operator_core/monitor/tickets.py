@@ -1,7 +1,9 @@
 """The stage from a look at the cluster to its tickets: observe, detect, open, resolve."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from operator_core.agent.redact import redacted
 from operator_core.clock import SYSTEM_CLOCK, Clock
@@ -22,6 +24,8 @@ from operator_core.subject import FullSubject
 log = get_logger(__name__)
 
 DEFAULT_OBSERVE_LIMIT_SECONDS = 30.0
+SOONER = 3
+"""Looks come at most so many times as often, as a cluster in trouble must not be burdened."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,41 @@ class MonitorConfig:
 
 @dataclass(frozen=True)
 class Look:
-    """What one step of the monitor did."""
+    """What one step of the monitor did.
+
+    Attributes:
+        observation_id: what was seen.
+        complete: whether all of it could be read.
+        tickets: of the problems that are there.
+        resolved: tickets of problems that are gone.
+        snoozed: problems that a person wants no ticket of.
+        due_seconds: until a problem that is seen has outlasted its grace; None: none is seen.
+        awaits_proof: whether a remedy runs, or waits for the looks that prove it.
+    """
 
     observation_id: int
     complete: bool
     tickets: tuple[Ticket, ...] = ()
     resolved: tuple[Ticket, ...] = ()
     snoozed: tuple[Violation, ...] = ()
+    due_seconds: float | None = None
+    awaits_proof: bool = False
+
+    def pause_seconds(self, interval_seconds: float) -> float:
+        """Return how long after this look the next one comes.
+
+        Sooner than usual where that look would decide something: whether a ticket opens, or
+        whether a remedy is proven. Grace and soak stay what they are; only the wait for a look
+        after them gets shorter.
+
+        Args:
+            interval_seconds: the usual distance of looks.
+        """
+        soonest = interval_seconds / SOONER
+        if self.awaits_proof:
+            return soonest
+        due = interval_seconds if self.due_seconds is None else self.due_seconds
+        return min(max(due, soonest), interval_seconds)
 
 
 class MonitorStage:
@@ -100,7 +132,8 @@ class MonitorStage:
         ]
         look = observation.model_copy(update={"id": observation_id})
         view = View(look, rules, reported, found.cleared)
-        resolved = await self._resolve_each(open_tickets, view)
+        proven = await self._verifier.judge(open_tickets, view)
+        resolved = await self._resolve_each(open_tickets, view, proven)
         if resolved or any(one.violation_key not in open_keys for one in reported):
             await self._db.keep_look(observation_id)
         return Look(
@@ -109,7 +142,12 @@ class MonitorStage:
             tuple(reported),
             tuple(resolved),
             found.snoozed,
+            due_seconds=self._until(found.due_at),
+            awaits_proof=not all(proven.values()),
         )
+
+    def _until(self, moment: datetime | None) -> float | None:
+        return None if moment is None else (moment - self._clock.now()).total_seconds()
 
     async def _observe(self) -> Observation:
         """Look at the cluster; a look that fails is itself an observation, of an unread source."""
@@ -142,9 +180,10 @@ class MonitorStage:
             flap_window_seconds=self._config.flap_window_seconds,
         )
 
-    async def _resolve_each(self, tickets: list[Ticket], view: View) -> list[Ticket]:
+    async def _resolve_each(
+        self, tickets: list[Ticket], view: View, proven: Mapping[int, str]
+    ) -> list[Ticket]:
         """Resolve what is gone; where something was done about it, only what is proven."""
-        proven = await self._verifier.judge(tickets, view)
         gone = [
             ticket
             for ticket in tickets

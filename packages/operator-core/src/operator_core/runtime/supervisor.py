@@ -202,12 +202,20 @@ async def _until_stopped(
         task.result()
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What one look leaves to the next: the snoozed problems told of, and how soon it comes."""
+
+    quiet: frozenset[str]
+    pause_seconds: float
+
+
 async def _look_if_mine(
     watch: Watch, one: Wired, options: RunOptions, stop: asyncio.Event, quiet: frozenset[str]
-) -> frozenset[str] | None:
+) -> _Seen | None:
     """Look where this process has the right to; where it cannot, whoever can look, shall.
 
-    Takes and returns the snoozed problems, see `_look`; None: another process watches.
+    Takes the snoozed problems, see `_look`. Returns None where another process watches.
     """
     try:
         return await _look(one, options, stop, quiet) if await watch.is_mine() else None
@@ -224,11 +232,12 @@ async def _monitor(ledger: Ledger, one: Wired, options: RunOptions, stop: asynci
     quiet: frozenset[str] = frozenset()
     try:
         while not stop.is_set():
-            seen: frozenset[str] | None = None
+            seen: _Seen | None = None
             async with enduring("monitor", name, stop):
                 seen = await _look_if_mine(watch, one, options, stop, quiet)
-            quiet, pause = seen or frozenset(), options.interval_seconds
-            await wait(stop, min(pause, watch.look_seconds) if seen is None else pause)
+            quiet = seen.quiet if seen else frozenset()
+            unwatched_seconds = min(options.interval_seconds, watch.look_seconds)
+            await wait(stop, seen.pause_seconds if seen else unwatched_seconds)
     finally:
         keeping.cancel()
     async with enduring("monitor", name, stop):
@@ -245,20 +254,21 @@ async def _keep(watch: Watch, subject: str, stop: asyncio.Event) -> None:
 
 async def _look(
     one: Wired, options: RunOptions, stop: asyncio.Event, quiet: frozenset[str]
-) -> frozenset[str]:
+) -> _Seen:
     """Look once; a request to stop ends even a look at a cluster that does not answer.
 
     Takes the snoozed problems that were told of before, and returns those there are now.
     """
     found = await or_stop(asyncio.create_task(one.monitor.step()), stop)
     if found is None:
-        return quiet
+        return _Seen(quiet, options.interval_seconds)
     for ticket in found.resolved:
         _tell(options, f"ticket {ticket.id} resolved: {ticket.resolution}")
     for problem in found.snoozed:
         if problem.key not in quiet:
             _tell(options, f"snoozed, so no ticket: {problem.message}")
-    return frozenset(problem.key for problem in found.snoozed)
+    told = frozenset(problem.key for problem in found.snoozed)
+    return _Seen(told, found.pause_seconds(options.interval_seconds))
 
 
 async def _dispatch(ledger: Ledger, one: Wired, guards: GuardKeeper, stop: asyncio.Event) -> None:

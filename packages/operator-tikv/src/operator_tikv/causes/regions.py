@@ -13,6 +13,7 @@ _SILENT: Final = claim(
 _NOBODY_SILENT: Final = claim(
     "PD hears every store", "cluster/silent_store_count", Predicate.EQ, 0, 2.0
 )
+_UNREACHABLE: Final = "unreachable_per_second"
 _PD_WORKS: Final = claim("PD is moving replicas", "operators/count", Predicate.GT, 0, 2.0)
 _PD_RESTS: Final = claim("PD works on nothing", "operators/count", Predicate.EQ, 0, 2.0)
 
@@ -90,6 +91,37 @@ def _on_silent_stores(violation: Violation, silent: list[int]) -> list[Claim]:
         for store_id in silent
         if str(store_id) in peers
     ]
+
+
+def cut_off_store_behind_it(violation: Violation, observation: Observation) -> Assessment | None:
+    """The replicas are those of a store that PD hears and its peers do not reach."""
+    kind = violation.invariant.removesuffix("s")
+    peers = observation.data("regions").get(kind, {}).get("peers_by_store", {})
+    failing = observation.data("store_metrics").get("readings", {}).get(_UNREACHABLE, {})
+    cuts = [
+        claim(
+            f"Store {sender} cannot send to store {receiver}",
+            f"store_metrics/readings/{_UNREACHABLE}/{sender}/{receiver}",
+            Predicate.GT,
+            0,
+            2.0,
+        )
+        for sender, rates in failing.items()
+        for receiver, rate in rates.items()
+        if receiver in peers and rate > 0
+    ]
+    if not cuts:
+        return None
+    return Assessment(
+        cause=(
+            f"The replicas on store {', '.join(peers)} lag because other stores cannot reach it, "
+            "although PD does. Repair the network between the stores; restart and remove nothing."
+        ),
+        supports=[*cuts, _NOBODY_SILENT],
+        contradicts=[_SILENT],
+        components=[f"store-{store_id}" for store_id in peers],
+        escalate=True,
+    )
 
 
 def replicas_moving(violation: Violation, observation: Observation) -> Assessment | None:
@@ -227,6 +259,12 @@ REGION_CAUSES: Final = (
     Hypothesis("quorum_lost", frozenset({"region_without_leader"}), quorum_lost, 0.6),
     Hypothesis("election_running", frozenset({"region_without_leader"}), election_running, 0.4),
     Hypothesis("silent_store_behind_it", _REPLICAS, silent_store_behind_it, 0.6),
+    Hypothesis(
+        "cut_off_store_behind_it",
+        frozenset({"down_peers", "pending_peers"}),
+        cut_off_store_behind_it,
+        0.7,
+    ),
     Hypothesis("replicas_moving", frozenset({"miss_peers", "pending_peers"}), replicas_moving),
     Hypothesis("broken_replicas_kept", frozenset({"down_peers"}), broken_replicas_kept, 0.4),
     Hypothesis("too_few_stores", frozenset({"miss_peers"}), too_few_stores, 0.4),

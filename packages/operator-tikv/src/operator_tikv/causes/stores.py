@@ -78,7 +78,8 @@ def store_lost(violation: Violation, observation: Observation) -> Assessment | N
         ),
         supports=[
             case.says("PD has given the store up", "state_name", Predicate.EQ, "Down", 2.0),
-            case.says("It has replicas", "region_count", Predicate.GT, 0),
+            # Whether it has replicas tells nothing: PD may have made all of them anew by now.
+            _PD_LEADS,
             _ONE_SILENT,
         ],
         contradicts=[_SEVERAL_SILENT, _process_answers(case), _registers(observation)],

@@ -160,9 +160,25 @@ def flow_by_store(observation: Observation) -> dict[str, float]:
     return flows if any(flows.values()) else {}
 
 
+def _labels_cannot_part(observation: Observation) -> bool:
+    """Whether a region has more replicas than there are places, yet bears the loss of a place.
+
+    Such as five replicas in three zones: PD counts every region as not kept apart.
+    """
+    config = observation.data("config")
+    replicas = config.get("max_replicas", 0)
+    labels = [store.get("labels", {}) for _, store in stores_of(observation)]
+    names = config["location_labels"].split(",")
+    places = max(len({one[name] for one in labels if name in one}) for name in names)
+    if not 0 < places < replicas:
+        return False
+    most_in_one = -(-replicas // places)
+    return bool(2 * most_in_one < replicas)
+
+
 def check_isolation_lost(observation: Observation, given: Given) -> Iterator[Violation]:
     """Regions whose replicas no location label keeps apart, though labels are configured."""
-    if not observation.data("config").get("location_labels"):
+    if not observation.data("config").get("location_labels") or _labels_cannot_part(observation):
         return
     readings = observation.data(PD_METRICS).get("readings", {})
     by_member: Mapping[str, JsonObject] = readings.get("regions_by_isolation", {})
@@ -237,7 +253,7 @@ MOVING_RULES: Final[tuple[Invariant, ...]] = (
     rule(
         check_isolation_lost,
         "isolation_lost",
-        ["config", "pd_metrics"],
+        ["config", "stores", "pd_metrics"],
         600,
         60,
         most_share=0.1,

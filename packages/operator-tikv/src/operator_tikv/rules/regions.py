@@ -46,7 +46,7 @@ def _where(found: JsonObject) -> str:
 def check_region_without_leader(observation: Observation, given: Given) -> Iterator[Violation]:
     """Regions that nobody can read or write."""
     leaders = observation.data("leaders")
-    if _is_leaderless(leaders, given):
+    if _is_leaderless(leaders, given) and not not_heard_yet(observation):
         message = (
             f"{leaders['without_leader_count']} of {leaders['region_count']} regions cannot be "
             f"read or written ({leaders['quorum_lost_count']} have lost most of their voters)."
@@ -75,6 +75,12 @@ def _quorum_in_danger(observation: Observation) -> Iterator[Violation]:
         )
         metrics = {"silent_store_ids": cluster["silent_store_ids"]}
         yield found("region_without_leader", REGIONS, message, Severity.CRITICAL, metrics)
+
+
+def not_heard_yet(observation: Observation) -> list[str]:
+    """Return that leaders cannot be judged: PD's own leader is new, and no quorum is lost."""
+    is_new = observation.data("pd").get("leader_is_new", False)
+    return [REGIONS] if is_new and not observation.data("leaders")["quorum_lost_count"] else []
 
 
 def check_empty_regions(observation: Observation, given: Given) -> Iterator[Violation]:
@@ -124,8 +130,9 @@ REGION_RULES: Final[tuple[Invariant, ...]] = (
     rule(
         check_region_without_leader,
         "region_without_leader",
-        ["leaders", "cluster", "config"],
+        ["leaders", "cluster", "config", "pd"],
         30,
+        unseen=not_heard_yet,
         noise_regions=10.0,
         noise_share=0.0005,
     ),

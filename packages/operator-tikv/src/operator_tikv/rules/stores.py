@@ -223,13 +223,16 @@ def check_partial_partition(observation: Observation, given: Given) -> Iterator[
 
 
 def _unreachable(observation: Observation) -> dict[str, dict[str, float]]:
-    """Return how many messages a second fail to reach each healthy store, by who sends them."""
+    """Return how many messages a second fail to reach each healthy store, by who sends them.
+
+    A sender that PD does not hear counts for nothing: it is cut off itself.
+    """
     readings = observation.data("store_metrics").get("readings", {})
     healthy = {store_id for store_id, one in stores_of(observation) if one["is_healthy"]}
     failing: dict[str, dict[str, float]] = {}
     for sender, by_target in readings.get("unreachable_per_second", {}).items():
         for store_id, rate in by_target.items():
-            if store_id in healthy and rate > 0:
+            if {store_id, sender} <= healthy and rate > 0:
                 failing.setdefault(store_id, {})[sender] = rate
     return failing
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 from operator_tikv.simulator.heartbeats import (
     STORE_HEARTBEAT_SECONDS,
@@ -15,6 +15,9 @@ from operator_tikv.simulator.model import Disk, NodeState, Peer, Region, Store
 from operator_tikv.simulator.schedulers import DEFAULT_NAMES, MIN_INTERVAL_SECONDS
 from operator_tikv.simulator.units import GIB, memcomparable_hex
 from operator_tikv.simulator.world import PD_ID_BASE, Member, Pd, Scheduler, World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PD_MEMBERS: Final = 3
 RUNNING_FOR_SECONDS: Final = 86_400.0
@@ -31,7 +34,8 @@ _TABLE_ID_SIGN: Final = 1 << 63
 class ClusterSpec:
     """What a simulated cluster starts as.
 
-    `epoch_unix_seconds` is the Unix time at virtual time zero.
+    `epoch_unix_seconds` is the Unix time at virtual time zero. `labels` are further ones of stores
+    by their ids, and replicas stand apart as `location_labels` ask, the widest first.
     """
 
     seed: int = 7
@@ -42,6 +46,8 @@ class ClusterSpec:
     capacity_gib: int = 200
     pd_members: int = PD_MEMBERS
     epoch_unix_seconds: float = 1_750_000_000.0
+    location_labels: tuple[str, ...] = ()
+    labels: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
 
 
 def make_world(spec: ClusterSpec) -> World:
@@ -105,6 +111,7 @@ def _add_store(world: World, spec: ClusterSpec, index: int, engine: str) -> None
     labels = {"host": f"{engine}-{index}", "zone": f"z{index % 3 + 1}"}
     if engine == "tiflash":
         labels["engine"] = "tiflash"
+    labels.update(spec.labels.get(store_id, {}))
     world.stores[store_id] = Store(
         store_id=store_id,
         address=f"{host}:20160",
@@ -166,8 +173,8 @@ def _add_region(world: World, spec: ClusterSpec, kv_ids: list[int], index: int) 
     turned = kv_ids[first:] + kv_ids[:first]
     size_mib = world.rng.randint(SMALLEST_MIB, LARGEST_MIB)
     mixed = world.rng.sample(turned[1:], min(len(turned) - 1, CANDIDATES))
-    others = sorted(mixed, key=world.raft.region_size_mib)[: spec.replicas - 1]
-    peers = tuple(Peer(world.next_id(), store_id) for store_id in sorted([turned[0], *others]))
+    chosen = _placed(world, spec, turned[0], mixed)
+    peers = tuple(Peer(world.next_id(), store_id) for store_id in sorted(chosen))
     leader = next(peer for peer in peers if peer.store_id == turned[0])
     world.raft.put(
         Region(
@@ -183,6 +190,25 @@ def _add_region(world: World, spec: ClusterSpec, kv_ids: list[int], index: int) 
             keys=size_mib * KEYS_PER_MIB,
             weight=HOT_WEIGHT if world.rng.random() < HOT_REGIONS_SHARE else 1.0,
         )
+    )
+
+
+def _placed(world: World, spec: ClusterSpec, first: int, candidates: list[int]) -> list[int]:
+    """Choose the stores of a region: as far apart as the labels allow, then the emptiest."""
+    emptiest = sorted(candidates, key=world.raft.region_size_mib)
+    chosen = [first]
+    while len(chosen) < spec.replicas:
+        left = [store_id for store_id in emptiest if store_id not in chosen]
+        chosen.append(max(left, key=lambda one: _apart(world, spec, one, chosen)))
+    return chosen
+
+
+def _apart(world: World, spec: ClusterSpec, store_id: int, others: list[int]) -> tuple[int, ...]:
+    """Return for each location label how many of the others stand elsewhere."""
+    here = world.stores[store_id].labels
+    there = [world.stores[other].labels for other in others]
+    return tuple(
+        sum(one.get(label) != here.get(label) for one in there) for label in spec.location_labels
     )
 
 

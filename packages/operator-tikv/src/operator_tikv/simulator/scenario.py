@@ -144,8 +144,11 @@ def build(scenario: Scenario) -> SimulatedCluster:
     """
     part = scenario.cluster
     fields = part.model_dump(exclude={"config", "labels"})
+    places = str(part.config.get("location-labels", "")).split(",")
+    labels = {int(key): value for key, value in part.labels.items() if key.isdigit()}
+    spec = {**fields, "location_labels": tuple(filter(None, places)), "labels": labels}
     try:
-        cluster = SimulatedCluster(spec=ClusterSpec(**fields))
+        cluster = SimulatedCluster(spec=ClusterSpec(**spec))
         _set_up(cluster, scenario)
     except (ValueError, ConfigError) as error:
         raise ScenarioError(f"cluster: {error}") from error
@@ -175,11 +178,9 @@ def _set_up(cluster: SimulatedCluster, scenario: Scenario) -> None:
     world = cluster.world
     for item, value in scenario.cluster.config.items():
         world.pd.config.update(item, value)
-    for store_id, labels in scenario.cluster.labels.items():
-        store = world.stores.get(int(store_id)) if store_id.isdigit() else None
-        if store is None:
+    for store_id in scenario.cluster.labels:
+        if not store_id.isdigit() or int(store_id) not in world.stores:
             raise ValueError(f"labels: no store {store_id!r}")
-        store.labels.update(labels)
     world.load.write_bytes_per_second = scenario.load.write_mib_per_second * (1 << 20)
     world.load.read_bytes_per_second = scenario.load.read_mib_per_second * (1 << 20)
     world.load.factor = scenario.load.factor
