@@ -231,6 +231,7 @@ async def test_a_guard_as_it_is_is_not_missed(tmp_path: Path, guard: str) -> Non
     assert await _noticed(tmp_path, edited(guard, "def ", "def ")) == ""
 
 
+@pytest.mark.timeout(20)  # a mutant that no canary notices at once goes through all of them
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[f"{one.guard}: {one.change}" for one in MUTANTS])
 async def test_a_branch_that_is_taken_out_is_missed(tmp_path: Path, mutant: Mutant) -> None:
     if (mutant.guard, mutant.change) not in NOTHING_LOST:
@@ -241,6 +242,7 @@ def test_what_is_not_missed_is_there() -> None:
     assert NOTHING_LOST.keys() <= {(one.guard, one.change) for one in MUTANTS}
 
 
+@pytest.mark.timeout(20)
 @pytest.mark.parametrize(("guard", "old", "new"), EDITS)
 async def test_a_line_that_is_changed_is_missed(
     tmp_path: Path, guard: str, old: str, new: str

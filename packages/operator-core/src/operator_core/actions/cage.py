@@ -114,6 +114,7 @@ class NullSubject(SubjectDefaults):
         is_dark: whether it cannot be seen at all.
         is_brittle: whether whatever is done to it makes it less safe.
         touched_share: how much of it is touched by whatever is done.
+        behind: whose models count in place of its own, if anybody's.
         done: the actions that were carried out.
     """
 
@@ -125,6 +126,7 @@ class NullSubject(SubjectDefaults):
     is_dark: bool = False
     is_brittle: bool = False
     touched_share: float = 0.0
+    behind: SubjectDefaults | None = None
     done: list[str] = field(default_factory=list)
 
     def get_action_definitions(self) -> list[ActionDefinition]:

@@ -184,7 +184,7 @@ def _grounded(facts: PolicyFacts) -> OperatorError | None:
     return StaleApprovalError(f"{facts.name}: what the policy allowed was taken back; it waits.")
 
 
-def _unseen(facts: PolicyFacts) -> OperatorError:
+def _unseen(facts: PolicyFacts) -> OperatorError | None:
     return BlindError(f"{facts.name}: the facts that its approval rests on cannot be seen now.")
 
 
