@@ -1,5 +1,7 @@
 """Canaries of the last look before a call is sent: whose it is, and whether it is called off."""
 
+from datetime import timedelta
+
 from operator_core.actions.cage import PERSON, Cage
 from operator_core.actions.canaries.canary import Canary
 from operator_core.actions.canaries.state import claimed
@@ -9,6 +11,8 @@ from operator_core.db.claims import Attempt, ClaimTerms
 from operator_core.db.control import ControlDB
 from operator_core.db.executions import ExecutionDB
 from operator_core.errors import LostLeaseError, NotReadyError
+
+_AFTER_THE_LEASE = timedelta(seconds=61)
 
 
 async def _valid(cage: Cage) -> int:
@@ -24,8 +28,10 @@ async def _sent_late(cage: Cage, attempt: Attempt) -> None:
 
 async def _taken_over(cage: Cage, proposal_id: int) -> None:
     attempt = await claimed(cage, proposal_id)
+    cage.clock.ahead += _AFTER_THE_LEASE
     other = ClaimTerms("a third", cage.ledger.ledger_id, 60.0, require_approval=False)
     await ExecutionDB(cage.ledger).take_over(attempt.proposal, other)
+    cage.clock.ahead -= _AFTER_THE_LEASE  # by its own clock it has time left
     await _sent_late(cage, attempt)
 
 
