@@ -72,6 +72,7 @@ SHAPELESS = {
     "actions.validation:validate_action_params",
     "db.claims:_admitted",
     "db.claims:_take",
+    "actions.execution:_may_send",
 }
 """Guards that do other things as well."""
 
@@ -202,11 +203,20 @@ def _any_parameters(patch: pytest.MonkeyPatch) -> None:
     replace_everywhere(patch, validation.validate_action_params, lambda _, given: dict(given))
 
 
+def _whoever_owns_it(patch: pytest.MonkeyPatch) -> None:
+    async def yes(_: object) -> bool:
+        return True
+
+    execution = importlib.import_module("operator_core.actions.execution")
+    patch.setattr(execution, "_may_send", yes)
+
+
 SPECIAL: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "actions.policy.decide:_denied": _whatever_no_rule_says,
     "actions.policy.decide:_ruling": _unknown_is_small,
     "actions.policy.decide:decide": _everything_is_allowed,
     "actions.policy.people:has_role": _everybody,
+    "actions.execution:_may_send": _whoever_owns_it,
     "actions.registry:ActionRegistry.require": _any_action,
     "actions.validation:validate_action_params": _any_parameters,
     "db.claims:_admitted": _any_claim,

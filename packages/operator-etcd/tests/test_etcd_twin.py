@@ -38,6 +38,13 @@ def alive(*ids: str, dead: tuple[str, ...] = (), learners: tuple[str, ...] = ())
     return look(survey_of(*known, failures=silent, learners=learners))
 
 
+def lagging(*, voters: int = 3, dead: tuple[str, ...] = ()) -> Observation:
+    """Voters of which 33 lacks so much of the log that it can agree to nothing for long."""
+    ids = [str(11 * number) for number in range(1, voters + 1)]
+    known = (status(one, raft_index=500 if one == "33" else 10_000) for one in set(ids) - {*dead})
+    return look(survey_of(*known, failures={one: failure(one) for one in dead}))
+
+
 def leaderless() -> Observation:
     seen = survey_of(status("11", leader="0"), failures={one: failure(one) for one in IDS[1:]})
     return look(seen)
@@ -111,6 +118,20 @@ UNSAFE: list[Case] = [
     ),
     (corrupt("22"), "move_leader", {"target_member_id": "22"}, "has raised CORRUPT"),
     (leaderless(), "promote_member", {"member_id": "11"}, "no leader"),
+    # A quorum that answers and is none in step.
+    (lagging(), "restart_member", {"member_name": "n2"}, "no quorum in step"),
+    (lagging(), "restart_member", {"member_name": "n1"}, "no quorum in step"),
+    (lagging(), "defragment", {"member_id": "22"}, "no quorum in step"),
+    (lagging(), "remove_member", {"member_id": "22"}, "no quorum in step"),
+    (lagging(voters=5, dead=("55",)), "restart_member", {"member_name": "n2"}, "in step"),
+    (corrupt("22"), "restart_member", {"member_name": "n3"}, "has raised CORRUPT"),
+    (corrupt("22"), "defragment", {"member_id": "11"}, "has raised CORRUPT"),
+    (
+        alive("11", "22", "33", dead=("44",)),
+        "remove_member",
+        {"member_id": "22"},
+        "n4 does not answer",
+    ),
     (leaderless(), "defragment", {"member_id": "22"}, "does not answer"),
     (leaderless(), "compact", {"keep_revisions": 1}, "no leader"),
     (leaderless(), "disarm_alarm", {"member_id": "11"}, "no leader"),
@@ -151,6 +172,11 @@ SAFE: list[tuple[Observation, str, dict[str, Any]]] = [
     (behind("22", entries=6000), "move_leader", {"target_member_id": "33"}),
     (behind("44", entries=10, learners=("44",)), "promote_member", {"member_id": "44"}),
     (corrupt("22"), "move_leader", {"target_member_id": "33"}),
+    (corrupt("22"), "restart_member", {"member_name": "n2"}),
+    (lagging(), "restart_member", {"member_name": "n3"}),
+    (lagging(voters=5), "restart_member", {"member_name": "n2"}),
+    (FIVE_TWO_DOWN, "restart_member", {"member_name": "n5"}),
+    (FIVE_TWO_DOWN, "remove_member", {"member_id": "55"}),
 ]
 
 

@@ -213,6 +213,17 @@ def effects(stage: Stage) -> list[str]:
         ("set_schedule_config", {"item": "no-such", "value": "1"}, "no item"),
         ("set_schedule_config", {"item": "max-store-down-time", "value": "5m"}, "below 30m"),
         ("set_schedule_config", {"item": "max-store-down-time", "value": "soon"}, "no duration"),
+        ("set_schedule_config", {"item": "max-store-down-time", "value": "72h"}, "is lost"),
+        ("set_schedule_config", {"item": "halt-scheduling", "value": "true"}, "repair nothing"),
+        ("set_schedule_config", {"item": "replica-schedule-limit", "value": "0"}, "nothing"),
+        ("set_schedule_config", {"item": "enable-make-up-replica", "value": "false"}, "less"),
+        ("set_schedule_config", {"item": "low-space-ratio", "value": "0.99"}, "from 0 to 0.95"),
+        (
+            "set_replication_config",
+            {"item": "enable-placement-rules", "value": "false"},
+            "disable_placement_rules",
+        ),
+        ("set_rule_group", {"group_id": "x", "index": 9, "override": True}, "No rule would be"),
         ("set_replication_config", {"item": "max-replicas", "value": "5"}, "there are 4"),
         ("set_replication_config", {"item": "max-replicas", "value": "0"}, "whole number"),
         ("set_cluster_version", {"version": "8.1.0"}, "does not go back"),
@@ -387,3 +398,14 @@ async def test_a_replica_beyond_the_full_count_does_not_stay(stage: Stage) -> No
     region_id, _, _, lacking = await stage.region()
     result = await perform(stage, "add_peer", region_id=region_id, store_id=lacking[0])
     assert result["stayed"] is False
+
+
+@pytest.mark.parametrize("weights", [(0.0, 1.0), (1.0, 0.0)])
+async def test_a_weight_of_nothing_needs_others_that_can_take_over(
+    weights: tuple[float, float],
+) -> None:
+    stage = make_stage(3)
+    await stage.send("POST", "/store/2/weight", {"leader": 0.0, "region": 1.0})
+    given = {"leader_weight": weights[0], "region_weight": weights[1]}
+    with pytest.raises(ActionFailedError, match=r"Only \d (other )?healthy"):
+        await perform(stage, "set_store_weight", store_id=1, **given)

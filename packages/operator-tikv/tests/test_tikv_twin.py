@@ -21,6 +21,7 @@ from twin_pictures import (
     on,
     rehearsed,
 )
+from twin_places import SAFE_TOO, UNSAFE_TOO
 from twin_tables import SAFE, UNSAFE
 
 if TYPE_CHECKING:
@@ -29,12 +30,12 @@ if TYPE_CHECKING:
 PEER = {"region_id": 1, "store_id": 1}
 
 
-@pytest.mark.parametrize(("seen", "action", "given", "why"), UNSAFE)
+@pytest.mark.parametrize(("seen", "action", "given", "why"), UNSAFE + UNSAFE_TOO)
 def test_what_is_unsafe_is_refused(seen: Observation, action: str, given: Given, why: str) -> None:
     assert why in "; ".join(rehearsed(seen, action, given).worse)
 
 
-@pytest.mark.parametrize(("seen", "action", "given"), SAFE)
+@pytest.mark.parametrize(("seen", "action", "given"), SAFE + SAFE_TOO)
 def test_what_is_safe_passes(seen: Observation, action: str, given: Given) -> None:
     found = rehearsed(seen, action, given)
     assert found.worse == ()

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from operator_core.types import JsonObject
 
 REFUSED = {
-    "remove_peer": "another failure takes the quorum",
     "remove_scheduler": "PD balances",
     "set_region_label_rule": "forbids to schedule every key",
 }
@@ -33,7 +32,7 @@ async def rehearsed(stage: Stage, action: str, given: JsonObject) -> Rehearsal:
 async def test_what_can_be_done_is_let_pass(case: Case) -> None:
     stage = make_stage(case.stores)
     found = await rehearsed(stage, case.action, await case.made(stage))
-    assert found.blast is not None
+    assert (found.blast is None) is (case.action == "remove_peer")  # is it one too many?
     assert REFUSED.get(case.action, "") in "; ".join(found.worse)
     assert bool(found.worse) is (case.action in REFUSED)
 

@@ -98,6 +98,10 @@ class BlindError(RefusedError):
     """Too little of the cluster is seen to act on it."""
 
 
+class UnsafeNowError(RefusedError):
+    """Rehearsed on the cluster as it is at this moment it would make that less safe."""
+
+
 class NotReadyError(RefusedError):
     """The proposal is not due, or what it depends on is not complete."""
 

@@ -40,12 +40,23 @@ def _no_leader(model: EtcdModel) -> Iterator[str]:
 
 def _no_quorum_beside(model: EtcdModel, member: EtcdMember, what: str) -> Iterator[str]:
     """Yield why a member must not stop serving, however short."""
-    stops = member.votes and member.serves and len(model.voters) > 1
-    if stops and model.spare < 1:
+    if not (member.votes and member.serves and len(model.voters) > 1):
+        return
+    staying = [one for one in model.healthy if one.id != member.id]
+    if len(staying) < model.quorum:
         yield (
-            f"{what} {member.name or member.id} would leave {len(model.healthy) - 1} healthy "
-            f"voters, and a quorum needs {model.quorum}"
+            f"{what} {member.name or member.id} would leave {len(staying)} healthy voters, and a "
+            f"quorum needs {model.quorum}"
         )
+    else:
+        yield from _out_of_step(model, staying, model.quorum)
+
+
+def _out_of_step(model: EtcdModel, voters: list[EtcdMember], quorum: int) -> Iterator[str]:
+    """Yield why voters are no quorum although they answer: some cannot say yes for long."""
+    lame = [words for one in voters for words in _not_in_step(model, one)]
+    if lame and sum(not any(_not_in_step(model, one)) for one in voters) < quorum:
+        yield f"the voters that stay are no quorum in step: {'; '.join(lame)}"
 
 
 def _not_in_step(model: EtcdModel, member: EtcdMember) -> Iterator[str]:
@@ -191,6 +202,11 @@ def _remove(model: EtcdModel, given: JsonObject) -> Effect:
             f"removing {member.name or member.id} would leave {len(after.healthy)} healthy voters "
             f"of {len(after.voters)}, and a quorum of those needs {after.quorum}"
         )
+    elif member.votes:
+        faults += _out_of_step(model, after.healthy, after.quorum)
+    dead = [one.name or one.id for one in after.voters if not one.serves]
+    if member.votes and member.serves and dead:
+        faults.append(f"{', '.join(dead)} does not answer; that one is mended first")
     leads = model.leader_id == member.id
     gone = member if member.votes and member.serves else None
     return Effect(after, _ELECTION_SECONDS, tuple(faults), paused=gone, leader_moves=leads)

@@ -177,15 +177,29 @@ def check_drain(view: View, store_id: int) -> int:
         ActionFailedError: it would be unsafe, or could not work, now.
     """
     store = tikv_store_of(view, store_id)
-    takers = set(view.healthy) - {store_id} - set(view.evicted)
+    check_takers(view, store_id)
+    check_calm(view, store_id)
+    check_scheduling(view)
+    return store.status.leader_count
+
+
+def check_takers(view: View, store_id: int) -> None:
+    """Check that enough other stores are left that may lead regions.
+
+    Raises:
+        ActionFailedError: they are too few.
+    """
+    barred = {store_id, *view.evicted}
+    takers = [
+        key
+        for key in view.healthy
+        if key not in barred and view.stores[key].status.leader_weight > 0
+    ]
     if len(takers) < LEAST_LEADER_TAKERS:
         raise ActionFailedError(
             f"Only {len(takers)} other healthy stores could take the leaders of store "
             f"{store_id}; it takes {LEAST_LEADER_TAKERS}."
         )
-    check_calm(view, store_id)
-    check_scheduling(view)
-    return store.status.leader_count
 
 
 def check_delete(view: View, store_id: int) -> None:
@@ -202,13 +216,18 @@ def check_delete(view: View, store_id: int) -> None:
             "and may come back. Wait, or repair it."
         )
     if not store.is_tiflash:
-        _check_enough_remain(view, store)
+        check_enough_remain(view, store)
     check_leading(view)
     check_calm(view, store_id)
     check_repair(view)
 
 
-def _check_enough_remain(view: View, store: StoreInfo) -> None:
+def check_enough_remain(view: View, store: StoreInfo) -> None:
+    """Check that the other stores can hold the replicas of one that gives all away.
+
+    Raises:
+        ActionFailedError: they are too few, or have no room.
+    """
     needed = view.replicate.max_replicas
     remaining = [view.stores[key] for key in view.healthy if key != store.id]
     if len(remaining) < needed:

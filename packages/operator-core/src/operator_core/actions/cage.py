@@ -7,24 +7,35 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from operator_core.actions.audit import ActionAuditor
+from operator_core.actions.execution import Terms, carry_out
 from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.policy import load
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.retry import RetryConfig
 from operator_core.actions.safety import SafetyController
-from operator_core.actions.types import ActionDefinition, ActionProposal, ActionStatus, ParamDef
+from operator_core.actions.types import (
+    ActionDefinition,
+    ActionProposal,
+    ActionRecord,
+    ActionRequest,
+    ActionStatus,
+    ParamDef,
+)
 from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db import rows
 from operator_core.db.actions import ActionDB
 from operator_core.db.changes import Stamp
+from operator_core.db.claims import Attempt, ClaimTerms
 from operator_core.db.control import ControlDB
+from operator_core.db.executions import ExecutionDB
 from operator_core.db.ledger import Ledger, scratch_ledger
 from operator_core.db.policy import PolicyDB
 from operator_core.db.tickets import TicketDB
 from operator_core.errors import RequestError, SubjectError
 from operator_core.monitor.types import Observation, Part, Violation
 from operator_core.subject import ActionCall, SubjectDefaults
+from operator_core.twin import BlastRadius, Prediction, Twin
 from operator_core.types import JsonObject, RunMode
 
 PERSON = "canary-keeper"
@@ -73,6 +84,19 @@ class CageClock:
         await self._clock.sleep(seconds)
 
 
+@dataclass(frozen=True)
+class _NullTwin:
+    """Says of every call what it was told to say."""
+
+    blast: BlastRadius
+    worse: tuple[str, ...]
+
+    def apply(self, call: ActionRequest) -> Prediction:
+        """Return the same, whatever is called."""
+        del call
+        return Prediction(seconds=0.0, blast=self.blast, then=self, worse=self.worse)
+
+
 @dataclass
 class NullSubject(SubjectDefaults):
     """A cluster that is none: what is done to it stands in ``done``, and nowhere else.
@@ -84,6 +108,9 @@ class NullSubject(SubjectDefaults):
         is_open: the one fact there is.
         part: what its one source says of itself; None: it says nothing.
         is_dark: whether it cannot be seen at all.
+        is_brittle: whether whatever is done to it makes it less safe.
+        touched_share: how much of it is touched by whatever is done.
+        behind: whose models count in place of its own, if anybody's.
         done: the actions that were carried out.
     """
 
@@ -93,6 +120,9 @@ class NullSubject(SubjectDefaults):
     is_open: bool = False
     part: JsonObject | None = field(default_factory=dict)
     is_dark: bool = False
+    is_brittle: bool = False
+    touched_share: float = 0.0
+    behind: SubjectDefaults | None = None
     done: list[str] = field(default_factory=list)
 
     def get_action_definitions(self) -> list[ActionDefinition]:
@@ -109,6 +139,12 @@ class NullSubject(SubjectDefaults):
         data = {"1": {"open": self.is_open}}
         part = Part(source="cage", observed_at=now, data=data).model_copy(update=self.part)
         return Observation(subject=self.name, observed_at=now, parts={"valves": part})
+
+    def twin(self, observation: Observation) -> Twin:
+        """Return a model of it in which nothing ever changes."""
+        del observation
+        worse = ("it breaks",) if self.is_brittle else ()
+        return _NullTwin(BlastRadius(*[self.touched_share] * 4), worse)
 
     def temporary_effects(self, observation: Observation) -> frozenset[str]:
         """Return none: what was put on it is not looked for."""
@@ -215,6 +251,15 @@ class Cage:
         workflow_id = await self.executor.propose_workflow("planted", "-", steps)
         found = await self.db.list_workflow_actions(workflow_id)
         return workflow_id, [await self.validated(int(step.id or 0)) for step in found]
+
+    async def carry_out(self, attempt: Attempt) -> ActionRecord:
+        """Go on with an attempt that was claimed before, as the executor does."""
+        claim = ClaimTerms(
+            attempt.proposal.owner or "", self.ledger.ledger_id, 60.0, require_approval=False
+        )
+        terms = Terms(claim, lambda *_: None, self.clock)
+        registry = ActionRegistry(self.subject)
+        return await carry_out(ExecutionDB(self.ledger), attempt, self.subject, registry, terms)
 
     async def run(self, proposal_id: int) -> None:
         """Execute a proposal as the agent does."""

@@ -11,12 +11,14 @@ from operator_core.actions.execution import Terms, carry_out, settle_abandoned
 from operator_core.actions.lease_sense import LeaseSense
 from operator_core.actions.policy.request import BlastRadius
 from operator_core.actions.registry import ActionRegistry
+from operator_core.actions.rehearsal import foresee
 from operator_core.actions.retry import RetryConfig
 from operator_core.actions.safety import SafetyController
 from operator_core.actions.types import (
     ActionProposal,
     ActionRecord,
     ActionStatus,
+    ActionType,
 )
 from operator_core.actions.validation import validate_action_params
 from operator_core.agent.diagnosis import ActionRecommendation
@@ -33,7 +35,7 @@ from operator_core.db.ledger import Ledger, LedgerAddress
 from operator_core.errors import ConflictError, NotFoundError
 from operator_core.logs import get_logger
 from operator_core.process import is_dead, new_owner
-from operator_core.subject import Subject, complete, sees_effects
+from operator_core.subject import Subject, complete, has_twin, sees_effects
 
 CANCEL_WAIT_SECONDS = 2.0
 _CANCEL_LOOK_SECONDS = 0.1
@@ -246,9 +248,13 @@ class ActionExecutor:
     async def _sight(self, db: ExecutionDB, proposal_id: int, subject: Subject | None) -> Sight:
         """Look at the cluster, where the action or its approval rests on what is seen."""
         define = self._registry.get_definition
-        names = await db.action_name(proposal_id) if self._registry.looks_first else None
-        definition = define(names) if names else None
-        if subject is None or definition is None or not definition.looks_first:
+        looks = self._registry.looks_first or (subject is not None and has_twin(subject))
+        call = await db.call_of(proposal_id) if looks else None
+        definition = define(call.action_name) if call else None
+        if subject is None or call is None or definition is None:
+            return Sight(define)
+        rehearsed = definition.action_type is ActionType.SUBJECT and has_twin(subject)
+        if not (definition.looks_first or rehearsed):
             return Sight(define)
         # Of a subject that lists no effects, nothing can be known to have been there before.
         blind = None if sees_effects(subject) else frozenset[str]()
@@ -259,7 +265,7 @@ class ActionExecutor:
         except Exception as error:  # noqa: BLE001 - who cannot look is blind, whatever the reason
             log.warning("not_seen", proposal_id=proposal_id, reason=str(error))
             return Sight(define, effects=blind)
-        return Sight(define, seen, effects)
+        return Sight(define, seen, effects, foresee(subject, seen, call) if rehearsed else None)
 
     async def settle_expired(self, subject: Subject) -> list[int]:
         """Settle the attempts on this subject whose owner went away; return their proposals."""

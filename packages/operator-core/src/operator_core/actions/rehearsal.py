@@ -8,8 +8,12 @@ from operator_core.actions.types import ActionRequest
 from operator_core.agent.evidence import resolve
 from operator_core.errors import UnsafeError
 from operator_core.monitor.types import Observation
+from operator_core.subject import Subject, complete, has_twin
 from operator_core.twin import BlastRadius, Change, Prediction, Twin
 from operator_core.types import JsonObject
+
+BROKEN_TWIN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What a twin raises that meets a cluster unlike any its author knew: then nothing is known."""
 
 SMALL_SHARE, MEDIUM_SHARE = 0.1, 0.4
 """Up to here a blast radius is called small, and medium."""
@@ -136,6 +140,39 @@ def _told(calls: Sequence[ActionRequest], worse: Sequence[Sequence[str]]) -> tup
 def _largest(blasts: Sequence[BlastRadius]) -> BlastRadius:
     columns = zip(*blasts, strict=True)
     return BlastRadius(*(None if None in column else max(column) for column in columns))
+
+
+def foresee(
+    subject: Subject | None, seen: Observation | None, call: ActionRequest
+) -> Rehearsal | None:
+    """Return what would come of one call on the cluster as it was just seen.
+
+    Args:
+        subject: the cluster's side.
+        seen: the look.
+        call: what is about to be done.
+
+    Returns:
+        None where the subject has no twins; a rehearsal that knows nothing where this look makes
+        none, or one that its author did not foresee.
+    """
+    if subject is None or seen is None or not has_twin(subject):
+        return None
+    try:
+        twin = complete(subject).twin(seen)
+        return rehearse(twin, [call])[0] if twin is not None else Rehearsal()
+    except BROKEN_TWIN:
+        return Rehearsal()
+
+
+def widened(known: BlastRadius | None, fresh: Rehearsal | None) -> BlastRadius | None:
+    """Return the larger of a blast radius that was known and that of a fresh rehearsal.
+
+    What is not known is the largest; without a fresh rehearsal it stays what it was.
+    """
+    if fresh is None or known is None or fresh.blast is None:
+        return known if fresh is None else None
+    return _largest([known, fresh.blast])
 
 
 def require_safe(rehearsal: Rehearsal) -> None:

@@ -17,6 +17,7 @@ from operator_core.errors import (
     ObserveOnlyError,
     OperatorError,
     TransitionError,
+    UnsafeNowError,
 )
 from operator_core.types import RunMode
 
@@ -40,6 +41,7 @@ class GateFacts:
         undone: state of the step that this one undoes, if it undoes one.
         policy: what the policy in force has to look at; None: no policy ever was in force.
         unseen: what of the cluster is seen too little for the action, with the reasons.
+        worse: what a rehearsal on the cluster as it is says would be less safe.
     """
 
     mode: RunMode
@@ -53,6 +55,7 @@ class GateFacts:
     undone: ActionStatus | None = None
     policy: PolicyFacts | None = None
     unseen: tuple[str, ...] = ()
+    worse: tuple[str, ...] = ()
 
 
 def refusal(
@@ -77,6 +80,7 @@ def refusal(
         or _approval(proposal, facts, require_approval=require_approval)
         or _readiness(proposal, facts)
         or _sight(proposal, facts)
+        or _safety(proposal, facts)
         or (policy_refusal(facts.policy) if facts.policy else None)
     )
 
@@ -135,6 +139,16 @@ def _sight(proposal: ActionProposal, facts: GateFacts) -> OperatorError | None:
         return None
     return BlindError(
         f"Proposal {proposal.id} waits until enough is seen: {'; '.join(facts.unseen)}."
+    )
+
+
+def _safety(proposal: ActionProposal, facts: GateFacts) -> OperatorError | None:
+    """What was safe when it was rehearsed need not be safe on the cluster as it is now."""
+    if not facts.worse:
+        return None
+    return UnsafeNowError(
+        f"Proposal {proposal.id} waits: rehearsed on the cluster as it is now it makes that less "
+        f"safe: {'; '.join(facts.worse)}."
     )
 
 

@@ -3,7 +3,13 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from operator_core.actions.rehearsal import Rehearsal, measure, rehearse, require_safe
+from operator_core.actions.rehearsal import (
+    BROKEN_TWIN,
+    Rehearsal,
+    measure,
+    rehearse,
+    require_safe,
+)
 from operator_core.actions.types import ActionProposal, ActionRecord, ActionRequest, ActionType
 from operator_core.contain import contained
 from operator_core.db.ledger import Ledger
@@ -15,9 +21,6 @@ from operator_core.twin import Twin
 
 LOOK_LIMIT_SECONDS = 10.0
 """How long the look that a twin is built from may take."""
-
-_BROKEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What a twin raises that meets a cluster unlike any its author knew: then nothing is known."""
 
 log = get_logger(__name__)
 
@@ -58,7 +61,7 @@ class Rehearser:
         undos = [one.compensation for one in reversed(steps) if one.compensation is not None]
         try:
             said = rehearse(twin, calls, undos)
-        except _BROKEN as error:
+        except BROKEN_TWIN as error:
             log.warning("not_rehearsed", subject=self._subject.name, reason=repr(error))
             return {}
         return dict(zip((int(one.id or 0) for one in steps), said, strict=True))
@@ -82,7 +85,7 @@ class Rehearser:
         seen = await self._look() if has_twin(self._subject) else None
         try:
             return None if seen is None else self._subject.twin(seen)
-        except _BROKEN as error:
+        except BROKEN_TWIN as error:
             log.warning("no_twin", subject=self._subject.name, reason=repr(error))
             return None
 

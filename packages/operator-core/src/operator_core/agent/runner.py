@@ -6,6 +6,7 @@ another. So the runner can be killed anywhere, and started again here or elsewhe
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.rehearsal import Rehearsal, require_safe
@@ -20,6 +21,7 @@ from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.actions import ActionDB
 from operator_core.db.dispatch import DispatchDB, Startable
 from operator_core.db.ledger import Ledger
+from operator_core.db.policy import PolicyDB
 from operator_core.db.schedules import ScheduleDB
 from operator_core.db.tickets import TicketDB
 from operator_core.db.verifications import VerifyDB
@@ -30,6 +32,7 @@ from operator_core.errors import (
     RefusedError,
     RequestError,
     UnsafeError,
+    UnsafeNowError,
 )
 from operator_core.logs import get_logger
 from operator_core.monitor.types import Ticket, TicketPhase, TicketStatus
@@ -41,6 +44,8 @@ AGENT = "agent"
 MAX_RUNNING = 16
 TAKEN_FIRST_SECONDS = 0.002
 """How long a look for what may be started waits for what was taken without one."""
+UNSAFE_WAIT_SECONDS = 900.0
+"""How long an action waits for a cluster on which it is safe; then a person is called."""
 
 RECOVERY_WAIT_SECONDS = 1.0
 """How long a round waits for what is recovered before it goes on beside it."""
@@ -68,6 +73,7 @@ class AgentRunner:
             clock: the source of time.
         """
         self._actions = ActionDB(ledger)
+        self._policies = PolicyDB(ledger)
         self._tickets = TicketDB(ledger)
         self._schedules = ScheduleDB(ledger)
         self._dispatch = DispatchDB(ledger)
@@ -83,6 +89,7 @@ class AgentRunner:
         self._refusals = 0
         self._has_taken = False
         self._may_act = False  # as the last look for what may be started said
+        self._unsafe_since: dict[int, datetime] = {}
         self._recovery: asyncio.Task[None] | None = None
 
     # --- propose and follow -----------------------------------------------------------
@@ -153,6 +160,7 @@ class AgentRunner:
 
     async def validate(self) -> None:
         """Check what was proposed; what can never run is cancelled and says why."""
+        await self._policies.decide_again(subject=self._subject.name)
         proposed = self._mine(await self._actions.list_proposals(ActionStatus.PROPOSED))
         rehearsals = await self._rehearser.rehearse(proposed)
         for proposal in proposed:
@@ -224,6 +232,7 @@ class AgentRunner:
         """
         ids = {int(one.id or 0) for one in ready}
         self._refused = {one: turn for one, turn in self._refused.items() if one in ids}
+        self._unsafe_since = {one: at for one, at in self._unsafe_since.items() if one in ids}
         return sorted(ready, key=lambda one: self._refused.get(int(one.id or 0), 0))
 
     async def _reset(self, proposal_id: int) -> None:
@@ -251,11 +260,21 @@ class AgentRunner:
             log.warning("given_up", proposal_id=proposal_id, reason=str(error))
             await self._give_up(proposal_id, str(error))
         except (RefusedError, ConflictError) as error:
+            if self._is_unsafe_for_long(proposal_id, error):
+                await self._give_up(proposal_id, str(error))
             self._refusals += 1
             self._refused[proposal_id] = self._refusals
             log.info("not_executed", proposal_id=proposal_id, reason=str(error))
         except OperatorError as error:
             log.warning("execution_error", proposal_id=proposal_id, reason=str(error))
+
+    def _is_unsafe_for_long(self, proposal_id: int, error: OperatorError) -> bool:
+        """Return whether a cluster has not been safe enough for an action for a long time."""
+        if not isinstance(error, UnsafeNowError):
+            self._unsafe_since.pop(proposal_id, None)
+            return False
+        since = self._unsafe_since.setdefault(proposal_id, self._clock.now())
+        return self._clock.now() - since >= timedelta(seconds=UNSAFE_WAIT_SECONDS)
 
     async def _give_up(self, proposal_id: int, reason: str) -> None:
         """Cancel what a breaker stops: its ticket is then escalated, and says why."""

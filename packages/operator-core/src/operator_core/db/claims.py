@@ -148,7 +148,9 @@ def _admitted(tx: Tx, row: Row | None, item: Claim, context: _Context) -> Taken 
         return ConflictError(f"Somebody asked to stop proposal {proposal.id} after it was sent.")
     asked = gate.asked(tx, proposal, terms.sight, loaded, stamp) if loaded else None
     ruled = asked.facts if asked else None
-    facts = _facts(proposal, context, stamp, ruled, gate.unseen(proposal, terms.sight, stamp))
+    unseen, rehearsal = gate.unseen(proposal, terms.sight, stamp), terms.sight.rehearsal
+    facts = _facts(proposal, context, stamp, ruled)
+    facts = replace(facts, unseen=unseen, worse=rehearsal.worse if rehearsal else ())
     refused = refusal(proposal, facts, require_approval=terms.require_approval)
     refused = refused or effects.refusal(
         tx, effects.of(proposal, terms.sight.define), terms.sight.effects
@@ -178,11 +180,10 @@ def _facts(
     context: _Context,
     stamp: Stamp,
     policy: PolicyFacts | None,
-    unseen: tuple[str, ...],
 ) -> GateFacts:
     switch, others = context.switch, context.others
     killed = switch.killed_at is not None
-    facts = GateFacts(switch.mode, killed, stamp.now, policy=policy, unseen=unseen)
+    facts = GateFacts(switch.mode, killed, stamp.now, policy=policy)
     if proposal.depends_on_proposal_id is not None:
         dependency = others[proposal.depends_on_proposal_id]
         facts = replace(facts, dependency=ActionStatus(dependency["status"]))

@@ -10,6 +10,7 @@ from operator_core.actions.policy.binding import Call, Facts, facts_at, paths_of
 from operator_core.actions.policy.limits import watched
 from operator_core.actions.policy.request import TAKES_BACK, PolicyRequest, tags_of, target_of
 from operator_core.actions.policy.ruling import Usage
+from operator_core.actions.rehearsal import Rehearsal, widened
 from operator_core.actions.types import ActionDefinition, ActionProposal, ActionStatus
 from operator_core.clock import from_text, to_text
 from operator_core.db import effects, rows
@@ -20,6 +21,9 @@ from operator_core.monitor.types import Observation
 from operator_core.types import JsonObject, Severity
 
 VALIDATE, CLAIM = "validate", "claim"
+SEEN = "seen"
+"""Among what a decision binds: the facts as they were."""
+
 MAX_TRIES = 100
 """As many results of a remedy as any breaker looks back on."""
 
@@ -43,6 +47,11 @@ class Judged:
     def among(self, suspects: tuple[str, ...]) -> "Judged":
         """Return it with who else is suspected of the same."""
         return replace(self, request=replace(self.request, suspects=suspects))
+
+    def widened(self, fresh: Rehearsal | None) -> "Judged":
+        """Return it with what a rehearsal right before the attempt says is touched."""
+        blast = widened(self.request.blast, fresh)
+        return replace(self, request=replace(self.request, blast=blast))
 
     def call(self, proposal: ActionProposal) -> Call:
         """Return the call that an approval covers."""
@@ -142,10 +151,20 @@ def rule_on(
     return decision
 
 
-def note(tx: Tx, stage: str, proposal_id: int, ruling: Ruling, stamp: Stamp) -> None:
+def note(
+    tx: Tx,
+    stage: str,
+    proposal_id: int,
+    ruling: Ruling,
+    stamp: Stamp,
+    *,
+    seen: Observation | None = None,
+) -> None:
     """Write down what was decided, and what it was read from."""
     asked, decision, request = ruling.asked, ruling.decision, ruling.asked.request
     binds = {"version": asked.version, "facts": asked.facts, "changes": asked.changes}
+    if seen is not None and asked.facts:
+        binds[SEEN] = asked.seen(seen)
     tx.run(
         "decision.insert",
         proposal_id=proposal_id,
@@ -168,6 +187,27 @@ def latest(tx: Tx, proposal_id: int) -> Judged | None:
     """Return what was last asked about a proposal, or None."""
     row = tx.one("decision.latest", proposal_id=proposal_id)
     return None if row is None else of_row(row)
+
+
+def grounds(tx: Tx, proposal_id: int) -> Facts | None:
+    """Return the facts that stood when the policy was last asked about a proposal.
+
+    None: nobody had looked by then, or it only waits for people, whose words have their own.
+    """
+    row = tx.one("decision.latest_validated", proposal_id=proposal_id)
+    found: Facts | None = json.loads(row["binds"]).get(SEEN) if row else None
+    return found
+
+
+def ground(tx: Tx, proposal_id: int, look: Observation) -> bool:
+    """Bind what the policy allows by itself to the facts of a look, unless it is bound already."""
+    row = tx.one("decision.latest_validated", proposal_id=proposal_id)
+    judged = of_row(row) if row else None
+    if row is None or judged is None or not judged.facts or SEEN in json.loads(row["binds"]):
+        return False
+    binds = json.loads(row["binds"]) | {SEEN: judged.seen(look)}
+    tx.run("decision.ground", id=row["id"], binds=rows.to_json(binds))
+    return True
 
 
 def require_asked(tx: Tx, steps: Iterable[ActionProposal]) -> None:

@@ -5,13 +5,29 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from operator_core.actions.lease_sense import Ahead
-from operator_core.actions.types import ActionProposal, ActionRecord, Outcome
+from operator_core.actions.types import (
+    ActionProposal,
+    ActionRecord,
+    ActionRequest,
+    ActionStatus,
+    Outcome,
+)
 from operator_core.clock import from_text
-from operator_core.db import approvals, attempts, changes, proposals, resends, rows
+from operator_core.db import (
+    approvals,
+    attempts,
+    changes,
+    gate,
+    policies,
+    proposals,
+    resends,
+    rows,
+)
 from operator_core.db.attempts import Ending, Finish, Hold, finish_each
 from operator_core.db.changes import Change, Stamp
 from operator_core.db.claims import Attempt, Claim, ClaimTerms, claim_each
 from operator_core.db.engine import Row, Tx
+from operator_core.db.gate import Sight
 from operator_core.db.proposals import RetryRule
 from operator_core.db.store import Store
 from operator_core.errors import ConflictError, RefusedError, StaleApprovalError
@@ -37,7 +53,10 @@ class ExecutionDB(Store):
         except (RefusedError, ConflictError) as error:
             stamp, why = self._stamp(terms.owner), str(error)
             if isinstance(error, StaleApprovalError):
-                await self._write(lambda tx: approvals.void(tx, proposal_id, why, asked_at, stamp))
+                sight = terms.sight
+                await self._write(
+                    lambda tx: _void(tx, proposal_id, why, stamp, asked_at=asked_at, sight=sight)
+                )
             if resends.is_final(error):
                 await self._refuse_resend(proposal_id, why, stamp)
             raise
@@ -48,10 +67,13 @@ class ExecutionDB(Store):
         if row is not None and resends.awaited(row):
             await self._write(lambda tx: resends.refuse(tx, proposal_id, why, stamp))
 
-    async def action_name(self, proposal_id: int) -> str | None:
-        """Return the name of a proposal's action, or None where there is no such proposal."""
+    async def call_of(self, proposal_id: int) -> ActionRequest | None:
+        """Return the call that a proposal is for, or None where there is no such proposal."""
         row = await self._read(lambda tx: tx.one("proposal.get", id=proposal_id))
-        return row["action_name"] if row else None
+        if row is None:
+            return None
+        parameters = json.loads(row["parameters"] or "{}")
+        return ActionRequest(action_name=row["action_name"], parameters=parameters)
 
     async def finish(self, attempt: Attempt, ending: Ending) -> ActionRecord:
         """Write how an attempt ended, and what follows from it.
@@ -177,6 +199,18 @@ class ExecutionDB(Store):
         return await self._write(
             lambda tx: attempts.settle_in_doubt(tx, proposal_id, ending, stamp)
         )
+
+
+def _void(
+    tx: Tx, proposal_id: int, why: str, stamp: Stamp, *, asked_at: datetime, sight: Sight
+) -> None:
+    """Take back what was allowed for another state, and write down what is asked in this one."""
+    approvals.void(tx, proposal_id, why, asked_at, stamp)
+    proposal = rows.proposal(changes.get(tx, "proposal", proposal_id))
+    loaded = policies.in_force(tx)
+    asked = proposal.status is ActionStatus.VALIDATED and proposal.compensates_proposal_id is None
+    if loaded is not None and asked:
+        gate.asked(tx, proposal, sight, loaded, stamp).decide_again(tx, proposal_id, sight, stamp)
 
 
 def _lease_seconds(row: Row) -> float:

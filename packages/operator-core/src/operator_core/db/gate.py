@@ -7,11 +7,12 @@ from operator_core.actions.policy import Effect, LoadedPolicy
 from operator_core.actions.policy.people import Word
 from operator_core.actions.policy.ruling import PolicyFacts
 from operator_core.actions.policy.sight import blindness
+from operator_core.actions.rehearsal import Rehearsal
 from operator_core.actions.types import ActionDefinition, ActionProposal, ActionStatus
 from operator_core.db import approvals, changes, decisions, rows, suspects
 from operator_core.db.changes import Stamp
 from operator_core.db.checked import CheckedCall
-from operator_core.db.decisions import CLAIM, Judged, Ruling
+from operator_core.db.decisions import CLAIM, VALIDATE, Judged, Ruling
 from operator_core.db.engine import Row, Tx
 from operator_core.monitor.types import Observation
 from operator_core.types import JsonObject
@@ -29,11 +30,13 @@ class Sight:
         observation: its look at the cluster right before the claim; None: it did not look, or
             saw nothing.
         effects: names of the temporary effects that were there then; None: nobody could see.
+        rehearsal: what would come of the call on the cluster as it was seen; None: it has no twin.
     """
 
     define: Define = lambda _: None
     observation: Observation | None = None
     effects: Collection[str] | None = None
+    rehearsal: Rehearsal | None = None
 
 
 BLIND = Sight()
@@ -78,6 +81,11 @@ class Asked:
     judged: Judged
     facts: PolicyFacts
 
+    def decide_again(self, tx: Tx, proposal_id: int, sight: Sight, stamp: Stamp) -> None:
+        """Write down what is asked now that the cluster is not as it was, and what rules then."""
+        ruling = Ruling(self.judged, self.facts.decision)
+        decisions.note(tx, VALIDATE, proposal_id, ruling, stamp, seen=sight.observation)
+
     def note(self, tx: Tx, proposal_id: int, revisions: JsonObject, stamp: Stamp) -> None:
         """Write down that the attempt was allowed, and on what grounds."""
         ruling = Ruling(self.judged, self.facts.decision, revisions)
@@ -105,7 +113,8 @@ def asked(
         approved=_called_approved(tx, proposal),
         bound=bool(judged.facts) and not undoes,
         facts=None if sight.observation is None else judged.seen(sight.observation),
-        declared=_declared(tx, proposal) if judged.facts else (),
+        declared=_declared(tx, proposal, judged) if judged.facts else (),
+        grounds=decisions.grounds(tx, proposal_id) if judged.facts else None,
         usage=decisions.usage(tx, proposal_id, loaded, judged.request),
         due_at=None if begun else proposal.scheduled_at,
         suspected_at=crowd.since,
@@ -116,10 +125,11 @@ def asked(
 
 def _judged(tx: Tx, proposal: ActionProposal, sight: Sight, stamp: Stamp) -> Judged:
     definition = sight.define(proposal.action_name)
-    known = decisions.latest(tx, int(proposal.id or 0))
+    known, fresh = decisions.latest(tx, int(proposal.id or 0)), sight.rehearsal
     if known is None:
-        return decisions.judged(tx, proposal, definition, stamp.now)
-    return decisions.again(known, proposal, definition, stamp.now)
+        blast = fresh.blast if fresh else None
+        return decisions.judged(tx, proposal, definition, stamp.now, blast)
+    return decisions.again(known.widened(fresh), proposal, definition, stamp.now)
 
 
 def _words(
@@ -167,10 +177,11 @@ def _called_approved(tx: Tx, proposal: ActionProposal) -> bool:
     return changes.get(tx, "workflow", proposal.workflow_id)["approved_at"] is not None
 
 
-def _declared(tx: Tx, proposal: ActionProposal) -> tuple[str, ...]:
-    """Return what the earlier steps of a workflow said they change, as far as they are done."""
+def _declared(tx: Tx, proposal: ActionProposal, judged: Judged) -> tuple[str, ...]:
+    """Return what the earlier steps of a workflow, and own earlier tries, said they change."""
+    own = judged.changes if proposal.fence > 0 else ()
     if proposal.workflow_id is None:
-        return ()
+        return own
     done = [
         row["id"]
         for row in tx.all("proposal.list_of_workflow", workflow_id=proposal.workflow_id)
@@ -178,4 +189,4 @@ def _declared(tx: Tx, proposal: ActionProposal) -> tuple[str, ...]:
         and row["execution_order"] < proposal.execution_order
     ]
     found = (decisions.latest(tx, step_id) for step_id in done)
-    return tuple(path for judged in found if judged is not None for path in judged.changes)
+    return (*own, *(path for one in found if one is not None for path in one.changes))

@@ -1,5 +1,6 @@
 """`PolicyDB`: the policy in force, what it decided, and who approved what."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,6 +9,7 @@ from operator_core.actions.policy.limits import missed
 from operator_core.actions.policy.words import Demand
 from operator_core.clock import to_text
 from operator_core.db import approvals, decisions, policies, proposals, rows
+from operator_core.db.changes import Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import Store
 from operator_core.types import JsonObject
@@ -72,6 +74,21 @@ class PolicyDB(Store):
             return True
 
         return await self._write(work)
+
+    async def decide_again(self, *, subject: str | None) -> list[int]:
+        """Let the policy allow anew what it allowed for a state that is gone.
+
+        What is for a ticket waits until a later look has shown that its problem is still there.
+
+        Args:
+            subject: only what is for this cluster; None: all.
+
+        Returns:
+            The proposals that are approved since.
+        """
+        stamp = self._stamp("system")
+        found = await self._read(lambda tx: tx.all("decision.undecided", subject=subject))
+        return await self._write(lambda tx: _settled(tx, found, stamp)) if found else []
 
     async def decisions_of(self, proposal_id: int) -> list[Row]:
         """Return what was decided about a proposal, oldest first."""
@@ -139,6 +156,18 @@ class PolicyDB(Store):
             return list(late)
 
         return await self._write(work)
+
+
+def _settled(tx: Tx, found: Iterable[Row], stamp: Stamp) -> list[int]:
+    loaded = policies.in_force(tx)
+    if loaded is None:
+        return []
+    done = []
+    for row in found:
+        kind = "proposal" if row["workflow_id"] is None else "workflow"
+        owner = approvals.settle(tx, kind, row["workflow_id"] or row["id"], loaded, stamp)
+        done += [row["id"]] if owner["approved_at"] is not None else []
+    return done
 
 
 def _past(row: Row) -> Past:

@@ -11,11 +11,8 @@ from operator_core.types import JsonObject, RiskLevel
 from operator_tikv.actions.change import Change, action
 from operator_tikv.actions.params import ConfigItem, ConfigValue, printed, same_value, scalar
 from operator_tikv.pd.api import PdApi
-from operator_tikv.pd.parse import duration_seconds
+from operator_tikv.preflight_items import check_schedule_item
 from operator_tikv.view import View
-
-LEAST_DOWN_SECONDS: Final = 1800.0
-"""PD's default; below it a store that restarts is repaired away."""
 
 _NOT_SCALAR: Final = (dict, list)
 
@@ -79,18 +76,9 @@ class SetScheduleConfig(_ConfigChange):
     path = "/config/schedule"
 
     def check_value(self, view: View, now: JsonObject) -> None:
-        """A store that only restarts must not be taken for lost."""
+        """PD must go on repairing, and not take a store that only restarts for lost."""
         del view, now
-        if self.item != "max-store-down-time":
-            return
-        try:
-            seconds = duration_seconds(self.value)
-        except ValueError as error:
-            raise ActionRefusedError(f"{self.value!r} is no duration such as 1h0m0s.") from error
-        if not isinstance(seconds, float) or seconds < LEAST_DOWN_SECONDS:
-            raise ActionRefusedError(
-                "max-store-down-time below 30m0s would make PD replace a store that restarts."
-            )
+        check_schedule_item(self.item, self.value)
 
 
 @action(
@@ -111,6 +99,11 @@ class SetReplicationConfig(_ConfigChange):
         """Stores must be able to hold the replicas, and have the labels that become a must."""
         if self.item == "max-replicas":
             self._check_replicas(view)
+        elif self.item == "enable-placement-rules":
+            raise ActionRefusedError(
+                "enable_placement_rules and disable_placement_rules do that, with a look at the "
+                "rules first."
+            )
         elif self.item == "strictly-match-label" and self.value == "true":
             wanted = [key for key in str(now.get("location-labels") or "").split(",") if key]
             lacking = [

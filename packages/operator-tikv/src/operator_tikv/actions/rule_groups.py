@@ -1,7 +1,8 @@
 """Groups of placement rules, and region labels."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import quote
 
 from operator_core.actions.types import ParamDef
@@ -11,6 +12,7 @@ from operator_tikv import preflight
 from operator_tikv.actions.change import Change, action
 from operator_tikv.actions.params import GroupId, RuleId
 from operator_tikv.actions.placement import (
+    DATA_ROLES,
     Rules,
     check_rules,
     covers,
@@ -24,11 +26,20 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
 
+_DEFAULT_GROUP: Final = "pd"
+
+
 @dataclass(frozen=True)
 class Named:
-    """Something that PD has under a name, or has not."""
+    """Something that PD has under a name, or has not.
+
+    Attributes:
+        value: what it is; None: PD has none.
+        rules: of a group of rules: those of the groups that come before it, and its own.
+    """
 
     value: JsonObject | None
+    rules: Rules = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -61,9 +72,25 @@ class SetRuleGroup(_GroupChange):
         bool, ParamDef(type="bool", description="Whether the groups before it are left aside")
     ] = False
 
+    async def read(self, api: PdApi) -> Named:
+        """Read the group, and where it overrides the rules that are left."""
+        found = await super().read(api)
+        path = "/config/placement-rule"
+        bundles = objects(await api.read_or(path, None), path) if self.override else []
+        return replace(found, rules=_rules_of(list(self._left(bundles))))
+
+    def _left(self, bundles: "Bundles") -> Iterator[JsonObject]:
+        """Yield the groups that still count when those before this one are left aside."""
+        for one in bundles:
+            own = one.get("group_id") == self.group_id
+            if own or int(one.get("index") or 0) > self.index:
+                yield one
+
     def check(self, view: View, now: Named) -> None:
-        """Nothing may be in need of repair."""
-        del now
+        """Nothing may be in need of repair, and the rules that are left must keep all data."""
+        if self.override and self.group_id != _DEFAULT_GROUP:
+            check_rules(view, now.rules)
+            _check_covers_all(now.rules)
         preflight.check_quiet(view)
 
     def _body(self) -> JsonObject:
@@ -86,6 +113,14 @@ class SetRuleGroup(_GroupChange):
             "index": int(former.get("index") or 0),
             "override": bool(former.get("override")),
         }
+
+
+def _check_covers_all(rules: Rules) -> None:
+    for rule in rules:
+        is_whole = not (rule.get("start_key") or rule.get("end_key"))
+        if is_whole and rule.get("role") in DATA_ROLES:
+            return
+    raise ActionRefusedError("No rule would be left that keeps voters of every key.")
 
 
 @action(

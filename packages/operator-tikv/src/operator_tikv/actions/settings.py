@@ -59,6 +59,14 @@ class SetStoreWeight(_StoreSetting):
     leader_weight: Weight
     region_weight: Weight
 
+    def check(self, view: View, now: StoreInfo) -> None:
+        """Leaders and replicas that a weight of 0 drives away must have somewhere to go."""
+        super().check(view, now)
+        if self.leader_weight == 0 and now.status.leader_weight > 0:
+            preflight.check_takers(view, self.store_id)
+        if self.region_weight == 0 and now.status.region_weight > 0 and not now.is_tiflash:
+            preflight.check_enough_remain(view, now)
+
     async def send(self, api: PdApi) -> None:
         """Set both."""
         body: JsonObject = {"leader": self.leader_weight, "region": self.region_weight}

@@ -26,6 +26,7 @@ class KvStore:
         leaders: how many regions it leads.
         regions: how many replicas it has.
         leader_weight: its part of the leaders against other stores.
+        region_weight: its part of the replicas against other stores.
         capacity_bytes: its disk; None: not told.
         free_bytes: what is left of it; None: not told.
         labels: its labels.
@@ -40,6 +41,7 @@ class KvStore:
     leaders: float
     regions: float
     leader_weight: float
+    region_weight: float
     capacity_bytes: float | None
     free_bytes: float | None
     labels: Mapping[str, str]
@@ -114,6 +116,11 @@ class Model:
     def silent(self) -> set[int]:
         """The stores that should serve and are not heard."""
         return {one.id for one in self.stores.values() if one.is_silent}
+
+    @property
+    def slow(self) -> set[int]:
+        """The stores that serve slowly."""
+        return {one.id for one in self.healthy if one.is_slow}
 
     @property
     def leaving(self) -> set[int]:
@@ -196,6 +203,7 @@ def _store(key: int, facts: JsonObject, silent: set[int]) -> KvStore:
         leaders=facts["leader_count"],
         regions=facts["region_count"],
         leader_weight=facts["leader_weight"],
+        region_weight=facts.get("region_weight", 1.0),
         capacity_bytes=facts["capacity_bytes"],
         free_bytes=facts["available_bytes"],
         labels=facts["labels"],

@@ -4,7 +4,7 @@ The model does not know where each region is, only how many replicas each store 
 regions are in trouble; what it cannot tell from that is left to a person and to the preflight.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -46,7 +46,7 @@ def remove_peer(model: Model, given: JsonObject) -> Effect | None:
     store = model.stores.get(int(given["store_id"]))
     if store is None:
         return _moved(model, model, [f"PD knows no store {given['store_id']}"])
-    if store.is_healthy and model.affordable >= 1:
+    if store.is_healthy and (model.affordable >= 1 or not model.needs_repair):
         return None  # whether it is one too many cannot be told
     faults = [*safety.no_pd(model), *_trouble_beside(model, store.id, int(given["region_id"]))]
     if store.is_healthy:
@@ -86,10 +86,23 @@ def transfer_region(model: Model, given: JsonObject) -> Effect:
     voters = len(set(store_ids)) - list(given.get("peer_roles") or ()).count("learner")
     if voters < model.replicas:
         faults.append(f"it would have {voters} voters and should have {model.replicas}")
+    faults += _too_close(model, store_ids)
     # Where its replicas are now is not known: every one of them may be another.
     moved = float(len(store_ids))
     seconds = replica_seconds(model, moved, model.healthy)
     return Effect(model, seconds, tuple(faults), moved, moved_leaders=1.0)
+
+
+def _too_close(model: Model, store_ids: Sequence[int]) -> Iterator[str]:
+    """Yield why replicas would share a place that may fail as a whole, where others are free."""
+    key = str(model.config.get("location_labels", "")).split(",")[0].strip()
+    if not key:
+        return
+    places = [model.stores[one].labels.get(key, "") for one in store_ids if one in model.stores]
+    free = (one.labels.get(key, "") for one in model.healthy)
+    most = max((places.count(one) for one in places), default=0)
+    if most > safety.most_in_one_place(free, len(places)):
+        yield f"{most} of its replicas would be in one {key}, and other places are free"
 
 
 def cancel_operator(model: Model, given: JsonObject) -> Effect:

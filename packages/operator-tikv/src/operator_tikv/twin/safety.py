@@ -1,15 +1,16 @@
 """When a TiKV cluster is safe: rules with how far each is from holding, and checks of a moment."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from operator_core.twin import Breach
 from operator_tikv.facts_config import LIMITS, UNLIMITED_PER_MINUTE
 from operator_tikv.preflight import LEAST_LEADER_TAKERS, listed
+from operator_tikv.preflight_items import MAY_BE_ZERO
 from operator_tikv.twin.model import Model
 
 _MIB: Final = 1 << 20
-_MAY_BE_ZERO: Final = "merge_schedule_limit"
 
 
 def breaches(model: Model) -> dict[str, Breach]:
@@ -68,7 +69,7 @@ def _repair(model: Model) -> Breach:
     off += [
         f"{name.replace('_', '-')} 0"
         for name in LIMITS
-        if name != _MAY_BE_ZERO and model.config[name] == 0
+        if name != MAY_BE_ZERO and model.config[name] == 0
     ]
     return Breach(len(off), f"PD moves or repairs less ({', '.join(off)})")
 
@@ -93,6 +94,30 @@ def _labels(model: Model) -> Breach:
     return Breach(len(lacking), f"stores {listed(lacking)} lack labels that keep replicas apart")
 
 
+def _places_apart(model: Model) -> Breach:
+    """Return whether a whole place, such as a zone, may fail where labels keep replicas apart."""
+    key = str(model.config.get("location_labels", "")).split(",")[0].strip()
+    if not key or not model.healthy:
+        return Breach(0.0, "")
+    most = most_in_one_place((one.labels.get(key, "") for one in model.healthy), model.replicas)
+    words = f"a {key} holds {most} of {model.replicas} replicas and must not fail"
+    return Breach(max(0, most - (model.replicas - 1) // 2), words)
+
+
+def most_in_one_place(places: Iterable[str], replicas: int) -> int:
+    """Return how many replicas of a region share a place where they are spread as they can be.
+
+    Args:
+        places: the place of each store that can take one.
+        replicas: how many a region has.
+    """
+    room = Counter(places)
+    held: Counter[str] = Counter()
+    for _ in range(min(replicas, room.total())):
+        held[min((one for one in room if held[one] < room[one]), key=held.__getitem__)] += 1
+    return max(held.values(), default=0)
+
+
 def _removal(model: Model) -> Breach:
     limits: Mapping[str, Mapping[str, float]] = model.config.get("store_limits", {})
     unlimited = [
@@ -115,6 +140,7 @@ _RULES: Final[Mapping[str, Callable[[Model], Breach]]] = {
     "nothing to repair waits": _paused,
     "PD balances": _balance,
     "replicas are kept apart": _labels,
+    "a place may fail": _places_apart,
     "removal is limited": _removal,
 }
 
@@ -128,6 +154,7 @@ def not_alone(model: Model, store_id: int) -> Iterator[str]:
         ("the leaders of store {} are being evicted already", model.evicted),
         ("PD does not hear store {}", model.silent),
         ("store {} is on its way out already", model.leaving),
+        ("store {} is slow, and PD may be moving its leaders away", model.slow),
     ]
     for words, ids in others:
         found = set(ids) - {store_id}
@@ -162,3 +189,11 @@ def no_moves(model: Model, limit: str) -> Iterator[str]:
         yield "halt-scheduling is on, so PD moves nothing"
     elif model.config[limit] == 0:
         yield f"{limit.replace('_', '-')} is 0, so PD never does it"
+
+
+def no_repair(model: Model) -> Iterator[str]:
+    """Yield why PD makes no replicas."""
+    yield from no_moves(model, "replica_schedule_limit")
+    paused = sorted({"replica", "rule"} & model.paused_checkers)
+    if paused:
+        yield f"PD repairs nothing: its checker {', '.join(paused)} is paused"

@@ -1,6 +1,6 @@
 """What actions on stores do to the model of a cluster."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -18,7 +18,7 @@ from operator_tikv.twin.effect import (
     unchanged,
     unknown_store,
 )
-from operator_tikv.twin.model import Model
+from operator_tikv.twin.model import KvStore, Model
 
 
 def drain(model: Model, given: JsonObject) -> Effect:
@@ -61,7 +61,7 @@ def grant_leaders(model: Model, given: JsonObject) -> Effect:
     if store is None:
         return unknown_store(model, int(given["store_id"]))
     faults = [*safety.no_pd(model), *safety.not_calm(model, store.id)]
-    if not store.is_healthy or store.is_slow:
+    if not store.is_healthy or store.is_slow or store.id in model.evicted:
         faults.append(f"store {store.id} is not well enough to lead all of its regions")
     gained = max(0.0, store.regions - store.leaders)
     others = [one for one in model.healthy if one.id != store.id]
@@ -80,7 +80,7 @@ def delete(model: Model, given: JsonObject) -> Effect:
     faults = [
         *safety.no_pd(model),
         *safety.not_calm(model, store.id),
-        *safety.no_moves(model, "replica_schedule_limit"),
+        *safety.no_repair(model),
     ]
     if store.state_name == "Disconnected":
         faults.append(f"store {store.id} is silent for a short time only and may come back")
@@ -89,6 +89,10 @@ def delete(model: Model, given: JsonObject) -> Effect:
         faults.append(
             f"only {len(staying)} healthy stores would remain for {model.replicas} replicas of "
             "each region: they have nowhere to go"
+        )
+    if store.is_tiflash and store.regions and not _other_tiflash(model, store.id):
+        faults.append(
+            f"no other TiFlash is Up: the replicas of store {store.id} have nowhere to go"
         )
     after = model if store.is_tiflash else spread_replicas(model, store)
     after = spread_leaders(after, store.leaders, besides=store.id)
@@ -101,6 +105,11 @@ def delete(model: Model, given: JsonObject) -> Effect:
         moved_leaders=store.leaders,
         lost_failures=1.0,
     )
+
+
+def _other_tiflash(model: Model, store_id: int) -> bool:
+    others = (one for one in model.stores.values() if one.is_tiflash and one.id != store_id)
+    return any(one.state_name == "Up" for one in others)
 
 
 def cancel_delete(model: Model, given: JsonObject) -> Effect:
@@ -141,18 +150,36 @@ def _limited(model: Model, given: JsonObject, store_ids: list[int]) -> Model:
 
 
 def set_weight(model: Model, given: JsonObject) -> Effect:
-    """A store leads more regions, or fewer."""
+    """A store leads more regions and holds more replicas, or fewer."""
     store = model.stores.get(int(given["store_id"]))
     if store is None:
         return unknown_store(model, int(given["store_id"]))
     weight = float(given["leader_weight"])
-    weighed = model.with_stores(replace(store, leader_weight=weight))
+    shrunk, leaving = _weighed_replicas(model, store, float(given["region_weight"]))
+    weighed = shrunk.with_stores(replace(shrunk.stores[store.id], leader_weight=weight))
     whole = sum(one.leader_weight for one in weighed.healthy)
     target = model.leaders * weight / whole if whole and store.is_healthy else store.leaders
     moved = abs(target - store.leaders)
     after = spread_leaders(weighed, store.leaders - target, besides=store.id)
     after = after.with_stores(replace(after.stores[store.id], leaders=target))
-    return Effect(after, leader_seconds(model, moved), moved_leaders=moved)
+    seconds = leader_seconds(model, moved)
+    return Effect(after, seconds, moved_regions=leaving, moved_leaders=moved)
+
+
+def _weighed_replicas(model: Model, store: KvStore, weight: float) -> tuple[Model, float]:
+    """Return it with the replicas that a smaller weight drives to other stores, and how many."""
+    share = 1.0 - weight / store.region_weight if store.region_weight else 0.0
+    heavier = replace(store, region_weight=weight)
+    if share <= 0 or not store.is_healthy:
+        return model.with_stores(heavier), max(0.0, -share) * store.regions
+    part = replace(
+        store,
+        regions=share * store.regions,
+        capacity_bytes=share * (store.capacity_bytes or 0.0),
+        free_bytes=share * (store.free_bytes or 0.0),
+    )
+    left = replace(heavier, regions=(1 - share) * store.regions)
+    return spread_replicas(model, part).with_stores(left), part.regions
 
 
 def set_labels(model: Model, given: JsonObject) -> Effect | None:
@@ -161,8 +188,7 @@ def set_labels(model: Model, given: JsonObject) -> Effect | None:
     if store is None:
         return unknown_store(model, int(given["store_id"]))
     kept = {} if given.get("replace") else store.labels
-    after = model.with_stores(replace(store, labels={**kept, **given["labels"]}))
-    return Effect(after, 1.0, moved_regions=store.regions)
+    return _labelled(model, store, {**kept, **given["labels"]})
 
 
 def delete_label(model: Model, given: JsonObject) -> Effect:
@@ -171,8 +197,25 @@ def delete_label(model: Model, given: JsonObject) -> Effect:
     if store is None:
         return unknown_store(model, int(given["store_id"]))
     labels = {key: value for key, value in store.labels.items() if key != given["key"]}
+    return _labelled(model, store, labels)
+
+
+def _labelled(model: Model, store: KvStore, labels: Mapping[str, str]) -> Effect:
+    other = {key for key, _ in store.labels.items() ^ labels.items()}
     after = model.with_stores(replace(store, labels=labels))
-    return Effect(after, 1.0, moved_regions=store.regions)
+    return Effect(after, 1.0, tuple(_of_kind(store, other)), moved_regions=store.regions)
+
+
+def _of_kind(store: KvStore, keys: Collection[str]) -> Iterator[str]:
+    """Yield why labels must stay as they are: they say what a store is, or who may use it."""
+    if "engine" in keys:
+        yield "the label engine says what a store is; it is not changed"
+    exclusive = sorted(key for key in keys if key.startswith("$"))
+    if exclusive and store.regions:
+        yield (
+            f"the label {', '.join(exclusive)} keeps a store to itself: PD would take all replicas "
+            f"from store {store.id}, or bring others to it"
+        )
 
 
 def unsafe_recovery(model: Model, given: JsonObject) -> Effect:
@@ -187,6 +230,8 @@ def unsafe_recovery(model: Model, given: JsonObject) -> Effect:
         faults.append(f"silent stores are left out: {listed(model.silent - named)}")
     if len(named) < model.replicas // 2 + 1:
         faults.append(f"{len(named)} of {model.replicas} replicas are no majority: PD repairs that")
+    if not any(one.id not in named for one in model.healthy):
+        faults.append("no healthy store would be left, and all data be lost")
     if not model.unled_regions:
         faults.append("no region has lost its quorum, so there is nothing to recover")
     stores = {key: one for key, one in model.stores.items() if key not in named}

@@ -10,6 +10,12 @@ from operator_core.types import JsonObject
 from operator_tikv.actions.params import scalar
 from operator_tikv.facts_config import LIMITS
 from operator_tikv.pd.parse import duration_seconds
+from operator_tikv.preflight_items import (
+    FULLEST_SHARE,
+    LEAST_DOWN_SECONDS,
+    LONGEST_DOWN_SECONDS,
+    NEVER_ZERO,
+)
 from operator_tikv.twin import safety
 from operator_tikv.twin.effect import Effect, Rehearse, everything, unchanged, unmeasured
 from operator_tikv.twin.model import Model
@@ -17,10 +23,9 @@ from operator_tikv.twin.placement import disable_rules, enable_rules
 from operator_tikv.twin.safety import breaches
 
 _ELECTION_SECONDS: Final = 5.0
-_LEAST_DOWN_SECONDS: Final = 1800.0
 _LARGEST_LIMIT: Final = 10_000.0
-_SHARES: Final = frozenset({"low_space_ratio", "high_space_ratio"})
-_NEVER_ZERO: Final = frozenset({"max-snapshot-count", "max-pending-peer-count"})
+_HIGH: Final = "high-space-ratio"
+_SPACE: Final = frozenset({"low-space-ratio", _HIGH})
 _BOOLS: Final[Mapping[str, JsonValue]] = {"true": True, "false": False}
 
 
@@ -60,6 +65,9 @@ def delete_pd_member(model: Model, given: JsonObject) -> Effect:
     if name == model.pd_leader:
         faults.append(f"{name} leads PD; transfer the leader first")
     staying = {key: one for key, one in model.pd_members.items() if key != name}
+    dead = sorted(key for key, (_, well) in staying.items() if not well)
+    if known[1] and dead:
+        faults.append(f"PD member {', '.join(dead)} is not healthy; that one is mended first")
     if 2 * sum(well for _, well in staying.values()) <= len(staying):
         faults.append("the healthy members that stay are no majority of those that stay")
     after = replace(model, pd_members=staying)
@@ -75,10 +83,14 @@ def set_schedule(model: Model, given: JsonObject) -> Effect:
     name, value = item.replace("-", "_"), _BOOLS.get(text.lower(), scalar(text))
     if item == "max-store-down-time":
         return _down_time(model, text)
-    if item in _NEVER_ZERO and value == 0:
+    if item in NEVER_ZERO and value == 0:
         return unchanged(model, f"with {item} 0 PD makes no replicas")
-    if name in LIMITS or name in _SHARES:
-        return _number(model, name, value)
+    if item in _SPACE:
+        return _space_share(model, item, value)
+    return (_number if name in LIMITS else _switch)(model, name, value)
+
+
+def _switch(model: Model, name: str, value: JsonValue) -> Effect:
     if name == "halt_scheduling":
         return Effect(model.with_config(halt_scheduling=value), 1.0)
     if not name.startswith("enable_"):
@@ -90,10 +102,26 @@ def set_schedule(model: Model, given: JsonObject) -> Effect:
 
 def _number(model: Model, name: str, value: JsonValue) -> Effect:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    most = 1.0 if name in _SHARES else _LARGEST_LIMIT
-    if not is_number or not 0 <= float(str(value)) <= most:
-        return unchanged(model, f"{name.replace('_', '-')} {value} is not from 0 to {most:.0f}")
+    if not is_number or not 0 <= float(str(value)) <= _LARGEST_LIMIT:
+        words = f"{name.replace('_', '-')} {value} is not from 0 to {_LARGEST_LIMIT:.0f}"
+        return unchanged(model, words)
     return Effect(model.with_config(**{name: value}), 1.0)
+
+
+def _space_share(model: Model, item: str, value: JsonValue) -> Effect:
+    """A disk counts as full, or as no longer empty, from another share in use on."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= float(str(value)) <= 1:
+        return unchanged(model, f"{item} {value} is not from 0 to 1")
+    items = {**model.config.get("items", {}), item: value}
+    low = float(str(items.get("low-space-ratio", model.config["low_space_ratio"])))
+    high = items.get(_HIGH)
+    faults = []
+    if low > FULLEST_SHARE:
+        faults.append(f"with {item} {value} PD would fill disks beyond {FULLEST_SHARE:.0%}")
+    if high is not None and high >= low:
+        faults.append(f"PD wants {_HIGH} ({high:g}) to be less than low-space-ratio ({low:g})")
+    return Effect(model.with_config(items=items, low_space_ratio=low), 1.0, tuple(faults))
 
 
 def _down_time(model: Model, value: str) -> Effect:
@@ -101,8 +129,10 @@ def _down_time(model: Model, value: str) -> Effect:
         seconds = duration_seconds(value)
     except ValueError:
         seconds = None
-    if not isinstance(seconds, float) or seconds < _LEAST_DOWN_SECONDS:
+    if not isinstance(seconds, float) or seconds < LEAST_DOWN_SECONDS:
         return unchanged(model, f"within {value} PD would replace a store that only restarts")
+    if seconds > LONGEST_DOWN_SECONDS:
+        return unchanged(model, f"for {value} PD would not replace a store that is lost")
     return Effect(model.with_config(max_store_down_seconds=seconds), 1.0)
 
 

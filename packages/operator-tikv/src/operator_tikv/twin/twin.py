@@ -11,7 +11,7 @@ from operator_tikv.twin.effect import Effect, Rehearse
 from operator_tikv.twin.model import Model, model_of
 from operator_tikv.twin.placement import PLACEMENT_EFFECTS
 from operator_tikv.twin.regions import REGION_EFFECTS
-from operator_tikv.twin.safety import breaches
+from operator_tikv.twin.safety import breaches, no_pd
 from operator_tikv.twin.schedulers import SCHEDULER_EFFECTS
 from operator_tikv.twin.settings import SETTING_EFFECTS
 from operator_tikv.twin.stores import STORE_EFFECTS
@@ -25,6 +25,9 @@ EFFECTS: Final[Mapping[str, Rehearse]] = {
     **PLACEMENT_EFFECTS,
     **SETTING_EFFECTS,
 }
+
+_ASKED_OF_ONE: Final = frozenset({"set_pd_log_level"})
+"""What one member of PD does by itself, whatever the others say."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,14 @@ class TikvTwin:
         if effect is None:
             return None
         better, worse = compare(breaches(self.model), breaches(effect.after))
+        mute = () if call.action_name in _ASKED_OF_ONE else tuple(no_pd(self.model))
         return Prediction(
             seconds=round(effect.seconds, 1),
             blast=_blast(self.model, effect),
             then=TikvTwin(effect.after),
             changes=tuple(_changes(self.model, effect.after)),
             better=better,
-            worse=(*effect.faults, *worse),
+            worse=tuple(dict.fromkeys((*mute, *effect.faults, *worse))),
         )
 
 

@@ -30,7 +30,9 @@ class Canary:
         refused_with: the very error that it must be refused with.
         told: what that error must say.
         plant: prepares it.
+        policy: whether it needs one.
         require_approval: whether a person must approve where no policy is in force.
+        run: tries to have it done; as the agent does, where nothing else is said.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Canary:
     plant: Plant
     policy: bool = True
     require_approval: bool = False
+    run: Callable[[Cage, int], Awaitable[None]] = Cage.run
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ async def release(canary: Canary, ledger: Ledger, subject: str) -> Sighting:
     except Exception as error:  # noqa: BLE001 - a guard that cannot be tried is not proven
         return Sighting(canary.name, alive=False, detail=f"it could not be planted: {error}")
     try:
-        await own.run(planted)
+        await canary.run(own, planted)
     except Exception as error:  # noqa: BLE001 - whichever it is, it is compared
         return _judged(canary, own, error)
     detail = "IT WAS EXECUTED" if own.subject.done else "it was not refused"

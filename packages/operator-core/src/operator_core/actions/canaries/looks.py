@@ -10,6 +10,7 @@ from operator_core.errors import (
     LimitError,
     RequestError,
     UnknownActionError,
+    UnsafeNowError,
     ValidationError,
 )
 
@@ -88,7 +89,20 @@ async def _lacking_a_parameter(cage: Cage) -> int:
     return planted
 
 
+async def _brittle(cage: Cage) -> int:
+    planted = await cage.valid()
+    cage.subject.is_brittle = True
+    return planted
+
+
 LOOK_CANARIES = (
+    Canary(
+        "less safe by now",
+        ("actions.verdict:_safety",),
+        UnsafeNowError,
+        "it breaks",
+        _brittle,
+    ),
     Canary(
         "not seen",
         ("actions.verdict:_sight", "db.gate:unseen", "actions.policy.sight:blindness"),

@@ -5,14 +5,19 @@ from datetime import timedelta
 from operator_core.actions.cage import Cage, rule
 from operator_core.actions.canaries.canary import Canary
 from operator_core.clock import to_text
+from operator_core.db import changes
+from operator_core.db.changes import Change
 from operator_core.db.policy import PolicyDB
 from operator_core.errors import (
     ApprovalRequiredError,
+    BlindError,
     BreakerError,
     LimitError,
     NotReadyError,
     PolicyDeniedError,
+    StaleApprovalError,
 )
+from operator_core.twin import BlastRadius
 
 _AUTO = rule("auto")
 
@@ -127,7 +132,65 @@ async def _in_vain(cage: Cage) -> int:
     return await _twice(cage, '[[breaker]]\nname = "stop"\ntries = 1\n')
 
 
+async def _allowed_in_another_state(cage: Cage) -> int:
+    await cage.look()
+    await cage.enforce(_AUTO)
+    planted = await cage.valid("shut")
+    cage.subject.is_open = True
+    return planted
+
+
+async def _allowed_and_not_seen(cage: Cage) -> int:
+    planted = await _allowed_in_another_state(cage)
+    cage.subject.is_dark = True
+    return planted
+
+
+async def _allowed_and_taken_back(cage: Cage) -> int:
+    planted = await _allowed_in_another_state(cage)
+    cage.subject.is_open = False
+    back, stamp = Change("proposal.unapprove", "approval_voided"), cage.stamp()
+    await cage.ledger.write(lambda tx: changes.apply(tx, planted, back, stamp))
+    return planted
+
+
+async def _larger_by_now(cage: Cage) -> int:
+    await cage.enforce(_AUTO, "match = { data_share_at_most = 0.1 }")
+    planted = await cage.propose()
+    await cage.executor().validate_proposal(planted, BlastRadius(0.0, 0.0, 0.0, 0.0))
+    cage.subject.touched_share = 0.5
+    return planted
+
+
 RULED_CANARIES = (
+    Canary(
+        "allowed in another state",
+        ("actions.policy.ruling:_grounded", "actions.policy.binding:drift"),
+        StaleApprovalError,
+        "when the policy allowed it",
+        _allowed_in_another_state,
+    ),
+    Canary(
+        "allowed and not seen",
+        ("actions.policy.ruling:_grounded", "actions.policy.ruling:_unseen"),
+        BlindError,
+        "cannot be seen now",
+        _allowed_and_not_seen,
+    ),
+    Canary(
+        "allowed and taken back",
+        ("actions.policy.ruling:_grounded",),
+        StaleApprovalError,
+        "was taken back",
+        _allowed_and_taken_back,
+    ),
+    Canary(
+        "larger by now",
+        ("actions.policy.decide:decide",),
+        PolicyDeniedError,
+        "no rule of the policy",
+        _larger_by_now,
+    ),
     Canary(
         "denied",
         ("actions.policy.ruling:_denied", "actions.policy.ruling:policy_refusal"),

@@ -102,7 +102,7 @@ async def _before_its_time(cage: Cage) -> int:
     return planted
 
 
-async def _claimed(cage: Cage, proposal_id: int) -> Attempt:
+async def claimed(cage: Cage, proposal_id: int) -> Attempt:
     """Claim a proposal as another process would."""
     terms = ClaimTerms(
         "another",
@@ -116,13 +116,13 @@ async def _claimed(cage: Cage, proposal_id: int) -> Attempt:
 
 async def _two_at_once(cage: Cage) -> int:
     first, second = await cage.valid("smash"), await cage.valid("smash")
-    await _claimed(cage, first)
+    await claimed(cage, first)
     return second
 
 
 async def _sent_before(cage: Cage) -> int:
     """Plant what was sent, with an answer that was lost, and is to be sent again in an hour."""
-    attempt = await _claimed(cage, await cage.valid())
+    attempt = await claimed(cage, await cage.valid())
     due = cage.clock.now() + _ANCIENT
     await ExecutionDB(cage.ledger).await_resend(attempt, "the answer was lost", due)
     return int(attempt.proposal.id or 0)

@@ -3,11 +3,13 @@
 from operator_core.actions.canaries.canary import Canary
 from operator_core.actions.canaries.looks import LOOK_CANARIES
 from operator_core.actions.canaries.ruled import RULED_CANARIES
+from operator_core.actions.canaries.sending import SENDING_CANARIES
 from operator_core.actions.canaries.state import STATE_CANARIES
 from operator_core.actions.canaries.words import WORD_CANARIES
 
 CANARIES: tuple[Canary, ...] = (
     *STATE_CANARIES,
+    *SENDING_CANARIES,
     *LOOK_CANARIES,
     *RULED_CANARIES,
     *WORD_CANARIES,

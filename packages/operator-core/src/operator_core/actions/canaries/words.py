@@ -8,6 +8,7 @@ from operator_core.actions.canaries.canary import Canary
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Tx
 from operator_core.errors import ApprovalRequiredError, BlindError, StaleApprovalError
+from operator_core.subject import SubjectDefaults
 
 _BOUND = ("roles", "expires_at", "policy_hash", "calls", "facts", "observation_id", "digest")
 
@@ -61,6 +62,7 @@ def _bind_otherwise(tx: Tx, proposal_id: int, **changed: str) -> None:
 
 async def _of_another_call(cage: Cage) -> int:
     planted = await _approved(cage)
+    cage.subject.behind = SubjectDefaults()  # of a plain cluster, which is not looked at
     cage.offer(ACTIONS[0].model_copy(update={"version": ACTIONS[0].version + 1}))
     return planted
 

@@ -60,7 +60,8 @@ class PolicyFacts:
         approved: whether the ledger calls it approved.
         bound: whether its action names facts.
         facts: those facts as they are now; None: they could not be seen.
-        declared: what earlier steps of its workflow said they change.
+        declared: what earlier steps of its workflow, and own earlier tries, said they change.
+        grounds: those facts as they were when the policy was asked; None: nobody had looked.
         usage: what was done before.
         due_at: the moment that it was meant for, where it was meant for one.
         suspected_at: when the last of the request's suspects came up.
@@ -77,6 +78,7 @@ class PolicyFacts:
     bound: bool = False
     facts: Facts | None = None
     declared: tuple[str, ...] = ()
+    grounds: Facts | None = None
     usage: Usage = field(default_factory=Usage)
     due_at: datetime | None = None
     suspected_at: datetime | None = None
@@ -135,7 +137,7 @@ def _limited(facts: PolicyFacts) -> OperatorError | None:
 
 def _approved(facts: PolicyFacts) -> OperatorError | None:
     if facts.decision.effect is not Effect.APPROVE:
-        return None
+        return _grounded(facts)
     why = [(word, _why_not(facts, word)) for word in facts.words]
     counted = [word for word, refused in why if not refused]
     lack = missing(
@@ -165,12 +167,33 @@ def _why_not(facts: PolicyFacts, word: Word) -> str:
     )
 
 
+def _grounded(facts: PolicyFacts) -> OperatorError | None:
+    """What no person looked at is for a state of the cluster as well: that which the policy met."""
+    if not facts.bound or facts.grounds is None:
+        return None
+    if facts.facts is None:
+        return None if facts.request.harmless else _unseen(facts)
+    found = sorted(map(str, drift(facts.grounds, facts.facts, facts.declared)))
+    if found:
+        return StaleApprovalError(
+            f"{facts.name}: the cluster is not as it was when the policy allowed it: "
+            f"{'; '.join(found)}. It is decided again."
+        )
+    if facts.approved:
+        return None
+    return StaleApprovalError(f"{facts.name}: what the policy allowed was taken back; it waits.")
+
+
+def _unseen(facts: PolicyFacts) -> OperatorError | None:
+    return BlindError(f"{facts.name}: the facts that its approval rests on cannot be seen now.")
+
+
 def _drifted(facts: PolicyFacts, counted: Sequence[Word]) -> OperatorError | None:
     """An approval is for a state of the cluster; in another one a person must look again."""
     if not facts.bound:
         return None
     if facts.facts is None:
-        return BlindError(f"{facts.name}: the facts that its approval rests on cannot be seen now.")
+        return _unseen(facts)
     found = {
         one for word in counted for one in map(str, drift(word.facts, facts.facts, facts.declared))
     }

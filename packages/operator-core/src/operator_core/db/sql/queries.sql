@@ -962,6 +962,28 @@ VALUES (
 -- name: decision.latest
 SELECT * FROM decisions WHERE proposal_id = :proposal_id ORDER BY id DESC LIMIT 1
 
+-- name: decision.latest_validated
+SELECT * FROM decisions WHERE proposal_id = :proposal_id AND stage = 'validate'
+ORDER BY id DESC LIMIT 1
+
+-- name: decision.ground
+UPDATE decisions SET binds = :binds WHERE id = :id
+
+-- What the policy allows by itself, was taken back, and is asked about again: at once where it is
+-- for no ticket, else once a later look has shown that the ticket's problem is still there.
+-- name: decision.undecided
+SELECT p.id, p.workflow_id FROM action_proposals p
+JOIN decisions d ON d.id = (SELECT MAX(l.id) FROM decisions l WHERE l.proposal_id = p.id)
+LEFT JOIN workflows w ON w.id = p.workflow_id
+LEFT JOIN tickets t ON t.id = p.ticket_id
+WHERE p.status = 'validated' AND p.approved_at IS NULL AND p.held = 0
+  AND p.compensates_proposal_id IS NULL
+  AND (:subject IS NULL OR p.subject IS NULL OR p.subject = :subject)
+  AND d.effect = 'auto' AND d.stage = 'validate'
+  AND (w.id IS NULL OR (w.approved_at IS NULL AND w.status IN ('pending', 'in_progress')))
+  AND (t.id IS NULL OR (t.status <> 'resolved' AND t.last_seen_at > d.at))
+ORDER BY p.id
+
 -- name: decision.list
 SELECT * FROM decisions WHERE proposal_id = :proposal_id ORDER BY id
 
@@ -985,6 +1007,8 @@ SELECT p.id, d.target, p.proposed_at AS since
 FROM decisions d
 JOIN action_proposals p ON p.id = d.proposal_id
 WHERE d.stage = 'validate' AND d.at > :since AND d.action_name = :action_name
+  AND NOT EXISTS (SELECT 1 FROM decisions e
+                  WHERE e.proposal_id = p.id AND e.stage = 'validate' AND e.id < d.id)
   AND d.target <> :target AND COALESCE(d.subject, '') = COALESCE(:subject, '')
   AND p.id <> :proposal_id AND p.status IN ('validated', 'executing')
   AND (p.workflow_id IS NULL OR p.workflow_id <> :workflow_id)

@@ -52,6 +52,7 @@ OF_THE_POLICY = frozenset(
         "approval.bind",
         "approval.end",
         "approval.insert",
+        "decision.ground",
         "decision.insert",
         "decision.judge_ticket",
         "decision.set_helped",
