@@ -79,6 +79,22 @@ class _Scope:
     def decisions(self) -> list[Row]:
         return self.of_proposals("decision.list")
 
+    @cached_property
+    def rehearsals(self) -> list[Row]:
+        return self.of_proposals("rehearsal.list")
+
+    @cached_property
+    def verifications(self) -> list[Row]:
+        return self.of_ticket("verification.list")
+
+    @cached_property
+    def named(self) -> set[int]:
+        """The looks that something rests on."""
+        found = {one for row in self.diagnoses for one in looks_named_by(rows.diagnosis(row))}
+        found |= {row["observation_id"] for row in self.rehearsals}
+        found |= {row[name] for row in self.verifications for name in ("baseline_id", "look_id")}
+        return found - {None}
+
     def of_ticket(self, name: str) -> list[Row]:
         return self.tx.all(name, ticket_id=self.ticket["id"])
 
@@ -92,15 +108,15 @@ _READ: dict[str, Callable[[_Scope], list[Row]]] = {
     "group_diagnoses": lambda one: _diagnoses_of_each(one.tx, one.group),
     "comments": lambda one: one.of_ticket("comment.list"),
     "diagnoses": lambda one: one.diagnoses,
-    LOOKS: lambda one: _looks(one.tx, one.ticket, one.diagnoses, one.now),
+    LOOKS: lambda one: _looks(one.tx, one.ticket, one.named, one.now),
     "proposals": lambda one: one.proposals,
     "workflows": lambda one: one.workflows,
     "records": lambda one: one.of_proposals("record.list"),
     "decisions": lambda one: one.decisions,
     "approvals": lambda one: _approvals(one.tx, one.proposals, one.workflows),
-    "rehearsals": lambda one: one.of_proposals("rehearsal.latest"),
+    "rehearsals": lambda one: one.rehearsals,
     "effects": lambda one: one.of_proposals("effect.of_proposal"),
-    "verifications": lambda one: one.of_ticket("verification.list"),
+    "verifications": lambda one: one.verifications,
     "policies": lambda one: _each(
         one.tx, "policy.get", "hash", {row["policy_hash"] for row in one.decisions}
     ),
@@ -153,17 +169,16 @@ def _approvals(tx: Tx, proposals: Iterable[Row], workflows: Iterable[Row]) -> li
     return [row for name, of in kinds for one in of for row in tx.all(name, id=one["id"])]
 
 
-def _looks(tx: Tx, ticket: Row, diagnoses: Iterable[Row], now: str) -> list[Row]:
-    """Return the looks round the incident, and those that a diagnosis names."""
+def _looks(tx: Tx, ticket: Row, named: set[int], now: str) -> list[Row]:
+    """Return the looks round the incident, and those that something rests on."""
     around = timedelta(seconds=AROUND_SECONDS)
     since = to_text(from_text(ticket["first_seen_at"]) - around)
     until = to_text(from_text(ticket["resolved_at"] or now) + around)
     found = tx.all(
         "observation.between", subject=ticket["subject"], since=since, until=until, limit=MAX_LOOKS
     )
-    known = {row["id"] for row in found}
-    named = {one for row in diagnoses for one in looks_named_by(rows.diagnosis(row))} - known
-    found += [row for one in sorted(named) for row in tx.all("observation.get", id=one)]
+    more = named - {row["id"] for row in found}
+    found += [row for one in sorted(more) for row in tx.all("observation.get", id=one)]
     return sorted(found, key=lambda row: int(row["id"]))
 
 
