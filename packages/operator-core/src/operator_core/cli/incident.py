@@ -29,7 +29,8 @@ from operator_core.db.exports import ExportDB, IncidentRows
 from operator_core.errors import RequestError
 from operator_core.runtime.incident.archive import Archive, pack
 from operator_core.runtime.incident.page import page
-from operator_core.runtime.incident.replay import RULES, Means, Replayed, replay
+from operator_core.runtime.incident.replay import RULES, replay
+from operator_core.runtime.incident.replayed import Means, Replayed
 from operator_core.runtime.incident.timeline import Moment, timeline
 from operator_core.runtime.plugins import connect, plugin_names
 from operator_core.runtime.policy_file import read_policy

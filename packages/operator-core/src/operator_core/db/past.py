@@ -1,4 +1,4 @@
-"""`PastDB`: resolved tickets whose diagnosis rested on the same signs, and what was proven there."""
+"""`PastDB`: resolved tickets whose diagnosis rested on the same signs, and what was proven."""
 
 import json
 from collections.abc import Collection, Iterator

@@ -8,7 +8,6 @@ from operator_core.actions.rehearsal import Rehearsal, rehearse_steps, together
 from operator_core.actions.types import ActionProposal
 from operator_core.clock import from_text
 from operator_core.db import rows
-from operator_core.db.engine import Row
 from operator_core.db.exports import IncidentRows
 from operator_core.monitor.types import Observation
 from operator_core.monitor.verification import Verdict, Verification
@@ -30,11 +29,9 @@ def rehearse(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
         means: what they are made with now.
     """
     proposals = {row["id"]: rows.proposal(row) for row in incident["proposals"]}
-    by_look: dict[int, list[Row]] = {}
-    for row in incident["rehearsals"]:
-        if row.get("observation_id") is not None:
-            by_look.setdefault(row["observation_id"], []).append(row)
-    for look_id, mine in by_look.items():
+    named = [row for row in incident["rehearsals"] if row.get("observation_id") is not None]
+    for look_id in sorted({row["observation_id"] for row in named}):
+        mine = [row for row in named if row["observation_id"] == look_id]
         steps = [proposals[row["proposal_id"]] for row in mine]
         now = _rehearsed(look(incident, look_id), steps, means)
         for row in mine:
