@@ -10,6 +10,7 @@ from operator_core.agent.diagnosis import Diagnosis
 from operator_core.agent.support import looks_named_by
 from operator_core.clock import from_text, to_text
 from operator_core.db import changes, rows
+from operator_core.db.changes import Change, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import ALL_ROWS, Store
 from operator_core.monitor.types import Observation
@@ -22,6 +23,9 @@ MAX_LOOKS = 2000
 
 LOOKS = "observations"
 """The table of looks, which are large: each is a file of its own in an archive."""
+
+SEALED = "incident_exported"
+"""The audit's event of an export; it is beside the incident and no part of it."""
 
 IncidentRows = dict[str, list[Row]]
 """Rows by the name of their table."""
@@ -38,6 +42,41 @@ class ExportDB(Store):
         """
         now = self.ledger.now_text()
         return await self._read(lambda tx: _incident(tx, ticket_id, now))
+
+    async def seal(self, ticket_id: int, digest: str, *, actor: str) -> Row:
+        """Return the audit's row that tells of an export with a digest; the first one, if any.
+
+        Args:
+            ticket_id: of the incident.
+            digest: of the archive's manifest.
+            actor: who exports.
+        """
+        stamp = self._stamp(actor)
+        known = await self._read(lambda tx: _sealed(tx, ticket_id, digest))
+        if known is None:
+            await self._write(lambda tx: _seal(tx, ticket_id, digest, stamp))
+            known = await self._read(lambda tx: _sealed(tx, ticket_id, digest))
+        return known or {}
+
+    async def has_seal(self, seal: Row) -> bool:
+        """Return whether an audit row stands in this ledger just so."""
+        found = await self._read(
+            lambda tx: tx.one("audit.at", writer=str(seal["writer"]), seq=int(seal["seq"]))
+        )
+        return found is not None and found["hash"] == seal["hash"]
+
+
+def _seal(tx: Tx, ticket_id: int, digest: str, stamp: Stamp) -> None:
+    if _sealed(tx, ticket_id, digest) is None:
+        ticket = changes.get(tx, "ticket", ticket_id)
+        changes.tell(tx, "ticket", ticket, Change("", SEALED, {"digest": digest}), stamp)
+
+
+def _sealed(tx: Tx, ticket_id: int, digest: str) -> Row | None:
+    filters = dict.fromkeys(("proposal_id", "ticket_id", "workflow_id", "event_type"))
+    filters |= {"ticket_id": ticket_id, "event_type": SEALED}
+    told = tx.all("audit.list", **filters, after_id=0, limit=ALL_ROWS)
+    return next((row for row in told if json.loads(row["event_data"])["digest"] == digest), None)
 
 
 def looks_of(incident: IncidentRows, diagnosis: Diagnosis) -> dict[int, Observation]:
@@ -194,5 +233,5 @@ def _events(
     for one in wanted:
         filters = dict.fromkeys(("proposal_id", "ticket_id", "workflow_id", "event_type")) | one
         told = tx.all("audit.list", **filters, after_id=0, limit=ALL_ROWS)
-        found |= {int(row["id"]): row for row in told}
+        found |= {int(row["id"]): row for row in told if row["event_type"] != SEALED}
     return [found[one] for one in sorted(found)]
