@@ -248,6 +248,9 @@ class TicketDB(Store):
             TransitionError: the ticket was resolved in the meantime.
         """
         stamp = self._stamp(diagnosis.diagnoser)
+        ticket = await self.get_ticket(int(diagnosis.ticket_id or 0))
+        if ticket is not None:
+            diagnosis = diagnosis.model_copy(update={"subject": ticket.subject})
         judged = supported(diagnosis, await self.list_looks(looks_named_by(diagnosis)))
         row = await self._write(lambda tx: incidents.add_diagnosis(tx, judged, stamp))
         return rows.diagnosis(row)
