@@ -11,7 +11,7 @@ INSERT INTO decisions VALUES
 INSERT INTO approvals (proposal_id, approver, at) VALUES (1, 'ann', 't');
 INSERT INTO rule_settings VALUES ('prod', 'up', '{}', 't', 'ann');
 INSERT INTO snoozes VALUES (1, 'prod', 'up', NULL, 't', 'r', 't', 'ann', NULL, NULL);
-INSERT INTO rehearsals VALUES (4, 1, 't', '{}', NULL, NULL);
+INSERT INTO rehearsals VALUES (4, 1, 't', '{}', NULL, NULL, 1);
 INSERT INTO verifications (
     ticket_id, diagnosed_at, proposals, declared, started_at, ended_at, looks, verdict, was_seen,
     reasons)

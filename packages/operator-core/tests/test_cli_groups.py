@@ -9,6 +9,7 @@ from cli_kit import Cli, FakeSubject, install, now_do, part
 from grouping_kit import CAUSES
 from operator_core.db.tickets import TicketDB
 from operator_core.monitor.types import Observation, Violation
+from operator_core.runtime.incident.archive import MANIFEST, SEAL, UNSEALED, canonical
 from test_cli_diagnose import seen
 from test_db_groups import desk, pair
 from test_incident import files_of, with_new_manifest, zipped
@@ -70,8 +71,11 @@ def test_an_archive_of_before_there_were_groups_is_read(tmp_path: Path) -> None:
     cli.ok("incident", "export", "3", "--to", str(place))
     files = files_of(place)
     older = {name: text for name, text in files.items() if not name.startswith("group")}
-    (tmp_path / "old.zip").write_bytes(zipped(with_new_manifest(older)))
+    older = with_new_manifest({name: text for name, text in older.items() if name != SEAL})
+    manifest = {**json.loads(older[MANIFEST]), "format": UNSEALED}
+    (tmp_path / "old.zip").write_bytes(zipped({**older, MANIFEST: canonical(manifest)}))
     assert cli.json("incident", "check", str(tmp_path / "old.zip"))["ticket"] == 3
+    assert "not sealed" in cli.ok("incident", "check", str(tmp_path / "old.zip"))
 
 
 def test_what_happened_before_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

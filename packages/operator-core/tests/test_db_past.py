@@ -10,8 +10,8 @@ from ledger_places import address_of
 from operator_core.actions.policy import load
 from operator_core.actions.policy.request import PolicyRequest
 from operator_core.actions.types import ActionProposal, ActionStatus, ActionType, SafetyMode
-from operator_core.agent.diagnosis import Diagnosis, RemedyOutcomes
-from operator_core.agent.past import signature_of
+from operator_core.agent.diagnosis import ActionRecommendation, Assessment, Diagnosis
+from operator_core.agent.past import signature_of, told, warnings
 from operator_core.clock import to_text
 from operator_core.db import rows
 from operator_core.db.actions import ActionDB
@@ -21,9 +21,15 @@ from operator_core.db.ledger import Ledger, LedgerUse
 from operator_core.db.past import MAX_PAST_TICKETS, PastDB
 from operator_core.db.policy import PolicyDB
 from operator_core.db.tickets import TicketDB
+from operator_core.monitor.types import Violation
+from operator_core.monitor.verification import ROLLBACK_BY
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.testing.clock import ManualClock
 
+WHY = "the problem is still there 121 s after the remedy ended"
+RELIGHT = Assessment(
+    cause="wind", actions=[ActionRecommendation(action_name="relight", reason="dark")]
+)
 SURE_ONLY = """
 unknown_blast = "as ruled"
 [[rule]]
@@ -47,11 +53,11 @@ class Fake:
     diagnosis: Diagnosis
     clock: ManualClock
     number: int = 0
-    helped: dict[str, int] = field(default_factory=lambda: {"relight": 1})
+    verdicts: dict[str, str] = field(default_factory=dict)
 
-    async def put(self, count: int, **helped: int) -> None:
-        """Store as many, with these deeds and whether they helped."""
-        self.helped = helped
+    async def put(self, count: int, **verdicts: str) -> None:
+        """Store as many, with these deeds and the verdicts on them."""
+        self.verdicts = verdicts
         await self.ledger.write(lambda tx: self._several(tx, count))
         self.clock.advance(1)
 
@@ -87,35 +93,45 @@ class Fake:
             content=self.diagnosis.model_dump_json(),
             now=now,
         )
-        for name, helped in self.helped.items():
-            self._deed(tx, ticket_id, name, helped)
+        for name, verdict in self.verdicts.items():
+            self._deed(tx, ticket_id, name, verdict)
         tx.one("ticket.resolve", id=ticket_id, actor="x", resolution="x", now=now)
 
-    def _deed(self, tx: Tx, ticket_id: int, name: str, helped: int) -> None:
+    def _deed(self, tx: Tx, ticket_id: int, name: str, verdict: str) -> None:
+        is_undone = verdict == "failed"
         done = ActionProposal(
             action_name=name,
             action_type=ActionType.SUBJECT,
-            status=ActionStatus.COMPLETED,
+            status=ActionStatus.FAILED if is_undone else ActionStatus.COMPLETED,
             reason="r",
+            last_error="the ladder broke" if is_undone else None,
             ticket_id=ticket_id,
             proposed_at=self.clock.now(),
         )
         now = to_text(self.clock.now())
         row = tx.one("proposal.insert", **rows.proposal_params(done), now=now) or {}
-        texts = dict.fromkeys(("rule", "reasons", "request", "binds", "revisions"), "{}")
-        tx.run(
-            "decision.insert",
-            proposal_id=row["id"],
-            stage="claim",
-            now=now,
+        if is_undone:
+            return
+        tx.one(
+            "verification.insert",
             subject="lamps",
-            action_name=name,
-            target="",
-            policy_hash="",
-            effect="auto",
-            **texts,
+            ticket_id=ticket_id,
+            diagnosed_at=now,
+            proposals=f"[{row['id']}]",
+            baseline_id=None,
+            capacity=None,
+            declared="[]",
+            started_at=now,
+            ended_at=now,
+            held_since=None,
+            looks=3,
+            look_id=None,
+            looked_at=now,
+            verdict=verdict,
+            was_seen=1,
+            reasons=rows.to_json([WHY] if verdict == "not_verified" else []),
+            decided_at=now,
         )
-        tx.run("decision.set_helped", proposal_id=row["id"], helped=helped)
 
 
 async def diagnosed(ledger: Ledger, clock: ManualClock) -> tuple[Wired, Diagnosis]:
@@ -136,20 +152,23 @@ async def test_a_resolved_incident_with_a_proven_remedy_is_found(tmp_path: Path)
         assert sign is not None
         assert await PastDB(ledger).incidents([sign]) == [], "it is not resolved"
         fakes = Fake(ledger, first, clock)
-        await fakes.put(2, relight=1)
-        await fakes.put(1, relight=0)
+        await fakes.put(2, relight="verified")
+        await fakes.put(1, relight="not_verified")
         await fakes.put(1)
         (found,) = await PastDB(ledger).incidents([sign, "another"])
     assert (found.hypothesis, found.seen) == ("wind", 4)
     assert found.ticket_ids == [5, 4, 3, 2]
-    assert found.remedies == [RemedyOutcomes(remedy="relight", verified=2, failed=1)]
+    (relight,) = found.remedies
+    assert (relight.remedy, relight.verified, relight.failed) == ("relight", 2, 1)
+    assert relight.last_failure is not None
+    assert (relight.last_failure.ticket_id, relight.last_failure.why) == (4, WHY)
 
 
 async def test_a_diagnosis_says_what_happened_before(tmp_path: Path) -> None:
     clock = ManualClock()
     async with LedgerUse(address_of(tmp_path), clock) as ledger:
         wired, first = await diagnosed(ledger, clock)
-        await Fake(ledger, first, clock).put(1, ring=0)
+        await Fake(ledger, first, clock).put(1, ring="not_verified")
         await TicketDB(ledger).resolve(1, actor="ann", resolution="relit by hand")
         clock.advance(1000)
         await wired.monitor.step()
@@ -161,11 +180,68 @@ async def test_a_diagnosis_says_what_happened_before(tmp_path: Path) -> None:
     assert stored == again
 
 
+async def test_what_is_not_proven_is_not_called_verified(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with LedgerUse(address_of(tmp_path), clock) as ledger:
+        _, first = await diagnosed(ledger, clock)
+        fakes = Fake(ledger, first, clock)
+        await fakes.put(1, relight="verified")
+        await fakes.put(1, relight="waiting")
+        await fakes.put(1, relight="failed")
+        (found,) = await PastDB(ledger).incidents([str(signature_of(first))])
+    (relight,) = found.remedies
+    assert (found.seen, relight.verified, relight.failed) == (3, 1, 1)
+    assert relight.last_failure is not None
+    assert relight.last_failure.why == "it could not be done: the ladder broke"
+    (told,) = warnings(found, RELIGHT)
+    assert told.startswith("relight failed once of 2 before, where the signs were the same; ")
+    assert told.endswith("UTC, ticket 4: it could not be done: the ladder broke.")
+
+
+async def test_a_proven_remedy_that_did_not_last_has_failed(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with LedgerUse(address_of(tmp_path), clock) as ledger:
+        _, first = await diagnosed(ledger, clock)
+        await Fake(ledger, first, clock).put(1, relight="verified")
+        clock.advance(9)
+        back = Violation(invariant="lamp_out", target="fake-1", message="out again")
+        again = await TicketDB(ledger).report(back, subject="lamps")
+        assert again.id == 2, "it came back"
+        await TicketDB(ledger).resolve(2, actor="ann", resolution="a new lamp")
+        (found,) = await PastDB(ledger).incidents([str(signature_of(first))])
+    (relight,) = found.remedies
+    assert (relight.verified, relight.failed, relight.rolled_back) == (0, 1, 0)
+    assert relight.last_failure is not None
+    assert relight.last_failure.why == "the problem was back after 10 s"
+
+
+async def test_what_was_rolled_back_is_said(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with LedgerUse(address_of(tmp_path), clock) as ledger:
+        _, first = await diagnosed(ledger, clock)
+        await Fake(ledger, first, clock).put(1, relight="not_verified")
+        put_out = ActionProposal(
+            action_name="put_out",
+            status=ActionStatus.COMPLETED,
+            reason="r",
+            ticket_id=2,
+            proposed_at=clock.now(),
+            proposed_by=ROLLBACK_BY,
+        )
+        made = {**rows.proposal_params(put_out), "now": to_text(clock.now())}
+        await ledger.write(lambda tx: tx.one("proposal.insert", **made))
+        (found,) = await PastDB(ledger).incidents([str(signature_of(first))])
+    (relight,) = found.remedies
+    assert (relight.failed, relight.rolled_back) == (1, 1)
+    assert "relight verified 0 times, failed once (rolled back once)" in str(told(found))
+    assert warnings(found, RELIGHT)[0].endswith(f"ticket 2: {WHY}; once it was rolled back.")
+
+
 async def test_of_thousands_only_the_latest_are_looked_at(tmp_path: Path) -> None:
     clock = ManualClock()
     async with LedgerUse(address_of(tmp_path), clock) as ledger:
         _, first = await diagnosed(ledger, clock)
-        await Fake(ledger, first, clock).put(MAX_PAST_TICKETS + 50, relight=1)
+        await Fake(ledger, first, clock).put(MAX_PAST_TICKETS + 50, relight="verified")
         (found,) = await PastDB(ledger).incidents([str(signature_of(first))])
     assert found.seen == len(found.ticket_ids) == MAX_PAST_TICKETS
     assert found.remedies[0].verified == MAX_PAST_TICKETS
@@ -179,7 +255,7 @@ async def test_poisoned_history_changes_nothing_in_the_gates_verdict(tmp_path: P
         wired, first = await diagnosed(ledger, clock)
         clean = await _verdicts(wired, ledger)
         await TicketDB(ledger).resolve(1, actor="ann", resolution="relit by hand")
-        await Fake(ledger, first, clock).put(400, relight=1)
+        await Fake(ledger, first, clock).put(400, relight="verified")
         clock.advance(1000)
         await wired.monitor.step()
         assert await _verdicts(wired, ledger) == clean

@@ -11,7 +11,8 @@ import pytest
 
 from cli_kit import NASTY, Cli, install, now_do
 from operator_core.db.exports import ExportDB, IncidentRows
-from operator_core.runtime.incident.archive import ArchiveError, canonical, pack, unpack
+from operator_core.runtime.incident.archive import canonical, pack, unpack
+from operator_core.runtime.incident.misfits import ArchiveError
 from operator_core.runtime.incident.page import after, page
 from operator_core.runtime.incident.timeline import timeline
 from test_cli_diagnose import see
@@ -98,8 +99,8 @@ def zipped(files: Files) -> bytes:
 
 def with_new_manifest(files: Files) -> Files:
     """Return the files as a forger would leave them: their digests are made anew."""
-    from operator_core.runtime.incident.archive import (  # noqa: PLC0415 - a forger's tool
-        _digest,
+    from operator_core.runtime.incident.misfits import (  # noqa: PLC0415 - a forger's tool
+        digest_of as _digest,
     )
 
     manifest = json.loads(files["manifest.json"])
@@ -123,8 +124,8 @@ def another_look(row: dict[str, Any]) -> None:
 
 
 def another_look_and_digest(row: dict[str, Any]) -> None:
-    from operator_core.runtime.incident.archive import (  # noqa: PLC0415 - a forger's tool
-        _digest,
+    from operator_core.runtime.incident.misfits import (  # noqa: PLC0415 - a forger's tool
+        digest_of as _digest,
     )
 
     another_look(row)

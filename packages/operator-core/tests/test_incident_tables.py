@@ -20,7 +20,8 @@ from operator_core.db.engine import Tx
 from operator_core.db.exports import TABLES, ExportDB, IncidentRows
 from operator_core.db.verifications import VerifyDB
 from operator_core.monitor.verification import Verdict, Verification
-from operator_core.runtime.incident.archive import ArchiveError, pack, unpack
+from operator_core.runtime.incident.archive import pack, unpack
+from operator_core.runtime.incident.misfits import ArchiveError
 from operator_core.runtime.incident.timeline import timeline
 from test_cli_diagnose import see
 

@@ -206,8 +206,8 @@ def rehearsed_cli(tmp_path: Path) -> Cli:
             await db.create_proposal(ActionProposal(action_name="tap", reason="thirst"))
             step = ActionProposal(action_name="tap", reason="thirst")
             await db.create_workflow("drink", "-", [step])
-            for proposal_id in (1, 2):
-                await RehearsalDB(db.ledger).add(proposal_id, said)
+            look = look_at(10).model_copy(update={"subject": "cellar"})
+            await RehearsalDB(db.ledger).add({1: said, 2: said}, look)
             await RehearsalDB(db.ledger).measure(1, Measured(3.0, (9.0,), 0.5))
 
     now_do(fill())

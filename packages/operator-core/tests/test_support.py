@@ -2,7 +2,7 @@
 
 import json
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -26,13 +26,17 @@ def look(number: int, subject: str, parts: dict[str, object]) -> Observation:
         name: Part(source="pd", observed_at=NOW, data={"v": value}) for name, value in parts.items()
     }
     unread = Part(source="prom", observed_at=NOW, complete=False, data={"v": 1})
-    return Observation(id=number, subject=subject, parts={**made, "unread": unread})
+    parts_read = {**made, "unread": unread}
+    return Observation(id=number, subject=subject, observed_at=NOW, parts=parts_read)
 
 
 LOOKS = {
     1: look(1, "a", {"state": "Down", "free": 0, "ids": [1, 2], "name": "kv-é/1", "ratio": 0.5}),
     2: look(2, "a", {"state": "Up", "free": 7, "ids": [], "name": "kv", "ratio": 1e308}),
     3: look(3, "b", {"state": "Down", "free": 0}),
+    4: look(4, "a", {"free": 0, "late": 1}).model_copy(
+        update={"observed_at": NOW + timedelta(seconds=2)}
+    ),
 }
 
 
@@ -87,11 +91,51 @@ FALSE = [
     claim("", Predicate.EXISTS),
     claim("unread/w", Predicate.ABSENT),
     claim("nothing", Predicate.EXISTS),
+    # The right path, and not so.
+    claim("state/v", Predicate.CONTAINS, "Up"),
+    claim("ids/v", Predicate.EQ, 1),
+    claim("ids/v", Predicate.EQ, [2, 1]),
+    claim("ids/v", Predicate.GT, 0),
+    claim("ids/v", Predicate.CONTAINS, "1"),
+    claim("ids/v/0", Predicate.EQ, "1"),
+    claim("ids/v/0", Predicate.NE, 1.0),
+    claim("ids/v/00", Predicate.EXISTS),
+    claim("ids/v/1.0", Predicate.EXISTS),
+    claim("free/v", Predicate.EQ, "0"),
+    claim("free/v", Predicate.EQ),
+    claim("free/v", Predicate.NE, -0.0),
+    claim("free/v", Predicate.EQ, float("nan")),
+    claim("free/v", Predicate.GE, float("inf")),
+    claim("free/v", Predicate.GE, value=False),
+    claim("free/v", Predicate.CONTAINS, 0),
+    claim("free/v/0", Predicate.EXISTS),
+    claim("name/v", Predicate.EQ, "KV-é/1"),
+    claim("name/v", Predicate.CONTAINS, ["kv"]),
+    claim("name/v/0", Predicate.EXISTS),
+    claim("State/v", Predicate.EXISTS),
+    claim(" state/v", Predicate.EXISTS),
+    claim("state/v ", Predicate.EXISTS),
+    claim("/state/v", Predicate.EXISTS),
+    claim("state//v", Predicate.EXISTS),
+    claim("state~1v", Predicate.EXISTS),
+    claim("state.v", Predicate.EXISTS),
+    claim("state/v", Predicate.ABSENT),
+    claim("nothing/v", Predicate.ABSENT),
+    claim("state/__class__", Predicate.EXISTS),
+    # The right condition, at another look.
+    claim("ids/v", Predicate.CONTAINS, 2, at=2),
+    claim("free/v", Predicate.GE, 7, at=1),
+    claim("free/v", Predicate.LE, 0, at=0),
+    claim("free/v", Predicate.LE, 0, at=-1),
+    claim("free/v", Predicate.LE, 0, at=2**62),
+    claim("free/v", Predicate.LE, 0, at=4),  # true, and seen after the diagnosis
+    claim("late/v", Predicate.EQ, 1, at=4),
 ]
 
 
 def diagnosis(*claims: Claim, **more: object) -> Diagnosis:
-    fields = {"subject": "a", "hypothesis": "h", "cause": "c", "confidence": 0.9, **more}
+    fields = {"subject": "a", "hypothesis": "h", "cause": "c", "confidence": 0.9}
+    fields |= {"created_at": NOW + timedelta(seconds=1), **more}
     return Diagnosis.model_validate({**fields, "evidence": list(claims)})
 
 
@@ -159,7 +203,7 @@ def test_the_report_is_the_same_to_the_byte_on_another_machine() -> None:
     before = json.dumps(recheck_report(stored, LOOKS), sort_keys=True)
     after = json.dumps(recheck_report(stored, there), sort_keys=True)
     assert before == after
-    assert recheck_report(judged, LOOKS)["missing_observations"] == [99]
+    assert recheck_report(judged, LOOKS)["missing_observations"] == [-1, 0, 99, 2**62]
 
 
 def test_another_look_under_the_same_number_changes_the_report() -> None:
@@ -168,6 +212,15 @@ def test_another_look_under_the_same_number_changes_the_report() -> None:
     report = recheck_report(judged, swapped)
     assert not report["is_unchanged"]
     assert [one["claim"]["path"] for one in report["struck"]] == ["state/v"]
+
+
+def test_a_number_that_was_guessed_is_struck_when_its_look_comes_too() -> None:
+    guess = claim("free/v", Predicate.LE, 0, at=4)
+    known = {number: one for number, one in LOOKS.items() if number != 4}
+    judged = supported(diagnosis(guess, *TRUE[:2]), known)
+    assert recheck_report(judged, LOOKS)["is_unchanged"]
+    ahead = diagnosis(*TRUE[:2], observation_id=2, created_at=NOW - timedelta(seconds=9))
+    assert supported(ahead, LOOKS).evidence == TRUE[:2], "a clock that is behind strikes nothing"
 
 
 def test_all_looks_that_are_named_are_found() -> None:

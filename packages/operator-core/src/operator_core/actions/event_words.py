@@ -80,7 +80,11 @@ _OF_STAGES: Final = {
         "effect_released": "temporary effect let go of",
         "effect_ended": "temporary effect ended",
     },
-    "follow": {"ticket_phase": "phase", "ticket_moved_on": "moved on"},
+    "follow": {
+        "ticket_phase": "phase",
+        "ticket_moved_on": "moved on",
+        "incident_exported": "exported",
+    },
     "verify": {
         "remedy_watched": "the remedy has ended, its proof begins",
         "remedy_verified": "the remedy is verified",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, median
 
-from operator_core.actions.types import ActionRequest
+from operator_core.actions.types import ActionProposal, ActionRequest
 from operator_core.agent.evidence import resolve
 from operator_core.errors import UnsafeError
 from operator_core.monitor.types import Observation
@@ -102,6 +102,32 @@ def rehearse(
         replace(whole, seconds=one.seconds, changes=one.changes) if one else whole
         for one in predictions
     )
+
+
+def rehearse_steps(twin: Twin, steps: Sequence[ActionProposal]) -> dict[int, Rehearsal]:
+    """Return the rehearsal of each of some steps that belong together, by the proposal's id.
+
+    Args:
+        twin: the cluster as it is.
+        steps: one entry of `together`.
+    """
+    calls = [ActionRequest(action_name=one.action_name, parameters=one.parameters) for one in steps]
+    undos = [one.compensation for one in reversed(steps) if one.compensation is not None]
+    said = rehearse(twin, calls, undos)
+    return dict(zip((int(one.id or 0) for one in steps), said, strict=True))
+
+
+def together(proposals: Iterable[ActionProposal]) -> list[list[ActionProposal]]:
+    """Return the steps of each workflow in their order, and each other proposal by itself.
+
+    What undoes a step is rehearsed by itself too, right before it runs.
+    """
+    groups: dict[tuple[str, int | None], list[ActionProposal]] = {}
+    for one in proposals:
+        alone = one.workflow_id is None or one.compensates_proposal_id is not None
+        key = ("proposal", one.id) if alone else ("workflow", one.workflow_id)
+        groups.setdefault(key, []).append(one)
+    return [sorted(steps, key=lambda one: one.execution_order) for steps in groups.values()]
 
 
 def _predictions(twin: Twin, calls: Sequence[ActionRequest]) -> list[Prediction | None]:

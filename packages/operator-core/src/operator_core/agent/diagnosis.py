@@ -112,6 +112,16 @@ class TimelineEntry(BaseModel):
     what: str
 
 
+class PastFailure(BaseModel):
+    """Where, when and why a remedy failed before."""
+
+    model_config = ConfigDict(frozen=True)
+
+    ticket_id: int
+    at: Moment
+    why: str
+
+
 class RemedyOutcomes(BaseModel):
     """How often a remedy was proven to help before, and how often it did not."""
 
@@ -120,6 +130,8 @@ class RemedyOutcomes(BaseModel):
     remedy: str = Field(description="The workflow's name, or the action's")
     verified: int = 0
     failed: int = 0
+    rolled_back: int = Field(default=0, description="How many of those that failed")
+    last_failure: PastFailure | None = None
 
 
 class PastIncidents(BaseModel):

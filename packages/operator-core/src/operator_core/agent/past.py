@@ -8,8 +8,18 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
 
-from operator_core.agent.diagnosis import Assessment, Claim, Diagnosis, PastIncidents
+from operator_core.agent.diagnosis import (
+    Assessment,
+    Claim,
+    Diagnosis,
+    PastFailure,
+    PastIncidents,
+    RemedyOutcomes,
+)
+from operator_core.clock import to_text
 from operator_core.monitor.types import Violation
 
 PAST_BOUND = 0.05
@@ -20,6 +30,25 @@ SEVERAL_ACTIONS = "remedy"
 
 _HAS_DIGIT = re.compile(r"[0-9]")
 _MAX_TOLD_TICKETS = 5
+_MAX_WHY_CHARS = 200
+
+
+class Outcome(NamedTuple):
+    """What came of one remedy of an earlier incident.
+
+    Attributes:
+        remedy: the workflow's name, or the action's.
+        ticket_id: of the incident.
+        at: when it was known.
+        why: why it failed; empty: it is verified, and the problem did not come back.
+        is_rolled_back: whether it was taken back.
+    """
+
+    remedy: str
+    ticket_id: int
+    at: datetime
+    why: str = ""
+    is_rolled_back: bool = False
 
 
 def signature(violation: Violation, hypothesis: str, claims: Iterable[Claim]) -> str:
@@ -44,6 +73,31 @@ def signature_of(diagnosis: Diagnosis) -> str | None:
 
 def _without_ids(path: str) -> str:
     return "/".join("*" if _HAS_DIGIT.search(one) else one for one in path.split("/"))
+
+
+def by_remedy(outcomes: Iterable[Outcome]) -> list[RemedyOutcomes]:
+    """Return what came of each remedy, by its name."""
+    found: dict[str, list[Outcome]] = {}
+    for one in outcomes:
+        found.setdefault(one.remedy, []).append(one)
+    return [_counted(remedy, found[remedy]) for remedy in sorted(found)]
+
+
+def _counted(remedy: str, outcomes: Sequence[Outcome]) -> RemedyOutcomes:
+    failed = [one for one in outcomes if one.why]
+    last = max(failed, key=lambda one: (one.at, one.ticket_id), default=None)
+    return RemedyOutcomes(
+        remedy=remedy,
+        verified=len(outcomes) - len(failed),
+        failed=len(failed),
+        rolled_back=sum(one.is_rolled_back for one in failed),
+        last_failure=last
+        and PastFailure(ticket_id=last.ticket_id, at=last.at, why=_shortened(last.why)),
+    )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MAX_WHY_CHARS else f"{text[: _MAX_WHY_CHARS - 1]}…"
 
 
 def weight(past: PastIncidents) -> float:
@@ -72,10 +126,20 @@ def warnings(past: PastIncidents | None, said: Assessment) -> list[str]:
     names |= {SEVERAL_ACTIONS} if len(said.actions) > 1 else set()
     return [
         f"{one.remedy} failed {_times(one.failed)} of {one.verified + one.failed} before, where "
-        "the signs were the same."
+        f"the signs were the same{_last(one)}."
         for one in (past.remedies if past else ())
         if one.failed and one.remedy in names
     ]
+
+
+def _last(one: RemedyOutcomes) -> str:
+    """Return when and why a remedy failed the last time."""
+    last = one.last_failure
+    if last is None:
+        return ""
+    taken_back = f"; {_times(one.rolled_back)} it was rolled back" if one.rolled_back else ""
+    at = to_text(last.at)[:16].replace("T", " ")
+    return f"; the last time at {at} UTC, ticket {last.ticket_id}: {last.why}{taken_back}"
 
 
 def told(past: PastIncidents | None) -> str | None:
@@ -84,6 +148,7 @@ def told(past: PastIncidents | None) -> str | None:
         return None
     outcomes = [
         f"{one.remedy} verified {_times(one.verified)}, failed {_times(one.failed)}"
+        + (f" (rolled back {_times(one.rolled_back)})" if one.rolled_back else "")
         for one in past.remedies
     ]
     shown = ", ".join(str(one) for one in past.ticket_ids[:_MAX_TOLD_TICKETS])

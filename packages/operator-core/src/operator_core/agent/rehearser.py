@@ -1,17 +1,19 @@
 """Rehearses proposals on a twin of the cluster, and measures afterwards how right it was."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from operator_core.actions.rehearsal import (
     BROKEN_TWIN,
     Rehearsal,
     measure,
-    rehearse,
+    rehearse_steps,
     require_safe,
+    together,
 )
-from operator_core.actions.types import ActionProposal, ActionRecord, ActionRequest, ActionType
+from operator_core.actions.types import ActionProposal, ActionRecord, ActionType
 from operator_core.contain import contained
+from operator_core.db import rows
 from operator_core.db.ledger import Ledger
 from operator_core.db.rehearsals import RehearsalDB
 from operator_core.logs import get_logger
@@ -44,27 +46,7 @@ class Rehearser:
             a step (see `require_safe_undo`) and of what has no effect on the cluster.
         """
         concerned = [one for one in proposals if _is_rehearsed(one)]
-        twin = await self._twin() if concerned else None
-        if twin is None:
-            return {}
-        found: dict[int, Rehearsal] = {}
-        for steps in _together(concerned):
-            found |= self._of_steps(twin, steps)
-        for proposal_id, rehearsal in found.items():
-            await self._rehearsals.add(proposal_id, rehearsal)
-        return found
-
-    def _of_steps(self, twin: Twin, steps: Sequence[ActionProposal]) -> dict[int, Rehearsal]:
-        calls = [
-            ActionRequest(action_name=one.action_name, parameters=one.parameters) for one in steps
-        ]
-        undos = [one.compensation for one in reversed(steps) if one.compensation is not None]
-        try:
-            said = rehearse(twin, calls, undos)
-        except BROKEN_TWIN as error:
-            log.warning("not_rehearsed", subject=self._subject.name, reason=repr(error))
-            return {}
-        return dict(zip((int(one.id or 0) for one in steps), said, strict=True))
+        return await self._said(concerned) if concerned else {}
 
     async def require_safe_undo(self, undo: ActionProposal) -> None:
         """Rehearse what undoes a step right before it runs, and keep what the twin says.
@@ -75,16 +57,33 @@ class Rehearser:
         Raises:
             UnsafeError: it would make something worse now.
         """
-        twin = await self._twin() if undo.compensates_proposal_id is not None else None
-        said = self._of_steps(twin, [undo]) if twin is not None else {}
-        for proposal_id, rehearsal in said.items():
-            await self._rehearsals.add(proposal_id, rehearsal)
-            require_safe(rehearsal)
+        if undo.compensates_proposal_id is not None:
+            for rehearsal in (await self._said([undo])).values():
+                require_safe(rehearsal)
 
-    async def _twin(self) -> Twin | None:
+    async def _said(self, proposals: Sequence[ActionProposal]) -> dict[int, Rehearsal]:
+        """Return what a twin says of proposals, after it was stored with the look behind it."""
         seen = await self._look() if has_twin(self._subject) else None
+        if seen is None:
+            return {}
+        look = rows.as_stored(seen.model_copy(update={"subject": self._subject.name}))
+        twin = self._twin(look)
+        said = {} if twin is None else self._rehearsed(twin, proposals)
+        await self._rehearsals.add(said, look)
+        return said
+
+    def _rehearsed(self, twin: Twin, proposals: Sequence[ActionProposal]) -> dict[int, Rehearsal]:
+        found: dict[int, Rehearsal] = {}
+        for steps in together(proposals):
+            try:
+                found |= rehearse_steps(twin, steps)
+            except BROKEN_TWIN as error:
+                log.warning("not_rehearsed", subject=self._subject.name, reason=repr(error))
+        return found
+
+    def _twin(self, seen: Observation) -> Twin | None:
         try:
-            return None if seen is None else self._subject.twin(seen)
+            return self._subject.twin(seen)
         except BROKEN_TWIN as error:
             log.warning("no_twin", subject=self._subject.name, reason=repr(error))
             return None
@@ -114,13 +113,3 @@ class Rehearser:
 def _is_rehearsed(proposal: ActionProposal) -> bool:
     undoes = proposal.compensates_proposal_id is not None
     return proposal.action_type is ActionType.SUBJECT and not undoes
-
-
-def _together(proposals: Iterable[ActionProposal]) -> list[list[ActionProposal]]:
-    """Return the steps of each workflow in their order, and each other proposal by itself."""
-    groups: dict[tuple[str, int | None], list[ActionProposal]] = {}
-    for one in proposals:
-        alone = one.workflow_id is None
-        key = ("proposal", one.id) if alone else ("workflow", one.workflow_id)
-        groups.setdefault(key, []).append(one)
-    return [sorted(steps, key=lambda one: one.execution_order) for steps in groups.values()]

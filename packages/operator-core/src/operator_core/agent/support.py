@@ -44,7 +44,7 @@ def supported(diagnosis: Diagnosis, looks: Mapping[int, Observation]) -> Diagnos
 
 
 def _findings(diagnosis: Diagnosis, looks: Mapping[int, Observation]) -> list[Finding]:
-    return [_evaluated(claim, diagnosis.subject, looks) for claim in _claims(diagnosis)]
+    return [_evaluated(claim, diagnosis, looks) for claim in _claims(diagnosis)]
 
 
 def _judged(diagnosis: Diagnosis, found: Sequence[Finding]) -> Diagnosis:
@@ -93,18 +93,33 @@ def _told(found: Finding) -> JsonObject:
     return told
 
 
-def _evaluated(claim: Claim, subject: str | None, looks: Mapping[int, Observation]) -> Finding:
+def _evaluated(claim: Claim, diagnosis: Diagnosis, looks: Mapping[int, Observation]) -> Finding:
     """Evaluate a claim on the look that it names, and on no other."""
-    if claim.observation_id is None:
-        return Finding(claim=claim, holds=False, why="it names no observation")
-    look = looks.get(claim.observation_id)
+    look_id = claim.observation_id
+    look = None if look_id is None else looks.get(look_id)
+    why = ""
     if look is None:
-        why = f"observation {claim.observation_id} is not there"
-        return Finding(claim=claim, holds=False, why=why)
-    if None not in {subject, look.subject} and subject != look.subject:
-        why = f"observation {claim.observation_id} is of another cluster"
+        why = (
+            "it names no observation" if look_id is None else f"observation {look_id} is not there"
+        )
+    elif None not in {diagnosis.subject, look.subject} and diagnosis.subject != look.subject:
+        why = f"observation {look_id} is of another cluster"
+    elif _is_later(look, diagnosis):
+        why = f"observation {look_id} was made after the diagnosis"
+    if look is None or why:
         return Finding(claim=claim, holds=False, why=why)
     return finding(claim, look)
+
+
+def _is_later(look: Observation, diagnosis: Diagnosis) -> bool:
+    """Return whether nobody can have gone by a look: a number was guessed that came later.
+
+    The clocks of two machines may differ, so a look before the diagnosis's own is never later.
+    """
+    if diagnosis.created_at is None or look.observed_at <= diagnosis.created_at:
+        return False
+    own = diagnosis.observation_id
+    return own is None or look.id is None or look.id > own
 
 
 def _as_hypothesis(diagnosis: Diagnosis) -> Diagnosis:

@@ -84,11 +84,10 @@ async def diagnose(
     if recheck:
         _show_recheck(session, diagnosis, looks)
         return
-    observation = looks.get(int(diagnosis.observation_id or 0))
     show(
         session,
         diagnosis,
-        lambda: stacked(diagnosis_view(diagnosis, observation), hint(_next_of(ticket, diagnosis))),
+        lambda: stacked(diagnosis_view(diagnosis, looks), hint(_next_of(ticket, diagnosis))),
     )
 
 
@@ -174,13 +173,11 @@ def _show_recheck(session: Session, diagnosis: Diagnosis, looks: Mapping[int, Ob
         "confidence": f"{diagnosis.confidence:.0%} before, {report['confidence']:.0%} now",
         "cause now": None if report["is_unchanged"] else report["hypothesis_now"],
     }
-    look = looks.get(int(diagnosis.observation_id or 0))
+    claims = [*diagnosis.evidence, *(one.claim for one in diagnosis.struck)]
     show(
         session,
         report,
-        lambda: stacked(
-            facts("Checked again", changed), claim_table("Claims", diagnosis.evidence, look)
-        ),
+        lambda: stacked(facts("Checked again", changed), claim_table("Claims", claims, looks)),
     )
     if not report["is_unchanged"]:
         raise typer.Exit(EXIT_WRONG)

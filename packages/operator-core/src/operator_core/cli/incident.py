@@ -27,9 +27,11 @@ from operator_core.clock import to_text
 from operator_core.db import rows
 from operator_core.db.exports import ExportDB, IncidentRows
 from operator_core.errors import RequestError
-from operator_core.runtime.incident.archive import Archive, pack
+from operator_core.runtime.incident.archive import Archive, parcel
+from operator_core.runtime.incident.misfits import ArchiveError
 from operator_core.runtime.incident.page import page
-from operator_core.runtime.incident.replay import RULES, Means, Replayed, replay
+from operator_core.runtime.incident.replay import RULES, replay
+from operator_core.runtime.incident.replayed import Means, Replayed
 from operator_core.runtime.incident.timeline import Moment, timeline
 from operator_core.runtime.plugins import connect, plugin_names
 from operator_core.runtime.policy_file import read_policy
@@ -68,8 +70,10 @@ async def export(
     """
     async with ExportDB(session.db_path) as db:
         incident = await db.incident(ticket_id)
+        ready = parcel(_without_secrets(incident), _versions())
+        seal = await db.seal(ticket_id, ready.digest, actor=session.person)
     place = to or Path(f"incident-{ticket_id}.zip")
-    packed = pack(_without_secrets(incident), _versions())
+    packed = ready.sealed(seal)
     await asyncio.to_thread(_write, place, packed)
     counts = {name: len(found) for name, found in incident.items() if found}
     data = {"file": str(place), "bytes": len(packed), "rows": counts}
@@ -77,19 +81,50 @@ async def export(
 
 
 @command(app, "check", ledger=False)
-async def check(session: Session, file: ArchiveFile) -> None:
+async def check(
+    session: Session,
+    file: ArchiveFile,
+    *,
+    in_ledger: Annotated[
+        bool, typer.Option("--in-ledger", help="See too that its seal stands in the ledger.")
+    ] = False,
+) -> None:
     """Check that nothing in an exported incident was changed.
+
+    Each file has a digest, and the whole a seal: a row of the ledger's audit.
+    Who makes the audit's rows anew is found out by the ledger, with
+    --in-ledger, and by nobody else.
 
     Example:
       operator incident check incident-1.zip
+      operator incident check incident-1.zip --in-ledger
 
     Next: operator replay incident-1.zip
     """
     archive = await read_archive(file)
-    ticket = archive.ticket
+    if in_ledger:
+        await _require_seal(session, archive)
+    ticket, seal = archive.ticket, archive.seal
     data = {"file": str(file), "digest": archive.digest, "versions": dict(archive.versions)}
     data |= {"ticket": ticket["id"], "rows": {name: len(r) for name, r in archive.rows.items()}}
-    show(session, data, lambda: said(f"{file} is whole: ticket {ticket['id']}, {archive.digest}."))
+    data |= {"sealed_at": seal["timestamp"] if seal else None, "in_ledger": in_ledger or None}
+    show(
+        session, data, lambda: said(f"{file} is whole: ticket {ticket['id']}, {_told_seal(data)}.")
+    )
+
+
+def _told_seal(data: JsonObject) -> str:
+    if data["sealed_at"] is None:
+        return f"{data['digest']}; not sealed, as an older version wrote it"
+    where = ", as its ledger says too" if data["in_ledger"] else ""
+    return f"{data['digest']}, sealed at {data['sealed_at'][:19]}Z{where}"
+
+
+async def _require_seal(session: Session, archive: Archive) -> None:
+    session.require_ledger()
+    async with ExportDB(session.db_path) as db:
+        if archive.seal is None or not await db.has_seal(archive.seal):
+            raise ArchiveError(f"The ledger {session.db_path} did not export this archive.")
 
 
 @command(replay_app, "replay", ledger=False)

@@ -1,6 +1,6 @@
 """How a diagnosis looks: the cause, each claim with what was found, what was rejected."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -48,12 +48,12 @@ def diagnosis_brief(diagnosis: Diagnosis | None) -> RenderableType | None:
     )
 
 
-def diagnosis_view(diagnosis: Diagnosis, observation: Observation | None) -> RenderableType:
-    """Return the whole diagnosis; claims are shown with what stands in the observation."""
+def diagnosis_view(diagnosis: Diagnosis, looks: Mapping[int, Observation]) -> RenderableType:
+    """Return the whole diagnosis; each claim is shown with what stands in the look it names."""
     return stacked(
         diagnosis_brief(diagnosis),
         _timeline(diagnosis),
-        claim_table("Evidence", diagnosis.evidence, observation),
+        claim_table("Evidence", diagnosis.evidence, looks),
         _findings("Struck: said, and not so", diagnosis.struck),
         ruled_out_table(diagnosis),
         _recommended(diagnosis),
@@ -61,22 +61,30 @@ def diagnosis_view(diagnosis: Diagnosis, observation: Observation | None) -> Ren
 
 
 def claim_table(
-    title: str, claims: Sequence[Claim], observation: Observation | None
+    title: str, claims: Sequence[Claim], looks: Mapping[int, Observation]
 ) -> Table | None:
-    """Return claims as a table, or None where there are none."""
+    """Return claims as a table, or None where there are none.
+
+    Args:
+        title: of the table; the look is added where all claims name the same one.
+        claims: what was said.
+        looks: by id; of a claim whose look is not there nothing is said.
+    """
     rows = (
         (
-            None if observation is None else "yes" if holds(one, observation) else "no",
+            None if look is None else "yes" if holds(one, look) else "no",
             one.statement,
             one.path,
             _condition(one),
-            None if observation is None else _found(one, observation),
+            None if look is None else _found(one, look),
         )
         for one in claims
+        for look in [looks.get(int(one.observation_id or 0))]
     )
     names = ("holds", "claim", "path", "condition", "found")
-    if observation is not None:
-        title = f"{title} (observation {observation.id})"
+    named = {one.observation_id for one in claims}
+    if len(named) == 1 and named & looks.keys():
+        title = f"{title} (observation {named.pop()})"
     return table(title, names, rows) if claims else None
 
 

@@ -10,6 +10,7 @@ from operator_core.agent.diagnosis import Diagnosis
 from operator_core.agent.support import looks_named_by
 from operator_core.clock import from_text, to_text
 from operator_core.db import changes, rows
+from operator_core.db.changes import Change, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import ALL_ROWS, Store
 from operator_core.monitor.types import Observation
@@ -22,6 +23,9 @@ MAX_LOOKS = 2000
 
 LOOKS = "observations"
 """The table of looks, which are large: each is a file of its own in an archive."""
+
+SEALED = "incident_exported"
+"""The audit's event of an export; it is beside the incident and no part of it."""
 
 IncidentRows = dict[str, list[Row]]
 """Rows by the name of their table."""
@@ -38,6 +42,41 @@ class ExportDB(Store):
         """
         now = self.ledger.now_text()
         return await self._read(lambda tx: _incident(tx, ticket_id, now))
+
+    async def seal(self, ticket_id: int, digest: str, *, actor: str) -> Row:
+        """Return the audit's row that tells of an export with a digest; the first one, if any.
+
+        Args:
+            ticket_id: of the incident.
+            digest: of the archive's manifest.
+            actor: who exports.
+        """
+        stamp = self._stamp(actor)
+        known = await self._read(lambda tx: _sealed(tx, ticket_id, digest))
+        if known is None:
+            await self._write(lambda tx: _seal(tx, ticket_id, digest, stamp))
+            known = await self._read(lambda tx: _sealed(tx, ticket_id, digest))
+        return known or {}
+
+    async def has_seal(self, seal: Row) -> bool:
+        """Return whether an audit row stands in this ledger just so."""
+        found = await self._read(
+            lambda tx: tx.one("audit.at", writer=str(seal["writer"]), seq=int(seal["seq"]))
+        )
+        return found is not None and found["hash"] == seal["hash"]
+
+
+def _seal(tx: Tx, ticket_id: int, digest: str, stamp: Stamp) -> None:
+    if _sealed(tx, ticket_id, digest) is None:
+        ticket = changes.get(tx, "ticket", ticket_id)
+        changes.tell(tx, "ticket", ticket, Change("", SEALED, {"digest": digest}), stamp)
+
+
+def _sealed(tx: Tx, ticket_id: int, digest: str) -> Row | None:
+    filters = dict.fromkeys(("proposal_id", "ticket_id", "workflow_id", "event_type"))
+    filters |= {"ticket_id": ticket_id, "event_type": SEALED}
+    told = tx.all("audit.list", **filters, after_id=0, limit=ALL_ROWS)
+    return next((row for row in told if json.loads(row["event_data"])["digest"] == digest), None)
 
 
 def looks_of(incident: IncidentRows, diagnosis: Diagnosis) -> dict[int, Observation]:
@@ -79,6 +118,22 @@ class _Scope:
     def decisions(self) -> list[Row]:
         return self.of_proposals("decision.list")
 
+    @cached_property
+    def rehearsals(self) -> list[Row]:
+        return self.of_proposals("rehearsal.list")
+
+    @cached_property
+    def verifications(self) -> list[Row]:
+        return self.of_ticket("verification.list")
+
+    @cached_property
+    def named(self) -> set[int]:
+        """The looks that something rests on."""
+        found = {one for row in self.diagnoses for one in looks_named_by(rows.diagnosis(row))}
+        found |= {row["observation_id"] for row in self.rehearsals}
+        found |= {row[name] for row in self.verifications for name in ("baseline_id", "look_id")}
+        return found - {None}
+
     def of_ticket(self, name: str) -> list[Row]:
         return self.tx.all(name, ticket_id=self.ticket["id"])
 
@@ -92,15 +147,15 @@ _READ: dict[str, Callable[[_Scope], list[Row]]] = {
     "group_diagnoses": lambda one: _diagnoses_of_each(one.tx, one.group),
     "comments": lambda one: one.of_ticket("comment.list"),
     "diagnoses": lambda one: one.diagnoses,
-    LOOKS: lambda one: _looks(one.tx, one.ticket, one.diagnoses, one.now),
+    LOOKS: lambda one: _looks(one.tx, one.ticket, one.named, one.now),
     "proposals": lambda one: one.proposals,
     "workflows": lambda one: one.workflows,
     "records": lambda one: one.of_proposals("record.list"),
     "decisions": lambda one: one.decisions,
     "approvals": lambda one: _approvals(one.tx, one.proposals, one.workflows),
-    "rehearsals": lambda one: one.of_proposals("rehearsal.latest"),
+    "rehearsals": lambda one: one.rehearsals,
     "effects": lambda one: one.of_proposals("effect.of_proposal"),
-    "verifications": lambda one: one.of_ticket("verification.list"),
+    "verifications": lambda one: one.verifications,
     "policies": lambda one: _each(
         one.tx, "policy.get", "hash", {row["policy_hash"] for row in one.decisions}
     ),
@@ -153,17 +208,16 @@ def _approvals(tx: Tx, proposals: Iterable[Row], workflows: Iterable[Row]) -> li
     return [row for name, of in kinds for one in of for row in tx.all(name, id=one["id"])]
 
 
-def _looks(tx: Tx, ticket: Row, diagnoses: Iterable[Row], now: str) -> list[Row]:
-    """Return the looks round the incident, and those that a diagnosis names."""
+def _looks(tx: Tx, ticket: Row, named: set[int], now: str) -> list[Row]:
+    """Return the looks round the incident, and those that something rests on."""
     around = timedelta(seconds=AROUND_SECONDS)
     since = to_text(from_text(ticket["first_seen_at"]) - around)
     until = to_text(from_text(ticket["resolved_at"] or now) + around)
     found = tx.all(
         "observation.between", subject=ticket["subject"], since=since, until=until, limit=MAX_LOOKS
     )
-    known = {row["id"] for row in found}
-    named = {one for row in diagnoses for one in looks_named_by(rows.diagnosis(row))} - known
-    found += [row for one in sorted(named) for row in tx.all("observation.get", id=one)]
+    more = named - {row["id"] for row in found}
+    found += [row for one in sorted(more) for row in tx.all("observation.get", id=one)]
     return sorted(found, key=lambda row: int(row["id"]))
 
 
@@ -179,5 +233,5 @@ def _events(
     for one in wanted:
         filters = dict.fromkeys(("proposal_id", "ticket_id", "workflow_id", "event_type")) | one
         told = tx.all("audit.list", **filters, after_id=0, limit=ALL_ROWS)
-        found |= {int(row["id"]): row for row in told}
+        found |= {int(row["id"]): row for row in told if row["event_type"] != SEALED}
     return [found[one] for one in sorted(found)]

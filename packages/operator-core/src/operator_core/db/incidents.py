@@ -37,6 +37,7 @@ def report(
     recent = tx.one("ticket.resolved_since", since=since, **key)
     if recent is not None:
         decisions.judge_ticket(tx, recent, helped=False)
+        tx.run("verification.came_back", ticket_id=recent["id"], now=stamp.text)
         data = {"flap_count": recent["flap_count"] + 1}
         change = Change("ticket.reopen", "ticket_reopened", data, _says(violation))
         return changes.apply(tx, recent["id"], change, stamp)

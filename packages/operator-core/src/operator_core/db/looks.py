@@ -5,12 +5,14 @@ rules of `monitor.retention`. No statement here walks all looks: what is due is 
 and `looks_stored` knows what all of them take.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from operator_core.clock import from_text, to_text
+from operator_core.db import rows
 from operator_core.db.engine import Row, Tx
 from operator_core.monitor.retention import (
     GIVES_WAY,
@@ -23,6 +25,7 @@ from operator_core.monitor.retention import (
     giving_way,
     thin,
 )
+from operator_core.monitor.types import Observation
 
 BATCH = 2000
 """So many looks at most are thinned or dropped with each look that is stored."""
@@ -48,6 +51,19 @@ class NewLook(NamedTuple):
     digest: str
     content: str
 
+    @classmethod
+    def of(cls, seen: Observation, subject: str, content: str | None = None) -> Self:
+        """Return a look as it is stored.
+
+        Args:
+            seen: what was seen.
+            subject: the cluster.
+            content: what `rows.content_of` makes of it, where somebody has made it already.
+        """
+        text = rows.content_of(seen) if content is None else content
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return cls(subject, seen.observed_at, seen.complete, digest, text)
+
 
 class Usage(NamedTuple):
     """What the looks of one kind take.
@@ -67,6 +83,26 @@ class Usage(NamedTuple):
 
 def record(tx: Tx, look: NewLook, retention: Retention, now: datetime) -> int:
     """Store a look, drop what is not kept any longer, and return the look's id."""
+    look_id, size_bytes = _insert(tx, look, now)
+    tx.run("looks.another", subject=look.subject, size_bytes=size_bytes, **_limits(retention))
+    for step in retention.steps:
+        _thin(tx, look.subject, step, retention, now)
+    before = to_text(now - timedelta(seconds=retention.max_age_seconds))
+    drop(tx, _ids(tx.all("observation.old", before=before, limit=BATCH)))
+    _give_way(tx, retention)
+    return look_id
+
+
+def record_evidence(tx: Tx, look: NewLook, now: datetime) -> int:
+    """Store a look that something rests on at once, for good, and return its id."""
+    look_id, size_bytes = _insert(tx, look, now)
+    _add(tx, {look.subject: (1, size_bytes)})
+    pin(tx, [look_id])
+    return look_id
+
+
+def _insert(tx: Tx, look: NewLook, now: datetime) -> tuple[int, int]:
+    """Store a look; return its id, and what it takes on disk."""
     size_bytes = len(look.content.encode()) + ROW_BYTES
     row = tx.one(
         "observation.insert",
@@ -79,13 +115,7 @@ def record(tx: Tx, look: NewLook, retention: Retention, now: datetime) -> int:
         ticket_id=None,
         now=to_text(now),
     )
-    tx.run("looks.another", subject=look.subject, size_bytes=size_bytes, **_limits(retention))
-    for step in retention.steps:
-        _thin(tx, look.subject, step, retention, now)
-    before = to_text(now - timedelta(seconds=retention.max_age_seconds))
-    drop(tx, _ids(tx.all("observation.old", before=before, limit=BATCH)))
-    _give_way(tx, retention)
-    return int((row or {})["id"])
+    return int((row or {})["id"]), size_bytes
 
 
 def pin(tx: Tx, ids: Iterable[int]) -> None:

@@ -1,12 +1,15 @@
 """`RehearsalDB`: what twins said would come of proposals, and what came of them."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from operator_core.actions.rehearsal import Measured, Rehearsal
-from operator_core.db import rows
-from operator_core.db.engine import Row
+from operator_core.db import looks, rows
+from operator_core.db.engine import Row, Tx
+from operator_core.db.looks import NewLook
 from operator_core.db.store import SYSTEM_ACTOR, Store
+from operator_core.monitor.types import Observation
 from operator_core.types import JsonObject
 
 _RECENT = 1000
@@ -20,11 +23,13 @@ class Rehearsed:
         proposal_id: what was rehearsed.
         rehearsal: what the twin said.
         measured: what came of it; None: it is not done, or nobody could look.
+        observation_id: the look that the twin was built from; None: an older version wrote it.
     """
 
     proposal_id: int
     rehearsal: Rehearsal
     measured: Measured | None = None
+    observation_id: int | None = None
 
     def to_json(self) -> JsonObject:
         """Return it as JSON, for people's tools."""
@@ -33,20 +38,36 @@ class Rehearsed:
             **self.rehearsal.to_json(),
             "tier": self.rehearsal.tier,
             "measured": self.measured.to_json() if self.measured else None,
+            "observation_id": self.observation_id,
         }
 
 
 class RehearsalDB(Store):
     """Rehearsals; each method is one durable transaction."""
 
-    async def add(self, proposal_id: int, rehearsal: Rehearsal) -> None:
-        """Keep what a twin said of a proposal; the newest counts."""
-        stamp, text = self._stamp(SYSTEM_ACTOR), rows.to_json(rehearsal.to_json())
-        await self._write(
-            lambda tx: tx.run(
-                "rehearsal.insert", proposal_id=proposal_id, now=stamp.text, prediction=text
-            )
-        )
+    async def add(self, said: Mapping[int, Rehearsal], seen: Observation) -> None:
+        """Keep what a twin said of proposals, and the look it was built from; the newest counts.
+
+        Args:
+            said: by the proposal's id.
+            seen: the look, of a cluster that it names; it is kept for good.
+        """
+        stamp, look = self._stamp(SYSTEM_ACTOR), NewLook.of(seen, str(seen.subject))
+        texts = {one: rows.to_json(rehearsal.to_json()) for one, rehearsal in said.items()}
+
+        def work(tx: Tx) -> None:
+            look_id = looks.record_evidence(tx, look, stamp.now)
+            for proposal_id, text in sorted(texts.items()):
+                tx.run(
+                    "rehearsal.insert",
+                    proposal_id=proposal_id,
+                    now=stamp.text,
+                    observation_id=look_id,
+                    prediction=text,
+                )
+
+        if texts:
+            await self._write(work)
 
     async def latest(self, proposal_id: int) -> Rehearsed | None:
         """Return the newest rehearsal of a proposal, or None."""
@@ -83,4 +104,5 @@ def _rehearsed(row: Row) -> Rehearsed:
         proposal_id=row["proposal_id"],
         rehearsal=Rehearsal.of_json(json.loads(row["prediction"])),
         measured=Measured.of_json(json.loads(measured)) if measured else None,
+        observation_id=row["observation_id"],
     )

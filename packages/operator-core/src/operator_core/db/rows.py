@@ -27,6 +27,7 @@ from operator_core.actions.types import (
     WorkflowStatus,
 )
 from operator_core.agent.diagnosis import Diagnosis
+from operator_core.agent.redact import redacted
 from operator_core.clock import as_utc, from_text, to_text
 from operator_core.db.codec import encoder
 from operator_core.db.engine import Row, Value
@@ -344,6 +345,17 @@ def snooze(row: Row) -> Snooze:
         "ended_at": time_or_none(row["ended_at"]),
     }
     return Snooze.model_construct(**fields)
+
+
+def content_of(observation: Observation) -> str:
+    """Return an observation as it is stored: JSON without secrets, and without its id."""
+    return redacted(observation.model_dump_json(exclude={"id", "subject"}))
+
+
+def as_stored(seen: Observation) -> Observation:
+    """Return an observation as it is read from the ledger, where anybody can go by it again."""
+    read = Observation.model_validate_json(content_of(seen))
+    return read.model_copy(update={"id": seen.id, "subject": seen.subject})
 
 
 def observation(row: Row) -> Observation:

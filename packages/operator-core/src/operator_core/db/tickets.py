@@ -1,12 +1,10 @@
 """`TicketDB`: tickets, comments, sightings, observations and diagnoses in the ledger."""
 
-import hashlib
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 
 from operator_core.agent.diagnosis import Diagnosis
-from operator_core.agent.redact import redacted
 from operator_core.agent.support import looks_named_by, supported
 from operator_core.clock import to_text
 from operator_core.db import incidents, looks, rows
@@ -190,6 +188,7 @@ class TicketDB(Store):
         *,
         subject: str,
         keep: Retention = KEEP,
+        content: str | None = None,
     ) -> int:
         """Store one look at a cluster and the monitor's memory; return the observation's id.
 
@@ -198,11 +197,9 @@ class TicketDB(Store):
             sightings: the whole new memory of problems; what is not in it is forgotten.
             subject: the cluster.
             keep: how much of what was seen earlier is kept.
+            content: what `rows.content_of` makes of it, where somebody has made it already.
         """
-        content = redacted(observation.model_dump_json(exclude={"id", "subject"}))
-        digest = hashlib.sha256(content.encode()).hexdigest()
-        at, now = observation.observed_at, self.ledger.clock.now()
-        look = NewLook(subject, at, observation.complete, digest, content)
+        look, now = NewLook.of(observation, subject, content), self.ledger.clock.now()
 
         def work(tx: Tx) -> int:
             look_id = looks.record(tx, look, keep, now)
@@ -251,6 +248,9 @@ class TicketDB(Store):
             TransitionError: the ticket was resolved in the meantime.
         """
         stamp = self._stamp(diagnosis.diagnoser)
+        ticket = await self.get_ticket(int(diagnosis.ticket_id or 0))
+        if ticket is not None:
+            diagnosis = diagnosis.model_copy(update={"subject": ticket.subject})
         judged = supported(diagnosis, await self.list_looks(looks_named_by(diagnosis)))
         row = await self._write(lambda tx: incidents.add_diagnosis(tx, judged, stamp))
         return rows.diagnosis(row)

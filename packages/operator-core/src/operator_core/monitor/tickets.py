@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from operator_core.agent.redact import redacted
 from operator_core.clock import SYSTEM_CLOCK, Clock
@@ -84,6 +85,13 @@ class Look:
         return min(max(due, soonest), interval_seconds)
 
 
+class _Seen(NamedTuple):
+    """A look, and its text in the ledger, which is made once."""
+
+    observation: Observation
+    content: str
+
+
 class MonitorStage:
     """Watches one cluster. Each `step` is one look; what it remembers lies in the ledger."""
 
@@ -110,7 +118,7 @@ class MonitorStage:
         if not self._counted:
             await self._db.count_looks(name)
             self._counted = True
-        observation = await self._observe()
+        observation, content = await self._observe()
         open_tickets = await self._db.list_tickets(subject=name, unresolved=True)
         open_keys = frozenset(ticket.violation_key for ticket in open_tickets)
         rules = tuned(self._subject.invariants(), await self._watching.rule_settings(name))
@@ -123,7 +131,11 @@ class MonitorStage:
             snoozes=await self._watching.active_snoozes(name),
         )
         observation_id = await self._db.record_look(
-            observation, found.sightings, subject=name, keep=self._config.retention
+            observation,
+            found.sightings,
+            subject=name,
+            keep=self._config.retention,
+            content=content,
         )
         reported = [
             await self._report(violation, found)
@@ -149,7 +161,7 @@ class MonitorStage:
     def _until(self, moment: datetime | None) -> float | None:
         return None if moment is None else (moment - self._clock.now()).total_seconds()
 
-    async def _observe(self) -> Observation:
+    async def _observe(self) -> _Seen:
         """Look at the cluster; a look that fails is itself an observation, of an unread source."""
         name, limit_seconds = self._subject.name, self._config.observe_limit_seconds
         try:
@@ -160,9 +172,9 @@ class MonitorStage:
         except Exception as error:  # noqa: BLE001 - whatever a subject raises, the watch goes on
             reason = f"{type(error).__name__}: {error}"
         else:
-            return _without_secrets(seen.model_copy(update={"subject": name}))
+            return _as_stored(seen.model_copy(update={"subject": name}))
         log.warning("observation_failed", subject=name, reason=reason)
-        return failed_observation(name, reason, self._clock.now())
+        return _as_stored(failed_observation(name, reason, self._clock.now()))
 
     async def _is_meant(self, violation: Violation) -> bool:
         """Return whether Operator itself did it, on purpose and not long ago."""
@@ -205,8 +217,11 @@ class MonitorStage:
             return None  # a person was first
 
 
-def _without_secrets(seen: Observation) -> Observation:
+def _as_stored(seen: Observation) -> _Seen:
     """Return a look as it is stored, so that what is detected on it names no secret either."""
-    text = seen.model_dump_json()
-    clean = redacted(text)
-    return seen if clean == text else Observation.model_validate_json(clean)
+    content = seen.model_dump_json(exclude={"id", "subject"})
+    clean = redacted(content)
+    if clean == content:
+        return _Seen(seen, content)
+    read = Observation.model_validate_json(clean)
+    return _Seen(read.model_copy(update={"subject": seen.subject}), clean)

@@ -15,6 +15,9 @@ from operator_core.monitor.types import Invariant, Observation
 from operator_core.monitor.verification import Capacity, Verdict, Verification
 
 DEFAULT_SOAK_SECONDS = 60.0
+BROKEN_SINCE = "broken since the remedy began: "
+"""How a reason begins that names what broke beside the problem."""
+
 MIN_LOOKS = 3
 """How many looks in a row must show that a problem is gone, however far apart they are."""
 
@@ -196,7 +199,7 @@ def _after_the_soak(sight: Sight, *, is_late: bool) -> tuple[Verdict, tuple[str,
 
 
 def _broken(sight: Sight) -> tuple[str, ...]:
-    return tuple(f"broken since the remedy began: {one}" for one in sight.newly_broken)
+    return tuple(f"{BROKEN_SINCE}{one}" for one in sight.newly_broken)
 
 
 def _once(reason: str, *, is_late: bool) -> tuple[Verdict, tuple[str, ...]]:

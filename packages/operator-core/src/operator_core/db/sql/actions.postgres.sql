@@ -327,6 +327,7 @@ CREATE TABLE IF NOT EXISTS rehearsals (
     prediction TEXT COLLATE "C" NOT NULL,
     measured_at TEXT COLLATE "C",
     measured TEXT COLLATE "C",
+    observation_id BIGINT,
     FOREIGN KEY (proposal_id) REFERENCES action_proposals(id)
 );
 

@@ -326,6 +326,7 @@ CREATE TABLE IF NOT EXISTS rehearsals (
     prediction TEXT NOT NULL,
     measured_at TEXT,
     measured TEXT,
+    observation_id INTEGER,
     FOREIGN KEY (proposal_id) REFERENCES action_proposals(id)
 );
 

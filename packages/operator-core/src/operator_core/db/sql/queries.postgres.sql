@@ -93,6 +93,11 @@ WHERE workflow_id IN (SELECT value::bigint FROM json_array_elements_text(:ids::j
 SELECT * FROM workflows
 WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json)) ORDER BY id
 
+-- name: past.remedies
+SELECT p.id, COALESCE(w.name, p.action_name) AS remedy FROM action_proposals p
+LEFT JOIN workflows w ON w.id = p.workflow_id
+WHERE p.id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json))
+
 -- name: verification.times
 SELECT MIN(started_at) AS started_at, MAX(COALESCE(completed_at, started_at)) AS ended_at
 FROM action_records

@@ -897,25 +897,46 @@ JOIN tickets t ON t.id = d.ticket_id
 WHERE d.signature = :signature AND t.status = 'resolved'
 ORDER BY d.ticket_id DESC LIMIT :limit
 
--- What was done after a diagnosis and before the next one of its ticket; a remedy of several steps
--- helped where each of them did.
--- name: past.verdicts
-SELECT remedy, SUM(helped) AS verified, SUM(1 - helped) AS failed FROM (
-    SELECT d.id, COALESCE(w.name, p.action_name) AS remedy, MIN(x.helped) AS helped
-    FROM diagnoses d
-    JOIN action_proposals p ON p.ticket_id = d.ticket_id AND p.compensates_proposal_id IS NULL
-        AND d.id = (SELECT MAX(id) FROM diagnoses
-                    WHERE ticket_id = d.ticket_id AND created_at <= p.proposed_at)
-    JOIN decisions x ON x.proposal_id = p.id AND x.stage = 'claim' AND x.helped IS NOT NULL
-    LEFT JOIN workflows w ON w.id = p.workflow_id
-    WHERE d.signature = :signature AND d.ticket_id IN (
-        SELECT DISTINCT m.ticket_id FROM diagnoses m
-        JOIN tickets t ON t.id = m.ticket_id
-        WHERE m.signature = :signature AND t.status = 'resolved'
-        ORDER BY m.ticket_id DESC LIMIT :tickets)
-    GROUP BY d.id, remedy
-) AS outcomes
-GROUP BY remedy ORDER BY remedy LIMIT :limit
+-- What became of the remedies of diagnoses with a signature, the latest first.
+-- name: past.proofs
+SELECT v.ticket_id, v.proposals, v.verdict, v.reasons, v.decided_at, v.came_back_at,
+    EXISTS (SELECT 1 FROM action_proposals r
+            WHERE r.ticket_id = v.ticket_id AND r.proposed_by = :rollback_by
+              AND r.status = 'completed' AND r.proposed_at >= v.decided_at
+              AND NOT EXISTS (SELECT 1 FROM diagnoses n
+                              WHERE n.ticket_id = v.ticket_id AND n.created_at > v.diagnosed_at
+                                AND n.created_at <= r.proposed_at)) AS is_rolled_back
+FROM verifications v
+JOIN diagnoses d ON d.ticket_id = v.ticket_id AND d.created_at = v.diagnosed_at
+WHERE d.signature = :signature AND v.verdict <> 'waiting' AND v.ticket_id IN (
+    SELECT DISTINCT m.ticket_id FROM diagnoses m
+    JOIN tickets t ON t.id = m.ticket_id
+    WHERE m.signature = :signature AND t.status = 'resolved'
+    ORDER BY m.ticket_id DESC LIMIT :tickets)
+ORDER BY v.decided_at DESC, v.id DESC LIMIT :limit
+
+-- name: past.remedies
+SELECT p.id, COALESCE(w.name, p.action_name) AS remedy FROM action_proposals p
+LEFT JOIN workflows w ON w.id = p.workflow_id
+WHERE p.id IN (SELECT value FROM json_each(:ids))
+
+-- Remedies that could not be done: a step of theirs has failed for good.
+-- name: past.undone
+SELECT d.ticket_id, COALESCE(w.name, p.action_name) AS remedy, MAX(p.last_error) AS error,
+    MAX(p.updated_at) AS failed_at
+FROM diagnoses d
+JOIN action_proposals p ON p.ticket_id = d.ticket_id AND p.status = 'failed'
+    AND p.next_retry_at IS NULL AND p.compensates_proposal_id IS NULL
+    AND d.id = (SELECT MAX(id) FROM diagnoses
+                WHERE ticket_id = d.ticket_id AND created_at <= p.proposed_at)
+LEFT JOIN workflows w ON w.id = p.workflow_id
+WHERE d.signature = :signature AND p.proposed_by <> :rollback_by AND d.ticket_id IN (
+    SELECT DISTINCT m.ticket_id FROM diagnoses m
+    JOIN tickets t ON t.id = m.ticket_id
+    WHERE m.signature = :signature AND t.status = 'resolved'
+    ORDER BY m.ticket_id DESC LIMIT :tickets)
+GROUP BY d.id, d.ticket_id, COALESCE(w.name, p.action_name)
+ORDER BY failed_at DESC LIMIT :limit
 
 -- name: diagnosis.list
 SELECT * FROM diagnoses WHERE ticket_id = :ticket_id ORDER BY id
@@ -1119,8 +1140,11 @@ WHERE id > (SELECT COALESCE(MAX(id), 0) FROM action_proposals) - 10000
 ORDER BY id DESC LIMIT 1
 
 -- name: rehearsal.insert
-INSERT INTO rehearsals (proposal_id, rehearsed_at, prediction)
-VALUES (:proposal_id, :now, :prediction)
+INSERT INTO rehearsals (proposal_id, rehearsed_at, observation_id, prediction)
+VALUES (:proposal_id, :now, :observation_id, :prediction)
+
+-- name: rehearsal.list
+SELECT * FROM rehearsals WHERE proposal_id = :proposal_id ORDER BY id
 
 -- name: rehearsal.latest
 SELECT * FROM rehearsals WHERE proposal_id = :proposal_id ORDER BY id DESC LIMIT 1
@@ -1261,6 +1285,11 @@ SET held_since = :held_since, looks = :looks, look_id = :look_id, looked_at = :l
     verdict = :verdict, was_seen = :was_seen, reasons = :reasons, decided_at = :decided_at
 WHERE ticket_id = :ticket_id AND diagnosed_at = :diagnosed_at AND verdict = 'waiting'
 RETURNING *
+
+-- The problem is back, though its remedy had been verified.
+-- name: verification.came_back
+UPDATE verifications SET came_back_at = :now
+WHERE ticket_id = :ticket_id AND verdict = 'verified' AND came_back_at IS NULL
 
 -- name: verification.seen
 UPDATE verifications

@@ -202,6 +202,7 @@ CREATE TABLE IF NOT EXISTS verifications (
     was_seen BIGINT NOT NULL CHECK (was_seen IN (0, 1)),
     reasons TEXT COLLATE "C" NOT NULL,
     decided_at TEXT COLLATE "C",
+    came_back_at TEXT COLLATE "C",
     FOREIGN KEY (ticket_id) REFERENCES tickets(id),
     FOREIGN KEY (baseline_id) REFERENCES observations(id)
 );

@@ -189,6 +189,7 @@ CREATE TABLE IF NOT EXISTS verifications (
     was_seen INTEGER NOT NULL CHECK (was_seen IN (0, 1)),
     reasons TEXT NOT NULL,
     decided_at TEXT,
+    came_back_at TEXT,
     FOREIGN KEY (ticket_id) REFERENCES tickets(id),
     FOREIGN KEY (baseline_id) REFERENCES observations(id)
 );

@@ -1,35 +1,43 @@
 """One incident as one file: a zip of JSON whose every byte is accounted for.
 
-The manifest has the digest of each file; the audit's rows in it have the digests of diagnoses
-and of the looks they rest on, and a hash of their own. So what was changed afterwards is found,
-unless somebody makes the audit's rows anew, which the ledger itself would show.
+The manifest has the digest of each file, and the seal has the manifest's: a row of the audit, which
+the ledger wrote when it exported. The audit's rows have a hash of their own, and the digests of
+diagnoses and of the looks they rest on. So what was changed afterwards is found, unless somebody
+makes the audit's rows anew, which the ledger itself would show.
 """
 
-import hashlib
 import io
 import json
+import stat
 import struct
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from operator_core.clock import from_text, to_text
-from operator_core.db import audit
 from operator_core.db.engine import Row
 from operator_core.db.exports import LOOKS, TABLES, IncidentRows
-from operator_core.errors import RequestError
-from operator_core.monitor.verification import Verdict
+from operator_core.runtime.incident.misfits import (
+    ArchiveError,
+    digest_of,
+    is_seal_of,
+    misfits,
+)
 from operator_core.types import JsonObject
 
-FORMAT = 1
+FORMAT = 2
+UNSEALED = 1
+"""The format of versions that did not seal."""
+
 MANIFEST = "manifest.json"
+SEAL = "seal.json"
 MAX_FILES = 5_000
 MAX_BYTES = 1 << 30
 """What an archive may hold unpacked, so that a small file cannot fill the memory."""
 
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """A fixed time of all files, so that the same incident is the same archive."""
 
@@ -47,10 +55,6 @@ _ADDED_LATER = frozenset({"effects", "group", "group_diagnoses", "verifications"
 """Tables that an archive of an older version does not have."""
 
 
-class ArchiveError(RequestError):
-    """An archive that cannot be used as it is; the text says what does not match."""
-
-
 @dataclass(frozen=True)
 class Archive:
     """An incident, read back.
@@ -59,11 +63,13 @@ class Archive:
         rows: the ledger's rows by table.
         versions: of Operator and its plugins, when it was written.
         digest: of the whole.
+        seal: the audit's row of the export; None: an older version wrote the archive.
     """
 
     rows: IncidentRows
     versions: Mapping[str, str] = field(default_factory=dict)
     digest: str = ""
+    seal: Row | None = None
 
     @property
     def ticket(self) -> Row:
@@ -71,25 +77,54 @@ class Archive:
         return self.rows["tickets"][0]
 
 
-def pack(rows: IncidentRows, versions: Mapping[str, str]) -> bytes:
-    """Return the archive of an incident; the same rows give the same bytes.
+class Parcel(NamedTuple):
+    """An incident that is ready to be sealed.
+
+    Attributes:
+        files: its files by name, with the manifest.
+        digest: of the manifest, which a seal must tell.
+    """
+
+    files: Mapping[str, bytes]
+    digest: str
+
+    def sealed(self, seal: Row | None) -> bytes:
+        """Return the archive; the same files and the same seal give the same bytes.
+
+        Args:
+            seal: the audit's row of the export; None: an archive like those of older versions.
+        """
+        files = {**self.files, **({SEAL: canonical(seal)} if seal else {})}
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in sorted(files.items()):
+                archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
+        return packed.getvalue()
+
+
+def parcel(rows: IncidentRows, versions: Mapping[str, str], form: int = FORMAT) -> Parcel:
+    """Return an incident as files; the same rows give the same files.
 
     Args:
         rows: as `ExportDB.incident` returns them.
         versions: of Operator and its plugins.
+        form: the archive's format; what is not sealed has that of older versions.
     """
     files = {f"{name}.json": canonical(found) for name, found in rows.items() if name != LOOKS}
     files |= {f"{LOOKS}/{row['id']}.json": canonical(row) for row in rows[LOOKS]}
-    manifest: JsonObject = {
-        "format": FORMAT,
-        "versions": dict(versions),
-        "files": {name: _digest(content) for name, content in files.items()},
-    }
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in sorted({**files, MANIFEST: canonical(manifest)}.items()):
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
-    return packed.getvalue()
+    manifest = canonical(
+        {
+            "format": form,
+            "versions": dict(versions),
+            "files": {name: digest_of(content) for name, content in files.items()},
+        }
+    )
+    return Parcel({**files, MANIFEST: manifest}, digest_of(manifest))
+
+
+def pack(rows: IncidentRows, versions: Mapping[str, str]) -> bytes:
+    """Return the archive of an incident without a seal, as older versions wrote it."""
+    return parcel(rows, versions, UNSEALED).sealed(None)
 
 
 def unpack(packed: bytes) -> Archive:
@@ -101,27 +136,27 @@ def unpack(packed: bytes) -> Archive:
     files = _files(packed)
     manifest = _manifest(files)
     named: Mapping[str, str] = manifest["files"]
-    _match("files that the manifest does not name", files.keys() - named.keys() - {MANIFEST})
+    _match("files that the manifest does not name", files.keys() - named.keys() - {MANIFEST, SEAL})
     _match("files that are missing", named.keys() - files.keys())
-    changed = {name for name, digest in named.items() if _digest(files[name]) != digest}
+    changed = {name for name, digest in named.items() if digest_of(files[name]) != digest}
     _match("files that were changed", changed)
     absent = {name for name in _ADDED_LATER if f"{name}.json" not in named}
     rows: IncidentRows = {name: [] for name in absent}
     rows |= {name: _rows(files, f"{name}.json") for name in sorted(TABLES - absent - {LOOKS})}
     looks = sorted(name for name in files if name.startswith(f"{LOOKS}/"))
     rows[LOOKS] = sorted((_row(files, name) for name in looks), key=lambda row: int(row["id"]))
-    _match("what does not fit the audit", _misfits(rows))
-    return Archive(rows, manifest["versions"], _digest(files[MANIFEST]))
+    _match("what does not fit the audit", misfits(rows))
+    digest = digest_of(files[MANIFEST])
+    seal = None
+    if manifest["format"] != UNSEALED or SEAL in files:
+        seal = _seal(files, rows["tickets"][0].get("id"), digest)
+    return Archive(rows, manifest["versions"], digest, seal)
 
 
 def canonical(value: object) -> bytes:
     """Return the one JSON text of a value."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return text.encode()
-
-
-def _digest(content: bytes | str) -> str:
-    return hashlib.sha256(content if isinstance(content, bytes) else content.encode()).hexdigest()
 
 
 def _match(what: str, wrong: set[str] | frozenset[str]) -> None:
@@ -146,13 +181,21 @@ def _files(packed: bytes) -> dict[str, bytes]:
 def _limit(listed: Sequence[zipfile.ZipInfo]) -> None:
     if len(listed) > MAX_FILES or sum(one.file_size for one in listed) > MAX_BYTES:
         raise ArchiveError("The archive is too large to be an incident.")
+    odd = {
+        one.filename for one in listed if one.compress_type not in _COMPRESSIONS or _is_link(one)
+    }
+    _match("files that no export writes so", odd)
     counted = Counter(one.filename for one in listed)
     _match("names that stand twice", {name for name, count in counted.items() if count > 1})
 
 
+def _is_link(one: zipfile.ZipInfo) -> bool:
+    return stat.S_ISLNK(one.external_attr >> 16)
+
+
 def _manifest(files: Mapping[str, bytes]) -> JsonObject:
     manifest = _parsed(files, MANIFEST)
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    if not isinstance(manifest, dict) or manifest.get("format") not in (UNSEALED, FORMAT):
         raise ArchiveError(f"The archive has another format than {FORMAT}; use another version.")
     if not all(isinstance(manifest.get(key), dict) for key in ("files", "versions")):
         raise ArchiveError("The archive's manifest names no files.")
@@ -173,94 +216,17 @@ def _rows(files: Mapping[str, bytes], name: str) -> list[Row]:
     return found
 
 
+def _seal(files: Mapping[str, bytes], ticket_id: object, digest: str) -> Row:
+    seal = _parsed(files, SEAL)
+    if not isinstance(seal, dict) or not is_seal_of(seal, ticket_id, digest):
+        raise ArchiveError(
+            "The archive does not match its seal: something was changed after it was exported."
+        )
+    return seal
+
+
 def _row(files: Mapping[str, bytes], name: str) -> Row:
     found = _parsed(files, name)
     if not isinstance(found, dict) or f"{LOOKS}/{found.get('id')}.json" != name:
         raise ArchiveError(f"The archive's {name} is not the look of that number.")
     return found
-
-
-# --- what the audit says --------------------------------------------------------------
-
-
-def _misfits(rows: IncidentRows) -> set[str]:
-    """Name what the audit's rows contradict."""
-    try:
-        if not rows["tickets"]:
-            return {"tickets.json has no ticket"}
-        broken = {f"event {one['id']}" for one in rows["events"] if _is_broken(one)}
-        known = _changed_looks(rows) | _changed_diagnoses(rows)
-        return broken | known | _changed_effects(rows) | _changed_proofs(rows)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ArchiveError(f"The archive holds a row that is none: {error!r}.") from error
-
-
-def _is_broken(event: Row) -> bool:
-    return bool(event["hash"] != audit.row_hash(event))
-
-
-def _changed_looks(rows: IncidentRows) -> set[str]:
-    known = {str(row["id"]): _digest(row["content"]) for row in rows[LOOKS]}
-    own = {
-        f"observation {row['id']}" for row in rows[LOOKS] if known[str(row["id"])] != row["digest"]
-    }
-    told = {key: digest for one in _told(rows) for key, digest in one.get("looks", {}).items()}
-    return own | {f"observation {key}" for key in told if key in known and known[key] != told[key]}
-
-
-def _changed_diagnoses(rows: IncidentRows) -> set[str]:
-    told = {one["digest"] for one in _told(rows) if "digest" in one}
-    if not told:
-        return set()  # made by a version that did not write digests
-    return {
-        f"diagnosis {row['id']}" for row in rows["diagnoses"] if _digest(row["content"]) not in told
-    }
-
-
-def _changed_effects(rows: IncidentRows) -> set[str]:
-    """Name leases that the audit tells otherwise: each change of one is told with its end."""
-    told = {
-        (one.get("lease_id"), one.get("effect"), one.get("until")) for one in _said(rows, "effect_")
-    }
-    named = {lease_id for lease_id, *_ in told}
-    return {
-        f"effect {row['id']}"
-        for row in rows["effects"]
-        if (row["id"] in named or _is_whole(rows))
-        and (row["id"], row["effect"], row["expires_at"]) not in told
-    }
-
-
-def _changed_proofs(rows: IncidentRows) -> set[str]:
-    """Name proofs that the audit tells otherwise: how they began, and what was decided."""
-    told = {
-        _verdict(str(one.get("diagnosed_at")), one.get("verdict"), one.get("reasons"))
-        for one in _said(rows, "remedy_")
-    }
-    return {
-        f"verification {row['id']}"
-        for row in rows["verifications"]
-        if (told or _is_whole(rows))
-        and _verdict(row["diagnosed_at"], row["verdict"], json.loads(row["reasons"])) not in told
-    }
-
-
-def _verdict(diagnosed_at: str, verdict: object, reasons: object) -> tuple[str, str, str]:
-    """Return what is told of a proof; why it still waits is not."""
-    why = "" if verdict == Verdict.WAITING else json.dumps(reasons)
-    return to_text(from_text(diagnosed_at)), str(verdict), why
-
-
-def _is_whole(rows: IncidentRows) -> bool:
-    """Return whether the beginning of the audit was not pruned."""
-    return any(one["event_type"] == "ticket_opened" for one in rows["events"])
-
-
-def _told(rows: IncidentRows) -> list[JsonObject]:
-    return _said(rows, "ticket_diagnosed")
-
-
-def _said(rows: IncidentRows, kind: str) -> list[JsonObject]:
-    """Return what the audit's events of a kind say."""
-    events = (one for one in rows["events"] if one["event_type"].startswith(kind))
-    return [json.loads(one["event_data"]) for one in events]

@@ -5,11 +5,8 @@ Each stage is a function of rows, so the rows of an archive are enough: no clust
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
 
-from operator_core.actions.policy import LoadedPolicy, decide, load
+from operator_core.actions.policy import decide, load
 from operator_core.actions.policy.request import PolicyRequest
 from operator_core.actions.registry import ActionRegistry
 from operator_core.agent.diagnosis import Diagnosis
@@ -22,61 +19,12 @@ from operator_core.db import rows
 from operator_core.db.engine import Row
 from operator_core.db.exports import IncidentRows, looks_of
 from operator_core.errors import NotFoundError
-from operator_core.monitor.tuning import tuned
-from operator_core.monitor.types import Observation, RuleSettings, Violation
-from operator_core.runtime.incident.archive import canonical
-from operator_core.subject import FullSubject
+from operator_core.monitor.types import Observation, Violation
+from operator_core.runtime.incident.proofs import prove, rehearse
+from operator_core.runtime.incident.replayed import Means, Replayed, replayed, rules_of
 from operator_core.types import JsonObject
 
 RULES = "rules"
-
-
-@dataclass(frozen=True)
-class Replayed:
-    """One decision, as it was and as it is made now.
-
-    Attributes:
-        at: when it was made.
-        stage: which stage made it.
-        what: about what.
-        recorded: what was decided, as canonical JSON.
-        now: what is decided now.
-    """
-
-    at: datetime
-    stage: str
-    what: str
-    recorded: str
-    now: str
-
-    @property
-    def is_same(self) -> bool:
-        """Whether it is decided the same way, to the byte."""
-        return self.recorded == self.now
-
-    @property
-    def first_difference(self) -> str:
-        """Where the two part, for people."""
-        if self.is_same:
-            return ""
-        pairs = enumerate(zip(self.recorded, self.now, strict=False))
-        place = next((i for i, (a, b) in pairs if a != b), min(len(self.recorded), len(self.now)))
-        begin = max(0, place - 30)
-        return f"{self.recorded[begin : place + 60]} → {self.now[begin : place + 60]}"
-
-
-class Means(NamedTuple):
-    """What decisions are made with.
-
-    Attributes:
-        subject: the plugin's subject, for its rules, causes and actions; never reached for.
-        policy: instead of the recorded ones, if any.
-        until: nothing later is replayed.
-    """
-
-    subject: FullSubject
-    policy: LoadedPolicy | None = None
-    until: datetime | None = None
 
 
 def replay(incident: IncidentRows, means: Means) -> list[Replayed]:
@@ -104,16 +52,12 @@ def _detect(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
             continue
         found = ticket["violation_key"] in {one.key for one in _violations(incident, means, look)}
         what = f"{ticket['violation_key']} in observation {look.id}"
-        yield _replayed(look.observed_at, "detect", what, {"broken": True}, {"broken": found})
+        yield replayed(look.observed_at, "detect", what, {"broken": True}, {"broken": found})
 
 
 def _violations(incident: IncidentRows, means: Means, look: Observation) -> list[Violation]:
-    settings = {
-        row["rule"]: RuleSettings.model_validate_json(row["settings"])
-        for row in incident["rule_settings"]
-    }
     name = incident["tickets"][0]["invariant_name"]
-    rules = [one for one in tuned(means.subject.invariants(), settings) if one.name == name]
+    rules = [one for one in rules_of(incident, means.subject) if one.name == name]
     return [found for rule in rules for found in rule.check(look)]
 
 
@@ -128,7 +72,7 @@ def _diagnose(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
             continue
         what = f"diagnosis {row['id']}"
         now = _diagnosed(stored, looks_of(incident, stored), means)
-        yield _replayed(
+        yield replayed(
             from_text(row["created_at"]), "diagnose", what, _said(stored), now and _said(now)
         )
 
@@ -173,7 +117,7 @@ def _group(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
             now = why_below(root, follower, causes)
             what = f"ticket {follower_id} under ticket {root_id}"
             at = from_text(event["timestamp"])
-            yield _replayed(at, "group", what, data.get("reason"), now)
+            yield replayed(at, "group", what, data.get("reason"), now)
 
 
 def _member(incident: IncidentRows, ticket_id: int | None, event: Row) -> Member | None:
@@ -208,7 +152,7 @@ def _propose(incident: IncidentRows, _means: Means) -> Iterator[Replayed]:
             calls = [[one["action_name"], json.loads(one["parameters"])] for one in mine]
             wanted = _recommended(rows.diagnosis(row))
             at = from_text(mine[0]["proposed_at"])
-            yield _replayed(at, "propose", what, calls, wanted)
+            yield replayed(at, "propose", what, calls, wanted)
 
 
 def _next(diagnoses: Sequence[Row], row: Row) -> str:
@@ -235,7 +179,7 @@ def _decide(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
         recorded = {"effect": row["effect"], "rule": row["rule"]}
         now = {"effect": decision.effect.value, "rule": decision.rule}
         what = f"proposal {row['proposal_id']} ({row['stage']}): {row['action_name']}"
-        yield _replayed(from_text(row["at"]), "decide", what, recorded, now)
+        yield replayed(from_text(row["at"]), "decide", what, recorded, now)
 
 
 STAGES: dict[str, Callable[[IncidentRows, Means], Iterable[Replayed]]] = {
@@ -243,10 +187,8 @@ STAGES: dict[str, Callable[[IncidentRows, Means], Iterable[Replayed]]] = {
     "diagnose": _diagnose,
     "group": _group,
     "propose": _propose,
+    "rehearse": rehearse,
     "decide": _decide,
+    "verify": prove,
 }
 """What is made again, in the order of the stages."""
-
-
-def _replayed(at: datetime, stage: str, what: str, recorded: object, now: object) -> Replayed:
-    return Replayed(at, stage, what, canonical(recorded).decode(), canonical(now).decode())
