@@ -135,6 +135,18 @@ class LocalPatroniCluster:
     def thaw(self, name: str) -> None:
         self.processes[name].send_signal(signal.SIGCONT)
 
+    def freeze_receiver(self, name: str) -> None:
+        """Let a replica take nothing more from the leader, while it still serves."""
+        os.kill(self._receiver(name), signal.SIGSTOP)
+
+    def thaw_receiver(self, name: str) -> None:
+        os.kill(self._receiver(name), signal.SIGCONT)
+
+    def _receiver(self, name: str) -> int:
+        return int(
+            self.query(name, "SELECT pid FROM pg_stat_activity WHERE backend_type ~ 'walreceiver'")
+        )
+
     def stop_etcd(self) -> None:
         self._end("etcd")
 

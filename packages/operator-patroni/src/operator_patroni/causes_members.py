@@ -1,6 +1,6 @@
 """Causes of members that are gone, stopped, behind, or on a history of their own."""
 
-from operator_core.agent.diagnosis import ActionRecommendation, Assessment, Claim, Predicate
+from operator_core.agent.diagnosis import Assessment, Claim, Predicate
 from operator_core.monitor.types import Observation, Violation
 from operator_core.subject import Hypothesis
 from operator_patroni import remedies
@@ -159,9 +159,9 @@ def _stopped_in_pause(violation: Violation, seen: Observation) -> Assessment:
 def _replica_data_damaged(violation: Violation, seen: Observation) -> Assessment:
     name = _name(violation)
     why = f"The PostgreSQL of {name} does not start with the data that it has"
-    actions: list[ActionRecommendation] = remedies.copy_anew(seen, name, why)
+    actions = remedies.copy_anew(seen, name, why)
     return Assessment(
-        cause=f"The PostgreSQL of the replica {name} cannot start: its data are damaged or unusable",
+        cause=f"The PostgreSQL of the replica {name} cannot start: its data are unusable",
         supports=[
             _state(name, "Patroni tries to start it and fails", "start failed", 3.0),
             differs(f"{name} is a replica", "cluster/leader", name),

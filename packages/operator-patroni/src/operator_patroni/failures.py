@@ -1,4 +1,4 @@
-"""What a call to Patroni can end in, split by what it says of the effect, in Patroni's own words."""
+"""What a call to Patroni can end in, split by what it says of the effect."""
 
 from enum import StrEnum
 from http import HTTPStatus

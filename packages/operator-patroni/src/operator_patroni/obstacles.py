@@ -163,8 +163,8 @@ def _set_config(model: Model, given: JsonObject) -> Obstacles:
     after = model.config.model_copy(update={key: value})
     if after.ttl < after.loop_wait + 2 * after.retry_timeout:
         yield Obstacle(
-            f"ttl ({after.ttl}) must be at least loop_wait ({after.loop_wait}) + twice retry_timeout "
-            f"({after.retry_timeout}), or the leader is given up while it is well",
+            f"ttl ({after.ttl}) must be at least loop_wait ({after.loop_wait}) + twice "
+            f"retry_timeout ({after.retry_timeout}), or the leader is given up while it is well",
             for_good=True,
         )
     if key == "synchronous_node_count" and value > len(model.replicas):
