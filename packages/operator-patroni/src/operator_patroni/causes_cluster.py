@@ -283,6 +283,7 @@ def _watchdog_broken(violation: Violation, seen: Observation) -> Assessment:
     )
 
 
+_LEFT_BEHIND = frozenset({"timeline_diverged", "replica_not_streaming"})
 _BROUGHT = frozenset({"no_primary", "no_failover_candidate", "sync_standby_missing"})
 
 CLUSTER = (
@@ -291,7 +292,11 @@ CLUSTER = (
     Hypothesis("nobody_fit", _NO_PRIMARY, _nobody_fit, prior=0.7),
     Hypothesis("leader_does_not_serve", _NO_PRIMARY, _leader_does_not_serve, prior=0.6),
     Hypothesis(
-        "split", frozenset({"two_primaries"}), _split, 0.9, brings=frozenset({"timeline_diverged"})
+        "split",
+        frozenset({"two_primaries"}),
+        _split,
+        0.9,
+        brings=frozenset({"timeline_diverged", "replica_not_streaming"}),
     ),
     Hypothesis("candidates_kept_away", _NO_CANDIDATE, _candidates_kept_away, prior=0.8),
     Hypothesis("candidates_behind", _NO_CANDIDATE, _candidates_behind, prior=0.8),
