@@ -108,6 +108,14 @@ def test_what_is_broken(seen: Observation, keys: list[str]) -> None:
     assert broken(seen) == keys
 
 
+def test_what_is_at_work_neither_opens_nor_resolves_a_ticket() -> None:
+    [rule] = [one for one in INVARIANTS if one.name == "postgres_down"]
+    assert rule.unseen is not None
+    for state in ("starting", "creating replica"):
+        assert list(rule.unseen(look(LEADER, replace(DOWN, state=state)))) == ["member-pg2"]
+    assert list(rule.unseen(look(LEADER, DOWN, THIRD))) == []
+
+
 def severity(seen: Observation, invariant: str) -> Severity:
     [found] = [one for one in violations(seen) if one.invariant == invariant]
     return found.severity

@@ -221,7 +221,7 @@ class OnCall:
         await ControlDB(ledger).set_mode(SafetyMode.EXECUTE, actor=PEOPLE[0])
         await PolicyKeeper(ledger, None).start()
         for rule in subject.invariants():
-            quick = RuleSettings(grace_seconds=2.0, clear_seconds=1.0)
+            quick = RuleSettings(grace_seconds=1.0, clear_seconds=1.0)
             await WatchingDB(ledger).set_rule("shop", rule.name, quick, actor=PEOPLE[0])
         patience = Patience.with_looks_every(0.5, soak_seconds=2.0)
         options = WiringOptions(monitor=MonitorConfig(patience=patience))

@@ -142,6 +142,11 @@ SAFE: list[tuple[Observation, str, dict[str, Any]]] = [
     (look(LEADER, DAMAGED, THIRD), "reinitialize_member", {"member_name": "pg2"}),
     (look(LEADER, DAMAGED), "reinitialize_member", {"member_name": "pg2"}),
     (look(LEAD2, OLD, ON2), "reinitialize_member", {"member_name": "pg2"}),
+    (
+        look(LEADER, replace(DAMAGED, state="starting"), THIRD),
+        "reinitialize_member",
+        {"member_name": "pg2"},
+    ),
     (HEALTHY, "reinitialize_member", {"member_name": "pg2"}),
     (HEALTHY, "reload_member", {"member_name": "pg1"}),
     (HEALTHY, "pause_cluster", {}),

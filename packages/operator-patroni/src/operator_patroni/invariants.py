@@ -46,6 +46,7 @@ INVARIANTS = (
         # Patroni starts what crashed within one turn of its loop, of 10 s where nobody set it.
         grace_seconds=20.0,
         clear_seconds=15.0,
+        unseen=rules.brought_elsewhere,
     ),
     Invariant(
         name="replica_lag",

@@ -22,6 +22,7 @@ IN_WORK: Final = frozenset(
     }
 )
 """States that a member is in while it is brought to another one."""
+STARTING: Final = frozenset({"starting", "restarting"})
 _SYNC_ROLES: Final = frozenset({"sync_standby", "quorum_standby"})
 _LEADERS: Final = frozenset({"leader", "standby_leader"})
 

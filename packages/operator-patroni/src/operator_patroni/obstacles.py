@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from operator_core.types import JsonObject
-from operator_patroni.model import IN_WORK, Member, Model, unfit
+from operator_patroni.model import IN_WORK, STARTING, Member, Model, unfit
 
 SLOWEST_TTL_SECONDS: Final = 20
 """Patroni raises a ttl below this one to it without a word."""
@@ -93,6 +93,17 @@ def _must_be_still(member: Member) -> Obstacles:
         yield Obstacle(f"{member.name} is at work already: {member.state}")
 
 
+def _must_not_be_made(member: Member) -> Obstacles:
+    """Yield why a replica must not be emptied: it is being filled, or it cannot be told to.
+
+    One that fails to start is tried again and again, so "starting" is no reason.
+    """
+    if not member.reachable:
+        yield Obstacle(f"the Patroni of {member.name} does not answer")
+    elif member.state in IN_WORK - STARTING:
+        yield Obstacle(f"{member.name} is at work already: {member.state}")
+
+
 def _must_not_wait(model: Model, member: Member, what: str) -> Obstacles:
     """Yield why the last synchronous standby must stay where writes wait for it."""
     strict = model.config.is_synchronous and model.config.synchronous_mode_strict
@@ -111,7 +122,7 @@ def _reinitialize(model: Model, given: JsonObject) -> Obstacles:
         yield Obstacle("no member takes writes, so there is nothing sure to copy from")
     if len(model.primaries) > 1:
         yield Obstacle("two members take writes: nobody knows whose data are right")
-    yield from _must_be_still(member)
+    yield from _must_not_be_made(member)
     yield from _must_not_be_missed(model, member)
 
 

@@ -113,6 +113,16 @@ def postgres_down(seen: Observation) -> Iterator[Violation]:
             )
 
 
+def brought_elsewhere(seen: Observation) -> Iterator[str]:
+    """Yield members of which nobody can say yet whether they will run.
+
+    Patroni tries a start that failed again and again, and a copy is no replica before it is whole.
+    """
+    for name, node in nodes_of(seen).items():
+        if node["reachable"] and node["state"] in IN_WORK:
+            yield target_of(name)
+
+
 def _fed_replicas(seen: Observation) -> Iterator[Member]:
     """Yield the replicas that run and whose leader serves, so that they ought to be fed."""
     model = _model(seen)
