@@ -52,7 +52,8 @@ class FakeCluster:
     def _answer(self, request: httpx.Request) -> httpx.Response:
         name, path = request.url.host, request.url.path
         if request.method == "GET":
-            return _reply(self.pages.get((name, path), self._page(name, path)))
+            known = self.pages.get((name, path))
+            return _reply(self._page(name, path) if known is None else known)
         body = json.loads(request.content)
         self.sent.append((request.method, name, path, body))
         if path in self.effects:
