@@ -23,7 +23,7 @@ class FakeCluster:
     Attributes:
         seats: the members.
         config: the dynamic configuration.
-        effects: answers in place of effects, by path; an exception is raised.
+        effects: answers in place of effects, by path; an exception is raised, a function called.
         pages: answers in place of pages, by member and path; an exception is raised.
         sent: what was asked for, as method, member, path and body.
     """
@@ -57,7 +57,8 @@ class FakeCluster:
         body = json.loads(request.content)
         self.sent.append((request.method, name, path, body))
         if path in self.effects:
-            return _reply(self.effects[path])
+            answer = self.effects[path]
+            return _reply((answer() or "done") if callable(answer) else answer)
         return _reply(self._change(name, path, body))
 
     def _page(self, name: str, path: str) -> object:

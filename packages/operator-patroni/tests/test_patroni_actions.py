@@ -119,7 +119,7 @@ async def test_a_copy_that_takes_long_goes_on_by_itself(
     fake: FakeCluster, subject: PatroniSubject
 ) -> None:
     fake.set("pg2", state="start failed", lag="unknown")
-    fake._change = lambda name, *_: fake.set(name, state="creating replica") or "started"  # type: ignore[method-assign,func-returns-value]
+    fake.effects["/reinitialize"] = lambda: fake.set("pg2", state="creating replica")
     assert (await subject.reinitialize_member("pg2"))["state_after"] == "creating replica"
 
 
