@@ -172,8 +172,7 @@ async def bench(
     seem to die need not wait for the disk.
     """
     clock = clock or LeapingClock()
-    path = folder / "ledger.db"
-    async with _opened(folder, clock) if lasting else scratch_ledger(path, clock) as ledger:
+    async with _opened(folder, clock) if lasting else scratch_ledger(clock) as ledger:
         made = Bench(ledger, clock, FakeSubject(), approval_mode)
         try:
             await made.safety.state()

@@ -17,7 +17,7 @@ from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
 from operator_core.db.tickets import KEEP
-from operator_core.errors import ConfigurationError
+from operator_core.errors import ConfigurationError, LedgerError
 from operator_core.logs import get_logger
 from operator_core.monitor.retention import Retention
 from operator_core.monitor.tickets import MonitorConfig

@@ -157,7 +157,7 @@ async def _allowed_and_taken_back(cage: Cage) -> int:
 async def _larger_by_now(cage: Cage) -> int:
     await cage.enforce(_AUTO, "match = { data_share_at_most = 0.1 }")
     planted = await cage.propose()
-    await cage.executor().validate_proposal(planted, BlastRadius(0.0, 0.0, 0.0, 0.0))
+    await cage.executor.validate_proposal(planted, BlastRadius(0.0, 0.0, 0.0, 0.0))
     cage.subject.touched_share = 0.5
     return planted
 
