@@ -5,6 +5,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -57,10 +58,8 @@ def test_the_floor_repeats_what_our_engine_ran(tmp_path: Path) -> None:
         "statements and commits, run alone",
         "hashes of the audit, made alone",
     ]
-    with (
-        sqlite3.connect(tmp_path / "copy.db") as copy,
-        sqlite3.connect(tmp_path / "recorded.db") as recorded,
-    ):
+    files = (tmp_path / "copy.db", tmp_path / "recorded.db")
+    with closing(sqlite3.connect(files[0])) as copy, closing(sqlite3.connect(files[1])) as recorded:
         newest = "SELECT seq, hash FROM audit_log ORDER BY id DESC LIMIT 1"
         assert copy.execute(newest).fetchall() == recorded.execute(newest).fetchall()
 
