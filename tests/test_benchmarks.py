@@ -2,8 +2,10 @@
 
 import json
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,22 @@ def test_our_contenders_run_and_the_table_renders(tmp_path: Path) -> None:
     saved = json.loads(results.read_text(encoding="utf-8"))
     assert sorted(saved["samples"]) == sorted(OURS)
     assert saved["left_out"] == {}
+
+
+@pytest.mark.real
+def test_the_floor_repeats_what_our_engine_ran(tmp_path: Path) -> None:
+    lines = module("floor").report(tmp_path, 3, 2).splitlines()
+    assert [line.split("µs", 1)[1].strip().split(":")[0] for line in lines] == [
+        "the whole",
+        "event loop",
+        "writer",
+        "statements and commits, run alone",
+        "hashes of the audit, made alone",
+    ]
+    files = (tmp_path / "copy.db", tmp_path / "recorded.db")
+    with closing(sqlite3.connect(files[0])) as copy, closing(sqlite3.connect(files[1])) as recorded:
+        newest = "SELECT seq, hash FROM audit_log ORDER BY id DESC LIMIT 1"
+        assert copy.execute(newest).fetchall() == recorded.execute(newest).fetchall()
 
 
 def test_every_case_has_a_name_of_its_own() -> None:

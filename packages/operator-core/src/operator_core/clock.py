@@ -115,7 +115,7 @@ def as_utc(moment: datetime) -> datetime:
 
 def to_text(moment: datetime) -> str:
     """Return the one text form of a moment (fixed width, UTC, microseconds)."""
-    return as_utc(moment).isoformat(timespec="microseconds")
+    return as_utc(moment).isoformat("T", "microseconds")
 
 
 def from_text(text: str) -> datetime:

@@ -136,12 +136,9 @@ def _named_values(parameters: object, faults: list[str]) -> dict[str, object]:
 
 
 def _unknown_names(definition: ActionDefinition, given: dict[str, object]) -> list[str]:
-    known = ", ".join(definition.parameters) or "none"
-    return [
-        f"{_shown(name)}: unknown parameter (known: {known})"
-        for name in given
-        if name not in definition.parameters
-    ]
+    unknown = [name for name in given if name not in definition.parameters]
+    known = ", ".join(definition.parameters) or "none" if unknown else ""
+    return [f"{_shown(name)}: unknown parameter (known: {known})" for name in unknown]
 
 
 def _checked(name: str, param: ParamDef, raw: object) -> tuple[JsonValue, list[str]]:

@@ -48,11 +48,11 @@ class Stamp:
 
     actor: str
     now: datetime
+    text: str = field(init=False)
 
-    @cached_property
-    def text(self) -> str:
-        """The moment as text, written once: every row of a transaction carries it."""
-        return to_text(self.now)
+    def __post_init__(self) -> None:
+        """Write the moment down once: every row of a transaction carries it."""
+        object.__setattr__(self, "text", to_text(self.now))
 
 
 @dataclass(frozen=True)

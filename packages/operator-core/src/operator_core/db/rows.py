@@ -29,7 +29,7 @@ from operator_core.actions.types import (
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.agent.redact import redacted
 from operator_core.clock import as_utc, from_text, to_text
-from operator_core.db.codec import encoder
+from operator_core.db.codec import decoded, encoder
 from operator_core.db.engine import Row, Value
 from operator_core.errors import RequestError
 from operator_core.monitor.types import (
@@ -136,7 +136,7 @@ def proposal(row: Row) -> ActionProposal:
             fields[name] = from_text(fields[name])
     fields["action_type"] = _ACTION_TYPES[row["action_type"]]
     fields["status"] = _ACTION_STATES[row["status"]]
-    fields["parameters"] = json.loads(row["parameters"])
+    fields["parameters"] = decoded(row["parameters"])
     fields["compensation"] = _compensation(row["compensation"])
     for name in ("disruptive", "in_doubt", "held"):
         fields[name] = bool(fields[name])
@@ -204,7 +204,7 @@ _FRESH: dict[str, Any] = {
 def fresh_proposal(model: ActionProposal, params: Row, proposal_id: int) -> ActionProposal:
     """Return what an insert of a proposal with these parameters has made."""
     fields = {**model.__dict__, **_FRESH, "id": proposal_id}
-    fields["parameters"] = json.loads(params["parameters"])
+    fields["parameters"] = decoded(params["parameters"])
     for name in _FREE_TEXTS:
         fields[name] = params[name]
     for name in _INSERTED_TIMES:
@@ -242,7 +242,7 @@ def record(row: Row) -> ActionRecord:
         "completed_at": time_or_none(row["completed_at"]),
         "success": None if row["success"] is None else bool(row["success"]),
         "error_message": row["error_message"],
-        "result_data": json.loads(row["result_data"]) if row["result_data"] else None,
+        "result_data": decoded(row["result_data"]) if row["result_data"] else None,
         "outcome": Outcome(row["outcome"]) if row["outcome"] else None,
         "idempotency_key": row["idempotency_key"],
         "owner": row["owner"],

@@ -6,7 +6,6 @@ waits; what surely was not committed is run again, what may have been is looked 
 """
 
 import asyncio
-import queue
 import uuid
 from collections.abc import Callable
 from typing import TypeVar, cast
@@ -57,8 +56,8 @@ class PostgresEngine:
         self._loop = asyncio.get_running_loop()
         terms = Terms(self._address, uuid.uuid4().hex, self._post, patience_seconds, group_size)
         self._offset = Offset()
-        self._reads: Jobs = queue.SimpleQueue()
-        self._writes: Jobs = queue.SimpleQueue()
+        self._reads = Jobs()
+        self._writes = Jobs()
         self._reader: Worker = Reader(terms, self._reads, self._offset)
         self._writers = [Writer(terms, self._writes, number) for number in range(writers)]
         self._listener = Listener(self._address, terms.engine_id, self._heard)

@@ -59,8 +59,37 @@ def run_piece(piece: Piece, tx: Tx) -> bool:
     return True
 
 
-Jobs = queue.SimpleQueue[Job | None]
-"""Work that waits; None: a worker that takes it ends."""
+class Jobs:
+    """Work that waits for workers, of which one at a time takes all of it.
+
+    Where two were woken by the same burst of work, one of them would get next to nothing, and a
+    transaction of its own for it.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing that waits."""
+        self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._turn = threading.Lock()
+
+    def put(self, job: Job | None) -> None:
+        """Let a job wait; None: the worker that takes it ends."""
+        self._waiting.put(job)
+
+    def take(self, most: int) -> list[Job]:
+        """Wait for work and return what waits, ``most`` jobs or less; none: the worker ends."""
+        with self._turn:
+            first = self._waiting.get()
+            group = [first] if first else []
+            while group and len(group) < most:
+                try:
+                    job = self._waiting.get_nowait()
+                except queue.Empty:
+                    break
+                if job is None:
+                    self._waiting.put(None)  # the end comes after this group
+                    break
+                group.append(job)
+            return group
 
 
 @dataclass(frozen=True)
@@ -128,7 +157,7 @@ class Worker(ABC):
     # --- the thread -------------------------------------------------------------------
 
     def _serve(self) -> None:
-        while group := self._next_group():
+        while group := self._jobs.take(self._terms.group_size):
             self._settle(group)
             self._terms.post(partial(_hand_out, group))
         if self._connection is not None:
@@ -140,20 +169,6 @@ class Worker(ABC):
         except psycopg.Error as error:
             log.debug("ledger_connection_lost", worker=self.name, error=str(error))
         self._drop()
-
-    def _next_group(self) -> list[Job]:
-        first = self._jobs.get()
-        group = [first] if first else []
-        while group and len(group) < self._terms.group_size:
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                break
-            if job is None:
-                self._jobs.put(None)  # the end comes after this group
-                break
-            group.append(job)
-        return group
 
     def _settle(self, group: list[Job]) -> None:
         """Bring a group to its end; where one piece keeps the others from it, piece by piece."""

@@ -9,12 +9,11 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from operator_core.agent.redact import suspicious
 from operator_core.db.codec import encoder
 from operator_core.db.engine import Row, Value
 from operator_core.db.postgres.troubles import of_statement
 from operator_core.db.rows import storable
-from operator_core.db.secrets import cleaned, foreign
+from operator_core.db.secrets import cleaned, cleaned_each, foreign
 from operator_core.db.statements import statements
 from operator_core.errors import RequestError
 
@@ -88,7 +87,7 @@ class PostgresTx:
     def each(self, name: str, params: Sequence[Mapping[str, Value]], /) -> int:
         """Run a named change for each set of parameters; return how many rows it changed."""
         if f"{name}.each" in self._sql:
-            self._execute(f"{name}.each", {"items": _items(params)})
+            self._execute_each(name, _clean(params))
             return self._cursor.rowcount
         changed = 0
         for one in params:
@@ -98,7 +97,7 @@ class PostgresTx:
 
     def insert(self, name: str, params: Sequence[Mapping[str, Value]], /) -> list[int]:
         """Run a named insert for each set of parameters; return the new rows' ids."""
-        self._execute(f"{name}.each", {"items": _items(params)})
+        self._execute_each(name, _clean(params))
         return sorted(row["id"] for row in self._cursor.fetchall())
 
     def audit_head(self) -> tuple[int, str] | None:
@@ -113,6 +112,13 @@ class PostgresTx:
         """
         if rows:
             raise RequestError("A transaction that only reads cannot write to the audit.")
+
+    def _execute_each(self, name: str, params: Sequence[Mapping[str, Value]]) -> None:
+        """Run a statement once for all sets of parameters, which hold no secret."""
+        text = _ENCODE(params)
+        if _NUL in text:
+            text = _ENCODE([_storable(one) for one in params])
+        self._execute(f"{name}.each", {"items": text})
 
     def _execute(self, name: str, params: Mapping[str, Value]) -> None:
         statement = self._sql[name]
@@ -129,13 +135,8 @@ class PostgresTx:
             raise RequestError(f"A value cannot be stored: {error}.") from error
 
 
-def _items(params: Sequence[Mapping[str, Value]]) -> str:
-    """Return sets of parameters as the one parameter of a statement for all of them."""
-    text = _ENCODE(list(params))
-    if suspicious(text):
-        params = [cleaned(one, foreign(tuple(one))) for one in params]
-        text = _ENCODE(params)
-    return _ENCODE([_storable(one) for one in params]) if _NUL in text else text
+def _clean(params: Sequence[Mapping[str, Value]]) -> Sequence[Mapping[str, Value]]:
+    return cleaned_each(params, foreign(tuple(params[0]))) if params else params
 
 
 def _storable(params: Mapping[str, Value]) -> dict[str, Value]:

@@ -111,7 +111,7 @@ class WriteTx(PostgresTx):
         """Store what was kept back; the commit comes next."""
         rows = self._tail.take()
         if rows:
-            super().each("audit.insert", rows)
+            self._execute_each("audit.insert", rows)  # made storable when they were chained
 
     def undone(self) -> None:
         """Note that the transaction did not happen, as far as anybody knows."""

@@ -154,7 +154,7 @@ class SqliteEngine:
 
     def _serve_group(self, connection: sqlite3.Connection, tx: SqliteTx, group: list[Job]) -> bool:
         """Run one group; writes first and together, then reads on what is committed."""
-        writes = [job for job in group if not isinstance(job, _Read | _End)]
+        writes = [job for job in group if job.__class__ is Job]
         if writes:
             self._commit(connection, tx, writes)
         for job in group:
