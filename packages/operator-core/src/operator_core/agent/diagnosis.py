@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from operator_core.actions.types import ActionRequest, Moment, Name
 from operator_core.monitor.types import Violation
 
-# A default list is copied by pydantic. Where `list` itself is the factory, its signature is looked at,
-# which compiles Python's tokenizer: a fortieth of the time that a start takes.
+# A default list is copied by pydantic. Where `list` itself is the factory, its signature is looked
+# at, which compiles Python's tokenizer: a fortieth of the time that a start takes.
 
 UNKNOWN_CAUSE = "unknown"
 """The honest answer when no hypothesis is supported by what was seen."""
