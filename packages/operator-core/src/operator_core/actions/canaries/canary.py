@@ -13,9 +13,6 @@ from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.ledger import Ledger
 from operator_core.errors import OperatorError
 
-_SWEPT_EVERY = 8
-"""What canaries leave behind is cancelled after so many: that costs more than a few left-overs."""
-
 Plant = Callable[[Cage], Awaitable[int]]
 """Prepares a bad action; returns the proposal that must not be executed."""
 
@@ -125,6 +122,5 @@ async def one_by_one(canaries: Sequence[Canary], ledger: Ledger) -> AsyncIterato
     """
     for number, one in enumerate(canaries):
         yield await release(one, ledger, f"null-{number}")
-        if number % _SWEPT_EVERY == 0:
-            await sweep(ledger)
+        await sweep(ledger)
         await asyncio.sleep(0)  # the scratch ledger never waits, and others want their turn
