@@ -3,13 +3,16 @@
 import asyncio
 from pathlib import Path
 
-from engine_bench import Bench, bench, id_of, proposal, until
+import pytest
+
+from engine_bench import LEASE_SECONDS, Bench, bench, id_of, proposal, until
 from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.agent.runner import AgentRunner
 from operator_core.db.dispatch import DispatchDB, Startable
+from operator_core.runtime import supervisor
 from operator_core.runtime.guards import GuardKeeper
 from operator_core.runtime.loops import waking
-from operator_core.runtime.supervisor import _dispatch
+from operator_core.runtime.supervisor import _agent, _dispatch
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.subject import complete
 from operator_core.types import RunMode
@@ -124,6 +127,51 @@ async def test_the_loop_starts_nothing_before_the_guards_are_proven(tmp_path: Pa
         await until(lambda: len(one.subject.effects) == 2)
         stop.set()
         await loop
+
+
+async def test_a_stage_that_hangs_holds_up_no_dispatch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = asyncio.Event()
+
+    async def hang(_: Wired, *, may_act: bool) -> None:
+        assert not may_act  # only the other loop executes
+        hangs.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(supervisor, "agent_round", hang)
+    async with bench(tmp_path, approval_mode=True) as one:
+        guards, stop, wired = GuardKeeper(one.ledger, canaries=()), asyncio.Event(), wired_of(one)
+        guards.proven = True
+        loops = [
+            asyncio.create_task(_dispatch(one.ledger, wired, guards, stop)),
+            asyncio.create_task(_agent(one.ledger, wired, guards, stop)),
+        ]
+        await hangs.wait()
+        await one.db.approve_proposal(await one.validated(), "alice")
+        await until(lambda: len(one.subject.effects) == 1)
+        stop.set()
+        loops[1].cancel()
+        await asyncio.wait(loops)
+
+
+async def test_what_a_dead_owner_left_is_settled_before_the_guards_are_tried(
+    tmp_path: Path,
+) -> None:
+    async with bench(tmp_path, approval_mode=False) as one:
+        target = await one.validated("act_again")
+        await one.executions.claim(target, one.terms("dead"))
+        one.clock.advance(LEASE_SECONDS + 1)
+        guards, stop = GuardKeeper(one.ledger, canaries=()), asyncio.Event()
+        guards.at_rest.clear()  # a trial goes on
+        loop = asyncio.create_task(_agent(one.ledger, wired_of(one), guards, stop))
+        async with asyncio.timeout(1.5):
+            while (await one.get(target)).owner == "dead":  # noqa: ASYNC110 - of another task
+                await asyncio.sleep(0.005)
+        stop.set()
+        guards.at_rest.set()
+        await loop
+        assert one.subject.effects == []
 
 
 async def test_a_request_to_stop_wakes_who_waits_for_a_change(tmp_path: Path) -> None:

@@ -5,16 +5,14 @@ reason.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
 from guard_mutants import Mutant, edited, mutants, put_in_place
-from operator_core.actions.cage import CageClock
-from operator_core.actions.canaries.canary import Canary, release
+from operator_core.actions.cage import scratch
+from operator_core.actions.canaries.canary import Canary, one_by_one
 from operator_core.actions.canaries.table import CANARIES
 from operator_core.actions.policy import load
-from operator_core.db.ledger import open_ledger
 from operator_core.testing.clock import LeapingClock
 
 GUARDS = sorted({guard for one in CANARIES for guard in one.guards})
@@ -200,42 +198,38 @@ def _related(mutant: Mutant) -> list[Canary]:
     return [one for one in CANARIES if concerned(one)]
 
 
-async def _first_dead(place: Path, canaries: Sequence[Canary]) -> str:
+async def _first_dead(canaries: Sequence[Canary]) -> str:
     """Return the first canary that is not refused as it must be; empty: there is none."""
-    ledger = await open_ledger(place, CageClock(LeapingClock()))
-    try:
-        for number, one in enumerate(canaries):
-            found = await release(one, ledger, f"null-{number}")
+    async with scratch(LeapingClock()) as ledger:
+        async for found in one_by_one(canaries, ledger):
             if not found.alive:
-                return one.name
-    finally:
-        await ledger.engine.close()
+                return found.canary
     return ""
 
 
-async def _noticed(folder: Path, mutant: Mutant) -> str:
+async def _noticed(mutant: Mutant) -> str:
     """Return which canary notices a mutant; empty: none does."""
     with pytest.MonkeyPatch.context() as patch:
         put_in_place(mutant, patch)
         load.cache_clear()  # what a policy means was worked out by the function as it was
         related = _related(mutant)
-        found = await _first_dead(folder / "related.db", related)
+        found = await _first_dead(related)
         # Each has a ledger of its own: one that got a policy never gets rid of it.
         others = [one for one in CANARIES if one not in related]
-        return found or await _first_dead(folder / "others.db", others)
+        return found or await _first_dead(others)
 
 
 @pytest.mark.real  # all canaries, one after the other
 @pytest.mark.parametrize("guard", ["actions.verdict:refusal", "actions.policy.ruling:_approved"])
-async def test_a_guard_as_it_is_is_not_missed(tmp_path: Path, guard: str) -> None:
-    assert await _noticed(tmp_path, edited(guard, "def ", "def ")) == ""
+async def test_a_guard_as_it_is_is_not_missed(guard: str) -> None:
+    assert await _noticed(edited(guard, "def ", "def ")) == ""
 
 
 @pytest.mark.timeout(20)  # a mutant that no canary notices at once goes through all of them
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[f"{one.guard}: {one.change}" for one in MUTANTS])
-async def test_a_branch_that_is_taken_out_is_missed(tmp_path: Path, mutant: Mutant) -> None:
+async def test_a_branch_that_is_taken_out_is_missed(mutant: Mutant) -> None:
     if (mutant.guard, mutant.change) not in NOTHING_LOST:
-        assert await _noticed(tmp_path, mutant)
+        assert await _noticed(mutant)
 
 
 def test_what_is_not_missed_is_there() -> None:
@@ -244,7 +238,5 @@ def test_what_is_not_missed_is_there() -> None:
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(("guard", "old", "new"), EDITS)
-async def test_a_line_that_is_changed_is_missed(
-    tmp_path: Path, guard: str, old: str, new: str
-) -> None:
-    assert await _noticed(tmp_path, edited(guard, old, new))
+async def test_a_line_that_is_changed_is_missed(guard: str, old: str, new: str) -> None:
+    assert await _noticed(edited(guard, old, new))

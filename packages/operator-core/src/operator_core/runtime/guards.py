@@ -66,9 +66,12 @@ class GuardKeeper:
         """Try the guards now, and write down, and act on, what was found."""
         self.at_rest.clear()
         try:
-            found = await self._sightings()
+            return await self._check()
         finally:
             self.at_rest.set()
+
+    async def _check(self) -> list[Sighting]:
+        found = await self._sightings()
         dead = [one for one in found if not one.alive]
         self.proven = not dead
         if dead:

@@ -291,12 +291,14 @@ async def _dispatch(ledger: Ledger, one: Wired, guards: GuardKeeper, stop: async
 async def _agent(ledger: Ledger, one: Wired, guards: GuardKeeper, stop: asyncio.Event) -> None:
     """Let the other stages go round; a trial of the guards and what is dispatched go first."""
     async with waking(ledger, stop) as wake:
+        async with enduring("agent", one.subject.name, stop):
+            await one.agent.recover()  # what a dead owner left behind: first of all
         while not stop.is_set():
+            await wait(guards.at_rest, TRIAL_FIRST_SECONDS)
             wake.clear()
             async with enduring("agent", one.subject.name, stop):
                 await agent_round(one, may_act=False)
                 await until_something_happens(ledger, wake)
-            await wait(guards.at_rest, TRIAL_FIRST_SECONDS)
             await wait(stop, DISPATCH_FIRST_SECONDS)
 
 

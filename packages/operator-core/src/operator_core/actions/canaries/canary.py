@@ -5,16 +5,13 @@ the error of its own guard and without an effect, says that the guard is dead.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from operator_core.actions.cage import Cage, cage, scratch, sweep
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.ledger import Ledger
 from operator_core.errors import OperatorError
-
-_SWEPT_EVERY = 8
-"""What canaries leave behind is cancelled after so many: that costs more than a few left-overs."""
 
 Plant = Callable[[Cage], Awaitable[int]]
 """Prepares a bad action; returns the proposal that must not be executed."""
@@ -116,10 +113,17 @@ async def release_all(canaries: Sequence[Canary], clock: Clock = SYSTEM_CLOCK) -
         LedgerError: the scratch ledger cannot be made.
     """
     async with scratch(clock) as ledger:
-        found = [await let_through(ledger)]
-        for number, one in enumerate(canaries):
-            found.append(await release(one, ledger, f"null-{number}"))
-            if number % _SWEPT_EVERY == 0:
-                await sweep(ledger)
-            await asyncio.sleep(0)  # the scratch ledger never waits, and others want their turn
-    return found
+        return [await let_through(ledger), *[one async for one in one_by_one(canaries, ledger)]]
+
+
+async def one_by_one(canaries: Sequence[Canary], ledger: Ledger) -> AsyncIterator[Sighting]:
+    """Let canaries go one after the other; yields what became of each.
+
+    Args:
+        canaries: those without a policy first.
+        ledger: a scratch ledger that no canary was on before.
+    """
+    for number, one in enumerate(canaries):
+        yield await release(one, ledger, f"null-{number}")
+        await sweep(ledger)
+        await asyncio.sleep(0)  # the scratch ledger never waits, and others want their turn
