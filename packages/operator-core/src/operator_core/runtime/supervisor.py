@@ -23,7 +23,7 @@ from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
 from operator_core.db.tickets import KEEP
-from operator_core.errors import ConfigurationError, LedgerError
+from operator_core.errors import ConfigurationError, LedgerError, LedgerGoneError
 from operator_core.logs import get_logger
 from operator_core.monitor.retention import Retention
 from operator_core.monitor.tickets import MonitorConfig
@@ -368,6 +368,8 @@ async def _enduring(stage: str, subject: str, stop: asyncio.Event) -> AsyncItera
     """Let a round fail without ending the loop: what it left undone is done by the next."""
     try:
         yield
+    except LedgerGoneError:
+        raise  # no command of a person reaches this process any more, not even the kill switch
     except Exception as error:
         log.exception("round_failed", stage=stage, subject=subject, reason=str(error))
         await _wait(stop, TROUBLE_PAUSE_SECONDS)
