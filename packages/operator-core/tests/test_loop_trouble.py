@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from lamps import LampSubject, Room
+from operator_core.actions.policy import load
 from operator_core.agent.investigate import BLIND_PATIENCE_SECONDS
 from operator_core.clock import Clock
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger, LedgerUse
+from operator_core.db.policy import PolicyDB
 from operator_core.db.tickets import TicketDB
 from operator_core.errors import LedgerBusyError
 from operator_core.monitor.judge import SOURCE_UNREADABLE
@@ -24,6 +26,7 @@ from operator_core.runtime.supervisor import RunOptions, agent_round
 from operator_core.runtime.watch import Watch
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.testing.clock import ManualClock
+from operator_core.types import RunMode
 
 LAMP = "lamp-1"
 
@@ -152,6 +155,43 @@ async def test_a_stage_that_fails_holds_up_no_other(
         with pytest.raises(LedgerBusyError):
             await agent_round(one)
         assert reached == ["step"]
+
+
+FREEZE = """
+unknown_blast = "as ruled"
+[[rule]]
+name = "auto"
+effect = "auto"
+[[freeze]]
+name = "maintenance"
+starts = 2026-01-26T14:00:00Z
+ends = 2026-01-26T17:00:00Z
+"""
+
+
+async def test_maintenance_closes_what_is_gone_and_leaves_all_as_it_was(
+    tmp_path: Path, dark: Dark, clock: ManualClock
+) -> None:
+    """Peer bug 33: nothing closed meanwhile, and afterwards what lasted was forgotten."""
+    dark.room.burning["lamp-2"] = True
+    async with wired(tmp_path, dark, clock) as (ledger, one):
+        await ControlDB(ledger).set_mode(RunMode.EXECUTE, actor="alice")
+        await PolicyDB(ledger).enforce(load(FREEZE), source="test", actor="alice")
+        for lamp in (LAMP, "lamp-2"):
+            dark.room.put_out(lamp)
+        await look(one, clock)
+        dark.room.burning["lamp-2"] = True
+        await look(one, clock)
+        await one.agent.drain(1)
+        gone = {ticket.target: ticket.status for ticket in await TicketDB(ledger).list_tickets()}
+        assert gone["lamp-2"] is TicketStatus.RESOLVED
+        assert gone[LAMP] is TicketStatus.DIAGNOSED
+        assert not dark.room.bells
+        clock.advance(2 * 3_600)
+        for _ in range(4):
+            await look(one, clock)
+            await one.agent.drain(1)
+        assert dark.room.relit == {LAMP: 1}
 
 
 # --- a round that fails ------------------------------------------------------------------

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine_bench import Bench, bench
+from engine_bench import LEASE_SECONDS, Bench, bench
 from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.readable import readable
@@ -124,6 +124,24 @@ async def test_a_stray_cancellation_is_an_error_of_the_subject() -> None:
 
     with pytest.raises(SubjectError):
         await contained(stray())
+
+
+async def test_an_action_that_takes_its_owners_with_it_is_tried_so_often_and_no_more(
+    tmp_path: Path,
+) -> None:
+    """Peer bug 8: each recovery started it anew, nobody counted, and each process died of it."""
+    async with bench(tmp_path) as one:
+        target = await one.validated("act_again")
+        deaths = 0
+        while not (await one.get(target)).in_doubt:
+            await one.executions.claim(target, one.terms(f"process {deaths}"))
+            deaths += 1
+            one.clock.advance(LEASE_SECONDS)
+            await one.executor("settler").settle_expired(one.subject)
+            one.clock.advance(60)
+        kept = await one.get(target)
+        assert deaths == kept.max_retries == 3
+        assert len(await one.db.list_records(target)) == deaths
 
 
 # --- results ------------------------------------------------------------------------------

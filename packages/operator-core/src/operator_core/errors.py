@@ -164,6 +164,10 @@ class LedgerUnavailableError(LedgerError):
     """The ledger cannot be opened at all."""
 
 
+class LedgerGoneError(LedgerUnavailableError):
+    """The ledger's file was deleted or replaced under this process; start it again."""
+
+
 # --- the cluster's answer -------------------------------------------------------------
 
 

@@ -28,7 +28,7 @@ from operator_core.contain import contained
 from operator_core.db.attempts import Ending
 from operator_core.db.claims import Attempt, ClaimTerms
 from operator_core.db.executions import ExecutionDB
-from operator_core.errors import LedgerError, LostLeaseError, RequestError
+from operator_core.errors import LedgerError, LedgerGoneError, LostLeaseError, RequestError
 from operator_core.logs import get_logger
 from operator_core.subject import ActionCall, FullSubject, ProbeAnswer, Subject, complete
 
@@ -275,7 +275,8 @@ async def _watch(run: _Run, task: "asyncio.Task[object]") -> None:
         except (LedgerError, TimeoutError) as error:
             # A busy disk is no reason to stop a call, an end of its lease is.
             log.warning("ledger_not_seen", proposal_id=run.proposal.id, error=str(error))
-            lapsed = renewed.most_seconds() >= _lease_seconds(run)
+            gone = isinstance(error, LedgerGoneError)  # and the kill switch with it
+            lapsed = gone or renewed.most_seconds() >= _lease_seconds(run)
             reason = "its lease could not be renewed" if lapsed else _over_time(run, running)
         if reason or run.stop.lost:
             return await _halt(run, task, reason or "another process took it over")

@@ -11,7 +11,7 @@ from typing import TypeVar
 from operator_core.clock import from_text
 from operator_core.db.actions import ActionDB
 from operator_core.db.ledger import Ledger
-from operator_core.errors import LedgerError
+from operator_core.errors import LedgerError, LedgerGoneError
 from operator_core.logs import get_logger
 
 log = get_logger(__name__)
@@ -86,6 +86,8 @@ async def enduring(stage: str, subject: str, stop: asyncio.Event) -> AsyncIterat
     """Let a round fail without ending the loop: what it left undone is done by the next."""
     try:
         yield
+    except LedgerGoneError:
+        raise  # no command of a person reaches this process any more, not even the kill switch
     except Exception as error:
         log.exception("round_failed", stage=stage, subject=subject, reason=str(error))
         await wait(stop, TROUBLE_PAUSE_SECONDS)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import RawCursor
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from operator_core.db.address import shown
-from operator_core.db.postgres.troubles import translate
+from operator_core.db.postgres.troubles import is_starting, translate
 from operator_core.db.postgres.tx import Connection
 from operator_core.errors import LedgerUnavailableError
 
@@ -22,6 +23,10 @@ LOCK_SECONDS = 0.25
 """How long one transaction waits for another before it is tried again, piece by piece. It is
 shorter than the server's own search for deadlocks, which begins after a second."""
 
+STARTING_SECONDS = 20.0
+"""How long a server that says that it starts is waited for, as after a power failure."""
+
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0
 _OLDEST_SERVER = 140_000
 _CONNECT_SECONDS = 5
 _PREPARED_STATEMENTS = 1_000
@@ -89,13 +94,19 @@ class Address:
         return self._checked(connection)
 
     def connect_once(self, name: str, *, lock_seconds: float = LOCK_SECONDS) -> Connection:
-        """Connect, with every failure in Operator's words.
+        """Connect, with every failure in Operator's words; a server that starts is waited for.
 
         Raises:
             LedgerError: the ledger cannot be used; the message says what to do.
         """
+        retrying = Retrying(
+            retry=retry_if_exception(is_starting),
+            stop=stop_after_delay(STARTING_SECONDS),
+            wait=wait_random_exponential(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS),
+            reraise=True,
+        )
         try:
-            return self.connect(name, lock_seconds=lock_seconds)
+            return retrying(self.connect, name, lock_seconds=lock_seconds)
         except psycopg.Error as error:
             raise translate(error, str(self)) from None
 

@@ -29,6 +29,7 @@ _GOING_AWAY = (
     errors.ReadOnlySqlTransaction,  # a primary that has become a replica: connect anew
     errors.TooManyConnections,
 )
+_STARTING = ("is starting up", "not yet accepting connections", "in recovery mode")
 _STALE_PLAN = "cached plan must not change result type"
 
 
@@ -49,6 +50,17 @@ def is_lost(error: BaseException, connection: "psycopg.Connection[object] | None
         return True
     # Another operator upgraded the schema: statements prepared before that are stale.
     return isinstance(error, errors.FeatureNotSupported) and _STALE_PLAN in str(error)
+
+
+def is_starting(error: BaseException) -> bool:
+    """Return whether the server took the connection only to say that it is not up yet.
+
+    An error of connecting has no code of the server's, only its words.
+    """
+    if isinstance(error, errors.CannotConnectNow):
+        return True
+    refused = isinstance(error, psycopg.OperationalError)
+    return refused and any(words in str(error) for words in _STARTING)
 
 
 def of_statement(error: psycopg.Error) -> OperatorError | None:

@@ -50,6 +50,19 @@ def connect(path: Path, now: str) -> sqlite3.Connection:
     return connection
 
 
+FileId = tuple[int, int]
+"""What tells one file from another, whatever their names."""
+
+
+def file_id(path: Path) -> FileId | None:
+    """Return what tells the file at a path from others; None: there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _require_whole_pages(path: Path) -> None:
     """Refuse a file whose tail was cut off: SQLite would fill the last page with zeros.
 

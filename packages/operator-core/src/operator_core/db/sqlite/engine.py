@@ -16,12 +16,12 @@ from typing import TypeVar, cast
 
 from operator_core.clock import Clock
 from operator_core.db.engine import Tx
-from operator_core.db.sqlite.connection import connect
+from operator_core.db.sqlite.connection import FileId, connect, file_id
 from operator_core.db.sqlite.tx import SqliteTx, begin, roll_back, translate
 from operator_core.db.sqlite.upgrade import WRITER
 from operator_core.db.sqlite.watch import FileWatch
 from operator_core.db.work import ItemWork, Job, Piece, pieces
-from operator_core.errors import LedgerError, LedgerUnavailableError
+from operator_core.errors import LedgerError, LedgerGoneError, LedgerUnavailableError
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item
@@ -48,6 +48,7 @@ class SqliteEngine:
         self._thread: threading.Thread | None = None
         self._callbacks: set[Callable[[], None]] = set()
         self._watch = FileWatch(Path(f"{path}-wal"), self.changes, self._heard)
+        self._file: FileId | None = None
 
     @classmethod
     async def open(cls, path: Path, now: str) -> "SqliteEngine":
@@ -137,6 +138,7 @@ class SqliteEngine:
         except Exception as error:  # noqa: BLE001 - handed to whoever waits in `open`
             self._post(partial(_settle, ready, error))
             return
+        self._file = file_id(self.path)
         self._post(partial(_settle, ready, None))
         tx = SqliteTx(connection, WRITER)
         while self._serve_group(connection, tx, self._next_group()):
@@ -154,12 +156,27 @@ class SqliteEngine:
 
     def _serve_group(self, connection: sqlite3.Connection, tx: SqliteTx, group: list[Job]) -> bool:
         """Run one group; writes first and together, then reads on what is committed."""
+        if self._is_gone():
+            return self._refuse(group)
         writes = [job for job in group if job.__class__ is Job]
         if writes:
             self._commit(connection, tx, writes)
         for job in group:
             if isinstance(job, _Read):
                 self._read(job, tx)
+        self._post(partial(_settle_all, group))
+        return not any(isinstance(job, _End) for job in group)
+
+    def _is_gone(self) -> bool:
+        """Return whether the path leads to another file now, which commands of people change."""
+        return self._file is not None and file_id(self.path) != self._file
+
+    def _refuse(self, group: list[Job]) -> bool:
+        for job in group:
+            job.error = LedgerGoneError(
+                f"The ledger {self.path} was deleted or replaced while it was in use: nobody else "
+                "sees what is written to it. Start this process again."
+            )
         self._post(partial(_settle_all, group))
         return not any(isinstance(job, _End) for job in group)
 
