@@ -10,7 +10,14 @@ import httpx
 import pytest
 
 from hostile_server import HOSTILE, STORES, response, serving
-from operator_core.errors import ActionFailedError, OutcomeUnknownError, SubjectError
+from operator_core.errors import (
+    ActionFailedError,
+    OutcomeUnknownError,
+    SubjectError,
+    SubjectUnreachableError,
+)
+from operator_tikv.compare.run import compare, report_of
+from operator_tikv.compare.script import SCRIPT
 from operator_tikv.pd.api import PdApi
 from operator_tikv.pd.client import PdClient
 
@@ -104,3 +111,17 @@ async def test_members_that_are_dead_cost_one_try_each() -> None:
 
 def test_the_client_of_httpx_follows_nothing_by_itself() -> None:
     assert httpx.AsyncClient().follow_redirects is False
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_a_comparison_with_a_bad_server_ends_and_only_reads(name: str) -> None:
+    async with serving(HOSTILE[name]) as bad, httpx.AsyncClient(trust_env=False) as http:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                found = await compare(http, bad.url, timeout_seconds=0.3, whole_seconds=3.0)
+        except SubjectUnreachableError:
+            found = []
+        report = report_of(bad.url, found)
+        assert len(found) in {0, len(SCRIPT)}
+        assert not found or not report.is_good
+        assert {line.split()[0] for line in bad.requests} == {"GET"}

@@ -200,7 +200,7 @@ class PdClient:
 
     async def _page(self, url: str, limit_bytes: int, limit: httpx.Timeout) -> Page:
         async with self._whole(), self._http.stream("GET", url, timeout=limit) as response:
-            body = await _beginning(response, limit_bytes)
+            body = await beginning(response, limit_bytes)
         whole = len(body) <= limit_bytes
         return Page(response.status_code, body[:limit_bytes], whole)
 
@@ -209,7 +209,7 @@ class PdClient:
     ) -> _Response:
         stream = self._http.stream(method, url, params=params, json=body)
         async with self._whole(), stream as response:
-            found = await _beginning(response, self._limit_bytes)
+            found = await beginning(response, self._limit_bytes)
         if len(found) > self._limit_bytes:
             raise httpx.ReadError(f"more than {self._limit_bytes} bytes came")
         return _Response(response.status_code, response.headers, found)
@@ -289,7 +289,7 @@ class PdClient:
         return [(index, self.urls[index]) for index in order]
 
 
-async def _beginning(response: httpx.Response, limit_bytes: int) -> bytes:
+async def beginning(response: httpx.Response, limit_bytes: int) -> bytes:
     """Read a body, and no more than a piece beyond the limit."""
     body = bytearray()
     async for piece in response.aiter_bytes():
