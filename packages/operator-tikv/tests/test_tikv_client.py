@@ -101,6 +101,7 @@ async def test_the_reason_of_a_refusal_reaches_the_person(api: PdApi) -> None:
 )
 async def test_garbage_is_a_clear_error(api: PdApi, body: bytes) -> None:
     respx.get(f"{API_URL}/stores").respond(content=body)
+    respx.get(f"{OTHER_API}/stores").respond(content=body)
     with pytest.raises(PdAnswerError):
         await api.stores()
 

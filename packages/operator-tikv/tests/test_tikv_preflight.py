@@ -77,6 +77,12 @@ PEER_ON_2 = {"id": 1002, "store_id": 2, "role_name": "Voter"}
     [
         (view(), {"peers": [LEARNER]}, OperatorStatus.NONE, ActionRefusedError),
         (view(), {"peers": []}, OperatorStatus.NONE, ActionRefusedError),
+        (
+            view(),
+            {"peers": [{**PEER_ON_2, "is_witness": True}]},
+            OperatorStatus.NONE,
+            ActionRefusedError,
+        ),
         (view(make_store(1)), {}, OperatorStatus.NONE, ActionRefusedError),
         (view(), {"pending_peers": [PEER_ON_2]}, OperatorStatus.NONE, ActionFailedError),
         (view(), {"down_peers": [{"peer": PEER_ON_2}]}, OperatorStatus.NONE, ActionFailedError),

@@ -49,6 +49,11 @@ def check_leader_transfer(
         raise ActionRefusedError(
             f"Region {region.id} has no voter on store {to_store_id}; its voters are on: {voters}."
         )
+    if peer.is_witness:
+        raise ActionRefusedError(
+            f"The replica of region {region.id} on store {to_store_id} is a witness: it has no "
+            "data and cannot lead."
+        )
     if to_store_id in region.unhealthy_store_ids:
         raise ActionFailedError(
             f"The replica of region {region.id} on store {to_store_id} is down or lags behind."

@@ -1,5 +1,6 @@
 """Running the script against a PD: reads only, each answer beside its shape."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,11 +13,19 @@ from operator_core.errors import SubjectUnreachableError
 from operator_core.plugin import Report
 from operator_tikv.compare.script import SCRIPT, Step
 from operator_tikv.compare.shapes import Difference, differences
-from operator_tikv.metrics.exposition import lines_of
+from operator_tikv.metrics.exposition import lines_of, require_metrics
 from operator_tikv.metrics.signals import PD_SIGNALS
+from operator_tikv.pd.client import beginning
+from operator_tikv.pd.errors import PdAnswerError
 from operator_tikv.pd.parse import shorten
 
 TIMEOUT_SECONDS: Final = 15.0
+"""How long one answer may take, whole."""
+
+WHOLE_SECONDS: Final = 180.0
+"""How long all of them may take; what is left then is not asked."""
+
+LIMIT_BYTES: Final = 64 << 20
 _OK: Final = 200
 _METRICS: Final = "/metrics"
 
@@ -36,34 +45,82 @@ class Answer:
     found: tuple[Difference, ...] = ()
 
 
-async def compare(client: httpx.AsyncClient, url: str) -> list[Answer]:
+@dataclass(frozen=True)
+class Reader:
+    """Reads from one server, which may be slow, huge or no PD.
+
+    Attributes:
+        client: the HTTP client.
+        url: PD's client URL.
+        timeout_seconds: how long one answer may take, whole.
+    """
+
+    client: httpx.AsyncClient
+    url: str
+    timeout_seconds: float = TIMEOUT_SECONDS
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> httpx.Response:
+        """Read the beginning of an answer.
+
+        Raises:
+            httpx.HTTPError: it did not come, or not in time.
+        """
+        stream = self.client.stream("GET", self.url + path, params=query or None)
+        try:
+            async with asyncio.timeout(self.timeout_seconds), stream as response:
+                body = await beginning(response, LIMIT_BYTES)
+        except TimeoutError as error:
+            text = f"no whole answer within {self.timeout_seconds:g} s"
+            raise httpx.ReadTimeout(text) from error
+        return httpx.Response(response.status_code, content=body)
+
+
+async def compare(
+    client: httpx.AsyncClient,
+    url: str,
+    *,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    whole_seconds: float = WHOLE_SECONDS,
+) -> list[Answer]:
     """Run the script; sends reads only.
 
     Args:
         client: the HTTP client.
         url: PD's client URL.
+        timeout_seconds: how long one answer may take, whole.
+        whole_seconds: how long all of them may take.
 
     Raises:
         SubjectUnreachableError: nobody answers there.
     """
+    reader = Reader(client, url, timeout_seconds)
+    found: list[Answer] = []
     try:
-        names = await _names(client, url)
+        async with asyncio.timeout(whole_seconds):
+            names = await _names(reader)
+            for step in SCRIPT:
+                answer = await _answer(reader, step, names)
+                found.append(answer)
+    except TimeoutError:
+        words = f"not asked: {whole_seconds:g} s are over"
+        missing = SCRIPT[len(found) :]
+        found += [Answer(f"GET {one.path}", 0, (Difference("answer", words),)) for one in missing]
     except httpx.HTTPError as error:
         raise SubjectUnreachableError(
             f"Nobody answers at {url}: {shorten(str(error)) or type(error).__name__}. Check that "
             "it is PD's client URL."
         ) from error
-    return [await _answer(client, url, step, names) for step in SCRIPT]
+    return found
 
 
-async def _names(client: httpx.AsyncClient, url: str) -> dict[str, str]:
+async def _names(reader: Reader) -> dict[str, str]:
     """Return the first store and region, which some paths name."""
     names = {"store": "1", "region": "1"}
     for key, path, items in (
         ("store", "/pd/api/v1/stores", "stores"),
         ("region", "/pd/api/v1/regions/key?key=&limit=1", "regions"),
     ):
-        value = _json((await client.get(url + path)).content)
+        value = _json((await reader.get(path)).content)
         found = value.get(items) if isinstance(value, dict) else None
         first = found[0] if isinstance(found, list) and found else None
         inner = first.get("store", first) if isinstance(first, dict) else None
@@ -72,14 +129,12 @@ async def _names(client: httpx.AsyncClient, url: str) -> dict[str, str]:
     return names
 
 
-async def _answer(
-    client: httpx.AsyncClient, url: str, step: Step, names: Mapping[str, str]
-) -> Answer:
+async def _answer(reader: Reader, step: Step, names: Mapping[str, str]) -> Answer:
     path = step.prefix + step.path.format(**names)
     shown = path + ("?" + "&".join(f"{k}={v}" for k, v in step.query.items()) if step.query else "")
     request = f"GET {shown}"
     try:
-        response = await client.get(url + path, params=dict(step.query) or None)
+        response = await reader.get(path, dict(step.query))
     except httpx.HTTPError as error:
         words = f"no answer: {shorten(str(error)) or type(error).__name__}"
         return Answer(request, 0, (Difference("answer", words),))
@@ -104,9 +159,17 @@ def _differences(step: Step, response: httpx.Response) -> list[Difference]:
 
 def _missing_metrics(text: str) -> list[Difference]:
     names = sorted({signal.series for signal in PD_SIGNALS})
-    missing = [name for name in names if next(lines_of(text, name), None) is None]
+    try:
+        require_metrics(text, "The page")
+        missing = _absent(text, names)
+    except PdAnswerError as error:
+        return [Difference("page", str(error))]
     # A counter that never counted is not printed.
     return [Difference(name, "is not printed (now)", is_note=True) for name in missing]
+
+
+def _absent(text: str, names: list[str]) -> list[str]:
+    return [name for name in names if next(lines_of(text, name), None) is None]
 
 
 def _json(body: bytes) -> JsonValue:

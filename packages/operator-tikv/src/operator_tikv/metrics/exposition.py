@@ -16,7 +16,9 @@ from operator_tikv.pd.errors import PdAnswerError
 from operator_tikv.pd.parse import shorten
 
 _LABEL: Final = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\\n]|\\.)*)"\s*(,|$)')
-_SAMPLE: Final = r"[a-zA-Z_:][a-zA-Z0-9_:]*(\{[^\n]*\})?[ \t]+[-+0-9NI]"
+_SAMPLE: Final = r"[a-zA-Z_:][a-zA-Z0-9_:]*[ \t]*(\{[^\n]*\})?[ \t]+[-+0-9NI]"
+_BRACES: Final = re.compile(r'\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\}')
+_EXEMPLAR: Final = " # {"
 _ESCAPE: Final = re.compile(r"\\(.)")
 _ESCAPED: Final = {"n": "\n", "\\": "\\", '"': '"'}
 
@@ -102,7 +104,9 @@ def _ends_name(text: str, at: int) -> bool:
 
 def _sample(line: str, name_length: int) -> tuple[str, float]:
     rest, labels = line[name_length:].strip(), ""
-    if rest.startswith("{"):
+    if _EXEMPLAR in rest and (braces := _BRACES.match(rest)):  # rare, and slow to look for
+        labels, rest = braces[1], rest[braces.end() :]
+    elif rest.startswith("{"):
         close = rest.rfind("}")
         labels, rest = rest[1:close], rest[close + 1 :]
     try:

@@ -118,12 +118,13 @@ class Prometheus:
 
 class _Series(BaseModel):
     metric: dict[str, str]
-    value: tuple[float, float]
+    value: tuple[float, float] | None = None
+    """None: a native histogram, which is no number."""
 
 
 class _Data(BaseModel):
     resultType: Literal["vector"]  # noqa: N815 - Prometheus's own word
-    result: list[_Series]
+    result: list[_Series] | None
 
 
 class _Answer(BaseModel):
@@ -135,8 +136,10 @@ def vector_of(answer: JsonValue) -> list[tuple[dict[str, str], float]]:
     """Return the labels and the value of each series of an instant query's answer.
 
     Raises:
-        PdAnswerError: it has another shape.
+        PdAnswerError: it tells of an error, or has another shape.
     """
+    if isinstance(answer, dict) and answer.get("status") == "error":
+        raise PdAnswerError(f"Prometheus could not answer: {shorten(str(answer.get('error')))}.")
     try:
         found = _Answer.model_validate(answer).data.result
     except ValidationError as error:
@@ -144,4 +147,4 @@ def vector_of(answer: JsonValue) -> list[tuple[dict[str, str], float]]:
             f"Prometheus's answer has an unknown shape ({error.error_count()} faults). "
             "Check that prometheus_url is Prometheus's own URL."
         ) from error
-    return [(one.metric, one.value[1]) for one in found]
+    return [(one.metric, one.value[1]) for one in found or () if one.value is not None]

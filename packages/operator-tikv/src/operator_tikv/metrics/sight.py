@@ -162,7 +162,7 @@ class MetricsEye:
 def store_processes(stores: Sequence[StoreInfo]) -> list[Process]:
     """Return where the TiKV stores print their metrics; gone ones and TiFlash left out."""
     return [
-        Process(str(store.id), store.store.status_address)
+        Process(str(store.id), store.metrics_address)
         for store in stores
         if store.store.status_address
         and not store.is_tiflash

@@ -5,8 +5,10 @@ be reached or turns the request away unread. A read tells why it failed; an effe
 what is known of it: never sent, refused, or sent without an answer.
 """
 
+import asyncio
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -20,14 +22,23 @@ from operator_core.errors import (
     SubjectError,
     SubjectUnreachableError,
 )
-from operator_tikv.pd.errors import PdRefusalError, effect_error, is_never_served
+from operator_tikv.pd.errors import PdAnswerError, PdRefusalError, effect_error, is_never_served
 from operator_tikv.pd.parse import decode_json, moment_of_http_date, reason_of, shorten
 
 API: Final = "/pd/api/v1"
 DEFAULT_TIMEOUT_SECONDS: Final = 5.0
+"""How long a member may be silent."""
+
+DEFAULT_WHOLE_SECONDS: Final = 30.0
+"""How long a whole answer may take: one that trickles is never silent."""
+
+DEFAULT_LIMIT_BYTES: Final = 256 << 20
+"""The regions of a store with 300,000 of them are about half of this."""
+
 READY: Final = "/pd/api/v2/ready"
 _OK: Final = 200
 _NOT_READY: Final = 500
+_REDIRECTS: Final = range(300, 400)
 _NOTHING_THERE: Final = frozenset({404, 500})
 """PD tells of a missing operator with 500."""
 
@@ -47,6 +58,15 @@ class PdAnswer:
     value: JsonValue
     url: str
     date: datetime | None
+
+
+@dataclass(frozen=True)
+class _Response:
+    """What a member sent, whole."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
 
 
 @dataclass(frozen=True)
@@ -71,7 +91,9 @@ class PdClient:
         urls: client URLs of the members, at least one.
         tls: how to speak TLS with them; None trusts what the machine trusts.
         transport: an own transport, for tests.
-        timeout_seconds: how long one member may take to answer.
+        timeout_seconds: how long one member may be silent.
+        whole_seconds: how long its whole answer may take.
+        limit_bytes: how large that may be, unpacked.
     """
 
     def __init__(
@@ -81,10 +103,14 @@ class PdClient:
         tls: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        whole_seconds: float = DEFAULT_WHOLE_SECONDS,
+        limit_bytes: int = DEFAULT_LIMIT_BYTES,
     ) -> None:
         self.urls = tuple(dict.fromkeys(url.rstrip("/") for url in urls))
         self._configured = self.urls
         self._preferred = 0
+        self._whole_seconds = whole_seconds
+        self._limit_bytes = limit_bytes
         # PD stands in the cluster's own network: proxies of the environment are not for it.
         self._http = httpx.AsyncClient(
             transport=transport, timeout=timeout_seconds, trust_env=False, verify=tls or True
@@ -129,24 +155,24 @@ class PdClient:
         """
         request = f"GET {path}"
         failures: list[str] = []
-        refusal: PdRefusalError | None = None
+        odd: PdRefusalError | PdAnswerError | None = None
         for index, url in self._members():
             try:
-                response = await self._http.get(url + API + path, params=params)
+                answer = _answer(await self._fetch("GET", url + API + path, params), url, request)
             except httpx.HTTPError as error:
                 failures.append(f"{url}: {_words(error)}")
-                continue
-            if response.status_code == _OK:
+            except PdAnswerError as error:  # no PD at all; another URL may be one
+                odd = odd or error
+            except PdRefusalError as error:
+                odd = error
+                if not is_never_served(error.status, error.reason):
+                    self._preferred = index
+                    break
+            else:
                 self._preferred = index
-                date = moment_of_http_date(response.headers.get("date"))
-                return PdAnswer(decode_json(response.content), url, date)
-            reason = reason_of(response.content)
-            refusal = PdRefusalError(response.status_code, reason, request)
-            if not is_never_served(response.status_code, reason):
-                self._preferred = index
-                break
-        if refusal is not None:
-            raise refusal
+                return answer
+        if odd is not None:
+            raise odd
         raise SubjectUnreachableError(
             f"No PD member could be reached for {request} ({'; '.join(failures)}). "
             "Check that PD runs and that its client URLs are right."
@@ -173,14 +199,29 @@ class PdClient:
             raise SubjectUnreachableError(f"{url}: {_words(error)}") from error
 
     async def _page(self, url: str, limit_bytes: int, limit: httpx.Timeout) -> Page:
-        body = bytearray()
-        async with self._http.stream("GET", url, timeout=limit) as response:
-            async for piece in response.aiter_bytes():
-                body += piece
-                if len(body) > limit_bytes:
-                    break
+        async with self._whole(), self._http.stream("GET", url, timeout=limit) as response:
+            body = await beginning(response, limit_bytes)
         whole = len(body) <= limit_bytes
-        return Page(response.status_code, bytes(body[:limit_bytes]), whole)
+        return Page(response.status_code, body[:limit_bytes], whole)
+
+    async def _fetch(
+        self, method: str, url: str, params: Params | None = None, body: JsonValue = None
+    ) -> _Response:
+        stream = self._http.stream(method, url, params=params, json=body)
+        async with self._whole(), stream as response:
+            found = await beginning(response, self._limit_bytes)
+        if len(found) > self._limit_bytes:
+            raise httpx.ReadError(f"more than {self._limit_bytes} bytes came")
+        return _Response(response.status_code, response.headers, found)
+
+    @asynccontextmanager
+    async def _whole(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._whole_seconds):
+                yield
+        except TimeoutError as error:
+            text = f"no whole answer within {self._whole_seconds:g} s"
+            raise httpx.ReadTimeout(text) from error
 
     async def send(
         self,
@@ -212,7 +253,7 @@ class PdClient:
         failures: list[str] = []
         for index, url in self._members():
             try:
-                response = await self._ask(method, url + API + path, body, params)
+                response = await self._fetch(method, url + API + path, params, body)
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
                 failures.append(f"{url}: {_words(error)}")
                 continue
@@ -220,14 +261,14 @@ class PdClient:
                 raise OutcomeUnknownError(
                     f"{request} was sent to {url} and no answer came: {_words(error)}"
                 ) from error
-            if response.status_code == _OK:
+            if response.status == _OK:
                 self._preferred = index
                 return _accepted(response, request)
-            reason = reason_of(response.content)
-            if response.status_code in _NOTHING_THERE and _says_any(reason, done_when):
+            reason = reason_of(response.body)
+            if response.status in _NOTHING_THERE and _says_any(reason, done_when):
                 return None
-            if not is_never_served(response.status_code, reason):
-                raise effect_error(response.status_code, reason, request)
+            if not is_never_served(response.status, reason):
+                raise effect_error(response.status, reason, request)
             failures.append(f"{url}: {reason}")
         raise ActionFailedError(f"No PD member took {request}: {'; '.join(failures)}")
 
@@ -235,19 +276,12 @@ class PdClient:
         """Return whether one member has loaded all regions; None where it cannot say."""
         for url in urls:
             try:
-                response = await self._http.get(url.rstrip("/") + READY)
+                response = await self._fetch("GET", url.rstrip("/") + READY)
             except httpx.HTTPError:
                 continue
             known = {_OK: True, _NOT_READY: False}
-            return known.get(response.status_code)
+            return known.get(response.status)
         return None
-
-    async def _ask(
-        self, method: str, url: str, body: JsonValue, params: Params | None
-    ) -> httpx.Response:
-        if body is None:
-            return await self._http.request(method, url, params=params)
-        return await self._http.request(method, url, params=params, json=body)
 
     def _members(self) -> list[tuple[int, str]]:
         count = len(self.urls)
@@ -255,13 +289,36 @@ class PdClient:
         return [(index, self.urls[index]) for index in order]
 
 
-def _accepted(response: httpx.Response, request: str) -> JsonValue:
+async def beginning(response: httpx.Response, limit_bytes: int) -> bytes:
+    """Read a body, and no more than a piece beyond the limit."""
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > limit_bytes:
+            break
+    return bytes(body)
+
+
+def _answer(response: _Response, url: str, request: str) -> PdAnswer:
+    if response.status == _OK:
+        date = moment_of_http_date(response.headers.get("date"))
+        return PdAnswer(decode_json(response.body), url, date)
+    if response.status in _REDIRECTS:
+        place = shorten(response.headers.get("location", "?"))
+        raise PdAnswerError(
+            f"{url} sends {request} on to {place} ({response.status}), which PD never does. "
+            "Check that the address is PD's client URL and not a proxy or another service."
+        )
+    raise PdRefusalError(response.status, reason_of(response.body), request)
+
+
+def _accepted(response: _Response, request: str) -> JsonValue:
     try:
-        return decode_json(response.content)
+        return decode_json(response.body)
     except SubjectError as error:
         # A few handlers answer in plain words; a page of a proxy is HTML.
         if response.headers.get("content-type", "").startswith("text/plain"):
-            return shorten(response.text)
+            return shorten(response.body.decode(errors="replace"))
         raise OutcomeUnknownError(
             f"{request} was answered with 200, but not by PD's words: {error}"
         ) from error

@@ -36,6 +36,12 @@ def _no_zero_time(value: object) -> object:
     return None if isinstance(value, str) and (not value or value.startswith("0001-")) else value
 
 
+def _comma_list(value: object) -> object:
+    """Turn a list of texts into the text that PD prints of it."""
+    is_texts = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return ",".join(value) if isinstance(value, list) and is_texts else value
+
+
 def _as_items(value: object) -> object:
     """A map where a list is meant is a list without anything in it, if it is empty."""
     return [] if value == {} else value
@@ -130,6 +136,9 @@ class StoreStatus(PdModel):
     last_heartbeat_ts: Moment = None
 
 
+_ANY_HOST: Final = frozenset({"", "0.0.0.0", "[::]"})  # noqa: S104 - recognised, not bound to
+
+
 class StoreInfo(PdModel):
     """One store as `GET /store/{id}` and `/stores` print it."""
 
@@ -142,14 +151,24 @@ class StoreInfo(PdModel):
         return self.store.id
 
     @property
+    def metrics_address(self) -> str:
+        """Where it prints its metrics: a status address that names no host is on its own host."""
+        host, _, port = self.store.status_address.rpartition(":")
+        if host not in _ANY_HOST or not port.isdigit():
+            return self.store.status_address
+        own_host = self.store.address.rpartition(":")[0]
+        return f"{own_host}:{port}" if own_host else self.store.status_address
+
+    @property
     def last_heartbeat(self) -> datetime | None:
         """When PD last heard of the store, by PD's own clock."""
         return self.status.last_heartbeat_ts or moment_of_nanoseconds(self.store.last_heartbeat)
 
     @property
     def is_tiflash(self) -> bool:
-        """Whether the store is a TiFlash node, which never leads a region."""
-        return self.labels.get("engine") == "tiflash"
+        """Whether the store is a TiFlash node, also one that only computes: none leads a region."""
+        named = (label.value for label in self.store.labels if label.key.lower() == "engine")
+        return any(value.lower().startswith("tiflash") for value in named)
 
     @property
     def is_up_tikv(self) -> bool:
@@ -297,4 +316,6 @@ class ReplicateConfig(PdModel):
 
     max_replicas: Whole = Field(default=3, ge=1, alias="max-replicas")
     enable_placement_rules: bool = Field(default=True, alias="enable-placement-rules")
-    location_labels: str = Field(default="", alias="location-labels")
+    location_labels: Annotated[str, BeforeValidator(_comma_list)] = Field(
+        default="", alias="location-labels"
+    )
