@@ -67,6 +67,30 @@ def test_unknown_is_counted_as_an_answer_that_is_not_right() -> None:
     assert (marks.first, marks.abstained) == (False, 1)
 
 
+def test_the_time_to_a_proof_is_told_in_its_parts() -> None:
+    wanted = scenario(ends="healthy", tickets={"a:b": ["right"]}, actions=["mend"])
+    ticket = SeenTicket(
+        key="a:b",
+        first_seen=130,
+        opened=150,
+        unseen_until=110,
+        grace=15,
+        looks_every=10,
+        resolved=260,
+        verified=True,
+    )
+    mended = Deed(action="mend", began=180, ended=187)
+    played = Played(scenario="x", tickets=(ticket,), deeds=(mended,), fault_seconds=(40, 100, 200))
+    marks = grade(wanted, played)
+    assert (marks.detect_looks, marks.fault_looks) == (2.5, 3.5)
+    assert (marks.proven_seconds, marks.shown_seconds, marks.grace_seconds) == (160, 30, 15)
+    assert (marks.cluster_seconds, marks.own_seconds) == (7, 108)
+    unproven = played.model_copy(
+        update={"tickets": (ticket.model_copy(update={"verified": False}),)}
+    )
+    assert grade(wanted, unproven).own_seconds is None
+
+
 def test_an_action_that_took_data_away_is_harmful_although_it_was_asked_for() -> None:
     wanted = scenario(actions=["drain_store"], tickets={"a:b": []})
     deed = Deed(action="drain_store", did_harm=True)

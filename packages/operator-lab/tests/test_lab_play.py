@@ -49,6 +49,34 @@ async def test_no_shipped_scenario_ends_in_harm(path: Path) -> None:
 
 
 @LIMIT
+def test_a_name_that_the_subject_does_not_have_is_told() -> None:
+    expect = {
+        "ends": "healthy",
+        "tickets": {"store_downn:store-1": ["store_lost", "store_lots"], "low_space:x": []},
+        "also": ["nothing"],
+        "actions": ["drain_store"],
+        "never": ["delete_stores"],
+    }
+    unknown = check(read_scenario({"name": "x", "expect": expect}))
+    assert unknown == [
+        "rule 'store_downn'",
+        "cause 'store_lots'",
+        "rule 'nothing'",
+        "action 'delete_stores'",
+    ]
+
+
+@LIMIT
+def test_a_scenario_in_which_nothing_would_happen_is_refused() -> None:
+    fault = {"at": "1h", "fault": "stop", "stores": [1]}
+    table = {"name": "x", "duration": "1h", "faults": [fault], "expect": {"ends": "quiet"}}
+    with pytest.raises(ScenarioError, match="after its end"):
+        check(read_scenario(table))
+    with pytest.raises(ScenarioError, match="duration"):
+        read_scenario({**table, "duration": 0})
+
+
+@LIMIT
 async def test_the_same_seed_gives_the_same_play() -> None:
     scenario = load_scenario(SINGLE / "10-a-cancelled-delete-leaves-remove-peer-unlimited.toml")
     first, second, other = [await play(scenario, seed) for seed in (3, 3, 4)]

@@ -194,3 +194,12 @@ def test_a_fault_that_names_what_is_not_there_is_refused_at_once(
 def test_a_store_that_joins_later_may_be_named() -> None:
     faults = [{"at": "1m", "fault": "join"}, {"at": "2m", "fault": "stop", "stores": [99]}]
     build(read_scenario({"duration": "5m", "faults": faults}))
+
+
+def test_replicas_stand_apart_as_the_labels_ask_from_the_beginning() -> None:
+    labels = {str(number): {"rack": f"r{number % 4}"} for number in range(1, 9)}
+    cluster = {"stores": 8, "regions": 40, "config": {"location-labels": "rack"}, "labels": labels}
+    world = build(read_scenario({"name": "racks", "cluster": cluster})).world
+    for region in world.raft:
+        racks = {world.stores[peer.store_id].labels["rack"] for peer in region.peers}
+        assert len(racks) == len(region.peers)

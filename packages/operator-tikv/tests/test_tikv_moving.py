@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from operator_core.types import JsonObject
+from operator_tikv import facts_config
 from operator_tikv.facts_moving import hot_facts, operator_facts
 from operator_tikv.history import History, filling_facts, lagging_facts
 from operator_tikv.metrics.exposition import labels_of, samples_of
@@ -15,7 +16,7 @@ from operator_tikv.pd.errors import PdAnswerError
 from operator_tikv.pd.operators import read_operator
 from operator_tikv.pd.parse import fit
 from operator_tikv.pd.types import Regions
-from operator_tikv.watched import HotRegions
+from operator_tikv.watched import HotRegions, WatchedReplicate, WatchedSchedule
 from tikv_pictures import (
     DOWN,
     LOW_LIMIT,
@@ -79,6 +80,27 @@ def test_a_little_heat_is_normal(load: dict[str, JsonObject]) -> None:
 def test_without_location_labels_no_isolation_is_lost() -> None:
     torn = metrics("pd_metrics", regions_by_isolation=TORN)
     assert broken(make_observation(parts=torn), "isolation_lost") == []
+
+
+@pytest.mark.parametrize(
+    ("replicas", "zones", "is_told"),
+    [(5, "abcabca", False), (3, "abababa", True), (3, "aaaa", True), (3, "abcabc", True)],
+)
+def test_more_replicas_than_places_are_well_where_the_loss_of_a_place_is_borne(
+    replicas: int, zones: str, *, is_told: bool
+) -> None:
+    stores = [
+        make_store(number, meta_labels=[{"key": "zone", "value": zone}])
+        for number, zone in enumerate(zones, 1)
+    ]
+    replicate = WatchedReplicate.model_validate(
+        {"location-labels": "zone", "max-replicas": replicas}
+    )
+    parts = {
+        "config": facts_config.config_facts(WatchedSchedule(), replicate),
+        **metrics("pd_metrics", regions_by_isolation=TORN),
+    }
+    assert bool(broken(make_observation(stores, parts=parts), "isolation_lost")) is is_told
 
 
 def test_a_new_store_is_watched_until_it_is_about_as_full_as_the_others() -> None:

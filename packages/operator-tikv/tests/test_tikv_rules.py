@@ -269,6 +269,28 @@ def test_few_lagging_replicas_are_normal_while_pd_moves_some() -> None:
     assert broken(make_observation(parts={**peers("pending_peer", 101), **moving}), "pending_peers")
 
 
+@pytest.mark.parametrize(("silent_seconds", "is_told"), [(90, False), (121, True)])
+def test_a_drained_store_may_be_silent_for_as_long_as_a_restart_takes(
+    silent_seconds: int, *, is_told: bool
+) -> None:
+    fourth = with_fourth(meta_state_name="Disconnected", age_seconds=silent_seconds)
+    drained = make_observation(fourth, evicted=[4])
+    assert bool(broken(drained, "store_disconnected")) is is_told
+    assert broken(make_observation(fourth), "store_disconnected")
+
+
+def test_a_new_leader_of_pd_is_given_time_to_hear_of_the_leaders_of_regions() -> None:
+    elected = History().with_leader("a", 0).with_leader(None, 10).with_leader("b", 20)
+    facts_of_pd = {**make_observation().data("pd"), **leader_facts(elected, 100)}
+    unled = {"leaders": {**UNLED, "quorum_lost_count": 0}, "pd": facts_of_pd}
+    assert broken(make_observation(parts=unled), "region_without_leader") == []
+    lost = {**unled, "leaders": {**UNLED, "quorum_lost_count": 3}}
+    assert broken(make_observation(parts=lost), "region_without_leader")
+    later = {**unled, "pd": {**facts_of_pd, **leader_facts(elected, 111)}}
+    assert broken(make_observation(parts=later), "region_without_leader")
+    assert leader_facts(History().with_leader("a", 0), 1)["leader_is_new"] is False
+
+
 def test_a_long_silence_is_worse_than_a_short_one() -> None:
     short = make_observation(with_fourth(meta_state_name="Disconnected", age_seconds=40))
     long = make_observation(with_fourth(meta_state_name="Disconnected", age_seconds=601))
@@ -330,11 +352,13 @@ def test_a_cluster_that_never_collected_garbage_has_no_stale_safe_point() -> Non
         ({"4": {"1": 6.0, "2": 6.0}, "3": {"1": 6.0, "2": 6.0}}, {"store-1", "store-2"}),
         ({"4": {"1": 6.0, "2": 6.0, "3": 6.0}, "1": {"4": 6.0}, "2": {"4": 6.0}}, {"store-4"}),
         ({"4": {"9": 40.0, "8": 40.0}}, set()),
+        ({"5": {"1": 40.0, "2": 40.0}}, set()),
     ],
 )
 def test_a_store_that_reaches_nobody_is_cut_off_too(
     failing: JsonObject, expected: set[str]
 ) -> None:
     parts = metrics("store_metrics", unreachable_per_second=failing)
-    found = broken(make_observation(with_fourth(), parts=parts), "partial_partition")
+    silent = make_store(5, meta_state_name="Disconnected", age_seconds=60)
+    found = broken(make_observation([*with_fourth(), silent], parts=parts), "partial_partition")
     assert {one.target for one in found} == expected

@@ -14,6 +14,7 @@ from operator_core.logs import get_logger
 from operator_core.plugin import PluginCommand, Report
 from operator_core.runtime.plugins import load_plugin, plugin_names
 from operator_core.types import JsonObject
+from operator_lab.grade import Marks
 from operator_lab.jobs import Result, check, jobs_of, run_jobs
 from operator_lab.play import lab_for
 from operator_lab.report import COLUMNS, failures, page, rows_of, to_json
@@ -76,9 +77,15 @@ def to_play(values: JsonObject) -> list[Scenario]:
 
 async def run(values: JsonObject) -> Report:
     """Play scenarios and say how right Operator was."""
+    if values["seeds"] < 1 or values["jobs"] < 0:
+        raise RequestError("--seeds must be 1 or more, and --jobs 0 or more.")
     scenarios = to_play(values)
     for one in scenarios:
-        check(one)
+        unknown = check(one)
+        if unknown:
+            log.warning("unknown_names", file=one.file, names=", ".join(unknown))
+    if values["docs"]:
+        _page_of(Path(values["docs"]), [], "")  # a page that cannot be written is told at once
     jobs = jobs_of(scenarios, values["seeds"])
     processes = values["jobs"] or os.cpu_count() or 1
     results = await asyncio.to_thread(run_jobs, jobs, processes, _tell)
@@ -114,9 +121,16 @@ def _write(place: Path, results: Sequence[Result], values: JsonObject) -> None:
         f"`operator lab run --seeds {values['seeds']} --docs {place}`: "
         f"{len({one.marks.scenario for one in results})} scenarios, {len(results)} plays."
     )
+    text = _page_of(place, [one.marks for one in results], made)
     try:
-        text = page(place.read_text("utf-8"), [one.marks for one in results], made)
         place.write_text(text, "utf-8")
+    except OSError as error:
+        raise RequestError(f"{place} cannot be written: {error}") from error
+
+
+def _page_of(place: Path, marks: Sequence[Marks], made: str) -> str:
+    try:
+        return page(place.read_text("utf-8"), marks, made)
     except (OSError, ValueError) as error:
         raise RequestError(f"{place} cannot be written: {error}") from error
 

@@ -12,7 +12,10 @@ from typing import NamedTuple
 
 from operator_core.errors import ConfigurationError, RequestError
 from operator_core.logs import tell_from
+from operator_core.subject import complete
+from operator_lab.clock import VirtualClock
 from operator_lab.grade import Marks, grade
+from operator_lab.names import unknown_names
 from operator_lab.play import lab_for, play
 from operator_lab.scenario import Scenario, ScenarioError
 from operator_lab.words import Played
@@ -48,18 +51,26 @@ def _seeds(scenario: Scenario, plays: int) -> Sequence[int | None]:
     return scenario.seeds or own
 
 
-def check(scenario: Scenario) -> None:
-    """See that a scenario can be built.
+def check(scenario: Scenario) -> list[str]:
+    """See that a scenario can be built; return the names in it that its subject does not know.
 
     Raises:
-        ScenarioError: it cannot; names the file.
+        ScenarioError: it cannot, or nothing would happen in its time; names the file.
     """
     try:
-        lab_for(scenario).build({**scenario.table, "duration": scenario.duration}, None)
+        lab = lab_for(scenario)
+        cluster = lab.build({**scenario.table, "duration": scenario.duration}, None)
     except ScenarioError:
         raise
     except (ConfigurationError, RequestError) as error:
         raise ScenarioError(f"{scenario.file}: {error}") from error
+    if min(cluster.fault_seconds, default=0.0) >= scenario.duration:
+        words = f"its first fault comes after its end, which is at {scenario.duration:g} s"
+        raise ScenarioError(f"{scenario.file}: {words}.")
+    if lab.is_real_time:
+        return []
+    clock = VirtualClock(cluster.started_at, cluster.advance_to)
+    return unknown_names(scenario.expect, complete(cluster.subject(clock)))
 
 
 def run_job(job: Job) -> Result:

@@ -98,7 +98,7 @@ class Scenario(_Strict):
     description: str = ""
     set: str = Field(default="single", pattern=r"[a-z][a-z0-9-]{0,30}")
     subject: str = "tikv"
-    duration: Seconds = 3600.0
+    duration: Annotated[Seconds, Field(gt=0)] = 3600.0
     seeds: list[int] = Field(default_factory=list)
     expect: Expectation
     table: dict[str, Any] = Field(default_factory=dict)

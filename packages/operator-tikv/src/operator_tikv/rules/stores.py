@@ -28,9 +28,12 @@ def _silence(store: JsonObject) -> str:
 
 def check_store_disconnected(observation: Observation, given: Given) -> Iterator[Violation]:
     """A store that PD has not heard of for 20 s; one that is Down is disconnected still."""
+    drained = evicted_of(observation)
     for store_id, store in stores_of(observation):
-        if store["state_name"] in {"Disconnected", "Down"}:
-            age = store["last_heartbeat_age_seconds"]
+        age = store["last_heartbeat_age_seconds"]
+        # Who restarts a store drains it first, and it leads nothing then.
+        is_restart = store_id in drained and age is not None and age <= given["drained_seconds"]
+        if store["state_name"] in {"Disconnected", "Down"} and not is_restart:
             is_long = age is None or age > given["unhealthy_seconds"]
             severity = Severity.CRITICAL if is_long else Severity.WARNING
             message = f"is {store['state_name']}: it {_silence(store)}."
@@ -246,7 +249,14 @@ def all_unseen(observation: Observation) -> list[str]:
 
 
 STORE_RULES: Final[tuple[Invariant, ...]] = (
-    rule(check_store_disconnected, "store_disconnected", ["stores"], 10, unhealthy_seconds=600.0),
+    rule(
+        check_store_disconnected,
+        "store_disconnected",
+        ["stores"],
+        10,
+        unhealthy_seconds=600.0,
+        drained_seconds=120.0,
+    ),
     rule(check_store_down, "store_down", ["stores"], 0),
     # A score rises and falls in steps of ten seconds.
     rule(
