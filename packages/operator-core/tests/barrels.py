@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from operator_core.clock import utc_now
 from operator_core.monitor.types import Observation, Part
-from operator_core.twin import BlastRadius, Breach, Change, Prediction, compare
+from operator_core.twin import BlastRadius, Breach, Change, Prediction, compare, names_of
 
 if TYPE_CHECKING:
     from operator_core.actions.types import ActionRequest
@@ -36,6 +36,8 @@ class Barrel:
             changes=(Change("barrel/litres", self.litres, left),),
             better=better,
             worse=worse,
+            breached=names_of(worse),
+            mended=names_of(better),
         )
 
 

@@ -20,10 +20,12 @@ from detect_world import (
 from operator_core.monitor.detect import (
     INVARIANT_FAILED,
     OBSERVE_PART,
+    SOURCE_DOUBTED,
     SOURCE_GRACE_SECONDS,
     SOURCE_UNREADABLE,
     failed_observation,
 )
+from operator_core.monitor.judge import DOUBT_GRACE_SECONDS, SOURCES
 from operator_core.monitor.types import Observation, Part, Violation
 from operator_core.types import Severity
 
@@ -78,6 +80,38 @@ def test_a_source_is_no_problem_of_its_own_while_a_broken_rule_tells_why() -> No
     watch.look(10, up)
     assert keys(watch.look(20, up).present) == ["source_unreadable:config"]
     assert not down.sees(["config"])
+
+
+def _doubtful(**more: object) -> Observation:
+    doubted = part({"down": []}).model_copy(update={"agrees": False, **more})
+    return Observation(parts={"stores": doubted, "pd": part()})
+
+
+def test_sources_that_contradict_each_other_for_long_are_a_violation() -> None:
+    watch = Watch(rule())
+    assert keys(watch.look(0, _doubtful()).pending) == ["source_contradicted:sources"]
+    assert watch.look(DOUBT_GRACE_SECONDS - 1, _doubtful()).present == ()
+    (violation,) = watch.look(DOUBT_GRACE_SECONDS, _doubtful()).present
+    assert violation.key == f"{SOURCE_DOUBTED}:{SOURCES}"
+    assert violation.metrics["parts"] == ["stores"]
+    assert "stores is contradicted" in violation.message
+    blind = Observation(parts={"stores": part({"down": []}), "pd": part(complete=False)})
+    assert f"{SOURCE_DOUBTED}:{SOURCES}" not in watch.look(70, blind).cleared
+    assert watch.look(80, HEALTHY).cleared == {"source_contradicted:sources"}
+
+
+def test_sources_that_differ_for_a_moment_are_quiet() -> None:
+    watch = Watch(rule())
+    for seconds in range(0, 600, 50):
+        found = watch.look(seconds, _doubtful() if seconds % 100 == 0 else HEALTHY)
+        assert found.present == ()
+
+
+def test_doubt_of_which_a_broken_rule_tells_is_no_problem_of_its_own() -> None:
+    told = part({"down": ["4"]}).model_copy(update={"agrees": False, "told_by": "store_down"})
+    watch = Watch(rule())
+    watch.look(0, Observation(parts={"stores": told}))
+    assert keys(watch.look(100, Observation(parts={"stores": told})).present) == ["store_down:4"]
 
 
 def test_a_source_that_a_whole_look_no_longer_has_clears() -> None:

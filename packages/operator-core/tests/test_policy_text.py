@@ -18,6 +18,22 @@ FAULTY: list[tuple[str, str]] = [
     ('[[rule]]\nname = "a"', "effect: is missing"),
     ('[[rule]]\nname = "a"\neffect = "allow"', "rule.0.effect"),
     ('[[rule]]\nname = ""\neffect = "auto"', "rule.0.name"),
+    ('[[rule]]\nname = "a\\u0000b"\neffect = "auto"', "cannot be seen"),
+    ('[[rule]]\nname = "a\\u202eb"\neffect = "auto"', "cannot be seen"),
+    (RULE + 'reason = "a\\u0000b"', "cannot be seen"),
+    (RULE + "expires_seconds = true", "not true or false"),
+    (RULE + "expires_seconds = -1", "greater than 0"),
+    ("disruptive_at_once = true\n" + RULE, "not true or false"),
+    ('[roles]\n"*" = ["alice"]\n' + RULE, "stands for everybody"),
+    (RULE + '[[limit]]\nname = "a"\ncount = 1\nper_seconds = 1e300', "less than or equal"),
+    (RULE + '[[cooldown]]\nname = "a"\nseconds = 1e12', "less than or equal"),
+    (RULE + '[[breaker]]\nname = "a"\ntries = 1\nwithin_seconds = inf', "finite"),
+    (RULE + '[[suspects]]\nname = "a"\nwithin_seconds = 1e99', "less than or equal"),
+    (RULE + 'when = "1"', "neither true nor false"),
+    (RULE + 'when = "no_such == 1"', "undeclared reference"),
+    (RULE + "when = \"1 + 'a' == 2\"", "no matching overload"),
+    (RULE + f'when = "{"(" * 300}true{")" * 300}"', "recursion limit"),
+    (RULE + f"when = \"action == '{'x' * 1000}'\"", "at most 1000"),
     (RULE + "match = { actions = [] }", "rule.0.match.actions: is no key of it"),
     (RULE + 'match = { risk = "huge" }', "rule.0.match.risk"),
     (RULE + "match = { data_share_above = 2 }", "data_share_above"),
@@ -67,6 +83,72 @@ def test_a_faulty_text_is_refused_with_the_place(text: str, told: str) -> None:
     with pytest.raises(PolicyError) as caught:
         load(text)
     assert told in str(caught.value)
+
+
+TWO_HATS = (
+    '[roles]\nx = ["al"]\ny = ["al"]\n[[rule]]\nname="a"\neffect="approve"\n'
+    'approvals=[{role="x"},{role="y"}]\n'
+)
+DOUBTFUL = [
+    ("", "no rule, so everything is denied"),
+    (RULE + '[[rule]]\nname = "b"\neffect = "deny"\n', "never reached, for rule 'a'"),
+    (RULE + 'match = { tags = "tool", tags_none = ["tool"] }', "both of two opposites"),
+    (RULE + 'match = { tags_all = "tool", tags_none = ["tool"] }', "both of two opposites"),
+    (
+        RULE + "match = { data_share_above = 0.5, data_share_at_most = 0.5 }",
+        "both of two opposites",
+    ),
+    (
+        RULE + "match = { confidence_at_least = 0.9, confidence_below = 0.8 }",
+        "both of two opposites",
+    ),
+    (
+        '[roles]\nx = ["al"]\n[[rule]]\nname="a"\neffect="approve"\napprovals=[{role="x",count=2}]',
+        "1 people, which is 1 too few",
+    ),
+    (TWO_HATS, "1 people, which is 1 too few"),
+]
+
+
+@pytest.mark.parametrize(("text", "told"), DOUBTFUL)
+def test_what_is_hardly_meant_is_told(text: str, told: str) -> None:
+    assert told in "; ".join(load(text).warnings)
+
+
+def test_what_is_meant_is_not_doubted() -> None:
+    assert load(shipped_policy()).warnings == ()
+    assert load(f"{TWO_HATS}distinct=false\n").warnings == ()
+
+
+BROKEN_CONDITIONS = [
+    "parameters.nothing == 3",
+    "parameters.valve / 0 == 1",
+    "1 % 0 == 1",
+    "parameters.valve + 'a' == 'b'",
+    "parameters.valve",
+    "9223372036854775807 + parameters.valve > 0",
+    "action.matches('(')",
+    "confidence > 0.9",
+    "blast.data_share < 0.1",
+    "blast.no_such < 0.1",
+    "now.getHours('Mars/Crater') < 3",
+    "tags[7] == 'x'",
+]
+
+
+@pytest.mark.parametrize("condition", BROKEN_CONDITIONS)
+def test_a_condition_that_cannot_be_said_denies_whatever_comes_after(condition: str) -> None:
+    text = RULE + f'when = "{condition}"\n[[rule]]\nname = "b"\neffect = "auto"\n'
+    decision = decide(load(text), asked(parameters={"valve": 1}, confidence=None, blast=None))
+    assert decision.effect is Effect.DENY
+    assert "its condition failed" in decision.told
+
+
+def test_a_pattern_that_others_never_end_with_ends() -> None:
+    loaded = load(RULE + "when = \"action.matches('(a+)+$')\"")
+    assert decide(loaded, asked(action="a" * 5000 + "!")).effect is Effect.DENY
+    globbed = load(RULE + f'match = {{ action = "{"*a" * 60}" }}')
+    assert decide(globbed, asked(action="a" * 59 + "b" * 5000)).effect is Effect.DENY
 
 
 def test_all_faults_are_told_at_once() -> None:

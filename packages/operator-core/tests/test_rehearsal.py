@@ -107,3 +107,14 @@ def test_calibration_tells_each_action_apart() -> None:
     fill, tap = calibration(results)
     assert (fill.action, fill.times, fill.number_error, fill.time_ratio) == ("fill", 1, None, 0.5)
     assert (tap.action, tap.times, tap.number_error, tap.time_ratio) == ("tap", 2, 0.25, 2.0)
+
+
+def test_who_takes_back_a_repair_does_no_harm_of_its_own() -> None:
+    fill = ActionRequest(action_name="fill", parameters={"litres": 4})
+    back = ActionRequest(action_name="tap", parameters={"litres": 4})
+    more = ActionRequest(action_name="tap", parameters={"litres": 9})
+    (mended,) = rehearse(Barrel(3.0), [fill], [back])
+    assert mended.worse == ()
+    assert mended.undo == ("tap: it is not dry: 3 l are left",)
+    (harm,) = rehearse(Barrel(8.0), [fill], [more])
+    assert harm.worse == ("undoing it (tap): it is not dry: 3 l are left",)

@@ -153,31 +153,35 @@ async def test_what_was_done_is_measured(tmp_path: Path) -> None:
         assert await stage.rehearsals.measured("other") == []
 
 
-async def test_what_undoing_would_make_worse_is_told_before(tmp_path: Path) -> None:
+async def test_what_does_harm_when_it_is_undone_is_refused_with_its_workflow(
+    tmp_path: Path,
+) -> None:
     async with bench(tmp_path) as one:
         stage = Stage(one, Cellar())
         [step] = await stage.propose_undoable(1, undo=6)
         await stage.agent.validate()
         kept = await stage.rehearsals.latest(step)
-        assert await stage.status(step) is ActionStatus.VALIDATED
+        assert await stage.status(step) is ActionStatus.CANCELLED
         assert kept is not None
         assert kept.rehearsal.undo == ("act: it is not dry: 3 l are left",)
+        assert kept.rehearsal.worse == ("undoing it (act): it is not dry: 3 l are left",)
         assert Rehearsal.of_json(kept.rehearsal.to_json()) == kept.rehearsal
 
 
 @pytest.mark.parametrize(
-    ("undo", "ends"), [(2, ActionStatus.COMPLETED), (6, ActionStatus.CANCELLED)]
+    ("leaked", "ends"), [(0, ActionStatus.COMPLETED), (3, ActionStatus.CANCELLED)]
 )
 async def test_undoing_is_rehearsed_when_it_is_due(
-    tmp_path: Path, undo: int, ends: ActionStatus
+    tmp_path: Path, leaked: int, ends: ActionStatus
 ) -> None:
     async with bench(tmp_path) as one:
         stage = Stage(one, Cellar())
-        first, _ = await stage.propose_undoable(1, 1, undo=undo)
+        first, _ = await stage.propose_undoable(1, 1, undo=1)
         await stage.agent.validate()
         await stage.run()
         workflow = (await one.get(first)).workflow_id or 0
         await one.db.cancel_workflow(workflow)
+        stage.cellar.litres -= leaked + 1
         [back] = await one.db.list_ready()
         await stage.run()
         kept = await stage.rehearsals.latest(int(back.id or 0))

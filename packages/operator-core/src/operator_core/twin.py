@@ -5,7 +5,7 @@ and returns the twin of the cluster as it would be then. The same look and the s
 the same answers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -51,6 +51,8 @@ class Prediction:
         changes: the numbers that a look afterwards shows changed.
         better: the safety rules that hold better then, in words.
         worse: why it must not be done: rules that hold less, or that it cannot work, in words.
+        breached: names of the rules that hold less then; the rest of `worse` cannot work.
+        mended: names of the rules that hold better then.
         blast: how much it touches.
         then: the twin of the cluster as it is then.
     """
@@ -61,6 +63,8 @@ class Prediction:
     changes: tuple[Change, ...] = ()
     better: tuple[str, ...] = ()
     worse: tuple[str, ...] = ()
+    breached: frozenset[str] = frozenset()
+    mended: frozenset[str] = frozenset()
 
 
 class Twin(Protocol):
@@ -81,6 +85,11 @@ class Breach(NamedTuple):
 
     amount: float
     words: str
+
+
+def names_of(words: Iterable[str]) -> frozenset[str]:
+    """Return the names of the rules that `compare` told of in words."""
+    return frozenset(one.partition(":")[0] for one in words)
 
 
 def compare(

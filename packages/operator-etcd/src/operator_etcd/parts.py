@@ -50,6 +50,7 @@ def assemble(read: Readings, source: str, moment: datetime, subject: str) -> Obs
     keyspace = facts.keyspace_facts(seen, read.metrics, read.keys)
     cluster = facts.cluster_facts(seen, read.alarms, read.metrics, keyspace)
     doubtful = frozenset[str]() if facts.agrees(seen) else _OF_A_MAJORITY
+    why = None if len(seen.healthy_voters) >= seen.quorum_size else QUORUM_AT_RISK
     said: dict[str, tuple[JsonObject, str | None]] = {
         "members": (_members(seen), seen.members_error),
         "status": (_status(seen), None),
@@ -67,12 +68,16 @@ def assemble(read: Readings, source: str, moment: datetime, subject: str) -> Obs
             complete=error is None,
             error=error,
             agrees=name not in doubtful,
+            told_by=why if name in doubtful and error is None else None,
             data=data,
         )
         for name, (data, error) in said.items()
     }
     return Observation(subject=subject, observed_at=moment, parts=parts)
 
+
+QUORUM_AT_RISK = "quorum_at_risk"
+"""The rule that tells that fewer voters answer than a quorum."""
 
 _OF_A_MAJORITY = frozenset({"members", "cluster", "keyspace"})
 """What only holds where a majority says it."""

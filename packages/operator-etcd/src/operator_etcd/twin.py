@@ -6,7 +6,7 @@ from typing import Final
 
 from operator_core.actions.types import ActionRequest
 from operator_core.monitor.types import Observation
-from operator_core.twin import BlastRadius, Breach, Change, Prediction, compare
+from operator_core.twin import BlastRadius, Breach, Change, Prediction, compare, names_of
 from operator_core.types import JsonObject
 from operator_etcd.twin_model import EtcdMember, EtcdModel, model_of
 
@@ -259,6 +259,8 @@ class EtcdTwin:
             then=EtcdTwin(effect.after),
             changes=tuple(_changes(self.model, effect.after)),
             better=better,
+            breached=names_of(worse),
+            mended=names_of(better),
             worse=(*effect.faults, *worse),
         )
 

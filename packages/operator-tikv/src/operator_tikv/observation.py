@@ -15,7 +15,7 @@ from operator_tikv import facts, reads
 from operator_tikv.answers import Answers, ask_pd
 from operator_tikv.history import History
 from operator_tikv.metrics.sight import STORE_METRICS, MetricsEye, MetricsSettings
-from operator_tikv.parts import Album, answering_store_ids, is_minority, pd_parts
+from operator_tikv.parts import PD_MEMBER_DOWN, Album, answering_store_ids, is_minority, pd_parts
 from operator_tikv.pd.api import PdApi
 from operator_tikv.pd.client import API
 
@@ -63,7 +63,8 @@ class Eyes:
             self._metrics.look(self._stores, answers.pd.value),
         )
         agrees = not (is_minority(answers.pd.value) or self._history.is_frozen(moment.timestamp()))
-        album = Album(f"{self._api.client.url}{API}", moment, agrees)
+        told = PD_MEMBER_DOWN if is_minority(answers.pd.value) else None
+        album = Album(f"{self._api.client.url}{API}", moment, agrees, told)
         answering = answering_store_ids(metrics[STORE_METRICS].data)
         parts = pd_parts(album, answers, leaders, self._history, answering)
         return Observation(subject=subject, observed_at=moment, parts={**parts, **metrics})

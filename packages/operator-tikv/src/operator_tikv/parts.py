@@ -21,6 +21,7 @@ from operator_tikv.pd.errors import is_no_leader
 from operator_tikv.reads import PdState, Reading
 
 PD_NO_LEADER: Final = "pd_no_leader"
+PD_MEMBER_DOWN: Final = "pd_member_down"
 """The rule that tells why PD answers nothing: it has no leader that could."""
 
 
@@ -32,12 +33,14 @@ class Album:
         source: what all paths begin with.
         moment: when it was read.
         agrees: False: a minority of PD's members speaks, or what they say is of long ago.
+        doubted_by: the rule that tells of it, if one does.
         parts: what was added.
     """
 
     source: str
     moment: datetime
     agrees: bool = True
+    doubted_by: str | None = None
     parts: dict[str, Part] = field(default_factory=dict)
 
     def add(
@@ -56,9 +59,13 @@ class Album:
             complete=error is None and data is not None,
             agrees=self.agrees and agrees,
             error=None if error is None else str(error),
-            told_by=PD_NO_LEADER if error is not None and is_no_leader(error) else None,
+            told_by=self.doubted_by if error is None else _told_by(error),
             data=data or {},
         )
+
+
+def _told_by(error: SubjectError) -> str | None:
+    return PD_NO_LEADER if is_no_leader(error) else None
 
 
 def is_minority(pd: PdState | None) -> bool:

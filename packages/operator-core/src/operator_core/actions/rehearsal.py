@@ -1,6 +1,6 @@
 """Rehearsals: what a twin says would come of proposals, and how right it was; pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, median
 
@@ -9,7 +9,7 @@ from operator_core.agent.evidence import resolve
 from operator_core.errors import UnsafeError
 from operator_core.monitor.types import Observation
 from operator_core.subject import Subject, complete, has_twin
-from operator_core.twin import BlastRadius, Change, Prediction, Twin
+from operator_core.twin import BlastRadius, Change, Prediction, Twin, names_of
 from operator_core.types import JsonObject
 
 BROKEN_TWIN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -92,10 +92,12 @@ def rehearse(
     known = [one for one in predictions if one is not None]
     worse = _told(calls, [one.worse if one else () for one in predictions])
     better = dict.fromkeys(words for one in known for words in one.better)
+    undoing = _undoing(predictions[-1], undos) if predictions else []
+    mended = frozenset(name for one in known for name in one.mended)
     whole = Rehearsal(
         better=tuple(better),
-        worse=worse,
-        undo=_undone(predictions[-1], undos) if predictions else (),
+        worse=(*worse, *_harm(undoing, mended)),
+        undo=tuple(f"{undo.action_name}: {words}" for undo, one in undoing for words in one.worse),
         blast=_largest([one.blast for one in known]) if len(known) == len(calls) else None,
     )
     return tuple(
@@ -140,18 +142,26 @@ def _predictions(twin: Twin, calls: Sequence[ActionRequest]) -> list[Prediction 
     return found
 
 
-def _undone(last: Prediction | None, undos: Sequence[ActionRequest]) -> tuple[str, ...]:
-    """Return what gets worse when the steps are taken back.
+def _undoing(
+    last: Prediction | None, undos: Sequence[ActionRequest]
+) -> list[tuple[ActionRequest, Prediction]]:
+    """Return what would come of taking back the steps after they are done."""
+    found = _predictions(last.then, undos) if last is not None else []
+    return [(undo, one) for undo, one in zip(undos, found, strict=False) if one is not None]
 
-    It is told, and refuses nothing yet: who takes back a repair brings back what was broken.
-    Whether that may be is asked when it is about to run, of the cluster as it is then.
+
+def _harm(
+    undoing: Iterable[tuple[ActionRequest, Prediction]], mended: frozenset[str]
+) -> Iterator[str]:
+    """Yield why steps must not be done whose undoing would do harm of its own.
+
+    Who takes back a repair brings back what was broken: that is no harm of its own, and whether it
+    may be is asked when it is about to run. Nor is an undo that cannot work.
     """
-    predictions = _predictions(last.then, undos) if last is not None else []
-    return tuple(
-        f"{undo.action_name}: {words}"
-        for undo, found in zip(undos, predictions, strict=False)
-        for words in (found.worse if found else ())
-    )
+    for undo, found in undoing:
+        for words in found.worse:
+            if not names_of([words]).isdisjoint(found.breached - mended):
+                yield f"undoing it ({undo.action_name}): {words}"
 
 
 def _told(calls: Sequence[ActionRequest], worse: Sequence[Sequence[str]]) -> tuple[str, ...]:

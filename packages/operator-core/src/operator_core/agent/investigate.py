@@ -15,7 +15,7 @@ from operator_core.db.tickets import TicketDB
 from operator_core.db.watching import WatchingDB
 from operator_core.errors import TransitionError
 from operator_core.logs import get_logger
-from operator_core.monitor.judge import SOURCE_UNREADABLE
+from operator_core.monitor.judge import SOURCE_DOUBTED, SOURCE_UNREADABLE
 from operator_core.monitor.types import Observation, Ticket
 from operator_core.subject import FullSubject
 
@@ -24,6 +24,7 @@ log = get_logger(__name__)
 BLIND_PATIENCE_SECONDS = 300.0
 """How long a cause that nobody knows is looked for again while the cluster is not seen whole."""
 
+_OF_SOURCES = frozenset({SOURCE_UNREADABLE, SOURCE_DOUBTED})
 _TOLD = frozenset({"ticket_opened", "ticket_reopened", "ticket_acknowledged"})
 
 
@@ -84,7 +85,7 @@ class InvestigateStage:
             return None  # it was resolved while we thought
 
     def _is_worth_waiting(self, ticket: Ticket, observation: Observation) -> bool:
-        if observation.complete or ticket.invariant_name == SOURCE_UNREADABLE:
+        if observation.complete or ticket.invariant_name in _OF_SOURCES:
             return False
         waited = self._clock.now() - ticket.first_seen_at
         return waited < timedelta(seconds=BLIND_PATIENCE_SECONDS)

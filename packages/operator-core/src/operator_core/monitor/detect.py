@@ -11,6 +11,7 @@ from datetime import datetime
 from operator_core.monitor.judge import (
     INVARIANT_FAILED,
     OBSERVE_PART,
+    SOURCE_DOUBTED,
     SOURCE_GRACE_SECONDS,
     SOURCE_UNREADABLE,
     Judgement,
@@ -22,6 +23,7 @@ from operator_core.monitor.types import Invariant, Observation, Sighting, Snooze
 __all__ = [
     "INVARIANT_FAILED",
     "OBSERVE_PART",
+    "SOURCE_DOUBTED",
     "SOURCE_GRACE_SECONDS",
     "SOURCE_UNREADABLE",
     "Detection",
@@ -78,7 +80,12 @@ def detect(
             as sighted until now; one whose rule is unknown is left alone.
         snoozes: what a person has snoozed at this cluster; those that are over mean nothing.
     """
-    names = {SOURCE_UNREADABLE, INVARIANT_FAILED, *(rule.name for rule in invariants)}
+    names = {
+        SOURCE_UNREADABLE,
+        SOURCE_DOUBTED,
+        INVARIANT_FAILED,
+        *(rule.name for rule in invariants),
+    }
     memory = _Memory(sightings, open_keys, now)
     for judgement in judge(invariants, observation):
         memory.take(judgement, names)

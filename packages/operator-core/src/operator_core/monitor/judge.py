@@ -3,7 +3,7 @@
 What could not be read proves nothing: a rule whose sources are missing is not judged at all.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -21,6 +21,15 @@ INVARIANT_FAILED = "invariant_failed"
 
 OBSERVE_PART = "observe"
 """The one part of an observation that failed as a whole."""
+
+SOURCE_DOUBTED = "source_contradicted"
+"""The built-in invariant: no source contradicts another, and none speaks for a minority only."""
+
+DOUBT_GRACE_SECONDS = 60.0
+"""How long sources may differ: one hears of a change later than another, or a vote is on."""
+
+SOURCES = "sources"
+"""The one target of that invariant: doubt is about how sources stand to each other."""
 
 SOURCE_GRACE_SECONDS = 5.0
 """How long a source must stay unreadable before that is a problem of its own."""
@@ -78,7 +87,7 @@ def judge(invariants: Sequence[Invariant], observation: Observation) -> list[Jud
             blind.add(rule.name)
             failures.append(answer)
     told = frozenset(one.name for one in judged if one.violations)
-    judged.insert(0, _judge_sources(observation, told))
+    judged[:0] = [_judge_sources(observation, told), _judge_doubt(observation, told)]
     evaluated = {judgement.name for judgement in judged} - blind
     judged.append(_judge_failures(failures, frozenset(evaluated)))
     return _one_a_name(judged, blind)
@@ -160,6 +169,37 @@ def _judge_sources(observation: Observation, told: frozenset[str]) -> Judgement:
         violations=tuple(_unreadable(name, part) for name, part in broken),
         # A whole look without some part: that source is no longer one of the subject's.
         shows_whole=None if observation.complete else frozenset(whole),
+    )
+
+
+def _judge_doubt(observation: Observation, told: frozenset[str]) -> Judgement:
+    """Judge what cannot be trusted, but for that of which a broken rule tells already."""
+    doubted = {
+        clean_text(name): part
+        for name, part in observation.parts.items()
+        if not part.agrees and part.told_by not in told
+    }
+    return Judgement(
+        SOURCE_DOUBTED,
+        grace=timedelta(seconds=DOUBT_GRACE_SECONDS),
+        clear=timedelta(0),
+        violations=(_doubted(doubted),) if doubted else (),
+        shows_whole=None if observation.complete else frozenset(),
+    )
+
+
+def _doubted(parts: Mapping[str, Part]) -> Violation:
+    names = sorted(parts)
+    sources = sorted({clean_text(part.source) for part in parts.values()})
+    message = (
+        f"What was read of {', '.join(names)} is contradicted by another source, told by a "
+        "minority, or stands still: what rests on it waits"
+    )
+    return Violation(
+        invariant=SOURCE_DOUBTED,
+        target=SOURCES,
+        message=cut(message, outcomes.MAX_MESSAGE_CHARS),
+        metrics=readable({"parts": names, "sources": sources}),
     )
 
 

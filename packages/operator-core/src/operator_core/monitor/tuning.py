@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from operator_core.errors import ConfigurationError
-from operator_core.monitor.judge import INVARIANT_FAILED, SOURCE_UNREADABLE
+from operator_core.monitor.judge import INVARIANT_FAILED, SOURCE_DOUBTED, SOURCE_UNREADABLE
 from operator_core.monitor.types import Invariant, RuleSettings
 
-BUILT_IN_RULES = (SOURCE_UNREADABLE, INVARIANT_FAILED)
+BUILT_IN_RULES = (SOURCE_UNREADABLE, SOURCE_DOUBTED, INVARIANT_FAILED)
 
 
 def tuned(invariants: Iterable[Invariant], settings: Mapping[str, RuleSettings]) -> list[Invariant]:

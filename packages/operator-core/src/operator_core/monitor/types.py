@@ -30,8 +30,8 @@ class Part(BaseModel):
     )
     told_by: str | None = Field(
         default=None,
-        description="The rule that tells why it is not complete: while that one is broken, the "
-        "source is no problem of its own",
+        description="The rule that tells why it is not complete, or not to be trusted: while that "
+        "one is broken, the source is no problem of its own",
     )
     data: JsonObject = Field(default_factory=dict)
 

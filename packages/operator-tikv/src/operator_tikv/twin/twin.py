@@ -6,7 +6,7 @@ from typing import Final
 
 from operator_core.actions.types import ActionRequest
 from operator_core.monitor.types import Observation
-from operator_core.twin import BlastRadius, Change, Prediction, compare
+from operator_core.twin import BlastRadius, Change, Prediction, compare, names_of
 from operator_tikv.twin.effect import Effect, Rehearse
 from operator_tikv.twin.model import Model, model_of
 from operator_tikv.twin.placement import PLACEMENT_EFFECTS
@@ -50,6 +50,8 @@ class TikvTwin:
             then=TikvTwin(effect.after),
             changes=tuple(_changes(self.model, effect.after)),
             better=better,
+            breached=names_of(worse),
+            mended=names_of(better),
             worse=tuple(dict.fromkeys((*mute, *effect.faults, *worse))),
         )
 

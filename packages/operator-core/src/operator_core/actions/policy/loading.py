@@ -15,9 +15,11 @@ from operator_core.actions.policy.conditions import (
     ConditionError,
     compile_condition,
 )
+from operator_core.actions.policy.doubts import never, too_few, unreached
 from operator_core.actions.policy.matching import Test, all_of, tests_of
 from operator_core.actions.policy.windows import Inside, freeze_test
 from operator_core.actions.policy.words import (
+    EVERYBODY,
     Breaker,
     Cooldown,
     Freeze,
@@ -115,12 +117,20 @@ def load(text: str) -> LoadedPolicy:
 
 def _doubts(policy: Policy) -> Iterator[str]:
     """What is no fault, but hardly meant."""
+    if not policy.rule:
+        yield "there is no rule, so everything is denied"
+    yield from unreached(policy)
     for rule in policy.rule:
         match = rule.match
+        if never(match):
+            yield f"rule {rule.name!r}: nothing can match it, for it asks for both of two opposites"
         for tag in sorted({*match.tags, *match.tags_all, *match.tags_none} - KNOWN_TAGS):
             yield f"rule {rule.name!r}: no action of Operator's own has the tag {tag!r}"
         for role in sorted({one.role for one in rule.approvals if not policy.roles[one.role]}):
             yield f"rule {rule.name!r}: role {role!r} is empty, so nobody can approve"
+        lack = too_few(policy, rule)
+        if lack:
+            yield f"rule {rule.name!r}: {lack}, so it can never be approved"
 
 
 def shipped_policy(name: str = DEFAULT) -> str:
@@ -174,6 +184,8 @@ def _faults_of_names(policy: Policy) -> Iterator[str]:
 
 
 def _faults_of_roles(policy: Policy) -> Iterator[str]:
+    if EVERYBODY in policy.roles:
+        yield f"role {EVERYBODY!r}: that name stands for everybody; give it another"
     for rule in policy.rule:
         for demand in rule.approvals:
             if demand.role not in policy.roles:

@@ -97,6 +97,11 @@ def _missing_distinct(
     return tuple(Demand(role=role, count=free.count(role)) for role in dict.fromkeys(free))
 
 
+def seats_left(policy: Policy, demands: Sequence[Demand], people: Sequence[str]) -> int:
+    """Return how many places nobody could take if all of these people approved."""
+    return sum(one.count for one in _missing_distinct(policy, demands, people))
+
+
 def _seat(
     policy: Policy, places: Sequence[str], holder: dict[int, str], person: str, tried: set[int]
 ) -> bool:

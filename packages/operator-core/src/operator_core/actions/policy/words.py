@@ -23,9 +23,38 @@ EVERYBODY = "*"
 
 DAY_SECONDS = 86_400.0
 
-Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+LONGEST_SECONDS = 10 * 366 * DAY_SECONDS
+"""Longer than that nothing of the past counts; a larger number is a slip."""
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("characters that cannot be seen are not allowed in it")
+    return text
+
+
+def _written(text: str) -> str:
+    _printable("".join(text.split()))  # lines may be broken, and nothing else be hidden
+    return text
+
+
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a number is meant here, not true or false")  # noqa: TRY004 - a fault
+    return value
+
+
+_SHORT = StringConstraints(strip_whitespace=True, min_length=1, max_length=200)
+Word = Annotated[str, _SHORT, AfterValidator(_printable)]
+Condition = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=1000),
+    AfterValidator(_written),
+]
+Number = BeforeValidator(_no_bool)
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), Number]
+Seconds = Annotated[float, Field(gt=0, le=LONGEST_SECONDS, allow_inf_nan=False), Number]
+Count = Annotated[int, Number]
 
 
 def _listed(value: object) -> object:
@@ -122,20 +151,20 @@ class Demand(Strict):
     """So many people of a role."""
 
     role: Word
-    count: int = Field(default=1, ge=1, le=100)
+    count: Count = Field(default=1, ge=1, le=100)
 
 
 class Rule(Named):
     """One rule; the first that matches decides."""
 
     match: Match = Match()
-    when: Word | None = Field(default=None, description="A condition in CEL")
+    when: Condition | None = Field(default=None, description="A condition in CEL")
     effect: Effect
     approvals: tuple[Demand, ...] = ()
     distinct: bool = Field(default=True, description="Nobody stands for two roles")
     proposer_may_approve: bool = False
     expires_seconds: Seconds = Field(default=DAY_SECONDS, le=366 * DAY_SECONDS)
-    reason: str = ""
+    reason: Annotated[str, AfterValidator(_written)] = ""
 
     @model_validator(mode="after")
     def _approvals_fit(self) -> "Rule":
@@ -153,7 +182,7 @@ class Limit(Named):
     """At most so many attempts in so long."""
 
     match: Match = Match()
-    count: int = Field(ge=0, description="0: none at all")
+    count: Count = Field(ge=0, description="0: none at all")
     per_seconds: Seconds
     per: Literal["target", "subject", "ledger"] = "subject"
 
@@ -169,7 +198,7 @@ class Breaker(Named):
     """A remedy that did not help so often in a row is not tried on that target again."""
 
     match: Match = Match()
-    tries: int = Field(ge=1, le=100)
+    tries: Count = Field(ge=1, le=100)
     within_seconds: Seconds = DAY_SECONDS
 
 
@@ -177,7 +206,7 @@ class Suspects(Named):
     """With more than so many suspects of one kind at a time, nobody knows which one it is."""
 
     match: Match = Match()
-    at_most: int = Field(default=1, ge=1, le=100, description="So many are clear enough")
+    at_most: Count = Field(default=1, ge=1, le=100, description="So many are clear enough")
     within_seconds: Seconds = 3600.0
     effect: Literal["approve", "deny"] = Field(
         default="approve", description="What becomes of what would have been done without a person"
@@ -210,7 +239,7 @@ class Policy(Strict):
 
     version: Literal[1] = 1
     roles: dict[Word, Words] = Field(default_factory=dict)
-    disruptive_at_once: int = Field(
+    disruptive_at_once: Count = Field(
         default=1, ge=0, le=1, description="Disruptive actions at a time on one subject"
     )
     unknown_blast: Literal["approve", "as ruled"] = Field(
