@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given as examples
 from hypothesis import strategies as st
 
-from operator_core.cli.text import given, local_time, one_line, visible
+from operator_core.cli.render import console, table
+from operator_core.cli.text import given, local_time, one_line
 from operator_core.errors import RequestError
+from operator_core.visible import visible
 
 
 @examples(st.text(st.characters()))
@@ -56,3 +58,8 @@ def test_text_that_a_person_gives_must_be_text(text: str) -> None:
 
 def test_text_that_a_person_gives_loses_blanks_at_its_ends() -> None:
     assert given("  hello \n", "x") == "hello"
+
+
+def test_a_giant_name_leaves_room_for_the_other_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    console().print(table("T", ("who", "what"), [("x" * 300, "a true word")]))
+    assert "a true word" in capsys.readouterr().out

@@ -236,6 +236,7 @@ def test_the_page_needs_nothing_and_escapes_everything(cli: Cli, tmp_path: Path)
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     assert "http" not in text
+    assert all(char.isprintable() or char == "\n" for char in text), "nothing turns the text round"
     assert text == page(rows_of(cli))
 
 

@@ -35,6 +35,32 @@ PLANTED = [
     f"ghp_{SECRET}",
     f"eyJhbGciOiJI.{SECRET}.{SECRET}",
     f"session-eyJhbGciOiJI.{SECRET}.{SECRET}",
+    f"redis://:{SECRET}@cache:6379/0",
+    f"Authorization: token {SECRET}",
+    f"Set-Cookie: sid={SECRET}; Path=/",
+    f"mysql --password {SECRET} -h db",
+    f"PGPASSWORD={SECRET} psql",
+    f"DB_PASS={SECRET}",
+    f"Server=db;Uid=sa;Pwd={SECRET};",
+    f"AccountKey={SECRET}==;",
+    f"password%3D{SECRET}",
+    f'password="a word, {SECRET}"',
+    f"secret_key: 'two words: {SECRET}'",
+    f'{{"clientSecret":"{SECRET}","accessToken":"\\"{SECRET}"}}',
+    f"-----BEGIN EC PRIVATE KEY-----\n{SECRET}\n{SECRET}",
+    f"github_pat_{SECRET}",
+    f"glpat-{SECRET}",
+    f"AIza{SECRET[:35]} token={SECRET}",
+    f"sk_live_{SECRET}",
+    f"sk-ant-api03-{SECRET}",
+    f"hf_{SECRET}",
+    f"https://hooks.slack.com/services/T0/B0/{SECRET}",
+    f"https://s3/x?X-Amz-Signature={SECRET}",
+]
+DIGITS = [
+    '{"password": "12345678"}',
+    '{"a": "{\\"passwd\\": \\"12 34\\"}"}',
+    "ASIAIOSFODNN7EXAMPLE",
 ]
 ORDINARY = [
     "http://127.0.0.1:2379/pd/api/v1",
@@ -44,6 +70,9 @@ ORDINARY = [
     "the token expired; the secret is out",
     "evict-leader-scheduler for store 2",
     "basic auth is off",
+    "PWD=/home/ann",
+    '{"token":"","cookie":12345,"authorization":[12345678],"secret":null}',
+    '{"a":"password: ","b":"set-cookie: ","c":"token=","d":"authorization: "}',
 ]
 
 
@@ -51,6 +80,12 @@ ORDINARY = [
 def test_a_planted_secret_is_taken_out(text: str) -> None:
     assert SECRET not in redacted(text)
     assert MARK in redacted(text)
+
+
+@pytest.mark.parametrize("text", DIGITS)
+def test_a_secret_of_digits_or_of_two_words_is_taken_out(text: str) -> None:
+    assert MARK in redacted(text)
+    assert not any(part in redacted(text) for part in ("12", "EXAMPLE"))
 
 
 @pytest.mark.parametrize("text", ORDINARY)
@@ -89,7 +124,8 @@ def test_whatever_is_read_can_be_read_afterwards(value: object) -> None:
 @pytest.mark.parametrize(
     "run",
     ["a-", "a_", "-eyJaaaaaaaaa", "-----BEGIN PRIVATE KEY----- ", "----- ", "a://b:", "token=",
-     "bearer ", "password ", "xoxb-"],
+     "bearer ", "password ", "xoxb-", "cookie:", "authorization a ", 'token": "', "token='a", "--",
+     "sk-ant-", "pwd=", "_pass", "token"],
 )  # fmt: skip
 def test_a_long_run_made_by_an_enemy_takes_no_long_time(run: str) -> None:
     """The limit of a test is two seconds; what begins anew at each sign takes minutes."""

@@ -14,61 +14,111 @@ from operator_core.types import JsonObject
 MARK: Final = "[redacted]"
 
 _ANY_CASE: Final = re.IGNORECASE
+_KEYS: Final = ("api", "access", "account", "private", "secret", "signing", "encryption")
+# Written so that a search can skip what does not begin like a name.
 _NAMES: Final = (
-    r"(?:pass(?:word|wd|phrase)|secret|token|api[_-]?key|(?:access|private|secret)[_-]?key)"
+    r"(?:[pstcae\u017f](?:(?<=p)ass(?:word|wd|phrase)|(?<=_p)ass|(?<=p)wd(?!=/)|(?<=t)oken"
+    r"|(?<=s)ecret(?:[_-]?key)?|(?<=c)redentials?"
+    r"|(?:(?<=a)(?:pi|ccess|ccount)|(?<=p)rivate|(?<=s)igning|(?<=e)ncryption)[_-]?key))"
 )
 # Not what is JSON by itself: a constant, a number, the beginning of a list or an object.
 _NO_JSON: Final = r"(?!(?:null|true|false)\b|-?[0-9.]+(?:e[+-]?[0-9]+)?(?:[\s,}\]]|$)|[\[{])"
 _VALUE: Final = _NO_JSON + r"(?=[^\s\"',;&\\}]*[A-Za-z])[^\s\"',;&\\}]{4,}"
+_IS: Final = r"\s*(?:[:=]|%3D)\s*"
 
-_NAME_SIGNS: Final = ("pass", "secret", "token", "key")
+_NAME_SIGNS: Final = (
+    *("pass", "pwd", "secret", "token", "credential"),
+    *(f"{one}{between}key" for one in _KEYS for between in ("", "_", "-")),
+)
+# What stands between a name and its value, and the value; all in one pattern, as looking for names
+# takes the most time.
+_NAMED: Final = (
+    rf"({_NAMES})(?:"
+    + "|".join(
+        (
+            r"(\"\s*:\s*\")(?:[^\"\\]|\\.)+(?=\")",  # "token": "whatever"
+            r"(\\\"\s*:\s*\\\")(?:[^\"\\]|\\\\(?:\\.|.))+",  # the same in JSON that is text in JSON
+            rf"({_IS}\\?\")(?=[A-Za-z0-9])[^\"\\]+(?=\\?\")",  # password="two words"
+            rf"({_IS}')(?=[A-Za-z0-9])[^'\"\\]+(?=')",
+            rf"((?:\\?[\"'])?{_IS}(?:\\?[\"'])?){_VALUE}",  # password=…, token: …
+        )
+    )
+    + ")"
+)
 
 # Each pattern with signs in small letters: in a text without one of them it finds nothing.
 _PATTERNS: Final = (
-    # scheme://user:password@host
-    (
-        ("://",),
-        re.compile(
-            r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@\"\\]{1,128}:)[^\s@/\"\\]{1,256}(?=@)", _ANY_CASE
-        ),
-    ),
+    # scheme://user:password@host; what begins with signs that stand for themselves is found fast
+    (("://",), re.compile(r"(://[^\s:/@\"\\]{0,128}:)[^\s@/\"\\]{1,256}(?=@)")),
     # Authorization: Bearer …, and the bare word in a log line
     (
         ("bearer", "basic"),
         re.compile(r"(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}", _ANY_CASE),
     ),
-    # password=…, "token": "…"
     (
-        _NAME_SIGNS,
+        ("authorization",),
         re.compile(
-            rf"((?<![a-z0-9]){_NAMES}(?:\\?[\"'])?\s*[:=]\s*(?:\\?[\"'])?){_VALUE}",
+            rf"(authorization(?:\\?[\"'])?\s*[:=]\s*(?:\\?[\"'])?(?:[a-z0-9_-]{{1,20}}\s+)?){_NO_JSON}"
+            r"[A-Za-z0-9._~+/=-]{8,}(?![A-Za-z0-9._~+/=-]|\s+\[redacted)",
             _ANY_CASE,
         ),
     ),
     (
-        ("key",),
+        ("cookie",),
         re.compile(
-            r"()-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[^\"-]|-(?!----))*"
-            r"-----END [A-Z ]*PRIVATE KEY-----"
+            rf"(cookie(?:\\?[\"'])?\s*[:=]\s*(?:\\?[\"'])?){_NO_JSON}(?=[A-Za-z0-9_])"
+            r"[^\"\\\r\n]{4,}",
+            _ANY_CASE,
         ),
     ),
-    # keys that are known by their form: AWS, GitHub, Slack, and JSON web tokens
-    (("akia",), re.compile(r"()\bAKIA[0-9A-Z]{16}\b")),
+    (_NAME_SIGNS, re.compile(_NAMED, _ANY_CASE | re.DOTALL)),
+    # --password …
+    (_NAME_SIGNS, re.compile(rf"(--[a-z-]{{0,20}}{_NAMES} +)(?!-){_VALUE}", _ANY_CASE)),
+    # a private key, whole or cut off
     (
-        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
-        re.compile(r"()\bgh[pousr]_[A-Za-z0-9]{36,}"),
+        ("private key",),
+        re.compile(
+            r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:(?:[^\"-]|-(?!----))*"
+            r"-----END [A-Z ]*PRIVATE KEY-----|(?:[A-Za-z0-9+/=\s]|\\{1,4}[nr])*)"
+        ),
     ),
-    (("xox",), re.compile(r"()\bxox[abprs]-[A-Za-z0-9-]{10,}")),
+    # what is known by its form: keys of AWS, GitHub, GitLab, Slack, Google, Stripe, npm, Hugging
+    # Face, Vault and models, signed addresses, and JSON web tokens
+    (("akia", "asia"), re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
+    (("amz-",), re.compile(r"(amz-(?:signature|security-token)=)[A-Za-z0-9%/+=]{8,}", _ANY_CASE)),
+    (
+        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"),
+        re.compile(
+            r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,}|glpat-[\w-]{20,})", re.ASCII
+        ),
+    ),
+    (("xox",), re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}")),
+    (("hooks.slack.com",), re.compile(r"(hooks\.slack\.com/services/)[A-Za-z0-9/_-]{8,}")),
+    (
+        ("aiza", "_live_", "_test_", "sk-ant-", "sk-proj-"),
+        re.compile(
+            r"\b(?:AIza[\w-]{35}|[sr]k_(?:live|test)_\w{16,}|sk-(?:ant|proj)-[\w-]{20,})",
+            re.ASCII,
+        ),
+    ),
+    (
+        ("npm_", "hf_", "hvs."),
+        re.compile(r"\b(?:npm_[A-Za-z0-9]{36}|hf_[A-Za-z0-9]{30,}|hvs\.[\w-]{20,})", re.ASCII),
+    ),
     (
         ("eyj",),
         re.compile(
-            r"()(?<![A-Za-z0-9_-])(?=eyJ|[A-Za-z0-9_-]*?-eyJ)"
+            r"(?<![A-Za-z0-9_-])(?=eyJ|[A-Za-z0-9_-]*?-eyJ)"
             r"[A-Za-z0-9_-]{11,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"
         ),
     ),
 )
-_SIGNS: Final = tuple(dict.fromkeys(sign for signs, _ in _PATTERNS for sign in signs))
-_SECRET_NAME: Final = re.compile(rf"(?:^|[_-]){_NAMES}$", _ANY_CASE)
+_SIGNS: Final = tuple(
+    dict.fromkeys(
+        "key" if sign.endswith("key") else sign for signs, _ in _PATTERNS for sign in signs
+    )
+)
+_SECRET_NAME: Final = re.compile(rf"{_NAMES}$", _ANY_CASE)
 
 
 def redacted(text: str) -> str:
@@ -81,8 +131,13 @@ def redacted(text: str) -> str:
         return text
     for signs, pattern in _PATTERNS:
         if any(sign in folded for sign in signs):
-            text = pattern.sub(rf"\1{MARK}", text)
+            text = pattern.sub(_marked, text)
     return text
+
+
+def _marked(found: re.Match[str]) -> str:
+    """Return what stands before a secret, and the mark in its place."""
+    return "".join(one for one in found.groups() if one) + MARK
 
 
 def suspicious(text: str) -> bool:

@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from operator_core.cli.text import visible
 from operator_core.clock import monotonic_seconds
 from operator_core.config import person
 from operator_core.plugin import SubjectPlugin
 from operator_core.runtime.demo import DemoOptions, plugin_of, resume_demo, run_demo, stop_demo
 from operator_core.runtime.narrator import Telling
 from operator_core.runtime.plugins import load_plugin
+from operator_core.visible import visible
 
 DEFAULT_SUBJECT = "tikv"
 _STYLES = {

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import typer
 
-from operator_core.cli.text import one_line, visible
+from operator_core.cli.text import one_line
 from operator_core.errors import (
     ConflictError,
     LedgerError,
@@ -16,6 +16,7 @@ from operator_core.errors import (
     RequestError,
     SubjectError,
 )
+from operator_core.visible import visible
 
 EXIT_WRONG = 1
 """Something was looked at and found wrong, as `operator doctor` does."""

@@ -11,13 +11,17 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from operator_core.cli.text import NOTHING, local_time, one_line, visible
+from operator_core.cli.text import NOTHING, local_time, one_line
+from operator_core.visible import visible
 
 PIPE_WIDTH = 200
 """Characters in a line where no terminal says how many it has."""
 
 _WHOLE = frozenset({"id", "when", "who", "status", "event", "action", "about", "severity", "for"})
 """Columns that are not broken into lines while others can be."""
+
+_MAX_WHOLE_CELLS = 40
+"""A longer name would leave no room for the other columns."""
 
 _STYLES = {
     "open": "bold red",
@@ -92,10 +96,12 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
-    for name in columns:
-        drawn.add_column(name, overflow="fold", no_wrap=name in _WHOLE)
-    for row in rows:
-        drawn.add_row(*map(cell, row))
+    cells = [list(map(cell, row)) for row in rows]
+    for place, name in enumerate(columns):
+        is_short = all(one[place].cell_len <= _MAX_WHOLE_CELLS for one in cells)
+        drawn.add_column(name, overflow="fold", no_wrap=name in _WHOLE and is_short)
+    for one in cells:
+        drawn.add_row(*one)
     return drawn
 
 

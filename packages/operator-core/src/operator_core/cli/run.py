@@ -11,7 +11,7 @@ import typer
 from operator_core.cli.context import Session, command, new_app, new_group
 from operator_core.cli.keeping import KeepAround, KeepDays, KeepMib, retention
 from operator_core.cli.logs import configure_logs
-from operator_core.cli.text import local_time, visible
+from operator_core.cli.text import local_time
 from operator_core.clock import to_text, utc_now
 from operator_core.config import (
     DEFAULT_LEASE_SECONDS,
@@ -23,6 +23,7 @@ from operator_core.errors import RequestError
 from operator_core.monitor.verify import DEFAULT_SOAK_SECONDS
 from operator_core.runtime.supervisor import RunOptions
 from operator_core.runtime.supervisor import run as run_loop
+from operator_core.visible import visible
 
 up_app = new_app()
 monitor_app = new_group(

@@ -5,6 +5,7 @@ import html
 from operator_core.clock import to_text
 from operator_core.db.exports import IncidentRows
 from operator_core.runtime.incident.timeline import Moment, timeline
+from operator_core.visible import visible
 
 _LONG_SECONDS = 120.0
 _STYLE = """
@@ -52,7 +53,7 @@ small { display: block; color: var(--soft); }
 def page(incident: IncidentRows) -> str:
     """Return the timeline as one HTML file that needs nothing else; all text is escaped."""
     ticket = incident["tickets"][0]
-    title = html.escape(f"Ticket {ticket['id']}: {ticket['message']}")
+    title = _text(f"Ticket {ticket['id']}: {ticket['message']}")
     first_seen = ticket["first_seen_at"][:19].replace("T", " ")
     state = f"{ticket['subject'] or 'no cluster'}, {ticket['status']}, first seen {first_seen} UTC"
     moments = "\n".join(_row(one) for one in timeline(incident))
@@ -61,7 +62,7 @@ def page(incident: IncidentRows) -> str:
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{_STYLE}</style></head>\n"
-        f"<body><h1>{title}</h1><p>{html.escape(state)}</p>\n"
+        f"<body><h1>{title}</h1><p>{_text(state)}</p>\n"
         f"<table><thead><tr>{heads}</tr></thead><tbody>\n{moments}\n"
         "</tbody></table></body></html>\n"
     )
@@ -71,17 +72,22 @@ _COLUMNS = ("after", "stage", "about", "what", "who")
 
 
 def _row(one: Moment) -> str:
-    detail = f"<small>{html.escape(one.detail)}</small>" if one.detail else ""
+    detail = f"<small>{_text(one.detail)}</small>" if one.detail else ""
     cells = {
-        "after": html.escape(after(one.seconds)),
-        "stage": html.escape(one.stage),
-        "about": html.escape(one.ids),
-        "what": html.escape(one.what) + detail,
-        "who": html.escape(one.who),
+        "after": _text(after(one.seconds)),
+        "stage": _text(one.stage),
+        "about": _text(one.ids),
+        "what": _text(one.what) + detail,
+        "who": _text(one.who),
     }
     tds = "".join(f'<td class="{name}">{cells[name]}</td>' for name in _COLUMNS)
-    kind = html.escape(one.stage.replace(" ", "-"))
-    return f'<tr class="{kind}" title="{html.escape(to_text(one.at))}">{tds}</tr>'
+    kind = _text(one.stage.replace(" ", "-"))
+    return f'<tr class="{kind}" title="{_text(to_text(one.at))}">{tds}</tr>'
+
+
+def _text(text: str) -> str:
+    """Return text that neither is markup nor turns the direction of what stands beside it."""
+    return html.escape(visible(text))
 
 
 def after(seconds: float) -> str:
