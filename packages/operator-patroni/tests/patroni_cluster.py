@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 SCOPE = "shop"
-START_SECONDS = 50.0
+START_SECONDS = 120.0
 POLL_SECONDS = 0.1
 PASSWORD = "only-for-tests"
 _AS_ANYBODY = ("unshare", "-U", "--map-user=1000", "--map-group=1000")

@@ -55,6 +55,7 @@ CAUSES: list[tuple[Observation, str, str, list[str]]] = [
         "replica_data_damaged",
         ["reinitialize_member"],
     ),
+    (look(LEADER, replace(DOWN, state="unknown"), THIRD), "postgres_down", "postgres_silent", []),
     (look(leader(state="start failed"), SECOND), "postgres_down", "leader_cannot_start", []),
     (
         look(LEADER, replace(DOWN, state="crashed"), THIRD),
@@ -162,6 +163,14 @@ def test_a_remedy_that_the_rules_refuse_is_for_a_person() -> None:
     assert diagnosis.hypothesis == "replica_data_damaged"
     assert diagnosis.escalate
     assert recommended(diagnosis) == []
+
+
+def test_between_two_tries_a_start_that_fails_is_known_as_one() -> None:
+    [broken] = violations(look(LEADER, DAMAGED, THIRD))
+    again = look(LEADER, replace(DAMAGED, state="starting"), THIRD)
+    diagnosis = diagnose(broken, again, HYPOTHESES, now=NOW)
+    assert diagnosis.hypothesis == "replica_data_damaged"
+    assert recommended(diagnosis) == ["reinitialize_member"]
 
 
 def test_two_primaries_and_a_lost_dcs_get_no_action_at_all() -> None:

@@ -149,13 +149,24 @@ async def reinitialize_member(hands: Hands, member_name: str) -> JsonObject:
     seen = await hands.checked("reinitialize_member", {"member_name": member_name})
     before = seen.model.members[member_name].state
     told = await hands.client.reinitialize(seen.survey.endpoints[member_name])
-    await hands.until(lambda now: _state(now, member_name) != before)
+    was_well = _follows(seen, member_name)
+    await hands.until(lambda now: _has_begun(now, member_name, was_well=was_well))
     try:
-        after = await hands.until(lambda now: bool(now.model.members[member_name].streams))
+        after = await hands.until(lambda now: _follows(now, member_name))
     except OutcomeUnknownError:
         after = await hands.until(lambda now: _state(now, member_name) == _COPYING)
     state = _state(after, member_name)
     return {"changed": True, "state_before": before, "state_after": state, "patroni": told}
+
+
+def _follows(seen: Look, name: str) -> bool:
+    member = seen.model.members[name]
+    return member.runs and bool(member.streams)
+
+
+def _has_begun(seen: Look, name: str, *, was_well: bool) -> bool:
+    """Return whether a replica is being made; one that was not well may be made already."""
+    return _state(seen, name) == _COPYING or _follows(seen, name) is not was_well
 
 
 _COPYING = "creating replica"

@@ -16,12 +16,14 @@ from operator_patroni.claims import (
     member_path,
     node_path,
 )
+from operator_patroni.model import STARTING
 
 _DOWN = frozenset({"member_down"})
 _STOPPED = frozenset({"postgres_down"})
 _NOT_FED = frozenset({"replica_not_streaming", "timeline_diverged"})
 _BEHIND = frozenset({"replica_lag"})
 
+_FAILED = "start failed"
 _FENCE = "If it led before, its PostgreSQL may still take writes: keep clients away from it first"
 
 
@@ -146,14 +148,27 @@ def _stopped_in_pause(violation: Violation, seen: Observation) -> Assessment:
         cause=f"The PostgreSQL of {name} ended in a pause, in which Patroni does not start it",
         supports=[
             _paused(weight=3.0),
-            differs("Its start was not refused", node_path(name, "state"), "start failed"),
+            differs("Its start was not refused", node_path(name, "state"), _FAILED),
         ],
-        contradicts=[_not_paused(), _state(name, "Its start fails", "start failed")],
+        contradicts=[
+            _not_paused(),
+            _state(name, "Its start fails", _FAILED),
+            _state(name, "Nobody says that it ended", "unknown"),
+        ],
         components=[name],
         actions=actions,
         risks=["Where a person stopped it for maintenance, leave it"],
         escalate=not actions,
     )
+
+
+def _fails_to_start(violation: Violation, seen: Observation) -> Claim:
+    """Return the claim that a start fails; between two tries it is starting again."""
+    name = _name(violation)
+    state = str(seen.data("nodes")["members"].get(name, {}).get("state"))
+    if violation.metrics.get("state") == _FAILED and state in STARTING:
+        return _state(name, "It failed to start and Patroni tries again", state, 3.0)
+    return _state(name, "Patroni tries to start it and fails", _FAILED, 3.0)
 
 
 def _replica_data_damaged(violation: Violation, seen: Observation) -> Assessment:
@@ -163,7 +178,7 @@ def _replica_data_damaged(violation: Violation, seen: Observation) -> Assessment
     return Assessment(
         cause=f"The PostgreSQL of the replica {name} cannot start: its data are unusable",
         supports=[
-            _state(name, "Patroni tries to start it and fails", "start failed", 3.0),
+            _fails_to_start(violation, seen),
             differs(f"{name} is a replica", "cluster/leader", name),
         ],
         contradicts=[equals(f"{name} leads", "cluster/leader", name)],
@@ -181,7 +196,7 @@ def _leader_cannot_start(violation: Violation, seen: Observation) -> Assessment:
         name,
         f"The PostgreSQL of the leader {name} cannot start",
         [
-            _state(name, "Patroni tries to start it and fails", "start failed", 2.0),
+            _state(name, "Patroni tries to start it and fails", _FAILED, 2.0),
             equals(f"{name} holds the leader key", "cluster/leader", name, 2.0),
         ],
         [differs(f"{name} does not lead", "cluster/leader", name)],
@@ -189,8 +204,10 @@ def _leader_cannot_start(violation: Violation, seen: Observation) -> Assessment:
     )
 
 
-def _crashed(violation: Violation, seen: Observation) -> Assessment:
+def _crashed(violation: Violation, seen: Observation) -> Assessment | None:
     name = _name(violation)
+    if violation.metrics.get("state") == _FAILED:
+        return None
     actions = remedies.start(seen, name)
     return Assessment(
         cause=f"The PostgreSQL of {name} has ended and Patroni has not brought it back",
@@ -198,11 +215,28 @@ def _crashed(violation: Violation, seen: Observation) -> Assessment:
             differs(f"{name} does not run", node_path(name, "state"), "running"),
             _not_paused(),
         ],
-        contradicts=[_paused(), _state(name, "Patroni tries and fails", "start failed")],
+        contradicts=[
+            _paused(),
+            _state(name, "Patroni tries and fails", _FAILED),
+            _state(name, "Nobody says that it ended", "unknown"),
+        ],
         components=[name],
         actions=actions,
         risks=[f"Why it ended stands in the log of {name}"],
         escalate=not actions,
+    )
+
+
+def _postgres_silent(violation: Violation, seen: Observation) -> Assessment:
+    del seen
+    name = _name(violation)
+    return _person(
+        name,
+        f"The PostgreSQL of {name} is there and does not answer its own Patroni (no connection "
+        "is left, its disk hangs, or it has ended this moment)",
+        [_state(name, "Patroni asks it and gets no answer", "unknown", 3.0)],
+        [differs("Patroni knows its state", node_path(name, "state"), "unknown")],
+        f"See the log of {name}, and what holds its connections, before it is restarted",
     )
 
 
@@ -312,6 +346,7 @@ MEMBERS = (
     Hypothesis("replica_data_damaged", _STOPPED, _replica_data_damaged, 0.8, brings=_LESS_SPARE),
     Hypothesis("leader_cannot_start", _STOPPED, _leader_cannot_start, 0.8, brings=_GONE),
     Hypothesis("crashed", _STOPPED, _crashed, prior=0.6, brings=_GONE),
+    Hypothesis("postgres_silent", _STOPPED, _postgres_silent, prior=0.7, brings=_GONE),
     Hypothesis("left_on_old_timeline", _NOT_FED, _left_on_old_timeline, 0.8, brings=_LESS_SPARE),
     Hypothesis("ahead_of_leader", _NOT_FED, _ahead_of_leader, prior=0.8, brings=_LESS_SPARE),
     Hypothesis("feed_broken", _NOT_FED, _feed_broken, prior=0.5, brings=_LESS_SPARE),
