@@ -172,6 +172,8 @@ def test_a_plain_copy_is_read_and_stays_as_it_is(
         connection.execute("DROP TABLE looks_stored")
         connection.execute("ALTER TABLE observations DROP COLUMN size_bytes")
         connection.execute("ALTER TABLE observations DROP COLUMN kept_as")
+        connection.execute("ALTER TABLE rehearsals DROP COLUMN observation_id")
+        connection.execute("ALTER TABLE verifications DROP COLUMN came_back_at")
         connection.commit()
     before = copy.read_bytes()
     cli.ok(*command, "--db", str(copy))

@@ -34,10 +34,6 @@ NOTHING_LOST = {
     ("db.claims:_take", "changed != len(admitted) -> False"): (
         "the rows are locked, and named once: only a caller's own fault comes here"
     ),
-    (
-        "db.claims:_take",
-        "workflow is not None and workflow['status'] != WorkflowStatus.IN_PROGRESS -> False",
-    ): "the state of a workflow, which is no guard of this attempt",
 }
 """What is weaker by nothing that the gate must stop, and why."""
 
