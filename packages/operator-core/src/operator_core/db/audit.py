@@ -27,6 +27,7 @@ _ENCODE = encoder(sort_keys=True)
 _ENCODE_HASHED = encoder(separators=(",", ":"), allow_nan=True)
 _NUL, _REPLACED = "\0", "\N{REPLACEMENT CHARACTER}"
 _HASHED = AUDIT_COLUMNS[:-1]
+_SHORT_CHARS = 500
 
 Event = tuple[Value, ...]
 """What an event says: the columns from its time to its data, in the order of the table's."""
@@ -63,16 +64,20 @@ def write(tx: Tx, events: Iterable[Event]) -> None:
     tx.append_audit(chained)
 
 
-@lru_cache(maxsize=256)
 def _is_plain(*texts: Value) -> bool:
-    """Return whether texts, of which an audit repeats most, surely hold no secret and no NUL."""
+    """Return whether texts surely hold no secret and no NUL."""
     text = "\n".join(str(one) for one in texts)
     return _NUL not in text and not suspicious(text)
 
 
+_is_known_plain = lru_cache(maxsize=256)(_is_plain)
+"""The same of short texts, most of which an audit repeats."""
+
+
 def _storable(event: Event) -> Event:
     """Return an event without secrets, and without NUL, which no server stores."""
-    if _is_plain(event[1], event[2], event[3], event[7]):
+    ask = _is_known_plain if len(str(event[7])) <= _SHORT_CHARS else _is_plain
+    if ask(event[1], event[2], event[3], event[7]):
         return event
     return tuple(
         redacted(one.replace(_NUL, _REPLACED)) if isinstance(one, str) else one for one in event
