@@ -13,6 +13,7 @@ from operator_core.actions.cage import scratch
 from operator_core.actions.canaries.canary import Canary, one_by_one
 from operator_core.actions.canaries.table import CANARIES
 from operator_core.actions.policy import load
+from operator_core.db import policies
 from operator_core.testing.clock import LeapingClock
 
 GUARDS = sorted({guard for one in CANARIES for guard in one.guards})
@@ -208,6 +209,7 @@ async def _noticed(mutant: Mutant) -> str:
     with pytest.MonkeyPatch.context() as patch:
         put_in_place(mutant, patch)
         load.cache_clear()  # what a policy means was worked out by the function as it was
+        patch.setattr(policies, "_KEPT", {})
         related = _related(mutant)
         found = await _first_dead(related)
         # Each has a ledger of its own: one that got a policy never gets rid of it.
