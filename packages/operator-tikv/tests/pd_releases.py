@@ -113,6 +113,25 @@ def v4() -> dict[str, Json]:
             "label-scheduler",
         ],
         "/operators": None,
+        **_config_v4(),
+        "/members": {
+            "header": {"cluster_id": 6973530669239952773},
+            "members": members,
+            "leader": members[0],
+            "etcd_leader": members[0],
+        },
+        "/health": [
+            {key: one[key] for key in ("name", "member_id", "client_urls")} | {"health": True}
+            for one in members
+        ],
+        "/hotspot/regions/write": {"as_peer": {"1": flow}, "as_leader": {"1": flow}},
+        "/hotspot/regions/read": {"as_peer": None, "as_leader": {}},
+        "/gc/safepoint": {"service_gc_safe_points": None, "gc_safe_point": _safe_point()},
+    }
+
+
+def _config_v4() -> dict[str, Json]:
+    return {
         "/config/schedule": {
             "max-snapshot-count": 3,
             "max-pending-peer-count": 16,
@@ -145,19 +164,6 @@ def v4() -> dict[str, Json]:
             "enable-placement-rules": "true",
         },
         "/config/rules": [_rule("pd", "default", "voter", 3)],
-        "/members": {
-            "header": {"cluster_id": 6973530669239952773},
-            "members": members,
-            "leader": members[0],
-            "etcd_leader": members[0],
-        },
-        "/health": [
-            {key: one[key] for key in ("name", "member_id", "client_urls")} | {"health": True}
-            for one in members
-        ],
-        "/hotspot/regions/write": {"as_peer": {"1": flow}, "as_leader": {"1": flow}},
-        "/hotspot/regions/read": {"as_peer": None, "as_leader": {}},
-        "/gc/safepoint": {"service_gc_safe_points": None, "gc_safe_point": _safe_point()},
     }
 
 

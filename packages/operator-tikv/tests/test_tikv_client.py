@@ -185,8 +185,9 @@ async def test_ending_an_eviction_that_nobody_runs_is_no_error(
     api: PdApi, status: int, body: str
 ) -> None:
     url = f"{API_URL}/schedulers/evict-leader-scheduler-4"
-    respx.delete(url).respond(status, text=body)
+    route = respx.delete(url).respond(status, text=body)
     await api.stop_evicting(4)
+    assert route.call_count == 1
 
 
 # --- schedulers and operators ---------------------------------------------------------
