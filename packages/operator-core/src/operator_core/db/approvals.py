@@ -321,9 +321,7 @@ def _facts(tx: Tx, case: Case) -> tuple[JsonObject, int | None]:
 
 def _approve(tx: Tx, case: Case, by: str, stamp: Stamp) -> Row:
     if by == POLICY:
-        waiting = [one for one in case.owner.steps if one.status is ActionStatus.VALIDATED]
-        bound = [int(one.id or 0) for one in waiting if case.asked[int(one.id or 0)].facts]
-        grounds.bind(tx, case.owner.row["subject"], bound)
+        grounds.bind(tx, case.owner.row["subject"], case.owner.steps, case.asked)
     owner, data = case.owner, {"approved_by": by, "policy": case.loaded.digest}
     if owner.kind == "proposal":
         change = Change("proposal.approve", "proposal_approved", data, {"approved_by": by})
