@@ -102,7 +102,7 @@ async def test_a_ticket_whose_problem_was_not_seen_since_gets_no_new_decision(
 ) -> None:
     broken = Violation(invariant="leak", target="1", message="it leaks")
     async with gate(tmp_path, ALLOW) as one:
-        ticket = id_of(await one.bench.tickets.report(broken, subject="fake"))
+        ticket = (await one.bench.tickets.report(broken, subject="fake")).id
         executor = one.bench.executor()
         target = id_of(await executor.propose_action(wanted("turn"), ticket))
         await executor.validate_proposal(target)

@@ -398,14 +398,3 @@ async def test_a_replica_beyond_the_full_count_does_not_stay(stage: Stage) -> No
     region_id, _, _, lacking = await stage.region()
     result = await perform(stage, "add_peer", region_id=region_id, store_id=lacking[0])
     assert result["stayed"] is False
-
-
-@pytest.mark.parametrize("weights", [(0.0, 1.0), (1.0, 0.0)])
-async def test_a_weight_of_nothing_needs_others_that_can_take_over(
-    weights: tuple[float, float],
-) -> None:
-    stage = make_stage(3)
-    await stage.send("POST", "/store/2/weight", {"leader": 0.0, "region": 1.0})
-    given = {"leader_weight": weights[0], "region_weight": weights[1]}
-    with pytest.raises(ActionFailedError, match=r"Only \d (other )?healthy"):
-        await perform(stage, "set_store_weight", store_id=1, **given)

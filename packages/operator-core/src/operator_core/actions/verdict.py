@@ -80,8 +80,8 @@ def refusal(
         or _approval(proposal, facts, require_approval=require_approval)
         or _readiness(proposal, facts)
         or _sight(proposal, facts)
-        or _safety(proposal, facts)
         or (policy_refusal(facts.policy) if facts.policy else None)
+        or _safety(proposal, facts)
     )
 
 

@@ -24,12 +24,11 @@ from operator_core.actions.policy.people import (
 from operator_core.actions.policy.words import DAY_SECONDS, Demand
 from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowStatus
 from operator_core.clock import from_text, to_text
-from operator_core.db import changes, decisions, looks, rows, suspects
+from operator_core.db import changes, decisions, grounds, looks, rows, suspects
 from operator_core.db.changes import Change, Stamp
 from operator_core.db.decisions import Judged
 from operator_core.db.engine import Row, Tx
 from operator_core.errors import ApprovalRequiredError, ConflictError, TransitionError
-from operator_core.monitor.types import Observation
 from operator_core.types import JsonObject
 
 POLICY = "policy"
@@ -315,31 +314,14 @@ def _facts(tx: Tx, case: Case) -> tuple[JsonObject, int | None]:
     """Return the facts of each step as the last look at its cluster shows them."""
     if not any(asked.facts for asked in case.asked.values()):
         return {}, None
-    observation = _last_look(tx, case)
+    observation = grounds.last_look(tx, case.owner.row["subject"])
     facts = {str(step_id): dict(asked.seen(observation)) for step_id, asked in case.asked.items()}
     return facts, observation.id if observation else None
 
 
-def _last_look(tx: Tx, case: Case) -> Observation | None:
-    found = tx.one("observation.latest", subject=case.owner.row["subject"])
-    return rows.observation(found) if found else None
-
-
-def _ground(tx: Tx, case: Case) -> None:
-    """Bind what no person has looked at to the facts that stand now."""
-    waiting = [one for one in case.owner.steps if one.status is ActionStatus.VALIDATED]
-    bound = [int(one.id or 0) for one in waiting if case.asked[int(one.id or 0)].facts]
-    look = _last_look(tx, case) if bound else None
-    if look is None:
-        return
-    for step_id in bound:
-        if decisions.ground(tx, step_id, look) and look.id is not None:
-            looks.pin(tx, [look.id])
-
-
 def _approve(tx: Tx, case: Case, by: str, stamp: Stamp) -> Row:
     if by == POLICY:
-        _ground(tx, case)
+        grounds.bind(tx, case.owner.row["subject"], case.owner.steps, case.asked)
     owner, data = case.owner, {"approved_by": by, "policy": case.loaded.digest}
     if owner.kind == "proposal":
         change = Change("proposal.approve", "proposal_approved", data, {"approved_by": by})
