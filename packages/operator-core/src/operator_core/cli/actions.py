@@ -46,7 +46,7 @@ app = new_group(
 command(app, "propose", ledger=False)(propose)
 
 
-@command(app, "list")
+@command(app, "list", reads=True)
 async def list_actions(
     session: Session,
     *,
@@ -80,7 +80,7 @@ async def list_actions(
     show(session, actions, lambda: proposal_table(actions))
 
 
-@command(app, "show")
+@command(app, "show", reads=True)
 async def show_action(session: Session, action_id: Id) -> None:
     """Show an action with its attempts and history.
 

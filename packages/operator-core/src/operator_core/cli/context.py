@@ -2,7 +2,9 @@
 
 import inspect
 import json
-from collections.abc import Callable, Coroutine
+import os
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -57,7 +59,10 @@ class Given:
     def updated(self, db: str | None, person: str | None, *, as_json: bool) -> "Given":
         """Return these options with those that stand further right."""
         return replace(
-            self, db=db or self.db, person=person or self.person, json=as_json or self.json
+            self,
+            db=self.db if db is None else db,
+            person=self.person if person is None else person,
+            json=as_json or self.json,
         )
 
 
@@ -98,14 +103,32 @@ def session_of(options: Given) -> Session:
     """Return the session that the options describe.
 
     Raises:
-        RequestError: ``--as`` is empty.
+        RequestError: ``--as`` or ``--db`` is empty.
     """
     person = config.person() if options.person is None else given(options.person, "--as")
     from operator_core.db.address import is_postgres  # noqa: PLC0415 - `--help` needs no ledger
 
-    address = options.db or config.ledger_address()
+    address = config.ledger_address() if options.db is None else given(options.db, "--db")
     path = address if is_postgres(address) else Path(address).expanduser()
     return Session(path, person, options.json, options.debug)
+
+
+@contextmanager
+def readable(session: Session) -> Iterator[Session]:
+    """Give a session that can read; of a ledger that nobody may write to, it has a copy."""
+    path = session.db_path
+    if not isinstance(path, Path) or not path.exists() or _is_writable(path):
+        yield session
+        return
+    from operator_core.db.sqlite.reading import undisturbed  # noqa: PLC0415 - rare
+
+    with undisturbed(path) as copy:
+        yield replace(session, db_path=copy)
+
+
+def _is_writable(path: Path) -> bool:
+    """Return whether a ledger can be opened where it lies: a log stands beside it meanwhile."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
 
 
 def new_app() -> typer.Typer:
@@ -149,7 +172,7 @@ def keep(
 
 
 def command(
-    app: typer.Typer, name: str | None = None, *, ledger: bool = True
+    app: typer.Typer, name: str | None = None, *, ledger: bool = True, reads: bool = False
 ) -> Callable[[Handler], Handler]:
     """Register a coroutine function as a command; its docstring is the help.
 
@@ -160,6 +183,7 @@ def command(
         app: where it is registered.
         name: the command's name; the function's if not given.
         ledger: whether the ledger must be there already.
+        reads: whether it only looks, so that it needs no ledger that can be written.
     """
 
     def register(handler: Handler) -> Handler:
@@ -167,7 +191,8 @@ def command(
             session = session_of(_taken(context, values))
             if ledger:
                 session.require_ledger()
-            run(handler(session, **values))
+            with readable(session) if reads else nullcontext(session) as one:
+                run(handler(one, **values))
 
         invoke.__dict__["__signature__"] = _signature(handler)
         app.command(name or handler.__name__, help=inspect.getdoc(handler))(invoke)

@@ -164,7 +164,7 @@ def _ids(ids: tuple[int, ...]) -> str:
 # --- audit ----------------------------------------------------------------------------
 
 
-@command(audit_app, "list")
+@command(audit_app, "list", reads=True)
 async def list_events(
     session: Session,
     *,
@@ -202,7 +202,7 @@ async def list_events(
     show(session, events, lambda: event_table(events) if events else hint("Nothing happened yet."))
 
 
-@command(audit_app, "verify")
+@command(audit_app, "verify", reads=True)
 async def verify(session: Session) -> None:
     """Check that no row of the audit was changed, added or taken away.
 

@@ -39,7 +39,7 @@ app = new_group(
 )
 
 
-@command(app, "list")
+@command(app, "list", reads=True)
 async def list_effects(
     session: Session,
     limit: Limit = PAGE,

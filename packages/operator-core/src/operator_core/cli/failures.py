@@ -1,9 +1,11 @@
 """What a failed command says and how it exits: one line on stderr, never a traceback."""
 
+import errno
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import typer
 
@@ -23,6 +25,9 @@ EXIT_WRONG = 1
 EXIT_FAULT = 70
 """A fault of Operator itself."""
 EXIT_INTERRUPTED = 130
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF})
+"""What a write to a full disk, or to an output that was closed, ends with."""
 
 _MAX_MESSAGE_CHARS = 4_000
 _EXIT_CODES: dict[type[OperatorError], int] = {
@@ -60,13 +65,21 @@ def told(*, debug: bool) -> Iterator[None]:
         _fail("Interrupted.", EXIT_INTERRUPTED, debug=debug)
     except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
         raise
+    except OSError as error:
+        if error.errno not in _NO_ROOM or error.filename is not None:
+            _fault(error, debug=debug)
+        _fail(f"Error: the output cannot be written: {error.strerror}.", EXIT_WRONG, debug=debug)
     except Exception as error:  # noqa: BLE001 - the last place that can put it into words
-        reason = one_line(f"{type(error).__name__}: {error}")
-        hint = "This is a fault in Operator; `operator --debug ...` shows where."
-        _fail(f"Error: {reason} ({hint})", EXIT_FAULT, debug=debug)
+        _fault(error, debug=debug)
 
 
-def _fail(message: str, code: int, *, debug: bool) -> None:
+def _fault(error: Exception, *, debug: bool) -> NoReturn:
+    reason = one_line(f"{type(error).__name__}: {error}")
+    hint = "This is a fault in Operator; `operator --debug ...` shows where."
+    _fail(f"Error: {reason} ({hint})", EXIT_FAULT, debug=debug)
+
+
+def _fail(message: str, code: int, *, debug: bool) -> NoReturn:
     if debug:
         sys.stderr.write(visible(traceback.format_exc()))
     typer.echo(one_line(message, _MAX_MESSAGE_CHARS), err=True)

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 
 from operator_core.actions.policy import LoadedPolicy
 from operator_core.agent.redact import without_secrets
-from operator_core.cli.context import Id, Session, command, new_app, new_group, show
+from operator_core.cli.context import Id, Session, command, new_app, new_group, readable, show
 from operator_core.cli.failures import EXIT_WRONG
 from operator_core.cli.incident_files import (
     IncidentFile,
@@ -234,8 +234,9 @@ async def _incident(session: Session, ticket_id: int | None, file: Path | None) 
     if file is not None:
         return (await read_archive(file)).rows
     session.require_ledger()
-    async with ExportDB(session.db_path) as db:
-        return await db.incident(int(ticket_id or 0))
+    with readable(session) as reading:
+        async with ExportDB(reading.db_path) as db:
+            return await db.incident(int(ticket_id or 0))
 
 
 def _timeline_view(moments: list[Moment], html: Path | None) -> RenderableType:

@@ -68,7 +68,7 @@ async def default(session: Session) -> None:
     typer.echo(text, nl=False)
 
 
-@command(app, "show")
+@command(app, "show", reads=True)
 async def show_policy(session: Session) -> None:
     """Show the policy in force.
 
@@ -154,7 +154,7 @@ def _tested(results: list[CaseResult]) -> RenderableType:
     )
 
 
-@command(app, "explain")
+@command(app, "explain", reads=True)
 async def explain(session: Session, action_id: Id) -> None:
     """Explain what the policy says of an action: each rule, and whose word is missing.
 

@@ -36,7 +36,7 @@ SubjectName = Annotated[
 RuleName = Annotated[str, typer.Argument(metavar="RULE", show_default=False)]
 
 
-@command(app, "list")
+@command(app, "list", reads=True)
 async def list_rules(session: Session, subject: SubjectName = None) -> None:
     """List the rules of a cluster, with what it wants otherwise marked.
 

@@ -43,7 +43,7 @@ app = new_group(
 ScheduleName = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 
 
-@command(app, "list")
+@command(app, "list", reads=True)
 async def list_schedules(session: Session, limit: Limit = PAGE, after: After = 0) -> None:
     """List schedules with their next run.
 
@@ -58,7 +58,7 @@ async def list_schedules(session: Session, limit: Limit = PAGE, after: After = 0
     show(session, schedules, lambda: _table(schedules))
 
 
-@command(app, "show")
+@command(app, "show", reads=True)
 async def show_schedule(session: Session, name: ScheduleName) -> None:
     """Show a schedule.
 

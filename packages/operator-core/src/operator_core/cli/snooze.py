@@ -143,7 +143,7 @@ def meaning(what: str, rules: Sequence[str]) -> tuple[str | None, str | None]:
     return None, what
 
 
-@command(app, "list")
+@command(app, "list", reads=True)
 async def list_snoozes(
     session: Session,
     *,

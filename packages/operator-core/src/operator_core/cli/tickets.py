@@ -50,7 +50,7 @@ app = new_group(
 command(app, "open", ledger=False)(open_ticket)
 
 
-@command(app, "list")
+@command(app, "list", reads=True)
 async def list_tickets(
     session: Session,
     *,
@@ -85,7 +85,7 @@ async def list_tickets(
     show(session, tickets, lambda: ticket_table(tickets, snoozes))
 
 
-@command(app, "show")
+@command(app, "show", reads=True)
 async def show_ticket(session: Session, ticket_id: Id) -> None:
     """Show a ticket: its cause, what was ruled out, what follows it, actions, history.
 

@@ -21,7 +21,7 @@ app = new_group(
 )
 
 
-@command(app, "report")
+@command(app, "report", reads=True)
 async def report(
     session: Session,
     subject: Annotated[str | None, typer.Option("--subject", help="Only of this cluster.")] = None,

@@ -44,7 +44,7 @@ app = new_group(
 _DECIDABLE = (WorkflowStatus.PENDING, WorkflowStatus.IN_PROGRESS)
 
 
-@command(app, "list")
+@command(app, "list", reads=True)
 async def list_workflows(
     session: Session,
     status: Annotated[
@@ -69,7 +69,7 @@ async def list_workflows(
     show(session, workflows, lambda: workflow_table(workflows))
 
 
-@command(app, "show")
+@command(app, "show", reads=True)
 async def show_workflow(session: Session, workflow_id: Id) -> None:
     """Show a workflow with its steps and history.
 
