@@ -177,6 +177,17 @@ def test_rates_go_back_about_a_minute() -> None:
     assert 5 <= 195 - memory.base.at <= 65
 
 
+@pytest.mark.parametrize("ends", [(380, 400, 420), (365, 370, 375), (390, 420, 500)])
+def test_close_looks_after_distant_ones_do_not_make_the_time_of_a_rate_short(
+    ends: tuple[int, ...],
+) -> None:
+    moments = [0, 60, 120, 180, 240, 300, 360, *ends]
+    for count in range(3, len(moments) + 1):
+        memory = after(*((float(at), f"v {at}") for at in moments[:count]))
+        assert memory.base is not None
+        assert moments[count - 1] - memory.base.at >= 30
+
+
 @pytest.mark.parametrize(
     ("quantile", "buckets", "expected"),
     [

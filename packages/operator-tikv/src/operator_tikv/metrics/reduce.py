@@ -41,12 +41,14 @@ class Memory:
 
     Attributes:
         base: the earlier sample that rates go back to.
+        half: a sample half a span later, to which they go back next.
         latest: the last sample.
         counted: of signals that are counted, when something happened and how much, by signal.
     """
 
     base: Sample | None = None
     latest: Sample | None = None
+    half: Sample | None = None
     counted: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
 
 
@@ -104,7 +106,7 @@ def remembered(memory: Memory, sample: Sample, signals: Sequence[Signal]) -> Mem
     """Take a new sample into the memory of a process."""
     before = memory.latest
     if before is None:
-        return Memory(None, sample, memory.counted)
+        return Memory(None, sample, counted=memory.counted)
     counted = dict(memory.counted)
     is_other_process = False
     for signal in signals:
@@ -114,11 +116,23 @@ def remembered(memory: Memory, sample: Sample, signals: Sequence[Signal]) -> Mem
             counted[signal.name] = (*recent, (sample.at, amount))
             is_other_process |= signal.kind is Kind.STARTS
     if is_other_process:
-        return Memory(None, sample, counted)
-    base = memory.base
-    if base is None or sample.at - base.at > RATE_SPAN_SECONDS:
-        base = before
-    return Memory(base, sample, counted)
+        return Memory(None, sample, counted=counted)
+    base, half = _bases(memory, before, sample.at)
+    return Memory(base, sample, half, counted)
+
+
+def _bases(memory: Memory, before: Sample, now: float) -> tuple[Sample, Sample | None]:
+    """Return what rates go back to, now and next: never less than half a span where that is known.
+
+    What happens every fifteen seconds would have no rate, or a high one, between two close looks.
+    """
+    base, half = memory.base or before, memory.half
+    if half is None and before.at - base.at >= RATE_SPAN_SECONDS / 2:
+        half = before
+    later = half or before
+    if now - base.at <= RATE_SPAN_SECONDS or now - later.at < RATE_SPAN_SECONDS / 2:
+        return base, half
+    return later, None
 
 
 _LONG_AGO: Final = 3600.0
