@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -260,3 +261,22 @@ def test_settings_that_are_secret_are_not_exported(cli: Cli, tmp_path: Path) -> 
     assert rows["subjects"]
     assert unpack(pack(rows, {"a": "1"})).versions == {"a": "1"}
     assert timeline(rows)[0].what == "first seen"
+
+
+# --- a ledger that nobody may write to ------------------------------------------------
+
+
+def test_what_only_looks_reads_a_ledger_that_cannot_be_written(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = cli.db_path.parent
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    monkeypatch.setattr("os.access", lambda _path, mode: mode != os.W_OK)
+    shown = [("tickets", "list"), ("tickets", "show", "1"), ("timeline", "1"), ("audit", "verify")]
+    for command in shown:
+        assert cli.ok(*command)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+def test_an_empty_address_of_a_ledger_is_refused(cli: Cli) -> None:
+    assert "--db is empty" in cli.fails(2, "tickets", "list", "--db", "")

@@ -36,8 +36,8 @@ _NAMED: Final = (
     rf"({_NAMES})(?:"
     + "|".join(
         (
-            r"(\"\s*:\s*\")(?:[^\"\\]|\\.)+(?=\")",  # "token": "whatever"
-            r"(\\\"\s*:\s*\\\")(?:[^\"\\]|\\\\(?:\\.|.))+",  # the same in JSON that is text in JSON
+            r"(\"\s*:\s*\")(?:[^\"\\]|\\.){4,}(?=\")",  # "token": "whatever"
+            r"(\\\"\s*:\s*\\\")(?:[^\"\\]|\\\\(?:\\.|.)){4,}",  # JSON that is text in JSON
             rf"({_IS}\\?\")(?=[A-Za-z0-9])[^\"\\]+(?=\\?\")",  # password="two words"
             rf"({_IS}')(?=[A-Za-z0-9])[^'\"\\]+(?=')",
             rf"((?:\\?[\"'])?{_IS}(?:\\?[\"'])?){_VALUE}",  # password=…, token: …

@@ -18,6 +18,7 @@ from operator_core.cli.incident_files import (
     OptionalTicket,
     read_archive,
     require_one,
+    rows_that_are_rows,
 )
 from operator_core.cli.logs import configure_logs
 from operator_core.cli.render import facts, hint, stacked
@@ -120,8 +121,9 @@ async def recheck_again(
 def _last_exported(archive: Archive, file: Path) -> tuple[Diagnosis, dict[int, Observation]]:
     if not archive.rows["diagnoses"]:
         raise RequestError(f"{file} holds no diagnosis.")
-    diagnosis = rows.diagnosis(archive.rows["diagnoses"][-1])
-    return diagnosis, looks_of(archive.rows, diagnosis)
+    with rows_that_are_rows():
+        diagnosis = rows.diagnosis(archive.rows["diagnoses"][-1])
+        return diagnosis, looks_of(archive.rows, diagnosis)
 
 
 async def _last(path: LedgerAddress, ticket_id: int) -> tuple[Diagnosis, dict[int, Observation]]:

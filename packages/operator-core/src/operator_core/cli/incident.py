@@ -18,6 +18,7 @@ from operator_core.cli.incident_files import (
     OptionalTicket,
     read_archive,
     require_one,
+    rows_that_are_rows,
 )
 from operator_core.cli.logs import configure_logs
 from operator_core.cli.render import hint, stacked, table, word
@@ -105,7 +106,8 @@ async def check(
     if in_ledger:
         await _require_seal(session, archive)
     ticket, seal = archive.ticket, archive.seal
-    data = {"file": str(file), "digest": archive.digest, "versions": dict(archive.versions)}
+    data: JsonObject = {"file": str(file), "digest": archive.digest}
+    data |= {"versions": dict(archive.versions)}
     data |= {"ticket": ticket["id"], "rows": {name: len(r) for name, r in archive.rows.items()}}
     data |= {"sealed_at": seal["timestamp"] if seal else None, "in_ledger": in_ledger or None}
     show(
@@ -168,15 +170,16 @@ async def _replayed(
     connected = archive.rows["subjects"]
     if not connected:
         raise RequestError("The incident belongs to no connected cluster: there are no rules.")
-    plugin = connected[0]["plugin"]
+    with rows_that_are_rows():
+        plugin = str(connected[0]["plugin"])
+        record = {**connected[0], "settings": json.loads(connected[0]["settings"])}
     if plugin not in plugin_names():
         raise RequestError(f"The plugin {plugin!r} is not installed, whose rules are replayed.")
-    record = {**connected[0], "settings": json.loads(connected[0]["settings"])}
     subject = await connect(record)
     try:
-        return replay(
-            archive.rows, Means(subject, policy, moment(until, "--until") if until else None)
-        )
+        means = Means(subject, policy, moment(until, "--until") if until else None)
+        with rows_that_are_rows():
+            return replay(archive.rows, means)
     finally:
         await subject.close()
 
@@ -222,9 +225,10 @@ async def show_timeline(
     Next: operator incident export 1
     """
     found = await _incident(session, ticket_id, incident)
+    with rows_that_are_rows():
+        moments, text = timeline(found), page(found) if html else ""
     if html is not None:
-        await asyncio.to_thread(_write, html, page(found).encode())
-    moments = timeline(found)
+        await asyncio.to_thread(_write, html, text.encode())
     data = {"ticket": found["tickets"][0]["id"], "moments": [one.to_json() for one in moments]}
     show(session, data, lambda: _timeline_view(moments, html))
 

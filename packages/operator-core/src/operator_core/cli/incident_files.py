@@ -1,13 +1,17 @@
 """What commands share that look at a ticket or at an exported incident."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from operator_core.errors import RequestError
-from operator_core.runtime.incident.archive import Archive, unpack
+from operator_core.actions.outcomes import error_text
+from operator_core.errors import OperatorError, RequestError
+from operator_core.runtime.incident.archive import MAX_PACKED_BYTES, Archive, unpack
+from operator_core.runtime.incident.misfits import ArchiveError
 
 OptionalTicket = Annotated[
     int | None, typer.Argument(metavar="ID", help="The ticket.", show_default=False)
@@ -34,8 +38,32 @@ async def read_archive(file: Path) -> Archive:
         RequestError: it cannot be read.
         ArchiveError: it is no archive, or something in it does not match.
     """
+    packed = await asyncio.to_thread(_read, file)
+    return await asyncio.to_thread(unpack, packed)
+
+
+def _read(file: Path) -> bytes:
     try:
-        packed = await asyncio.to_thread(file.read_bytes)
+        with file.open("rb") as opened:
+            packed = opened.read(MAX_PACKED_BYTES + 1)
     except OSError as error:
         raise RequestError(f"{file} cannot be read: {error.strerror}.") from error
-    return await asyncio.to_thread(unpack, packed)
+    if len(packed) > MAX_PACKED_BYTES:
+        raise RequestError(f"{file} is too large to be an incident.")
+    return packed
+
+
+@contextmanager
+def rows_that_are_rows() -> Iterator[None]:
+    """Say in a line that a row of an archive is none; one without a seal may hold anything.
+
+    Raises:
+        ArchiveError: it holds a row that nobody can read.
+    """
+    try:
+        yield
+    except OperatorError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        reason = error_text(error)
+        raise ArchiveError(f"The archive holds a row that is none: {reason}.") from error

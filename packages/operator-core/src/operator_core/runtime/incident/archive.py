@@ -37,6 +37,9 @@ MAX_FILES = 5_000
 MAX_BYTES = 1 << 30
 """What an archive may hold unpacked, so that a small file cannot fill the memory."""
 
+MAX_PACKED_BYTES = 1 << 28
+"""What an archive may take as it is; a file without end cannot fill the memory either."""
+
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """A fixed time of all files, so that the same incident is the same archive."""
