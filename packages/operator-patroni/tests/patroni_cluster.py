@@ -202,6 +202,8 @@ class LocalPatroniCluster:
                 "connect_address": address,
                 "data_dir": str(self.data(name)),
                 "bin_dir": str(programs()),
+                # A copy would else wait for a checkpoint that is spread over minutes.
+                "basebackup": [{"checkpoint": "fast"}],
                 "pgpass": str(self.folder / f"{name}.pgpass"),
                 "pg_hba": [f"host {what} all {HOST}/32 trust" for what in ("all", "replication")],
                 "authentication": {

@@ -77,10 +77,10 @@ def cluster() -> Iterator[LocalPatroniCluster]:
 
 @pytest.fixture
 async def subject(cluster: LocalPatroniCluster) -> AsyncIterator[PatroniSubject]:
+    cluster.wait_until_streaming(LIMIT_SECONDS)
     made = await plugin.connect({"url": ",".join(cluster.endpoints), "name": "shop"})
     yield made
     await made.close()
-    cluster.wait_until_streaming(LIMIT_SECONDS)
 
 
 def call(action_name: str, **parameters: object) -> ActionCall:
