@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from operator_core.agent.diagnosis import UNKNOWN_CAUSE
-from operator_core.monitor.detect import INVARIANT_FAILED, SOURCE_UNREADABLE
+from operator_core.monitor.tuning import BUILT_IN_RULES
 from operator_core.subject import FullSubject
 from operator_lab.scenario import Expectation
 
@@ -15,7 +15,7 @@ def unknown_names(expect: Expectation, subject: FullSubject) -> list[str]:
         expect: what a right answer is.
         subject: on which the scenario is played.
     """
-    rules = {one.name for one in subject.invariants()} | {SOURCE_UNREADABLE, INVARIANT_FAILED}
+    rules = {one.name for one in subject.invariants()} | {*BUILT_IN_RULES}
     causes = {one.name for one in subject.hypotheses()} | {UNKNOWN_CAUSE}
     actions = {one.name for one in subject.get_action_definitions()}
     known = {"rule": rules, "cause": causes, "action": actions}

@@ -24,6 +24,9 @@ PD_NO_LEADER: Final = "pd_no_leader"
 PD_MEMBER_DOWN: Final = "pd_member_down"
 """The rule that tells why PD answers nothing: it has no leader that could."""
 
+STORE_DISCONNECTED: Final = "store_disconnected"
+"""The rule that tells of a store which PD calls silent, also where we hear it ourselves."""
+
 
 @dataclass(frozen=True)
 class Album:
@@ -49,17 +52,20 @@ class Album:
         path: str,
         data: JsonObject | None,
         *errors: SubjectError | None,
-        agrees: bool = True,
+        contradicted_by: str | None = None,
     ) -> None:
-        """Add a part: whole where it has data and there is no error."""
+        """Add a part: whole where it has data and there is no error.
+
+        ``contradicted_by`` is the rule that tells that another source says otherwise.
+        """
         error = next((one for one in errors if one is not None), None)
         self.parts[name] = Part(
             source=f"{self.source}{path}",
             observed_at=self.moment,
             complete=error is None and data is not None,
-            agrees=self.agrees and agrees,
+            agrees=self.agrees and contradicted_by is None,
             error=None if error is None else str(error),
-            told_by=self.doubted_by if error is None else _told_by(error),
+            told_by=(self.doubted_by or contradicted_by) if error is None else _told_by(error),
             data=data or {},
         )
 
@@ -128,7 +134,8 @@ def _add_stores(
     }
     errors = (error, answers.schedulers.error, answers.tombstones.error)
     whole = cluster if seen else None
-    album.add("cluster", "/stores", whole, *errors, agrees=not contradicted)
+    doubted_by = STORE_DISCONNECTED if contradicted else None
+    album.add("cluster", "/stores", whole, *errors, contradicted_by=doubted_by)
     leaving = leaving_facts(history, album.moment.timestamp())
     album.add("leaving", "/stores", leaving if seen else None, error)
     filling = filling_facts(history, stores, album.moment.timestamp())
