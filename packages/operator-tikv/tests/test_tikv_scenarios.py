@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import operator_tikv
+from operator_core.monitor.tuning import BUILT_IN_RULES
 from operator_core.types import JsonObject
 from operator_lab.scenario import Expectation
 from operator_tikv.actions.table import CHANGES
@@ -80,7 +81,7 @@ def test_the_files_are_installed_with_the_package() -> None:
 
 
 def test_files_name_only_what_exists() -> None:
-    rules = {rule.name for rule in INVARIANTS}
+    rules = {rule.name for rule in INVARIANTS} | {*BUILT_IN_RULES}
     causes = {one.name for one in HYPOTHESES}
     for path in FILES.values():
         expect = read(path).expect
