@@ -21,8 +21,9 @@ SENT = [Mode.TIME_OUT_AFTER_EFFECT, Mode.HANG_AFTER_EFFECT]
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call that cannot be stopped is waited for this long in real time."""
+    """A call that cannot be stopped is waited for this long in real time; leaps are long."""
     monkeypatch.setattr(execution, "PROBE_LIMIT_SECONDS", 0.05)
+    monkeypatch.setattr(execution, "WATCH_SECONDS", 2.5)
 
 
 async def start(one: Bench, target: int) -> "asyncio.Task[ActionRecord]":
