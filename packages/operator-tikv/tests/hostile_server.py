@@ -41,14 +41,16 @@ class Server:
         try:
             await self._answer(reader, writer)
         finally:
-            self._running.discard(task)
             writer.transport.abort()
+            self._running.discard(task)
 
     async def stop(self) -> None:
         """End what still runs."""
+        await _settle()  # who has just come in is served, or nobody would hang up on him
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        await _settle()  # an abort closes the socket a moment later
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -75,6 +77,11 @@ async def serving(behave: Any) -> AsyncIterator[Server]:  # noqa: ANN401 - see S
         server.close()
         await made.stop()
         await server.wait_closed()
+
+
+async def _settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 async def hang(writer: asyncio.StreamWriter) -> None:
