@@ -221,6 +221,8 @@ def _just_claimed(run: _Run, asked_seconds: float | None) -> bool:
 async def _may_send(run: _Run) -> bool:
     """Look once more right before the effect: this process may have stood still since its claim.
 
+    A freeze or a policy that denies it, which came since, holds it up: it is tried again.
+
     Raises:
         LostLeaseError: another process took the work over.
     """
@@ -235,7 +237,9 @@ async def _may_send(run: _Run) -> bool:
         raise LostLeaseError(f"Proposal {run.proposal.id} was taken over before it was sent.")
     run.stop.requested = hold.killed or hold.cancel_requested
     run.stop.reason = hold.why
-    return not run.stop.requested
+    if not run.stop.requested:
+        run.stop.reason = await run.db.overtaken(run.attempt, run.terms.claim.sight)
+    return not run.stop.reason
 
 
 async def _conclude(run: _Run, task: "asyncio.Task[object]") -> ActionRecord:
