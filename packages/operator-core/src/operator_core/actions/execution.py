@@ -221,8 +221,6 @@ def _just_claimed(run: _Run, asked_seconds: float | None) -> bool:
 async def _may_send(run: _Run) -> bool:
     """Look once more right before the effect: this process may have stood still since its claim.
 
-    A freeze or a policy that denies it, which came since, holds it up: it is tried again.
-
     Raises:
         LostLeaseError: another process took the work over.
     """
