@@ -12,7 +12,7 @@ from operator_core.db.verifications import VerifyDB
 from operator_core.logs import get_logger
 from operator_core.monitor.types import Invariant, Observation, Ticket, TicketPhase
 from operator_core.monitor.verification import Capacity, Verdict, Verification
-from operator_core.monitor.verify import Patience, Sight, advance, is_proven, lost, shown
+from operator_core.monitor.verify import Patience, Sight, advance, is_proven, lost, shown, uncounted
 from operator_core.subject import FullSubject
 from operator_core.types import Severity
 
@@ -128,10 +128,7 @@ class Verifier:
     def _sight(self, ticket: Ticket, proof: Verification, view: View) -> Sight:
         is_broken, unread = shown(view.rules, view.look, ticket.invariant_name, ticket.target)
         capacity = self._capacity(view.look)
-        if capacity is None:
-            unread = unread or "what the cluster has could not be read"
-        elif proof.capacity is None:
-            unread = unread or "what the cluster had before the remedy is not known"
+        unread = unread or uncounted(proof.capacity, capacity)
         gone = lost(proof.capacity, capacity, proof.declared) if proof.capacity and capacity else ()
         return Sight(
             look_id=int(view.look.id or 0),
