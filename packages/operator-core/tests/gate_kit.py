@@ -71,6 +71,14 @@ class Valves(FakeSubject):
                 name="turn", description="-", tags=("movement",), inverse="shut", **turn, **common
             ),
             ActionDefinition(name="shut", description="-", **common),
+            ActionDefinition(
+                name="block",
+                description="-",
+                temporary_effect="blocked/{valve}",
+                inverse="unblock",
+                **common,
+            ),
+            ActionDefinition(name="unblock", description="-", **common),
             ActionDefinition(name="smash", description="-", risk_level=RiskLevel.HIGH, **common),
             ActionDefinition(name="knock", description="-", disruptive=True, **common),
             ActionDefinition(

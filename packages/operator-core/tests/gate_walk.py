@@ -4,7 +4,7 @@ import asyncio
 import random
 import shutil
 import tempfile
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from engine_bench import LEASE_SECONDS, bench, id_of
 from gate_kit import ALLOW, ASK_ONE, ASK_TWO, ROLES, Gate, gate
 from operator_core.actions.types import ActionProposal, ActionStatus, SafetyMode, Schedule
+from operator_core.agent.janitor import JANITOR
 from operator_core.db.care import CareDB
 from operator_core.db.schedules import ScheduleDB
 from operator_core.errors import OperatorError
@@ -21,11 +22,13 @@ from operator_core.testing.fakes import Mode
 
 T = TypeVar("T")
 DENY = ROLES + '[[rule]]\nname = "stop"\neffect = "deny"\n'
-POLICIES = {"one": ASK_ONE, "two": ASK_TWO, "deny": DENY, "allow": ALLOW}
+NOON = 12
+SALE = ALLOW + '[[freeze]]\nname = "sale"\nhours = { from = "12:00", until = "24:00" }\n'
+POLICIES = {"one": ASK_ONE, "two": ASK_TWO, "deny": DENY, "allow": ALLOW, "sale": SALE}
 DBA, SRE = {"alice", "bob"}, {"bob", "carol"}
 HOUR = timedelta(hours=1)
 LEASE = timedelta(seconds=LEASE_SECONDS + 1)
-ACTIONS = ["look", "shut", "shut", "smash"]
+ACTIONS = ["look", "shut", "shut", "smash", "turn"]
 OWNERS = ["one", "two", "three"]
 _RARE = 0.02
 HOW = ["valid", "proposed", "by hand", "forged"]
@@ -215,6 +218,7 @@ class Walk:
         """Let one, two or three executors try at once, and the policy change beside them."""
         self.tries(self.gate.bench.db.reset_for_retry(n))
         before, was = len(self.gate.valves.done), (self.policy, self.era)
+        begun_at = self.gate.bench.clock.now()
         calls: list[Coroutine[Any, Any, object]] = [
             self.gate.bench.run(n, owner=owner, approval_mode=dice.random() < 0.5)
             for owner in OWNERS[: dice.randint(1, 3)]
@@ -228,25 +232,34 @@ class Walk:
         assert len(done) <= 1, "two executors did one thing"
         if done:
             books = {was, (self.policy, self.era)}
-            wrongs = [self.wrong(n, done[0][0], policy, era) for policy, era in books]
+            times = (begun_at, self.gate.bench.clock.now())
+            wrongs = [self.wrong(n, done[0][0], book, now) for book in books for now in times]
             assert "" in wrongs, wrongs
 
-    def wrong(self, n: int, action: str, policy: str, era: int) -> str:
+    def wrong(self, n: int, action: str, book: tuple[str, int], now: datetime) -> str:
         """Return why an effect must not be under a policy, in words of its own; empty: it may."""
+        policy, era = book
+        if policy == "sale":
+            held = now.hour >= NOON and not self.undoes(n)
+            return f"{action} although a freeze holds" if held else ""
         if policy == "allow" or (policy != "deny" and action == "look"):
             return ""
         if policy == "deny" or action == "smash":
             return f"{action} although the policy {policy} denies it"
-        people = self.people_for(n, era)
+        people = self.people_for(n, era, now)
         enough = bool(people & DBA)
         if policy == "two":
             enough = enough and bool(people & SRE) and len(people & (DBA | SRE)) >= 2
         return "" if enough else f"{action} under {policy} on the word of {people or 'nobody'}"
 
-    def people_for(self, n: int, era: int) -> set[str]:
+    def undoes(self, n: int) -> bool:
         step = self.do(self.gate.bench.get(n))
-        now = self.gate.bench.clock.now()
-        owners = {("proposal", n), ("workflow", step.workflow_id)}
+        return step.compensates_proposal_id is not None or step.proposed_by == JANITOR
+
+    def people_for(self, n: int, era: int, now: datetime) -> set[str]:
+        step = self.do(self.gate.bench.get(n))
+        undone = ("proposal", step.compensates_proposal_id)
+        owners = {("proposal", n), ("workflow", step.workflow_id), undone}
         return {
             one.person
             for one in self.given
@@ -259,6 +272,7 @@ class Walk:
     def go(self, steps: int) -> int:
         """Take steps, each as likely as any other; return how many effects there were."""
         every = [
+            *self.detours(),
             self.propose,
             self.propose_workflow,
             *[self.approve_and_execute] * 6,
@@ -273,6 +287,10 @@ class Walk:
         for _ in range(steps):
             (rare if self.dice.random() < _RARE else self.dice.choice(every))(self.dice)
         return len(self.gate.valves.done)
+
+    def detours(self) -> list[Callable[[random.Random], None]]:
+        """Return steps besides those of every day."""
+        return []
 
     def close(self) -> None:
         """Let go of everything."""

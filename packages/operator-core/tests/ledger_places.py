@@ -13,6 +13,7 @@ SHARED = (
     "test_db_",
     "test_executor_",
     "test_gate_approvals",
+    "test_gate_races",
     "test_gate_state",
     "test_gate_suspects",
     "test_leases",

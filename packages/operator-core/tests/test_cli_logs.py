@@ -1,5 +1,6 @@
 """The log's lines go to stderr, and a reader that went away stops nothing."""
 
+import asyncio
 import io
 import logging
 import sys
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from operator_core.cli.logs import configure_logs
-from operator_core.logs import ROOT, get_logger
+from operator_core.logs import ROOT, get_logger, silenced
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +61,23 @@ def test_whoever_embeds_operator_reads_the_standard_library_s_lines(
     (record,) = caplog.records
     assert (record.name, record.getMessage()) == ("operator.a.module", "recovered proposal_id=7")
     assert record.__dict__["facts"] == {"proposal_id": 7}
+
+
+async def test_what_is_silenced_silences_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
+    log, silent = get_logger("test"), asyncio.Event()
+
+    async def tell(word: str) -> None:
+        log.warning(word)
+
+    async def beside() -> None:
+        await silent.wait()
+        log.warning("beside")
+
+    other = asyncio.create_task(beside())
+    with silenced():
+        log.critical("within")
+        await asyncio.create_task(tell("started_within"))
+        silent.set()
+        await other
+    log.warning("after")
+    assert [one.getMessage() for one in caplog.records] == ["beside", "after"]

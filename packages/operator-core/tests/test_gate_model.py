@@ -12,7 +12,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gate_walk import Walk
+from gate_detours import Detours
 
 DICE = st.randoms(use_true_random=False)
 
@@ -20,9 +20,9 @@ DICE = st.randoms(use_true_random=False)
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("seed", range(3))
 def test_no_sequence_of_calls_gets_past_the_policy(seed: int) -> None:
-    walk = Walk(seed)
+    walk = Detours(seed)
     try:
-        assert walk.go(120) >= 4, "a walk without effects shows nothing"
+        assert walk.go(200) >= 8, "a walk without effects shows nothing"
     finally:
         walk.close()
 
@@ -32,7 +32,7 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.walk = Walk(0)
+        self.walk = Detours(0)
 
     @rule(dice=DICE)
     def propose(self, dice: random.Random) -> None:
@@ -77,6 +77,10 @@ class Machine(RuleBasedStateMachine):
     @rule(dice=DICE)
     def restore_a_backup(self, dice: random.Random) -> None:
         self.walk.a_backup_is_restored(dice)
+
+    @rule(dice=DICE)
+    def take_a_detour(self, dice: random.Random) -> None:
+        dice.choice(self.walk.detours())(dice)
 
     def teardown(self) -> None:
         self.walk.close()

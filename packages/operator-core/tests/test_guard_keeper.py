@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from operator_core.actions.canaries import canary as canaries
 from operator_core.actions.canaries.table import CANARIES
 from operator_core.clock import monotonic_seconds
 from operator_core.errors import LedgerFullError
+from operator_core.logs import ROOT
 from operator_core.monitor.types import TicketStatus
 from operator_core.runtime import supervisor
 from operator_core.runtime.guards import (
@@ -71,6 +73,17 @@ async def test_living_guards_are_tried_every_hour_and_change_nothing(tmp_path: P
         assert (await one.control.safety_state()).mode is RunMode.EXECUTE
         assert await one.tickets.list_tickets() == []
         assert await one.db.list_proposals() == []
+
+
+@pytest.mark.parametrize("canary", ["facts in the dark", "killed before it was sent"])
+async def test_what_canaries_do_leaves_no_line_in_the_log(
+    caplog: pytest.LogCaptureFixture, canary: str
+) -> None:
+    (one,) = (each for each in CANARIES if each.name == canary)
+    with caplog.at_level(logging.DEBUG, logger=ROOT):
+        (_, found) = await canaries.release_all((one,))
+    assert found.alive
+    assert caplog.records == []
 
 
 async def test_guards_that_cannot_be_tried_are_not_proven(

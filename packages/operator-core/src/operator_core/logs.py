@@ -5,12 +5,17 @@ embeds Operator handles the standard library's lines already.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 ROOT = "operator"
 """The logger above those of all modules."""
 
 FACTS = "facts"
 """The attribute of a line's record that holds its facts."""
+
+_silenced: ContextVar[bool] = ContextVar("silenced", default=False)
 
 
 class Logger:
@@ -47,7 +52,7 @@ class Logger:
     def _write(
         self, level: int, event: str, facts: dict[str, object], *, traceback: bool = False
     ) -> None:
-        if self._logger.isEnabledFor(level):
+        if self._logger.isEnabledFor(level) and not _silenced.get():
             told = [event, *(f"{name}={value}" for name, value in facts.items())]
             self._logger.log(level, "%s", " ".join(told), exc_info=traceback, extra={FACTS: facts})
 
@@ -55,6 +60,19 @@ class Logger:
 def get_logger(name: str) -> Logger:
     """Return the logger of a module."""
     return Logger(name)
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Write no line of what this task, and the tasks that it starts, do meanwhile.
+
+    What is tried on a scratch ledger would read as if it were done to a cluster.
+    """
+    token = _silenced.set(True)
+    try:
+        yield
+    finally:
+        _silenced.reset(token)
 
 
 def tell_from(level: int) -> None:

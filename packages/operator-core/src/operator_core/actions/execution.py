@@ -235,7 +235,9 @@ async def _may_send(run: _Run) -> bool:
         raise LostLeaseError(f"Proposal {run.proposal.id} was taken over before it was sent.")
     run.stop.requested = hold.killed or hold.cancel_requested
     run.stop.reason = hold.why
-    return not run.stop.requested
+    if not run.stop.requested:
+        run.stop.reason = await run.db.overtaken(run.attempt, run.terms.claim.sight)
+    return not run.stop.reason
 
 
 async def _conclude(run: _Run, task: "asyncio.Task[object]") -> ActionRecord:

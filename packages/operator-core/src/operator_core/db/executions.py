@@ -88,6 +88,16 @@ class ExecutionDB(Store):
         """Return whether an attempt is still its owner's, and whether it is asked to stop."""
         return await self._read(lambda tx: attempts.look(tx, attempt))
 
+    async def overtaken(self, attempt: Attempt, sight: Sight) -> str:
+        """Return why an attempt that was let through may not be sent any more; empty: it may.
+
+        Args:
+            attempt: what was claimed some time ago.
+            sight: what its executor knew when it claimed.
+        """
+        stamp = self._stamp(attempt.proposal.owner or "system")
+        return await self._read(lambda tx: gate.overtaken(tx, attempt.proposal, sight, stamp))
+
     async def renew(self, attempt: Attempt, lease_seconds: float) -> bool:
         """Renew the lease of an attempt; False: it belongs to somebody else now."""
         owner = attempt.proposal.owner or "system"

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from operator_core.actions.policy import Effect, LoadedPolicy
+from operator_core.actions.policy import Effect, LoadedPolicy, ruling
 from operator_core.actions.policy.people import Word
 from operator_core.actions.policy.ruling import PolicyFacts
 from operator_core.actions.policy.sight import blindness
 from operator_core.actions.rehearsal import Rehearsal
 from operator_core.actions.types import ActionDefinition, ActionProposal, ActionStatus
-from operator_core.db import approvals, changes, decisions, rows, suspects
+from operator_core.db import approvals, changes, decisions, policies, rows, safety, suspects
 from operator_core.db.changes import Stamp
 from operator_core.db.checked import CheckedCall
 from operator_core.db.decisions import CLAIM, VALIDATE, Judged, Ruling
@@ -190,3 +190,14 @@ def _declared(tx: Tx, proposal: ActionProposal, judged: Judged) -> tuple[str, ..
     ]
     found = (decisions.latest(tx, step_id) for step_id in done)
     return (*own, *(path for one in found if one is not None for path in one.changes))
+
+
+# --- right before it is sent ----------------------------------------------------------
+
+
+def overtaken(tx: Tx, proposal: ActionProposal, sight: Sight, stamp: Stamp) -> str:
+    """Return why a claimed proposal may not be sent any more; empty: it may."""
+    loaded = policies.in_force(tx)
+    ruled = asked(tx, proposal, sight, loaded, stamp).facts if loaded else None
+    refused = safety.state(tx).refusal() or (ruling.overtaken(ruled) if ruled else None)
+    return str(refused) if refused else ""

@@ -9,11 +9,14 @@ from operator_core.db.actions import ActionDB
 from operator_core.db.ledger import Ledger
 from operator_core.db.tickets import MONITOR
 from operator_core.db.verifications import VerifyDB
+from operator_core.logs import get_logger
 from operator_core.monitor.types import Invariant, Observation, Ticket, TicketPhase
-from operator_core.monitor.verification import Verdict, Verification
-from operator_core.monitor.verify import Patience, Sight, advance, is_proven, lost, shown
+from operator_core.monitor.verification import Capacity, Verdict, Verification
+from operator_core.monitor.verify import Patience, Sight, advance, is_proven, lost, shown, uncounted
 from operator_core.subject import FullSubject
 from operator_core.types import Severity
+
+log = get_logger(__name__)
 
 VERIFIED = "verified after the remedy"
 GONE = "gone"
@@ -101,10 +104,18 @@ class Verifier:
 
     async def _with_baseline(self, begun: Verification) -> Verification:
         for look in await self._db.looks_before(self._subject.name, begun.started_at):
-            capacity = self._subject.capacity(look)
+            capacity = self._capacity(look)
             if capacity is not None:
                 return begun.model_copy(update={"baseline_id": look.id, "capacity": capacity})
         return begun
+
+    def _capacity(self, look: Observation) -> Capacity | None:
+        """Return what a look shows that the cluster has; None: it cannot be said."""
+        try:
+            return self._subject.capacity(look)
+        except Exception as error:  # noqa: BLE001 - what cannot be checked is not verified
+            log.warning("capacity_not_known", subject=self._subject.name, reason=str(error))
+            return None
 
     def _declared(self, remedy: Remedy) -> tuple[str, ...]:
         shrinks = {one.name: one.shrinks for one in self._subject.get_action_definitions()}
@@ -116,9 +127,8 @@ class Verifier:
 
     def _sight(self, ticket: Ticket, proof: Verification, view: View) -> Sight:
         is_broken, unread = shown(view.rules, view.look, ticket.invariant_name, ticket.target)
-        capacity = self._subject.capacity(view.look)
-        if capacity is None:
-            unread = unread or "what the cluster has could not be read"
+        capacity = self._capacity(view.look)
+        unread = unread or uncounted(proof.capacity, capacity)
         gone = lost(proof.capacity, capacity, proof.declared) if proof.capacity and capacity else ()
         return Sight(
             look_id=int(view.look.id or 0),

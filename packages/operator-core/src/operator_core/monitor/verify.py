@@ -134,6 +134,13 @@ def shown(
     return False, f"{', '.join(unread) or 'what it is judged by'} could not be read"
 
 
+def uncounted(before: Capacity | None, after: Capacity | None) -> str:
+    """Return why nobody knows what a cluster no longer has; empty: it can be said."""
+    if after is None:
+        return "what the cluster has could not be read"
+    return "what the cluster had before the remedy is not known" if before is None else ""
+
+
 def lost(before: Capacity, after: Capacity, declared: Collection[str]) -> tuple[str, ...]:
     """Return what a cluster no longer has, for people.
 

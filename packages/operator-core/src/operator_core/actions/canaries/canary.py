@@ -12,6 +12,7 @@ from operator_core.actions.cage import Cage, cage, scratch, sweep
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.ledger import Ledger
 from operator_core.errors import OperatorError
+from operator_core.logs import silenced
 
 Plant = Callable[[Cage], Awaitable[int]]
 """Prepares a bad action; returns the proposal that must not be executed."""
@@ -112,8 +113,9 @@ async def release_all(canaries: Sequence[Canary], clock: Clock = SYSTEM_CLOCK) -
     Raises:
         LedgerError: the scratch ledger cannot be made.
     """
-    async with scratch(clock) as ledger:
-        return [await let_through(ledger), *[one async for one in one_by_one(canaries, ledger)]]
+    with silenced():
+        async with scratch(clock) as ledger:
+            return [await let_through(ledger), *[one async for one in one_by_one(canaries, ledger)]]
 
 
 async def one_by_one(canaries: Sequence[Canary], ledger: Ledger) -> AsyncIterator[Sighting]:

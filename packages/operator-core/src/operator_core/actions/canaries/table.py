@@ -3,7 +3,7 @@
 from operator_core.actions.canaries.canary import Canary
 from operator_core.actions.canaries.looks import LOOK_CANARIES
 from operator_core.actions.canaries.ruled import RULED_CANARIES
-from operator_core.actions.canaries.sending import SENDING_CANARIES
+from operator_core.actions.canaries.sending import OVERTAKEN_CANARIES, SENDING_CANARIES
 from operator_core.actions.canaries.state import STATE_CANARIES
 from operator_core.actions.canaries.words import WORD_CANARIES
 
@@ -13,5 +13,6 @@ CANARIES: tuple[Canary, ...] = (
     *LOOK_CANARIES,
     *RULED_CANARIES,
     *WORD_CANARIES,
+    *OVERTAKEN_CANARIES,
 )
 """Those without a policy come first: a ledger never gets rid of its policy."""

@@ -104,6 +104,17 @@ def policy_refusal(facts: PolicyFacts) -> OperatorError | None:
     )
 
 
+def overtaken(facts: PolicyFacts) -> OperatorError | None:
+    """Return why what was let through may not be sent any more; None: it may.
+
+    Limits are not asked again: the attempt itself counts by now.
+
+    Args:
+        facts: what the ledger says right before it is sent.
+    """
+    return (None if facts.undoes else _frozen(facts)) or _denied(facts) or _approved(facts)
+
+
 def _frozen(facts: PolicyFacts) -> OperatorError | None:
     holds = frozen(facts.loaded, facts.request)
     if holds is not None:

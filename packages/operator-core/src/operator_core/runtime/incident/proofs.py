@@ -11,7 +11,15 @@ from operator_core.db import rows
 from operator_core.db.exports import IncidentRows
 from operator_core.monitor.types import Observation
 from operator_core.monitor.verification import Verdict, Verification
-from operator_core.monitor.verify import BROKEN_SINCE, Patience, Sight, advance, lost, shown
+from operator_core.monitor.verify import (
+    BROKEN_SINCE,
+    Patience,
+    Sight,
+    advance,
+    lost,
+    shown,
+    uncounted,
+)
 from operator_core.runtime.incident.replayed import Means, Replayed, replayed, rules_of
 from operator_core.types import JsonObject
 
@@ -122,8 +130,7 @@ def _sight(incident: IncidentRows, proof: Verification, seen: Observation, means
     ticket, rules = incident["tickets"][0], rules_of(incident, means.subject)
     is_broken, unread = shown(rules, seen, ticket["invariant_name"], ticket["target"])
     capacity = means.subject.capacity(seen)
-    if capacity is None:
-        unread = unread or "what the cluster has could not be read"
+    unread = unread or uncounted(proof.capacity, capacity)
     return Sight(
         look_id=int(seen.id or 0),
         at=seen.observed_at,
