@@ -11,6 +11,7 @@ from operator_core.config import (
     KEEP_MIB_VARIABLE,
     positive_number,
 )
+from operator_core.clock import from_text
 from operator_core.db.care import KeptLooks
 from operator_core.errors import RequestError
 from operator_core.monitor.retention import MIB, Retention
@@ -92,7 +93,8 @@ def told(kept: KeptLooks) -> str:
 def kinds(kept: KeptLooks) -> Iterable[tuple[object, ...]]:
     """Return a row of a table for each reason to keep a look."""
     return (
-        (_WHY[one.kept_as], one.looks, in_mib(one.size_bytes), one.oldest) for one in kept.kinds
+        (_WHY[one.kept_as], one.looks, in_mib(one.size_bytes), from_text(one.oldest))
+        for one in kept.kinds
     )
 
 
