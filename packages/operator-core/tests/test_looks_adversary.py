@@ -87,7 +87,7 @@ async def test_who_is_cut_off_while_looks_are_dropped_has_dropped_none(tmp_path:
 
 @pytest.mark.parametrize("seed", range(5))
 async def test_evidence_stays_whatever_the_clock_does(tmp_path: Path, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - not for secrets
+    chance = random.Random(seed)
     async with watched(tmp_path) as fake:
         evidence: list[int] = []
         now = fake.one.clock.now() + timedelta(days=4000)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from operator_core.owner import Process, Sighting, is_dead, name_of, process_of
+from operator_core.owner import Process, Sighting, is_dead, name_of, process_of, short_name
 
 HERE = Process("web-1", 17, 4_000, "b00t")
 OTHER = replace(HERE, pid=23)

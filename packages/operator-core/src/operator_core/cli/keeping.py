@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
+from operator_core.clock import from_text
 from operator_core.config import (
     KEEP_AROUND_VARIABLE,
     KEEP_DAYS_VARIABLE,
     KEEP_MIB_VARIABLE,
     positive_number,
 )
-from operator_core.clock import from_text
 from operator_core.db.care import KeptLooks
 from operator_core.errors import RequestError
 from operator_core.monitor.retention import MIB, Retention
