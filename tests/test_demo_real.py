@@ -111,7 +111,7 @@ def test_a_demo_that_was_killed_itself_can_be_resumed(tmp_path: Path) -> None:
     assert_each_step_was_done_once(tmp_path)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_demo_that_is_told_to_end_stops_its_cluster(
     tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -74,6 +74,23 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
         assert done.stderr == ""
 
 
+@pytest.mark.parametrize("words", [("kill",), ("kill", "--json"), ("--help",)])
+def test_an_output_that_is_closed_ends_like_one_that_nobody_reads(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    operator(tmp_path, "tickets", "open", "-m", "x")
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", OPERATOR, "--db", str(tmp_path / "x.db"), *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    killed = json.loads(operator(tmp_path, "mode", "--json").stdout)["killed_at"] is not None
+    assert killed is ("kill" in words), "what was asked for is done"
+
+
 def test_sigterm_drains(tmp_path: Path) -> None:
     db = str(tmp_path / "x.db")
     done = operator(tmp_path, "connect", "etcd", "--endpoints", "http://127.0.0.1:9", "--no-check")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from operator_core.owner import Process, Sighting, is_dead, name_of, process_of
+from operator_core.owner import Process, Sighting, is_dead, name_of, process_of, short_name
 
 HERE = Process("web-1", 17, 4_000, "b00t")
 OTHER = replace(HERE, pid=23)
@@ -55,3 +55,8 @@ def test_only_what_is_surely_gone_is_dead(sighting: Sighting, *, dead: bool) -> 
 def test_nothing_is_known_of_other_machines_boots_and_namespaces(elsewhere: dict[str, str]) -> None:
     process = replace(OTHER, **elsewhere)  # type: ignore[arg-type] # texts, as the fields are
     assert not is_dead(process, HERE, Sighting(there=False))
+
+
+def test_a_process_is_called_by_host_and_number_and_others_by_their_name() -> None:
+    assert short_name("vm:29675:669618:dcba473b42bc:0f90e41a") == "vm:29675"
+    assert [short_name(one) for one in ("ann", "a:b", "")] == ["ann", "a:b", ""]

@@ -109,15 +109,16 @@ async def test_an_alarm_is_left_over_and_refuses_writes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "whom"),
+    ("numbers", "whom"),
     [
-        (signal.SIGINT, os.killpg),  # as a terminal does it: to all but the servers' own sessions
-        pytest.param(signal.SIGTERM, os.killpg, marks=pytest.mark.slow),
-        (signal.SIGKILL, os.kill),  # to the command alone: its plays end with it
+        ([signal.SIGINT], os.killpg),  # as a terminal does it: to all but the servers' own sessions
+        pytest.param([signal.SIGINT] * 4, os.killpg, marks=pytest.mark.slow),  # in a hurry
+        pytest.param([signal.SIGTERM], os.killpg, marks=pytest.mark.slow),
+        ([signal.SIGKILL], os.kill),  # to the command alone: its plays end with it
     ],
 )
 async def test_nothing_is_left_when_a_play_is_interrupted(
-    folder: Path, number: int, whom: Callable[[int, int], None]
+    folder: Path, numbers: list[int], whom: Callable[[int, int], None]
 ) -> None:
     run = [sys.executable, "-m", "operator_core.cli.main", "lab", "run", str(STOPPED)]
     lab = await asyncio.create_subprocess_exec(
@@ -125,7 +126,9 @@ async def test_nothing_is_left_when_a_play_is_interrupted(
     )
     try:
         await until_servers(folder, run=True)
-        whom(lab.pid, number)
+        for number in numbers:
+            whom(lab.pid, number)
+            await asyncio.sleep(0.3)
         assert await asyncio.wait_for(lab.wait(), 30) != 0
         await until_servers(folder, run=False)
     finally:

@@ -82,3 +82,9 @@ def is_dead(process: Process, here: Process, sighting: Sighting) -> bool:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
+
+
+def short_name(who: str) -> str:
+    """Return host and number of a process from its name as an owner; of others the whole name."""
+    process = process_of(who)
+    return f"{process.host}:{process.pid}" if process else who

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from operator_core.errors import ConfigurationError, RequestError
 from operator_core.logs import tell_from
+from operator_core.runtime.ending import until_told
 from operator_core.subject import complete
 from operator_lab.clock import VirtualClock
 from operator_lab.grade import Marks, grade
@@ -73,11 +74,23 @@ def check(scenario: Scenario) -> list[str]:
     return unknown_names(scenario.expect, complete(cluster.subject(clock)))
 
 
+async def _played(job: Job) -> Played:
+    """Play; the first interrupt ends it, and another leaves it the time to tidy up.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted, and has tidied up.
+    """
+    played = await until_told(play(job.scenario, job.seed), signal.SIGINT)
+    if isinstance(played, signal.Signals):
+        raise KeyboardInterrupt
+    return played
+
+
 def run_job(job: Job) -> Result:
     """Play and mark one scenario; where the lab itself fails, that is the result."""
     tell_from(logging.CRITICAL)
     try:
-        played = asyncio.run(play(job.scenario, job.seed))
+        played = asyncio.run(_played(job))
     except Exception as error:  # noqa: BLE001 - whatever breaks must not end the other plays
         text = f"{type(error).__name__}: {error}"
         played = Played(scenario=job.scenario.name, set=job.scenario.set, seed=job.seed, error=text)

@@ -161,7 +161,7 @@ def option_of(key: str, param: ParamDef) -> object:
     text = escape(one_line(param.description))
     text += " (required)" if param.required else ""
     if param.default is not None and param.default != "":
-        text += f" Default: {escape(one_line(param.default))}."
+        text = f"{text.rstrip('.')}. Default: {escape(one_line(param.default))}."
     flag = f"--{key.replace('_', '-')}"
     if param.type == "bool":
         return Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=text)]

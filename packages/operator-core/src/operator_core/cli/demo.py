@@ -5,7 +5,6 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -18,6 +17,7 @@ from operator_core.clock import monotonic_seconds
 from operator_core.config import person
 from operator_core.plugin import SubjectPlugin
 from operator_core.runtime.demo import DemoOptions, plugin_of, resume_demo, run_demo, stop_demo
+from operator_core.runtime.ending import until_told
 from operator_core.runtime.narrator import Telling
 from operator_core.runtime.plugins import load_plugin
 from operator_core.visible import visible
@@ -48,6 +48,7 @@ _WAITS_FOR = {
     "execution": "the workflow runs…",
     "verify": "the next look shows whether it held…",
 }
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MILESTONES = ("fault", "ticket", "diagnosis", "proposal", "approval", "execution", "proof")
 
 
@@ -120,15 +121,17 @@ def demo(
 ) -> None:
     """Watch Operator repair a cluster that is broken on purpose.
 
-    It starts a cluster and an agent, causes a fault, and shows the loop: ticket, diagnosis with
-    its evidence, workflow, approval, each step, and the proof that the fix held. No key, no
-    Docker, nothing outside a folder of its own, which it prints.
+    It starts a cluster and an agent, causes a fault, and shows the loop:
+    ticket, diagnosis with its evidence, workflow, approval, each step, and
+    the proof that the fix held. No key, no Docker, nothing outside a folder
+    of its own, which it prints.
 
-    Kill the agent (its process number is shown) in the middle: another one goes on from the
-    ledger, and nothing is done twice.
+    Kill the agent (its process number is shown) in the middle: another one
+    goes on from the ledger, and nothing is done twice.
 
-    Example:  operator demo
-              operator demo --subject etcd --ask
+    Example:
+      operator demo
+      operator demo --subject etcd --ask
     """
     console = Console()
     if stop is not None:
@@ -154,34 +157,14 @@ def _play(
             keep_cluster=keep,
         )
         run = resume_demo if resumed else run_demo
-        asyncio.run(_until_told_to_end(run(plugin, options, screen.tell)))
+        # A closed terminal stops the cluster too, and a second Ctrl-C does not cut that short.
+        told = asyncio.run(until_told(run(plugin, options, screen.tell), *_ENDING))
+    if told is signal.SIGINT:
+        raise KeyboardInterrupt
+    if told is not None:
+        raise typer.Exit(128 + told)
     screen.show_timeline()
     _show_what_next(console, options)
-
-
-async def _until_told_to_end(demo: Coroutine[None, None, None]) -> None:
-    """Let a request to end, or a closed terminal, stop the cluster too, as Ctrl-C does.
-
-    Raises:
-        Exit: it was told to end; the code is the one a shell expects then.
-    """
-    playing = asyncio.ensure_future(demo)
-    told: list[int] = []
-
-    def end(number: int) -> None:
-        if not told:  # a second request must not cut the stopping short
-            playing.cancel()
-        told.append(number)
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, end, number)
-    try:
-        await playing
-    except asyncio.CancelledError:
-        if not told:
-            raise  # Ctrl-C, which asyncio makes a KeyboardInterrupt of
-        raise typer.Exit(128 + told[0]) from None
 
 
 def _agent_command(folder: Path) -> list[str]:

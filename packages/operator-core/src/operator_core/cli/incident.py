@@ -28,6 +28,7 @@ from operator_core.clock import to_text
 from operator_core.db import rows
 from operator_core.db.exports import ExportDB, IncidentRows
 from operator_core.errors import RequestError
+from operator_core.owner import short_name
 from operator_core.runtime.incident.archive import Archive, parcel
 from operator_core.runtime.incident.misfits import ArchiveError
 from operator_core.runtime.incident.page import page
@@ -245,12 +246,16 @@ async def _incident(session: Session, ticket_id: int | None, file: Path | None) 
 
 def _timeline_view(moments: list[Moment], html: Path | None) -> RenderableType:
     lines = (
-        (f"{one.seconds:.1f} s", one.stage, one.what, one.who, one.ids, one.detail)
+        (f"{one.seconds:.1f} s", one.stage, one.ids, _words(one), short_name(one.who))
         for one in moments
     )
-    columns = ("after", "stage", "what", "who", "about", "detail")
+    columns = ("after", "stage", "about", "what", "who")
     wrote = hint(f"Wrote {html}.") if html else None
     return stacked(table("Timeline", columns, lines), wrote)
+
+
+def _words(moment: Moment) -> str:
+    return f"{moment.what}: {moment.detail}" if moment.detail else moment.what
 
 
 # --- files ----------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from operator_core.clock import from_text
 from operator_core.config import (
     KEEP_AROUND_VARIABLE,
     KEEP_DAYS_VARIABLE,
@@ -92,7 +93,8 @@ def told(kept: KeptLooks) -> str:
 def kinds(kept: KeptLooks) -> Iterable[tuple[object, ...]]:
     """Return a row of a table for each reason to keep a look."""
     return (
-        (_WHY[one.kept_as], one.looks, in_mib(one.size_bytes), one.oldest) for one in kept.kinds
+        (_WHY[one.kept_as], one.looks, in_mib(one.size_bytes), from_text(one.oldest))
+        for one in kept.kinds
     )
 
 

@@ -1,8 +1,10 @@
 """The `operator` command: its commands by name, and what becomes of errors."""
 
+import os
+import sys
 from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 from typer.core import TyperCommand
@@ -149,8 +151,17 @@ def root(
     keep(context, db, person, as_json=as_json, debug=debug)
 
 
+def _output_for_nobody() -> TextIO:
+    """Return an output that ends as a pipe does whose reader went away."""
+    read, write = os.pipe()
+    os.close(read)
+    return os.fdopen(write, "w", encoding="utf-8")
+
+
 def main() -> None:
     """Run the command line and exit."""
+    if sys.stdout is None:  # as `operator >&-` leaves it; what was asked for is done all the same
+        sys.stdout = _output_for_nobody()
     app(prog_name="operator")
 
 

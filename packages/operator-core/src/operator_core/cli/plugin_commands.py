@@ -44,12 +44,13 @@ def plugin_group(name: str) -> "Command":
 
 def _app(plugin: Offering) -> typer.Typer:
     offered = commands_of(plugin)
-    more = "" if offered else "\n\nIt offers no commands of its own."
+    more = "" if offered else " It offers no commands of its own."
     name = escape(one_line(plugin.name))
+    summary = escape(one_line(plugin.summary))
     following = f"{name} {offered[0].name}" if _is_pack(plugin) else f"connect {name}"
     app = new_group(
-        f"Commands of the plugin {name}: {escape(one_line(plugin.summary))}.{more}\n\n"
-        f"Next: operator {following} --help"
+        f"Commands of the plugin {name}.{more}\n\nFor {summary}.\n\n"
+        f"Example:\n  operator {following} --help"
     )
     for one in offered:
         command(app, one.name, ledger=False)(_handler(plugin, one))
@@ -71,7 +72,11 @@ def _handler(plugin: Offering, own: PluginCommand) -> Handler:
 
     handler.__dict__["__signature__"] = _signature(own)
     example = f"operator {plugin.name} {own.name} {own.example}".strip()
-    handler.__doc__ = f"{escape(one_line(own.summary, 1000))}\n\nExample:\n  {escape(example)}"
+    # The last line stands at the margin: without it the example would lose its indent.
+    following = f"Next: operator {plugin.name} --help"
+    handler.__doc__ = (
+        f"{escape(one_line(own.summary, 1000))}\n\nExample:\n  {escape(example)}\n\n{following}"
+    )
     return handler
 
 

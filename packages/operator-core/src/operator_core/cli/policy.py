@@ -24,6 +24,7 @@ from operator_core.cli.failures import EXIT_WRONG
 from operator_core.cli.render import facts, hint, stacked, table, word
 from operator_core.cli.values import duration
 from operator_core.cli.views import said
+from operator_core.cli.views_rehearsal import shares_text
 from operator_core.db.policy import Past, PolicyDB, Standing
 from operator_core.errors import RequestError
 from operator_core.runtime.policy_file import read_policy, read_text
@@ -196,7 +197,7 @@ def _explained(
         "proposed by": asked.proposer,
         "severity": asked.severity,
         "confidence": asked.confidence,
-        "blast radius": asked.blast and str(asked.blast._asdict()),
+        "blast radius": asked.blast and shares_text(asked.blast),
         "decision": decision.told,
         "still needed": people_of(standing.lacks),
     }

@@ -66,13 +66,17 @@ def steps_view(found: list[tuple[str, Rehearsed]]) -> RenderableType | None:
 
 def blast_text(rehearsal: Rehearsal) -> str:
     """Return how much is touched, as a word and in shares."""
-    blast = rehearsal.blast or BlastRadius()
-    shares = ", ".join(
+    shares = shares_text(rehearsal.blast or BlastRadius())
+    return f"{rehearsal.tier} ({shares})" if shares else "unknown, so a person approves"
+
+
+def shares_text(blast: BlastRadius) -> str:
+    """Return how much is touched in shares, as far as it is known."""
+    return ", ".join(
         f"{share:.0%} of the {_SHARES[name]}"
         for name, share in blast._asdict().items()
         if share is not None
     )
-    return f"{rehearsal.tier} ({shares})" if shares else "unknown, so a person approves"
 
 
 def calibration_view(found: list[Calibration]) -> RenderableType:

@@ -93,11 +93,10 @@ def record(tx: Tx, look: NewLook, retention: Retention, now: datetime) -> int:
     return look_id
 
 
-def record_evidence(tx: Tx, look: NewLook, now: datetime) -> int:
-    """Store a look that something rests on at once, for good, and return its id."""
+def record_extra(tx: Tx, look: NewLook, now: datetime) -> int:
+    """Store a look that somebody else than the monitor made, and return its id."""
     look_id, size_bytes = _insert(tx, look, now)
     _add(tx, {look.subject: (1, size_bytes)})
-    pin(tx, [look_id])
     return look_id
 
 

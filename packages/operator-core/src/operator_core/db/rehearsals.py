@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from operator_core.actions.rehearsal import Measured, Rehearsal
-from operator_core.db import looks, rows
+from operator_core.db import changes, looks, rows
 from operator_core.db.engine import Row, Tx
 from operator_core.db.looks import NewLook
 from operator_core.db.store import SYSTEM_ACTOR, Store
@@ -50,13 +50,16 @@ class RehearsalDB(Store):
 
         Args:
             said: by the proposal's id.
-            seen: the look, of a cluster that it names; it is kept for good.
+            seen: the look, of a cluster that it names; it is kept for good where one of the
+                proposals is a ticket's, and else thinned and dropped as other looks are.
         """
         stamp, look = self._stamp(SYSTEM_ACTOR), NewLook.of(seen, str(seen.subject))
         texts = {one: rows.to_json(rehearsal.to_json()) for one, rehearsal in said.items()}
 
         def work(tx: Tx) -> None:
-            look_id = looks.record_evidence(tx, look, stamp.now)
+            look_id = looks.record_extra(tx, look, stamp.now)
+            if any(changes.get(tx, "proposal", one)["ticket_id"] for one in texts):
+                looks.pin(tx, [look_id])
             for proposal_id, text in sorted(texts.items()):
                 tx.run(
                     "rehearsal.insert",
