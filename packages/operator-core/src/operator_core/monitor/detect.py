@@ -138,7 +138,8 @@ class _Memory:
 
     def _seen(self, key: str, violation: Violation, judgement: Judgement) -> None:
         known = self._sightings.get(key)
-        first = known.first_seen_at if known else self._now
+        goes_on = known is not None and not self._was_over(known, key, judgement)
+        first = known.first_seen_at if known is not None and goes_on else self._now
         if key in self._open_keys:
             # Its ticket is open, so its grace has passed, whatever was forgotten since.
             first = min(first, self._now - judgement.grace)
@@ -176,11 +177,19 @@ class _Memory:
             del self._sightings[key]
             return
         since = sighting.clear_since or self._now
-        if self._now - since >= judgement.clear:
-            self._sightings.pop(key, None)
+        is_over = self._now - since >= judgement.clear
+        if is_over:
             self._cleared.add(key)
-        else:
+        if is_over and key not in self._open_keys:
+            self._sightings.pop(key, None)
+        else:  # what waits for more than this, as for a proof, stays gone meanwhile
             self._sightings[key] = replace(sighting, clear_since=since)
+
+    def _was_over(self, known: Sighting, key: str, judgement: Judgement) -> bool:
+        """Return whether a problem was gone for good, and its ticket is resolved since."""
+        if key in self._open_keys or known.clear_since is None:
+            return False
+        return self._now - known.clear_since >= judgement.clear
 
 
 def _rule_of(key: str, names: set[str]) -> str | None:

@@ -9,7 +9,7 @@ from operator_core.db.actions import ActionDB
 from operator_core.db.ledger import Ledger
 from operator_core.db.tickets import MONITOR
 from operator_core.db.verifications import VerifyDB
-from operator_core.monitor.types import Invariant, Observation, Ticket, TicketPhase
+from operator_core.monitor.types import Invariant, Observation, Ticket, TicketStatus
 from operator_core.monitor.verification import Verdict, Verification
 from operator_core.monitor.verify import Patience, Sight, advance, is_proven, lost, shown
 from operator_core.subject import FullSubject
@@ -17,7 +17,6 @@ from operator_core.types import Severity
 
 VERIFIED = "verified after the remedy"
 GONE = "gone"
-_ACTED_ON = (TicketPhase.ACTING, TicketPhase.VERIFYING, TicketPhase.ESCALATED)
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,9 @@ class Verifier:
         """
         proven: dict[int, str] = {}
         for ticket in tickets:
-            if ticket.phase not in _ACTED_ON and ticket.violation_key not in view.cleared:
+            # Not by its phase: that follows the remedy a round later, and the look would not count.
+            is_diagnosed = ticket.status is TicketStatus.DIAGNOSED
+            if not is_diagnosed and ticket.violation_key not in view.cleared:
                 continue
             ticket_id = int(ticket.id or 0)
             remedy = remedy_of(ticket, await self._actions.list_proposals(ticket_id=ticket_id))

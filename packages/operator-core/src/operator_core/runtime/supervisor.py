@@ -20,7 +20,7 @@ from operator_core.db.tickets import KEEP
 from operator_core.errors import ConfigurationError, LedgerError
 from operator_core.logs import get_logger
 from operator_core.monitor.retention import Retention
-from operator_core.monitor.tickets import MonitorConfig
+from operator_core.monitor.tickets import MonitorConfig, soonest_seconds
 from operator_core.monitor.verify import DEFAULT_SOAK_SECONDS, Patience
 from operator_core.runtime.guards import GuardKeeper
 from operator_core.runtime.loops import (
@@ -237,11 +237,24 @@ async def _monitor(ledger: Ledger, one: Wired, options: RunOptions, stop: asynci
                 seen = await _look_if_mine(watch, one, options, stop, quiet)
             quiet = seen.quiet if seen else frozenset()
             unwatched_seconds = min(options.interval_seconds, watch.look_seconds)
-            await wait(stop, seen.pause_seconds if seen else unwatched_seconds)
+            if seen is None:
+                await wait(stop, unwatched_seconds)
+            else:
+                await _until_next_look(one, options, stop, seen.pause_seconds)
     finally:
         keeping.cancel()
     async with enduring("monitor", name, stop):
         await watch.end()
+
+
+async def _until_next_look(
+    one: Wired, options: RunOptions, stop: asyncio.Event, pause_seconds: float
+) -> None:
+    """Wait for the next look; it comes as soon as it may where an action has ended meanwhile."""
+    at_least_seconds = min(soonest_seconds(options.interval_seconds), pause_seconds)
+    await wait(stop, at_least_seconds)
+    acted = wait(one.agent.acted, pause_seconds - at_least_seconds)
+    await or_stop(asyncio.create_task(acted), stop)
 
 
 async def _keep(watch: Watch, subject: str, stop: asyncio.Event) -> None:
@@ -259,6 +272,7 @@ async def _look(
 
     Takes the snoozed problems that were told of before, and returns those there are now.
     """
+    one.agent.acted.clear()  # what ends from now on, this look does not show
     found = await or_stop(asyncio.create_task(one.monitor.step()), stop)
     if found is None:
         return _Seen(quiet, options.interval_seconds)
