@@ -144,17 +144,28 @@ class _Player:
         while self._clock.seconds < self._duration:
             soonest = self._clock.seconds + soonest_seconds(self._expect.look_seconds)
             await self._pass(min(self._clock.seconds + pause_seconds, self._duration), soonest)
-            if self._pace is None:
-                await self._until_all_wait()  # so that what has begun is written before the look
             self._wired.agent.acted.clear()
             look = await self._wired.monitor.step()
             pause_seconds = look.pause_seconds(self._expect.look_seconds)
             await self._round()
 
     async def _round(self) -> None:
+        """Let the stages take turns until nothing more ends in this moment."""
+        acted = self._wired.agent.acted
+        await self._turn()
+        has_acted = acted.is_set()
+        while acted.is_set():
+            acted.clear()
+            await self._turn()
+        if has_acted:
+            acted.set()  # the next look comes soon
+
+    async def _turn(self) -> None:
         await agent_round(self._wired)
         if self._expect.approver == ON_CALL and await self._approve():
             await agent_round(self._wired)
+        if self._pace is None:
+            await self._until_all_wait()
 
     async def _pass(self, until: float, soonest: float) -> None:
         """Let time pass; the agent takes a turn when something ends, is due, or is answered.

@@ -32,6 +32,7 @@ from operator_core.runtime.loops import (
     signals,
     until_something_happens,
     wait,
+    wait_or_sooner,
     waking,
 )
 from operator_core.runtime.plugins import connect
@@ -240,21 +241,12 @@ async def _monitor(ledger: Ledger, one: Wired, options: RunOptions, stop: asynci
             if seen is None:
                 await wait(stop, unwatched_seconds)
             else:
-                await _until_next_look(one, options, stop, seen.pause_seconds)
+                soonest = soonest_seconds(options.interval_seconds)
+                await wait_or_sooner(stop, seen.pause_seconds, one.agent.acted, soonest)
     finally:
         keeping.cancel()
     async with enduring("monitor", name, stop):
         await watch.end()
-
-
-async def _until_next_look(
-    one: Wired, options: RunOptions, stop: asyncio.Event, pause_seconds: float
-) -> None:
-    """Wait for the next look; it comes as soon as it may where an action has ended meanwhile."""
-    at_least_seconds = min(soonest_seconds(options.interval_seconds), pause_seconds)
-    await wait(stop, at_least_seconds)
-    acted = wait(one.agent.acted, pause_seconds - at_least_seconds)
-    await or_stop(asyncio.create_task(acted), stop)
 
 
 async def _keep(watch: Watch, subject: str, stop: asyncio.Event) -> None:
