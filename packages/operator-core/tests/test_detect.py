@@ -68,7 +68,9 @@ def test_the_memory_keeps_the_first_and_the_last_sight_and_the_newest_readings()
 def test_without_clear_time_one_good_look_clears() -> None:
     watch = Watch(rule())
     watch.look(0, stores_down("tikv-1"))
-    assert watch.look(1, HEALTHY) == Detection({}, (), (), frozenset({"store_down:tikv-1"}))
+    assert watch.look(1, HEALTHY).cleared == {"store_down:tikv-1"}
+    assert watch.look(2, HEALTHY) == Detection({}, (), (), frozenset({"store_down:tikv-1"}))
+    assert watch.look(3, HEALTHY) == Detection({}, (), (), NOTHING)
 
 
 def test_a_violation_clears_once_it_was_gone_for_its_clear_time() -> None:
@@ -79,7 +81,30 @@ def test_a_violation_clears_once_it_was_gone_for_its_clear_time() -> None:
         assert detection.cleared == NOTHING
         assert detection.sightings["store_down:tikv-1"].clear_since == at(10)
     assert watch.look(70, HEALTHY).cleared == {"store_down:tikv-1"}
-    assert watch.look(80, HEALTHY) == Detection({}, (), (), NOTHING)
+    assert watch.look(80, HEALTHY).sightings == {}
+    assert watch.look(90, HEALTHY) == Detection({}, (), (), NOTHING)
+
+
+def test_what_is_gone_stays_gone_in_every_look_while_its_ticket_waits() -> None:
+    watch = Watch(rule(grace=30, clear=60))
+    watch.look(0, stores_down("tikv-1"))
+    watch.look(30, stores_down("tikv-1"))
+    watch.look(40, HEALTHY)
+    for seconds in (100, 101, 110, 170):
+        assert watch.look(seconds, HEALTHY).cleared == {"store_down:tikv-1"}
+        watch.open.add("store_down:tikv-1")  # it waits for the proof of a remedy
+    watch.look(180, stores_down("tikv-1"))
+    assert watch.look(190, HEALTHY).cleared == NOTHING
+
+
+def test_what_comes_back_once_its_ticket_is_resolved_has_its_grace_again() -> None:
+    watch = Watch(rule(grace=30, clear=60))
+    watch.look(0, stores_down("tikv-1"))
+    watch.look(30, stores_down("tikv-1"))
+    watch.look(40, HEALTHY)
+    assert watch.look(100, HEALTHY).cleared == {"store_down:tikv-1"}
+    assert keys(watch.look(110, stores_down("tikv-1")).pending) == ["store_down:tikv-1"]
+    assert keys(watch.look(140, stores_down("tikv-1")).present) == ["store_down:tikv-1"]
 
 
 def test_what_comes_back_in_its_clear_time_never_counted_as_gone() -> None:

@@ -213,6 +213,17 @@ async def test_a_remedy_that_holds_is_verified_after_the_soak(tmp_path: Path) ->
         assert one.pumps.done == ["clear"]
 
 
+async def test_a_look_counts_before_the_ticket_says_that_it_is_acted_on(tmp_path: Path) -> None:
+    async with plant(tmp_path, "clear") as one:
+        await one.rounds(LOOK_SECONDS)
+        assert one.pumps.done == ["clear"]
+        assert one.wired.agent.acted.is_set(), "a look may come sooner"
+        assert (await one.ticket()).phase is None
+        look = await one.wired.monitor.step()
+        assert look.awaits_proof
+        assert (await one.proof()).looks == 1
+
+
 @pytest.mark.parametrize(
     ("remedy", "ends"), [("clear", Verdict.VERIFIED), ("kick", Verdict.NOT_VERIFIED)]
 )

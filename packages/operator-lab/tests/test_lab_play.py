@@ -86,6 +86,16 @@ async def test_the_same_seed_gives_the_same_play() -> None:
 
 
 @LIMIT
+async def test_a_proof_begins_with_the_moment_of_the_action() -> None:
+    scenario = load_scenario(SINGLE / "10-a-cancelled-delete-leaves-remove-peer-unlimited.toml")
+    marks, expect = grade(scenario, await play(scenario)), scenario.expect
+    # Looks come at a third of the usual pause: three of them are the first that outlast the soak.
+    soak_seconds = expect.look_seconds
+    assert soak_seconds >= expect.soak_seconds > expect.look_seconds * 2 / 3
+    assert marks.own_seconds == expect.approves_after + soak_seconds
+
+
+@LIMIT
 async def test_a_remedy_goes_through_the_gate_with_a_persons_word() -> None:
     scenario = load_scenario(SINGLE / "06-leaders-do-not-come-back-after-a-restart.toml")
     played = await play(scenario)

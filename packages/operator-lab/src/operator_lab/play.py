@@ -26,7 +26,7 @@ from operator_core.db.control import ControlDB
 from operator_core.db.ledger import LedgerUse
 from operator_core.errors import ConflictError, OperatorError, RefusedError
 from operator_core.lab import Lab, LabCluster, lab_of
-from operator_core.monitor.tickets import MonitorConfig
+from operator_core.monitor.tickets import MonitorConfig, soonest_seconds
 from operator_core.monitor.verify import Patience
 from operator_core.runtime.plugins import load_plugin
 from operator_core.runtime.policy_file import PolicyKeeper
@@ -142,23 +142,45 @@ class _Player:
         """Play until the scenario's time is over."""
         pause_seconds = self._expect.look_seconds
         while self._clock.seconds < self._duration:
-            await self._pass(min(self._clock.seconds + pause_seconds, self._duration))
+            soonest = self._clock.seconds + soonest_seconds(self._expect.look_seconds)
+            await self._pass(min(self._clock.seconds + pause_seconds, self._duration), soonest)
+            self._wired.agent.acted.clear()
             look = await self._wired.monitor.step()
             pause_seconds = look.pause_seconds(self._expect.look_seconds)
             await self._round()
 
     async def _round(self) -> None:
+        """Let the stages take turns until nothing more ends in this moment."""
+        acted = self._wired.agent.acted
+        await self._turn()
+        has_acted = acted.is_set()
+        while acted.is_set():
+            acted.clear()
+            await self._turn()
+        if has_acted:
+            acted.set()  # the next look comes soon
+
+    async def _turn(self) -> None:
         await agent_round(self._wired)
         if self._expect.approver == ON_CALL and await self._approve():
             await agent_round(self._wired)
+        if self._pace is None:
+            await self._until_all_wait()
 
-    async def _pass(self, until: float) -> None:
-        """Let time pass; the agent takes a turn when something ends, is due, or is answered."""
+    async def _pass(self, until: float, soonest: float) -> None:
+        """Let time pass; the agent takes a turn when something ends, is due, or is answered.
+
+        Args:
+            until: when the next look comes.
+            soonest: when it comes where an action has ended.
+        """
         while self._clock.seconds < until:
             running, due = len(self._wired.agent.running), await self._due_seconds()
             await self._step(min(until, due))
             if len(self._wired.agent.running) < running or due <= self._clock.seconds:
                 await self._round()
+            if self._wired.agent.acted.is_set():
+                until = min(until, max(soonest, self._clock.seconds))
 
     async def _due_seconds(self) -> float:
         """Return when the agent next has something to do: work that is due, or an answer."""

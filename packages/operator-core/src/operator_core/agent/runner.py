@@ -85,6 +85,8 @@ class AgentRunner:
         self._clock = clock
         self._rehearser = Rehearser(ledger, subject)
         self._running: dict[int, asyncio.Task[None]] = {}
+        self.acted = asyncio.Event()
+        """Set when an action for a ticket has ended: a look would show what came of it."""
         self._refused: dict[int, int] = {}
         self._refusals = 0
         self._has_taken = False
@@ -248,7 +250,12 @@ class AgentRunner:
             return
         task = asyncio.create_task(self._execute(proposal))
         self._running[proposal_id] = task
-        task.add_done_callback(lambda _: self._running.pop(proposal_id, None))
+        task.add_done_callback(lambda _: self._ended(proposal))
+
+    def _ended(self, proposal: ActionProposal) -> None:
+        self._running.pop(int(proposal.id or 0), None)
+        if proposal.ticket_id is not None:
+            self.acted.set()
 
     async def _execute(self, proposal: ActionProposal) -> None:
         proposal_id = int(proposal.id or 0)

@@ -40,7 +40,8 @@ class Detection:
         sightings: the new memory, by violation key; to be stored with the tickets.
         present: problems whose grace has passed; their ticket must be open and is refreshed.
         pending: problems still in grace.
-        cleared: keys that were seen to be gone for long enough; their tickets resolve.
+        cleared: keys that were seen to be gone for long enough; their tickets resolve. Told in each
+            look while the ticket is open, and once more when it is not.
         snoozed: problems whose grace has passed and that are snoozed: no ticket opens. One
             whose ticket is open already is present too, so that the ticket tells the truth.
         due_at: when the first of the pending ones has outlasted its grace, if none heals; None:
@@ -138,7 +139,10 @@ class _Memory:
 
     def _seen(self, key: str, violation: Violation, judgement: Judgement) -> None:
         known = self._sightings.get(key)
-        first = known.first_seen_at if known else self._now
+        if known is None or self._is_forgotten(key, known, judgement):
+            first = self._now
+        else:
+            first = known.first_seen_at
         if key in self._open_keys:
             # Its ticket is open, so its grace has passed, whatever was forgotten since.
             first = min(first, self._now - judgement.grace)
@@ -175,12 +179,24 @@ class _Memory:
         if in_grace and key not in self._open_keys:
             del self._sightings[key]
             return
-        since = sighting.clear_since or self._now
-        if self._now - since >= judgement.clear:
-            self._sightings.pop(key, None)
+        gone = replace(sighting, clear_since=sighting.clear_since or self._now)
+        if self._is_over(gone, judgement):
             self._cleared.add(key)
+        if self._is_forgotten(key, gone, judgement):
+            self._sightings.pop(key, None)
         else:
-            self._sightings[key] = replace(sighting, clear_since=since)
+            self._sightings[key] = gone
+
+    def _is_over(self, sighting: Sighting, judgement: Judgement) -> bool:
+        since = sighting.clear_since
+        return since is not None and self._now - since >= judgement.clear
+
+    def _is_forgotten(self, key: str, sighting: Sighting, judgement: Judgement) -> bool:
+        """Return whether a problem is gone for good and no ticket is open for it.
+
+        While one is, as it waits for a proof, the problem stays gone, look after look.
+        """
+        return key not in self._open_keys and self._is_over(sighting, judgement)
 
 
 def _rule_of(key: str, names: set[str]) -> str | None:

@@ -29,6 +29,15 @@ SOONER = 3
 """Looks come at most so many times as often, as a cluster in trouble must not be burdened."""
 
 
+def soonest_seconds(interval_seconds: float) -> float:
+    """Return how long after a look the next one may come; so soon it does after an action.
+
+    Args:
+        interval_seconds: the usual distance of looks.
+    """
+    return interval_seconds / SOONER
+
+
 @dataclass(frozen=True)
 class MonitorConfig:
     """How a cluster is watched.
@@ -78,7 +87,7 @@ class Look:
         Args:
             interval_seconds: the usual distance of looks.
         """
-        soonest = interval_seconds / SOONER
+        soonest = soonest_seconds(interval_seconds)
         if self.awaits_proof:
             return soonest
         due = interval_seconds if self.due_seconds is None else self.due_seconds

@@ -10,7 +10,7 @@ from operator_core.db.ledger import Ledger
 from operator_core.db.tickets import MONITOR
 from operator_core.db.verifications import VerifyDB
 from operator_core.logs import get_logger
-from operator_core.monitor.types import Invariant, Observation, Ticket, TicketPhase
+from operator_core.monitor.types import Invariant, Observation, Ticket, TicketStatus
 from operator_core.monitor.verification import Capacity, Verdict, Verification
 from operator_core.monitor.verify import Patience, Sight, advance, is_proven, lost, shown, uncounted
 from operator_core.subject import FullSubject
@@ -20,7 +20,6 @@ log = get_logger(__name__)
 
 VERIFIED = "verified after the remedy"
 GONE = "gone"
-_ACTED_ON = (TicketPhase.ACTING, TicketPhase.VERIFYING, TicketPhase.ESCALATED)
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,9 @@ class Verifier:
         """
         proven: dict[int, str] = {}
         for ticket in tickets:
-            if ticket.phase not in _ACTED_ON and ticket.violation_key not in view.cleared:
+            # Not by its phase: that follows the remedy a round later, and the look would not count.
+            is_diagnosed = ticket.status is TicketStatus.DIAGNOSED
+            if not is_diagnosed and ticket.violation_key not in view.cleared:
                 continue
             ticket_id = int(ticket.id or 0)
             remedy = remedy_of(ticket, await self._actions.list_proposals(ticket_id=ticket_id))

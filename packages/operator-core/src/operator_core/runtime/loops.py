@@ -35,6 +35,22 @@ async def wait(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
 
 
+async def wait_or_sooner(
+    stop: asyncio.Event, seconds: float, sooner: asyncio.Event, least_seconds: float
+) -> None:
+    """Wait for so many seconds; less where something has happened, and least until it may count.
+
+    Args:
+        stop: ends the wait at once.
+        seconds: how long it is.
+        sooner: ends it after `least_seconds`.
+        least_seconds: how long it is in any case.
+    """
+    least_seconds = min(least_seconds, seconds)
+    await wait(stop, least_seconds)
+    await or_stop(asyncio.create_task(wait(sooner, seconds - least_seconds)), stop)
+
+
 async def or_stop(task: "asyncio.Task[Found]", stop: asyncio.Event) -> Found | None:
     """Return what a task finds; None: it was ended, because of a request to stop."""
     stopped = asyncio.create_task(stop.wait())

@@ -20,7 +20,7 @@ from operator_core.db.tickets import KEEP
 from operator_core.errors import ConfigurationError, LedgerError
 from operator_core.logs import get_logger
 from operator_core.monitor.retention import Retention
-from operator_core.monitor.tickets import MonitorConfig
+from operator_core.monitor.tickets import MonitorConfig, soonest_seconds
 from operator_core.monitor.verify import DEFAULT_SOAK_SECONDS, Patience
 from operator_core.runtime.guards import GuardKeeper
 from operator_core.runtime.loops import (
@@ -32,6 +32,7 @@ from operator_core.runtime.loops import (
     signals,
     until_something_happens,
     wait,
+    wait_or_sooner,
     waking,
 )
 from operator_core.runtime.plugins import connect
@@ -237,7 +238,11 @@ async def _monitor(ledger: Ledger, one: Wired, options: RunOptions, stop: asynci
                 seen = await _look_if_mine(watch, one, options, stop, quiet)
             quiet = seen.quiet if seen else frozenset()
             unwatched_seconds = min(options.interval_seconds, watch.look_seconds)
-            await wait(stop, seen.pause_seconds if seen else unwatched_seconds)
+            if seen is None:
+                await wait(stop, unwatched_seconds)
+            else:
+                soonest = soonest_seconds(options.interval_seconds)
+                await wait_or_sooner(stop, seen.pause_seconds, one.agent.acted, soonest)
     finally:
         keeping.cancel()
     async with enduring("monitor", name, stop):
@@ -259,6 +264,7 @@ async def _look(
 
     Takes the snoozed problems that were told of before, and returns those there are now.
     """
+    one.agent.acted.clear()  # what ends from now on, this look does not show
     found = await or_stop(asyncio.create_task(one.monitor.step()), stop)
     if found is None:
         return _Seen(quiet, options.interval_seconds)
