@@ -37,7 +37,8 @@ _SETTINGS = {
     "enable_seqscan": "off",
     "jit": "off",
     "plan_cache_mode": "force_generic_plan",
-    "idle_in_transaction_session_timeout": "10s",
+    # Whoever stands still in the middle of one keeps all others waiting, shorter than a lease.
+    "idle_in_transaction_session_timeout": "3s",
     "synchronous_commit": "on",
     "TimeZone": "UTC",
 }

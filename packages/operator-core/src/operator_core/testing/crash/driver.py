@@ -25,11 +25,8 @@ from operator_core.testing.crash.worker import Task
 LEASE_SECONDS = {World.KEYS: 1.0, World.LOOK: 3.0, World.BLIND: 1.0}
 """Where nothing but the lease prevents a second effect, a busy machine must not end it."""
 
-PAST_LEASE_SECONDS = 0.8
-"""How long beyond its lease a process stands still: others take over meanwhile."""
-
-PAST_LEASE_WITH_FLAW_SECONDS = 5.0
-"""A planted flaw must be found also where others are slow to take over on a busy machine."""
+PAST_LEASE_SECONDS = 1.6
+"""How long beyond its lease a process stands still: others, who look each second, take over."""
 
 LIMIT_SECONDS = 180.0
 _MOST_STATEMENTS = 6
@@ -165,8 +162,8 @@ class _Workers:
         told = replace(self._task, proposes=number == 0)
         worker = await self._nursery.start(told, self._folder / f"log-{number}")
         self._alive.append(worker)
-        past_seconds = PAST_LEASE_WITH_FLAW_SECONDS if told.flaw else PAST_LEASE_SECONDS
-        waker = asyncio.create_task(_wake(worker, told.lease_seconds + past_seconds))
+        seconds = told.lease_seconds + PAST_LEASE_SECONDS
+        waker = asyncio.create_task(_wake(worker, seconds))
         await worker.ended.wait()
         waker.cancel()
         if worker.code not in (0, _KILLED):
