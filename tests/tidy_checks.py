@@ -39,6 +39,7 @@ PORTS = {
     "operator_core.monitor.types",
     "operator_core.monitor.verification",
     "operator_core.plugin",
+    "operator_core.plugin_settings",
     "operator_core.subject",
     "operator_core.twin",
     "operator_core.types",

@@ -1,9 +1,9 @@
 """What the package offers at the entry point ``operator.subjects``."""
 
-import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
+from operator_core import plugin_settings
 from operator_core.actions.types import ParamDef
 from operator_core.errors import ConfigurationError
 from operator_core.plugin import DemoCluster
@@ -12,7 +12,7 @@ from operator_patroni.client import PatroniClient
 from operator_patroni.subject import PatroniSubject
 from operator_patroni.transport import Timeouts
 
-_MOST_SECONDS = 60.0
+_ADDRESSES = "http://10.0.0.1:8008,http://10.0.0.2:8008"
 
 
 def _file(description: str) -> ParamDef:
@@ -43,7 +43,7 @@ _SETTINGS = {
         required=False,
         default=3.0,
         minimum=0.05,
-        maximum=_MOST_SECONDS,
+        maximum=plugin_settings.MOST_SECONDS,
     ),
 }
 
@@ -67,12 +67,12 @@ class PatroniPlugin:
                 f"Unknown Patroni settings: {', '.join(unknown)}. Known: {', '.join(_SETTINGS)}."
             )
         client = PatroniClient(
-            _endpoints(settings.get("url")),
-            Timeouts(read_seconds=_read_seconds(settings)),
-            _tls(settings),
+            plugin_settings.addresses(settings, "url", _ADDRESSES),
+            _timeouts(settings),
+            plugin_settings.tls(settings),
             _credentials(settings),
         )
-        return PatroniSubject(client, _text(settings, "name") or "patroni")
+        return PatroniSubject(client, plugin_settings.text(settings, "name") or "patroni")
 
     def demo(self, folder: Path) -> DemoCluster:
         """Refuse: there is no demo of this subject.
@@ -87,37 +87,10 @@ class PatroniPlugin:
         )
 
 
-def _endpoints(value: object) -> list[str]:
-    """Return the endpoints of a list, or of text parted by commas."""
-    parts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(parts, list) or not all(isinstance(one, str) for one in parts):
-        raise ConfigurationError(
-            "The setting url is a list of addresses, or text parted by commas, such as "
-            "http://10.0.0.1:8008,http://10.0.0.2:8008."
-        )
-    return [one.strip() for one in parts if one.strip()]
-
-
-def _text(settings: JsonObject, key: str) -> str | None:
-    value = settings.get(key)
-    if value is not None and not isinstance(value, str):
-        raise ConfigurationError(f"The setting {key} must be text.")
-    return value or None
-
-
-def _read_seconds(settings: JsonObject) -> float:
-    value = settings.get("read_timeout_seconds")
-    if value is None:
-        return Timeouts().read_seconds
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 < value <= _MOST_SECONDS:
-        raise ConfigurationError("The setting read_timeout_seconds is a number from 0 to 60.")
-    return float(value)
-
-
 def _credentials(settings: JsonObject) -> tuple[str, str] | None:
     """Return user and password; the password stays in its file, out of the ledger."""
-    username, file = _text(settings, "username"), _text(settings, "password_file")
+    username = plugin_settings.text(settings, "username")
+    file = plugin_settings.text(settings, "password_file")
     if not (username or file):
         return None
     if not (username and file):
@@ -131,20 +104,9 @@ def _credentials(settings: JsonObject) -> tuple[str, str] | None:
     return username, lines[0]
 
 
-def _tls(settings: JsonObject) -> ssl.SSLContext | None:
-    authority, certificate = _text(settings, "ca_file"), _text(settings, "cert_file")
-    key = _text(settings, "key_file")
-    if not (authority or certificate or key):
-        return None
-    if key and not certificate:
-        raise ConfigurationError("The setting key_file needs cert_file beside it.")
-    try:
-        context = ssl.create_default_context(cafile=authority)
-        if certificate:
-            context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"The TLS files cannot be used: {error}") from error
-    return context
+def _timeouts(settings: JsonObject) -> Timeouts:
+    usual = Timeouts().read_seconds
+    return Timeouts(read_seconds=plugin_settings.seconds(settings, "read_timeout_seconds", usual))
 
 
 plugin = PatroniPlugin()

@@ -1,0 +1,84 @@
+"""Readers of the settings that a cluster was connected with, for plugins, with clear errors."""
+
+import ssl
+
+from operator_core.errors import ConfigurationError
+from operator_core.types import JsonObject
+
+MOST_SECONDS = 60.0
+"""The longest that a plugin may be told to wait for one answer."""
+
+
+def addresses(settings: JsonObject, key: str, example: str) -> list[str]:
+    """Return the addresses of a list, or of text parted by commas.
+
+    Args:
+        settings: what the cluster was connected with.
+        key: the setting's name.
+        example: what it may look like, for the error.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    value = settings.get(key)
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list):
+        raise _no_addresses(key, example)
+    texts = [one for one in parts if isinstance(one, str)]
+    if len(texts) != len(parts):
+        raise _no_addresses(key, example)
+    return [one.strip() for one in texts if one.strip()]
+
+
+def _no_addresses(key: str, example: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"The setting {key} is a list of addresses, or text parted by commas, such as {example}."
+    )
+
+
+def text(settings: JsonObject, key: str) -> str | None:
+    """Return a text; None where there is none, or an empty one.
+
+    Raises:
+        ConfigurationError: it is no text.
+    """
+    value = settings.get(key)
+    if value is not None and not isinstance(value, str):
+        raise ConfigurationError(f"The setting {key} must be text.")
+    return value or None
+
+
+def seconds(settings: JsonObject, key: str, default: float) -> float:
+    """Return a number of seconds above 0 and up to `MOST_SECONDS`.
+
+    Raises:
+        ConfigurationError: it is no such number.
+    """
+    value = settings.get(key)
+    if value is None:
+        return default
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < float(value) <= MOST_SECONDS:
+        raise ConfigurationError(f"The setting {key} is a number from 0 to {MOST_SECONDS:g}.")
+    return float(value)
+
+
+def tls(settings: JsonObject) -> ssl.SSLContext | None:
+    """Return the context of the settings ca_file, cert_file and key_file; None without them.
+
+    Raises:
+        ConfigurationError: the files cannot be used.
+    """
+    authority, certificate = text(settings, "ca_file"), text(settings, "cert_file")
+    key = text(settings, "key_file")
+    if not (authority or certificate or key):
+        return None
+    if key and not certificate:
+        raise ConfigurationError("The setting key_file needs cert_file beside it.")
+    try:
+        context = ssl.create_default_context(cafile=authority)
+        if certificate:
+            context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"The TLS files cannot be used: {error}") from error
+    return context
