@@ -59,8 +59,7 @@ async def workflow(ours: Ours, number: int) -> None:
     """Take one workflow from its proposal to the end of its last step."""
     steps = [recommend(number) for _ in range(STEPS)]
     workflow_id = await ours.executor.propose_workflow("bench", "three steps", steps)
-    ids = [int(step.id or 0) for step in await ours.db.list_workflow_actions(workflow_id)]
-    for step_id in ids:
-        await ours.validate(step_id)
-    for step_id in ids:
-        await ours.execute(step_id)
+    first, *_ = await ours.executor.validate_workflow(workflow_id)
+    records = await ours.executor.execute_steps(int(first.id or 0), ours.subject)
+    if sum(record.success is True for record in records) != STEPS:
+        raise RuntimeError(f"workflow {workflow_id} did not do its {STEPS} steps")

@@ -120,8 +120,13 @@ async def tidying(one: Bench, *steps: ActionRecommendation | Step, validate: boo
     return workflow_id
 
 
-async def go(one: Bench, *, ledger: Ledger | None = None, rounds: int = 40) -> None:
-    """Let an executor do what can be done, as the agent's rounds do, until nothing is left."""
+async def go(
+    one: Bench, *, ledger: Ledger | None = None, rounds: int = 40, singly: bool = False
+) -> None:
+    """Let an executor do what can be done, as the agent's rounds do, until nothing is left.
+
+    ``singly``: each step is claimed by itself, as where a cluster is looked at before it.
+    """
     bench = one if ledger is None else replace(one, ledger=ledger)
     executor = bench.executor()
     for _ in range(rounds):
@@ -131,7 +136,9 @@ async def go(one: Bench, *, ledger: Ledger | None = None, rounds: int = 40) -> N
             await bench.db.reset_for_retry(proposal_id)
         for proposal in await bench.db.list_ready():
             try:
-                await executor.execute_proposal(id_of(proposal), one.subject)
+                await executor.execute_steps(
+                    id_of(proposal), one.subject, may_go_on=lambda: not singly
+                )
             except (RefusedError, ConflictError):
                 continue
         if not waiting and not await bench.db.list_ready():

@@ -36,29 +36,30 @@ def _dying(one: Bench, **where: int) -> tuple[Ledger, CrashingEngine]:
     return Ledger(engine, one.ledger.ledger_id, one.clock), engine
 
 
-async def _commits_of_a_whole_life(folder: Path) -> int:
+async def _commits_of_a_whole_life(folder: Path, *, singly: bool) -> int:
     async with bench(folder) as one:
         await _prepared(one)
         ledger, engine = _dying(one)
-        await go(one, ledger=ledger)
+        await go(one, ledger=ledger, singly=singly)
         return engine.commits
 
 
 @pytest.mark.timeout(30)
+@pytest.mark.parametrize(("singly", "transactions"), [(True, 10), (False, 8)])
 async def test_a_crash_after_any_transaction_changes_nothing_of_what_is_done(
-    tmp_path: Path,
+    tmp_path: Path, transactions: int, *, singly: bool
 ) -> None:
     """The next process finds the work at the step where it stood."""
-    whole = await _commits_of_a_whole_life(tmp_path / "whole")
-    assert whole >= 10
+    whole = await _commits_of_a_whole_life(tmp_path / "whole", singly=singly)
+    assert whole == transactions
     for place in range(1, whole + 1):
         async with bench(tmp_path / str(place)) as one:
             shelf = await _prepared(one)
             ledger, _ = _dying(one, after_commit=place)
             with suppress(CrashError):
-                await go(one, ledger=ledger)
+                await go(one, ledger=ledger, singly=singly)
             one.clock.advance(LEASE_SECONDS + 1)
-            await go(one)
+            await go(one, singly=singly)
             assert shelf.done == UNDONE, place
             assert await states(one) == [S.COMPLETED, S.COMPLETED, S.FAILED, *[S.COMPLETED] * 2]
 

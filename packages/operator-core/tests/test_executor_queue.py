@@ -1,6 +1,7 @@
 """What cannot run now never keeps others from running, however much of it there is."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,12 +56,14 @@ class Picky:
     refused: set[int]
     asked: list[int] = field(default_factory=list)
 
-    async def execute_proposal(self, proposal_id: int, subject: Subject) -> ActionRecord:
+    async def execute_steps(
+        self, first_id: int, subject: Subject, *, may_go_on: Callable[[], bool]
+    ) -> list[ActionRecord]:
         """Execute, or refuse."""
-        self.asked.append(proposal_id)
-        if proposal_id in self.refused:
+        self.asked.append(first_id)
+        if first_id in self.refused:
             raise LimitError("not now")
-        return await self.executor.execute_proposal(proposal_id, subject)
+        return await self.executor.execute_steps(first_id, subject, may_go_on=may_go_on)
 
 
 @pytest.mark.timeout(10)

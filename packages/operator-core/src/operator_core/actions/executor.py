@@ -1,50 +1,43 @@
 """`ActionExecutor`: proposes, validates, executes and cancels, through the ledger and the gate."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
 from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.compensation import compensation_of
-from operator_core.actions.execution import Terms, carry_out, settle_abandoned
-from operator_core.actions.lease_sense import LeaseSense
+from operator_core.actions.execution import Terms, carry_out
+from operator_core.actions.looking import look, needs_look
 from operator_core.actions.policy.request import BlastRadius
+from operator_core.actions.recovery import Recovery
 from operator_core.actions.registry import ActionRegistry
-from operator_core.actions.rehearsal import foresee
 from operator_core.actions.retry import RetryConfig
 from operator_core.actions.safety import SafetyController
 from operator_core.actions.types import (
     ActionProposal,
     ActionRecord,
     ActionStatus,
-    ActionType,
 )
 from operator_core.actions.validation import validate_action_params
 from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.clock import SYSTEM_CLOCK, Clock, monotonic_seconds
 from operator_core.config import DEFAULT_LEASE_SECONDS
 from operator_core.config import approval_mode as approval_mode_of_environment
-from operator_core.contain import contained
 from operator_core.db.actions import ActionDB
 from operator_core.db.checked import CheckedCall
-from operator_core.db.claims import ClaimTerms
+from operator_core.db.claims import Attempt, ClaimTerms
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.gate import BLIND, Sight
 from operator_core.db.ledger import Ledger, LedgerAddress
+from operator_core.db.onward import OnwardDB
+from operator_core.db.workflows import WorkflowDB
 from operator_core.errors import ConflictError, NotFoundError
-from operator_core.logs import get_logger
-from operator_core.process import is_dead, new_owner
-from operator_core.subject import Subject, complete, has_twin, sees_effects
+from operator_core.process import new_owner
+from operator_core.subject import Subject
 
 CANCEL_WAIT_SECONDS = 2.0
 _CANCEL_LOOK_SECONDS = 0.1
-SETTLED_AT_ONCE = 16
-"""How many attempts of owners that went away are settled side by side."""
-LOOK_LIMIT_SECONDS = 10.0
-"""How long the look at the cluster right before an attempt may take."""
-
-log = get_logger(__name__)
 
 
 class ActionExecutor:
@@ -91,7 +84,7 @@ class ActionExecutor:
         self._owner = owner or new_owner()
         self._lease_seconds = lease_seconds
         self._clock = clock
-        self._sense: LeaseSense | None = None
+        self._recovery = Recovery(registry)
 
     @property
     def approval_mode(self) -> bool:
@@ -215,6 +208,27 @@ class ActionExecutor:
                 proposal_id, partial(self._checked, blast), auto_approve=not self._approval_mode
             )
 
+    async def validate_workflow(
+        self, workflow_id: int, blasts: Mapping[int, BlastRadius | None] | None = None
+    ) -> list[ActionProposal]:
+        """Check all steps of a workflow and mark them validated, in one transaction.
+
+        Args:
+            workflow_id: the workflow.
+            blasts: by step, how much it touches, where it was rehearsed.
+
+        Raises:
+            NotFoundError: there is no such workflow.
+            OperatorError: what `validate_proposal` raises for a step; then none is validated.
+        """
+        known = blasts or {}
+        async with WorkflowDB(self.db_path, clock=self._clock) as db:
+            return await db.validate(
+                workflow_id,
+                lambda step: self._checked(known.get(int(step.id or 0)), step),
+                auto_approve=not self._approval_mode,
+            )
+
     def _checked(self, blast: BlastRadius | None, proposal: ActionProposal) -> CheckedCall:
         definition = self._registry.require(proposal.action_name)
         parameters = validate_action_params(definition, proposal.parameters)
@@ -245,67 +259,54 @@ class ActionExecutor:
                 db, attempt, subject, self._registry, terms, asked_seconds=asked_seconds
             )
 
+    async def execute_steps(
+        self,
+        first_id: int,
+        subject: Subject | None = None,
+        *,
+        may_go_on: Callable[[], bool] = lambda: True,
+    ) -> list[ActionRecord]:
+        """Execute a proposal, and the steps after it in its workflow as long as each may start.
+
+        A step that cannot be claimed together with the end of the one before it ends the list:
+        it is not due, the gate is closed, or the cluster has to be looked at first. It waits for
+        `execute_proposal`.
+
+        Args:
+            first_id: the first proposal.
+            subject: the cluster.
+            may_go_on: asked before each further step.
+
+        Raises:
+            OperatorError: what `execute_proposal` raises for a proposal, or for a step.
+        """
+        await self._safety.ensure()
+        async with ExecutionDB(self.db_path, clock=self._clock) as db:
+            terms = self._terms(db, await self._sight(db, first_id, subject))
+            onward = self._terms(db, Sight(self._registry.get_definition)).claim
+            needs = partial(self._needs_look, subject)
+            steps = OnwardDB(db.ledger, onward, needs, _unless_cancelled(may_go_on))
+            records: list[ActionRecord] = []
+            taken: tuple[Attempt, float] | None = await steps.take(first_id, terms.claim)
+            while taken is not None:
+                attempt, asked_seconds = taken
+                record = await carry_out(
+                    steps, attempt, subject, self._registry, terms, asked_seconds=asked_seconds
+                )
+                records.append(record)
+                taken = steps.taken()
+            return records
+
+    def _needs_look(self, subject: Subject | None, action_name: str) -> bool:
+        return needs_look(self._registry.get_definition(action_name), subject)
+
     async def _sight(self, db: ExecutionDB, proposal_id: int, subject: Subject | None) -> Sight:
-        """Look at the cluster, where the action or its approval rests on what is seen."""
-        define = self._registry.get_definition
-        looks = self._registry.looks_first or (subject is not None and has_twin(subject))
-        call = await db.call_of(proposal_id) if looks else None
-        definition = define(call.action_name) if call else None
-        if subject is None or call is None or definition is None:
-            return Sight(define)
-        rehearsed = definition.action_type is ActionType.SUBJECT and has_twin(subject)
-        if not (definition.looks_first or rehearsed):
-            return Sight(define)
-        # Of a subject that lists no effects, nothing can be known to have been there before.
-        blind = None if sees_effects(subject) else frozenset[str]()
-        try:
-            async with asyncio.timeout(LOOK_LIMIT_SECONDS):
-                seen = await contained(subject.observe())
-            effects = complete(subject).temporary_effects(seen) if blind is None else blind
-        except Exception as error:  # noqa: BLE001 - who cannot look is blind, whatever the reason
-            log.warning("not_seen", proposal_id=proposal_id, reason=str(error))
-            return Sight(define, effects=blind)
-        return Sight(define, seen, effects, foresee(subject, seen, call) if rehearsed else None)
+        return await look(db, proposal_id, subject, self._registry)
 
     async def settle_expired(self, subject: Subject) -> list[int]:
         """Settle the attempts on this subject whose owner went away; return their proposals."""
-        names = (self._registry.subject_name, None)
         async with ExecutionDB(self.db_path, clock=self._clock) as db:
-            found = await self._abandoned(db)
-            mine = [proposal for proposal in found if proposal.subject in names]
-            few = asyncio.Semaphore(SETTLED_AT_ONCE)
-            told = await asyncio.gather(
-                *(self._settle(db, proposal, subject, few) for proposal in mine),
-                return_exceptions=True,
-            )
-        for error in told:
-            if isinstance(error, BaseException):
-                raise error
-        return [one for one in told if isinstance(one, int)]
-
-    async def _abandoned(self, db: ExecutionDB) -> list[ActionProposal]:
-        """Return the attempts whose owner is gone, also where the time of day was set."""
-        if self._sense is None:
-            self._sense = LeaseSense(db.ledger.clock, self._lease_seconds)
-        leapt = self._sense.leapt()
-        resendable = self._registry.resendable()
-        found = await db.list_abandoned(
-            is_dead, self._sense.outwaited, by=self._owner, resendable=resendable
-        )
-        return [one for one in found if one.lease_expires_at is None or not leapt]
-
-    async def _settle(
-        self, db: ExecutionDB, proposal: ActionProposal, subject: Subject, few: asyncio.Semaphore
-    ) -> int | None:
-        """Take one attempt over and settle it; None: another process was first, and does."""
-        terms = self._terms(db)
-        async with few:
-            try:
-                attempt = await db.take_over(proposal, terms.claim)
-                await settle_abandoned(db, attempt, subject, self._registry, terms)
-            except ConflictError:
-                return None
-        return attempt.proposal_id
+            return await self._recovery.settle_expired(db, subject, self._terms(db))
 
     def _terms(self, db: ExecutionDB, sight: Sight = BLIND) -> Terms:
         claim = ClaimTerms(
@@ -373,6 +374,12 @@ class ActionExecutor:
         if not self._retry_config.should_retry(failures, limit):
             return None
         return self._retry_config.calculate_next_retry(failures - 1, now)
+
+
+def _unless_cancelled(may_go_on: Callable[[], bool]) -> Callable[[], bool]:
+    """Who is asked to stop while a step ends takes no further one."""
+    task = asyncio.current_task()
+    return lambda: may_go_on() and not (task is not None and task.cancelling())
 
 
 async def _require(db: ActionDB, proposal_id: int) -> ActionProposal:

@@ -5,7 +5,7 @@ another. So the runner can be killed anywhere, and started again here or elsewhe
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from operator_core.actions.executor import ActionExecutor
@@ -90,6 +90,7 @@ class AgentRunner:
         self._refused: dict[int, int] = {}
         self._refusals = 0
         self._has_taken = False
+        self._draining = False
         self._may_act = False  # as the last look for what may be started said
         self._unsafe_since: dict[int, datetime] = {}
         self._recovery: asyncio.Task[None] | None = None
@@ -165,16 +166,40 @@ class AgentRunner:
         await self._policies.decide_again(subject=self._subject.name)
         proposed = self._mine(await self._actions.list_proposals(ActionStatus.PROPOSED))
         rehearsals = await self._rehearser.rehearse(proposed)
-        for proposal in proposed:
-            proposal_id = int(proposal.id or 0)
-            rehearsal = rehearsals.get(proposal_id, Rehearsal())
-            try:
+        for steps in _by_workflow(proposed):
+            if len(steps) > 1 and await self._validate_together(steps, rehearsals):
+                continue
+            for proposal in steps:
+                await self._validate(proposal, rehearsals)
+
+    async def _validate(
+        self, proposal: ActionProposal, rehearsals: Mapping[int, Rehearsal]
+    ) -> None:
+        proposal_id = int(proposal.id or 0)
+        rehearsal = rehearsals.get(proposal_id, Rehearsal())
+        try:
+            require_safe(rehearsal)
+            await self._executor.validate_proposal(proposal_id, rehearsal.blast)
+        except RequestError as error:
+            await self._cancel(proposal_id, str(error))
+        except ConflictError:
+            log.debug(
+                "moved_on", proposal_id=proposal_id
+            )  # somebody else validated or cancelled it
+
+    async def _validate_together(
+        self, steps: Sequence[ActionProposal], rehearsals: Mapping[int, Rehearsal]
+    ) -> bool:
+        """Validate a workflow in one transaction; False: its steps have to be taken one by one."""
+        said = {int(one.id or 0): rehearsals.get(int(one.id or 0), Rehearsal()) for one in steps}
+        try:
+            for rehearsal in said.values():
                 require_safe(rehearsal)
-                await self._executor.validate_proposal(proposal_id, rehearsal.blast)
-            except RequestError as error:
-                await self._cancel(proposal_id, str(error))
-            except ConflictError:
-                continue  # somebody else validated or cancelled it
+            blasts = {step_id: rehearsal.blast for step_id, rehearsal in said.items()}
+            await self._executor.validate_workflow(int(steps[0].workflow_id or 0), blasts)
+        except (RequestError, ConflictError):
+            return False
+        return True
 
     async def _cancel(self, proposal_id: int, reason: str) -> None:
         try:
@@ -261,8 +286,10 @@ class AgentRunner:
         proposal_id = int(proposal.id or 0)
         try:
             await self._rehearser.require_safe_undo(proposal)
-            record = await self._executor.execute_proposal(proposal_id, self._subject)
-            await self._rehearser.measure(record)
+            for record in await self._executor.execute_steps(
+                proposal_id, self._subject, may_go_on=lambda: not self._draining
+            ):
+                await self._rehearser.measure(record)
         except (BreakerError, UnsafeError) as error:
             log.warning("given_up", proposal_id=proposal_id, reason=str(error))
             await self._give_up(proposal_id, str(error))
@@ -297,6 +324,7 @@ class AgentRunner:
 
     async def drain(self, limit_seconds: float) -> None:
         """Wait for what runs; what takes longer is stopped and settled as far as it can be."""
+        self._draining = True
         recovery = [] if self._recovery is None else [self._recovery]
         tasks = [*self.running, *recovery]
         if not tasks:
@@ -308,6 +336,15 @@ class AgentRunner:
 
     def _mine(self, proposals: list[ActionProposal]) -> list[ActionProposal]:
         return [one for one in proposals if one.subject in (self._subject.name, None)]
+
+
+def _by_workflow(proposals: Iterable[ActionProposal]) -> list[list[ActionProposal]]:
+    """Return what belongs to one workflow together, and what belongs to none alone."""
+    found: dict[tuple[int | None, int | None], list[ActionProposal]] = {}
+    for one in proposals:
+        alone = one.id if one.workflow_id is None else None
+        found.setdefault((one.workflow_id, alone), []).append(one)
+    return list(found.values())
 
 
 def _as_workflow(diagnosis: Diagnosis) -> WorkflowRecommendation:

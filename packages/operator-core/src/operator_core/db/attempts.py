@@ -73,10 +73,15 @@ def finish_each(tx: Tx, items: Sequence[Finish]) -> list[ActionRecord | Exceptio
     """
     done = [item for item in items if item.ending.outcome is Outcome.SUCCEEDED]
     if done:
-        _complete(tx, done)
+        proposals.settle_each(tx, complete_each(tx, done))
     for item in items:
         if item.ending.outcome is not Outcome.SUCCEEDED:
             _end_badly(tx, item)
+    return [*record_each(tx, items)]
+
+
+def record_each(tx: Tx, items: Sequence[Finish]) -> list[ActionRecord]:
+    """Write how attempts ended into their records, and into the leases of temporary effects."""
     tx.each("record.finish", [_record_params(item) for item in items])
     leases = effects.open_leases(tx)
     for item in items if leases else ():
@@ -99,7 +104,12 @@ def finish(tx: Tx, attempt: Attempt, ending: Ending, stamp: Stamp) -> ActionReco
     return record
 
 
-def _complete(tx: Tx, items: Sequence[Finish]) -> None:
+def complete_each(tx: Tx, items: Sequence[Finish]) -> list[tuple[Row, Stamp]]:
+    """Complete proposals whose attempts succeeded; their workflows are still to be settled.
+
+    Raises:
+        LostLeaseError: somebody else has taken the work over.
+    """
     params: list[Params] = [
         {"id": one.attempt.proposal_id, "fence": one.attempt.proposal.fence, "now": one.stamp.text}
         for one in items
@@ -111,7 +121,7 @@ def _complete(tx: Tx, items: Sequence[Finish]) -> None:
     changes.tell_each(tx, "proposal", ended)
     for one in items:
         _delay_followers(tx, one)
-    proposals.settle_each(tx, [(row, stamp) for row, _, stamp in ended])
+    return [(row, stamp) for row, _, stamp in ended]
 
 
 def _delay_followers(tx: Tx, item: Finish) -> None:

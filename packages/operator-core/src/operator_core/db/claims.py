@@ -1,8 +1,8 @@
 """The claim that starts an attempt, as work on items of a transaction."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 
@@ -14,6 +14,7 @@ from operator_core.actions.verdict import GateFacts, refusal
 from operator_core.clock import Clock
 from operator_core.db import changes, effects, gate, policies, proposals, resends, rows, safety
 from operator_core.db.changes import Change, Params, Stamp
+from operator_core.db.codec import decoded
 from operator_core.db.engine import Row, Tx
 from operator_core.db.gate import BLIND, Sight
 from operator_core.db.safety import SafetyState
@@ -97,8 +98,26 @@ def claim_each(tx: Tx, items: Sequence[Claim]) -> list[Attempt | Exception]:
         RequestError: it is for another subject than the executor's.
     """
     switch = safety.state_of_claim(tx)  # first: whoever changes what rules claims waits, or we do
-    found = _claimable(tx, items)
-    context = _context(tx, switch, found.values())
+    return claim_found(tx, items, _claimable(tx, items), switch)
+
+
+def claim_found(
+    tx: Tx,
+    items: Sequence[Claim],
+    found: Mapping[int, Row],
+    switch: SafetyState,
+    known: Mapping[int, Row] | None = None,
+) -> list[Attempt | Exception]:
+    """Take proposals that were just read; returns and raises what `claim_each` does.
+
+    Args:
+        tx: the transaction.
+        items: who wants which.
+        found: the proposals by their ids, as they are in this transaction.
+        switch: how the switch stands in it.
+        known: other proposals that this transaction has just written, by their ids.
+    """
+    context = _context(tx, switch, found.values(), known or {})
     verdicts = [_admitted(tx, found.get(item.proposal_id), item, context) for item in items]
     admitted = [verdict for verdict in verdicts if isinstance(verdict, Taken)]
     taken = iter(_take(tx, admitted, context) if admitted else [])
@@ -120,7 +139,9 @@ def _out_of_reach(tx: Tx, proposal_id: int) -> Exception:
     )
 
 
-def _context(tx: Tx, switch: SafetyState, found: Iterable[Row]) -> _Context:
+def _context(
+    tx: Tx, switch: SafetyState, found: Iterable[Row], known: Mapping[int, Row]
+) -> _Context:
     present = list(found)
     workflows = {row["workflow_id"] for row in present} - {None}
     others = {row["depends_on_proposal_id"] for row in present}
@@ -129,7 +150,7 @@ def _context(tx: Tx, switch: SafetyState, found: Iterable[Row]) -> _Context:
         switch,
         policies.in_force(tx),
         changes.get_each(tx, "workflow", workflows),
-        changes.get_each(tx, "proposal", others - {None}),
+        changes.get_each(tx, "proposal", others - {None} - known.keys()) | {**known},
     )
 
 
@@ -148,9 +169,7 @@ def _admitted(tx: Tx, row: Row | None, item: Claim, context: _Context) -> Taken 
         return ConflictError(f"Somebody asked to stop proposal {proposal.id} after it was sent.")
     asked = gate.asked(tx, proposal, terms.sight, loaded, stamp) if loaded else None
     ruled = asked.facts if asked else None
-    unseen, rehearsal = gate.unseen(proposal, terms.sight, stamp), terms.sight.rehearsal
-    facts = _facts(proposal, context, stamp, ruled)
-    facts = replace(facts, unseen=unseen, worse=rehearsal.worse if rehearsal else ())
+    facts = _facts(proposal, terms.sight, context, stamp, ruled)
     refused = refusal(proposal, facts, require_approval=terms.require_approval)
     refused = refused or effects.refusal(
         tx, effects.of(proposal, terms.sight.define), terms.sight.effects
@@ -177,33 +196,36 @@ def _claimed(proposal: ActionProposal, terms: ClaimTerms, stamp: Stamp) -> Actio
 
 def _facts(
     proposal: ActionProposal,
+    sight: Sight,
     context: _Context,
     stamp: Stamp,
     policy: PolicyFacts | None,
 ) -> GateFacts:
     switch, others = context.switch, context.others
-    killed = switch.killed_at is not None
-    facts = GateFacts(switch.mode, killed, stamp.now, policy=policy)
-    if proposal.depends_on_proposal_id is not None:
-        dependency = others[proposal.depends_on_proposal_id]
-        facts = replace(facts, dependency=ActionStatus(dependency["status"]))
-    if proposal.workflow_id is not None:
-        workflow = context.workflows[proposal.workflow_id]
-        facts = replace(
-            facts,
-            workflow=WorkflowStatus(workflow["status"]),
-            workflow_approved=workflow["approved_at"] is not None,
-            workflow_covers=_covers(workflow, proposal),
-            workflow_paused=workflow["paused_at"] is not None,
-        )
-    if proposal.compensates_proposal_id is not None:
-        undone = others[proposal.compensates_proposal_id]
-        facts = replace(facts, undone=ActionStatus(undone["status"]))
-    return facts
+    workflow = context.workflows.get(proposal.workflow_id or 0)
+    return GateFacts(
+        switch.mode,
+        switch.killed_at is not None,
+        stamp.now,
+        dependency=_state(others.get(proposal.depends_on_proposal_id or 0)),
+        workflow=WorkflowStatus(workflow["status"]) if workflow else None,
+        workflow_approved=workflow is not None and workflow["approved_at"] is not None,
+        workflow_covers=workflow is not None and _covers(workflow, proposal),
+        workflow_paused=workflow is not None and workflow["paused_at"] is not None,
+        undone=_state(others.get(proposal.compensates_proposal_id or 0)),
+        policy=policy,
+        unseen=gate.unseen(proposal, sight, stamp),
+        worse=sight.rehearsal.worse if sight.rehearsal else (),
+    )
+
+
+def _state(other: Row | None) -> ActionStatus | None:
+    return None if other is None else ActionStatus(other["status"])
 
 
 def _covers(workflow: Row, proposal: ActionProposal) -> bool:
-    return approval.covers(json.loads(workflow["approved_steps"] or "{}"), proposal)
+    steps = workflow["approved_steps"]
+    return steps is not None and approval.covers(decoded(steps), proposal)
 
 
 def _take(tx: Tx, admitted: Sequence[Taken], context: _Context) -> list[Attempt]:
@@ -226,18 +248,23 @@ def _take(tx: Tx, admitted: Sequence[Taken], context: _Context) -> list[Attempt]
     records = begin_records(tx, admitted)
     told = [(rows.brief(one.proposal), _started(one.terms.owner), one.stamp) for one in admitted]
     changes.tell_each(tx, "proposal", told)
-    begun = {
-        workflow_id
-        for workflow_id, row in context.workflows.items()
-        if row["status"] == WorkflowStatus.IN_PROGRESS
-    }
-    proposals.settle_each(
-        tx, [(row, stamp) for row, _, stamp in told if row["workflow_id"] not in begun]
-    )
+    _begin_workflows(tx, admitted, context)
     return [
         Attempt(one.proposal, record, one.resent)
         for one, record in zip(admitted, records, strict=True)
     ]
+
+
+def _begin_workflows(tx: Tx, admitted: Sequence[Taken], context: _Context) -> None:
+    """Start the workflows whose first step was taken; the gate found them live and whole."""
+    steps = [one for one in admitted if one.proposal.compensates_proposal_id is None]
+    pending = {
+        one.proposal.workflow_id: one.stamp
+        for one in steps
+        if one.proposal.workflow_id is not None
+        and context.workflows[one.proposal.workflow_id]["status"] == WorkflowStatus.PENDING
+    }
+    proposals.start_each(tx, [context.workflows[one] for one in pending], pending)
 
 
 def _by_statement(admitted: Sequence[Taken]) -> Iterator[tuple[str, list[Taken]]]:

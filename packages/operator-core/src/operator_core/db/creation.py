@@ -86,22 +86,26 @@ def _callable(params: dict[str, Value]) -> dict[str, Value]:
 
 
 def _insert(tx: Tx, items: Sequence[tuple[Creation, dict[str, Value]]]) -> list[ActionProposal]:
-    ids = tx.insert("proposal.insert", [params for _, params in items])
-    made = [
+    ids = _insert_rows(tx, [(params, item.stamp) for item, params in items])
+    return [
         rows.fresh_proposal(item.model, params, new)
         for (item, params), new in zip(items, ids, strict=True)
     ]
+
+
+def _insert_rows(tx: Tx, items: Sequence[tuple[dict[str, Value], Stamp]]) -> list[int]:
+    ids = tx.insert("proposal.insert", [params for params, _ in items])
     told = [
-        (rows.brief(one), _created(one.action_name, one.status), item.stamp)
-        for one, (item, _) in zip(made, items, strict=True)
+        (params | {"id": new}, _created(str(params["action_name"]), str(params["status"])), stamp)
+        for (params, stamp), new in zip(items, ids, strict=True)
     ]
     changes.tell_each(tx, "proposal", told)
-    return made
+    return ids
 
 
 @lru_cache(maxsize=1024)
-def _created(action_name: str, status: ActionStatus) -> Change:
-    data = {"action_name": action_name, "status": status.value}
+def _created(action_name: str, status: str) -> Change:
+    data = {"action_name": action_name, "status": status}
     return Change("", "proposal_created", data)
 
 
@@ -210,15 +214,13 @@ def _insert_steps(
     steps = []
     for place in places:
         chain, params = items[place].chain, items[place].params[order]
-        step = chain.steps[order]
-        links = {
+        links: dict[str, Value] = {
             "workflow_id": workflows[place]["id"],
             "execution_order": order,
             "subject": params["subject"] or chain.head["subject"],
             "depends_on_proposal_id": before[place],
-            "ticket_id": step.ticket_id or chain.head["ticket_id"],
+            "ticket_id": params["ticket_id"] or chain.head["ticket_id"],
         }
-        linked = Creation(rows.changed(step, links), chain.stamp)
-        steps.append((linked, {**params, **links}))
-    for place, made in zip(places, _insert(tx, steps), strict=True):
-        before[place] = made.id
+        steps.append((params | links, chain.stamp))
+    for place, new in zip(places, _insert_rows(tx, steps), strict=True):
+        before[place] = new

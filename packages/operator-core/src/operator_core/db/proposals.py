@@ -62,14 +62,16 @@ def set_status(tx: Tx, proposal_id: int, status: ActionStatus, stamp: Stamp) -> 
     return row
 
 
-def void_approval(tx: Tx, proposal: ActionProposal, parameters: JsonObject, stamp: Stamp) -> bool:
-    """Take back the approval of a proposal that was given for other arguments than these."""
-    if proposal.approved_at is None or same_json(proposal.parameters, parameters):
-        return False
+def is_for_others(proposal: ActionProposal, parameters: JsonObject) -> bool:
+    """Return whether a proposal's approval was given for other arguments than these."""
+    return proposal.approved_at is not None and not same_json(proposal.parameters, parameters)
+
+
+def void_approval(tx: Tx, proposal: ActionProposal, stamp: Stamp) -> None:
+    """Take back the approval of a proposal that was given for other arguments."""
     data = {"approved_by": proposal.approved_by, "approved": proposal.parameters}
     change = Change("proposal.void_approval", "approval_voided", data)
     changes.apply(tx, int(proposal.id or 0), change, stamp)
-    return True
 
 
 def approve(tx: Tx, proposal_id: int, stamp: Stamp) -> Row:
@@ -275,6 +277,12 @@ def _roll_up_each(tx: Tx, workflows: Sequence[Row], stamps: Mapping[int, Stamp])
         if verdict.cancel_rest:
             _cancel_rest(tx, row["id"], verdict.reason, stamps[row["id"]])
             compensations.begin(tx, row["id"], stamps[row["id"]])
+
+
+def start_each(tx: Tx, workflows: Sequence[Row], stamps: Mapping[int, Stamp]) -> None:
+    """Start pending workflows, one of whose steps was just claimed; stamps by their ids."""
+    if workflows:
+        _move_each(tx, workflows, WorkflowEvent.START, stamps)
 
 
 def _move_each(

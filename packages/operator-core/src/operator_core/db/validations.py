@@ -1,5 +1,6 @@
 """Marking proposals valid, as work on items of a transaction."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -36,12 +37,28 @@ class Validation:
 
 
 @dataclass(frozen=True)
+class WorkflowValidation:
+    """A workflow whose steps are to be marked valid, all of them or none; see `Validation`."""
+
+    workflow_id: int
+    check: Callable[[ActionProposal], CheckedCall]
+    auto: bool
+    stamp: Stamp
+
+    def of(self, step_id: int) -> Validation:
+        """Return what is wanted of one of its steps."""
+        return Validation(step_id, self.check, self.auto, self.stamp)
+
+
+@dataclass(frozen=True)
 class _Valid:
     """A proposal as it is when it is valid, and the call that it stands for."""
 
     proposal: ActionProposal
     call: CheckedCall
     item: Validation
+    voided: ActionProposal | None
+    """The proposal before, if that was approved, for other arguments than these."""
 
 
 def validate_each(tx: Tx, items: Sequence[Validation]) -> list[ActionProposal | Exception]:
@@ -56,10 +73,55 @@ def validate_each(tx: Tx, items: Sequence[Validation]) -> list[ActionProposal | 
     loaded = policies.in_force(tx)
     found = changes.get_each(tx, "proposal", (item.proposal_id for item in items))
     results = [
-        _validated(tx, found.get(item.proposal_id), item, ruled=loaded is not None)
-        for item in items
+        _validated(found.get(item.proposal_id), item, ruled=loaded is not None) for item in items
     ]
-    valid = [one for one in results if isinstance(one, _Valid)]
+    made = iter(_mark_each(tx, [one for one in results if isinstance(one, _Valid)], loaded))
+    return [next(made) if isinstance(one, _Valid) else one for one in results]
+
+
+def validate_workflows(
+    tx: Tx, items: Sequence[WorkflowValidation]
+) -> list[list[ActionProposal] | Exception]:
+    """Mark all steps of workflows valid, as `validate_each` does with each.
+
+    Returns:
+        The steps of each as they are then, or the error of the first that is not valid; then
+        nothing of the workflow has changed.
+    """
+    loaded = policies.in_force(tx)
+    wanted = json.dumps(sorted(item.workflow_id for item in items))
+    steps: dict[int, list[Row]] = {item.workflow_id: [] for item in items}
+    for row in tx.all("proposal.of_workflows", workflow_ids=wanted):
+        steps[row["workflow_id"]].append(row)
+    results = [
+        _all_valid(item, steps[item.workflow_id], ruled=loaded is not None) for item in items
+    ]
+    valid = [step for one in results if not isinstance(one, Exception) for step in one]
+    made = iter(_mark_each(tx, valid, loaded))
+    return [one if isinstance(one, Exception) else [next(made) for _ in one] for one in results]
+
+
+def _all_valid(
+    item: WorkflowValidation, steps: Sequence[Row], *, ruled: bool
+) -> list[_Valid] | Exception:
+    if not steps:
+        return changes.not_found("workflow", item.workflow_id)
+    found = []
+    for row in steps:
+        one = _validated(row, item.of(row["id"]), ruled=ruled)
+        if isinstance(one, Exception):
+            return one
+        found.append(one)
+    return found
+
+
+def _mark_each(
+    tx: Tx, valid: Sequence[_Valid], loaded: LoadedPolicy | None
+) -> list[ActionProposal]:
+    """Write down that proposals are valid, and let the policy in force rule on each."""
+    for one in valid:
+        if one.voided is not None:
+            proposals.void_approval(tx, one.voided, one.item.stamp)
     if tx.each("proposal.validate", [_params(one) for one in valid]) != len(valid):
         raise ConstraintError("one proposal was to be validated twice")
     told = []
@@ -69,7 +131,7 @@ def validate_each(tx: Tx, items: Sequence[Validation]) -> list[ActionProposal | 
         if loaded is None and one.item.auto and one.proposal.approved_by == POLICY:
             told.append((row, _BY_POLICY, one.item.stamp))
     changes.tell_each(tx, "proposal", told)
-    return [_judged(tx, one, loaded) if isinstance(one, _Valid) else one for one in results]
+    return [_judged(tx, one, loaded) for one in valid]
 
 
 def _params(valid: _Valid) -> Params:
@@ -84,7 +146,7 @@ def _params(valid: _Valid) -> Params:
     }
 
 
-def _validated(tx: Tx, row: Row | None, item: Validation, *, ruled: bool) -> _Valid | Exception:
+def _validated(row: Row | None, item: Validation, *, ruled: bool) -> _Valid | Exception:
     """Return a proposal as it is when it is valid, or why it is not."""
     if row is None:
         return changes.not_found("proposal", item.proposal_id)
@@ -96,7 +158,8 @@ def _validated(tx: Tx, row: Row | None, item: Validation, *, ruled: bool) -> _Va
         rows.to_json(call.parameters)
     except Exception as error:  # noqa: BLE001 - handed to the caller, whose check it is
         return error
-    if proposals.void_approval(tx, proposal, call.parameters, stamp):
+    voided = proposal if proposals.is_for_others(proposal, call.parameters) else None
+    if voided is not None:
         proposal = rows.changed(proposal, {"approved_at": None, "approved_by": None})
     valid: dict[str, object] = {
         "status": ActionStatus.VALIDATED,
@@ -107,7 +170,7 @@ def _validated(tx: Tx, row: Row | None, item: Validation, *, ruled: bool) -> _Va
     auto = item.auto and not ruled
     if auto and proposal.approved_at is None and not proposal.held:
         valid |= {"approved_at": stamp.now, "approved_by": POLICY}
-    return _Valid(rows.changed(proposal, valid), call, item)
+    return _Valid(rows.changed(proposal, valid), call, item, voided)
 
 
 def _judged(tx: Tx, valid: _Valid, loaded: LoadedPolicy | None) -> ActionProposal:
@@ -116,6 +179,8 @@ def _judged(tx: Tx, valid: _Valid, loaded: LoadedPolicy | None) -> ActionProposa
         return valid.proposal
     proposal_id, stamp = valid.item.proposal_id, valid.item.stamp
     row = changes.get(tx, "proposal", proposal_id)
+    if row["status"] != ActionStatus.VALIDATED:
+        return rows.proposal(row)  # a step before it was denied, and its workflow ended with that
     denied = gate.validated(tx, row, valid.call, loaded, stamp)
     if denied:
         return rows.proposal(proposals.cancel(tx, proposal_id, denied, stamp))

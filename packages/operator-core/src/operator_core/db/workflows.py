@@ -1,13 +1,36 @@
-"""`WorkflowDB`: pausing a workflow, and letting it go on."""
+"""`WorkflowDB`: validating a workflow as a whole, pausing it, and letting it go on."""
 
-from operator_core.actions.types import WorkflowProposal
+from collections.abc import Callable
+
+from operator_core.actions.types import ActionProposal, WorkflowProposal
 from operator_core.db import changes, rows
 from operator_core.db.changes import Change
-from operator_core.db.store import Store
+from operator_core.db.checked import CheckedCall
+from operator_core.db.store import SYSTEM_ACTOR, Store
+from operator_core.db.validations import WorkflowValidation, validate_workflows
 
 
 class WorkflowDB(Store):
-    """What is done to a workflow while it runs; each method is one durable transaction."""
+    """What is done to a workflow as a whole; each method is one durable transaction."""
+
+    async def validate(
+        self,
+        workflow_id: int,
+        check: Callable[[ActionProposal], CheckedCall],
+        *,
+        auto_approve: bool,
+    ) -> list[ActionProposal]:
+        """Mark all steps of a workflow valid, as `validate_proposal` does with one, or none.
+
+        Raises:
+            NotFoundError: there is no such workflow.
+            TransitionError: a step is not proposed any more.
+        """
+        stamp = self._stamp(SYSTEM_ACTOR)
+        validation = WorkflowValidation(workflow_id, check, auto_approve, stamp)
+        steps = await self._item(validate_workflows, validation)
+        self.ledger.offered(steps[0])  # the others wait for it
+        return steps
 
     async def pause(self, workflow_id: int, *, paused_by: str) -> WorkflowProposal:
         """Let no further step of a workflow start; one that runs, runs to its end.

@@ -7,7 +7,7 @@ forget one.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -29,7 +29,9 @@ LOCKING = {
     "proposal.executing": _LOCKED,
     "proposal.get": _LOCKED,
     "proposal.get_each": _LOCKED,
+    "proposal.next_steps": f"{_LOCKED} SKIP LOCKED",
     "proposal.not_started_of_ticket": f"{_LOCKED} OF p",
+    "proposal.of_workflows": _LOCKED,
     "proposal.pending": _LOCKED,
     "proposal.resend_of_ticket": f"{_LOCKED} OF p",
     "proposal.waiting_retry": _LOCKED,
@@ -174,6 +176,8 @@ class WriteTx(PostgresTx):
         kind = name.partition(".")[0]
         if "ids" in params and kind == "proposal":
             self._hold_workflows(json.loads(str(params["ids"])))
+        elif "workflow_ids" in params:
+            self._hold_each(json.loads(str(params["workflow_ids"])))
         elif kind == "proposal":
             self._hold_workflow(params)
         elif name == _OF_CLAIM:
@@ -201,7 +205,9 @@ class WriteTx(PostgresTx):
         unknown = [one for one in proposal_ids if one not in self._workflow_of]
         if unknown:
             self._learn(super().all("lock.workflows_of", ids=json.dumps(unknown)))
-        workflows = {self._workflow_of.get(one) for one in proposal_ids} - {None}
+        self._hold_each({self._workflow_of.get(one) for one in proposal_ids} - {None})
+
+    def _hold_each(self, workflows: Iterable[Value]) -> None:
         missing = [one for one in workflows if ("lock.workflow", one) not in self._held]
         if missing:
             self._execute("lock.workflows", {"ids": json.dumps(missing)})

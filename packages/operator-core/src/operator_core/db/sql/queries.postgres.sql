@@ -65,6 +65,18 @@ WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json)) ORD
 SELECT * FROM action_proposals
 WHERE id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json)) ORDER BY id
 
+-- name: proposal.of_workflows
+SELECT * FROM action_proposals
+WHERE workflow_id IN (
+    SELECT value::bigint FROM json_array_elements_text(:workflow_ids::json))
+ORDER BY workflow_id, execution_order, id
+
+-- name: proposal.next_steps
+SELECT * FROM action_proposals
+WHERE depends_on_proposal_id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json))
+  AND workflow_id IS NOT NULL AND compensates_proposal_id IS NULL
+ORDER BY id
+
 -- name: proposal.expire_leases
 UPDATE action_proposals SET lease_expires_at = NULL, updated_at = :now
 WHERE status = 'executing' AND in_doubt = 0 AND owner = :owner

@@ -44,6 +44,18 @@ SELECT * FROM action_proposals WHERE status = :status AND id > :after_id ORDER B
 -- name: proposal.list_of_workflow
 SELECT * FROM action_proposals WHERE workflow_id = :workflow_id ORDER BY execution_order, id
 
+-- name: proposal.of_workflows
+SELECT * FROM action_proposals
+WHERE workflow_id IN (SELECT value FROM json_each(:workflow_ids))
+ORDER BY workflow_id, execution_order, id
+
+-- The steps after others in their workflows; what undoes a step is none.
+-- name: proposal.next_steps
+SELECT * FROM action_proposals
+WHERE depends_on_proposal_id IN (SELECT value FROM json_each(:ids))
+  AND workflow_id IS NOT NULL AND compensates_proposal_id IS NULL
+ORDER BY id
+
 -- What the roll-up of workflows needs of their steps.
 -- name: workflow.states_of_steps
 SELECT workflow_id, status, next_retry_at, retry_count, max_retries FROM action_proposals

@@ -1,0 +1,66 @@
+"""Attempts whose owner went away: found, taken over, settled."""
+
+import asyncio
+
+from operator_core.actions.execution import Terms, settle_abandoned
+from operator_core.actions.lease_sense import LeaseSense
+from operator_core.actions.registry import ActionRegistry
+from operator_core.actions.types import ActionProposal
+from operator_core.db.executions import ExecutionDB
+from operator_core.errors import ConflictError
+from operator_core.process import is_dead
+from operator_core.subject import Subject
+
+SETTLED_AT_ONCE = 16
+"""How many attempts of owners that went away are settled side by side."""
+
+
+class Recovery:
+    """Settles what owners that went away left behind; remembers how their leases looked."""
+
+    def __init__(self, registry: ActionRegistry) -> None:
+        """Take the actions that may be called."""
+        self._registry = registry
+        self._sense: LeaseSense | None = None
+
+    async def settle_expired(self, db: ExecutionDB, subject: Subject, terms: Terms) -> list[int]:
+        """Settle the attempts on a subject whose owner went away; return their proposals."""
+        names = (self._registry.subject_name, None)
+        found = await self._abandoned(db, terms)
+        few = asyncio.Semaphore(SETTLED_AT_ONCE)
+        told = await asyncio.gather(
+            *(self._settle(db, one, subject, terms, few) for one in found if one.subject in names),
+            return_exceptions=True,
+        )
+        for error in told:
+            if isinstance(error, BaseException):
+                raise error
+        return [one for one in told if isinstance(one, int)]
+
+    async def _abandoned(self, db: ExecutionDB, terms: Terms) -> list[ActionProposal]:
+        """Return the attempts whose owner is gone, also where the time of day was set."""
+        if self._sense is None:
+            self._sense = LeaseSense(db.ledger.clock, terms.claim.lease_seconds)
+        leapt = self._sense.leapt()
+        resendable = self._registry.resendable()
+        found = await db.list_abandoned(
+            is_dead, self._sense.outwaited, by=terms.claim.owner, resendable=resendable
+        )
+        return [one for one in found if one.lease_expires_at is None or not leapt]
+
+    async def _settle(
+        self,
+        db: ExecutionDB,
+        proposal: ActionProposal,
+        subject: Subject,
+        terms: Terms,
+        few: asyncio.Semaphore,
+    ) -> int | None:
+        """Take one attempt over and settle it; None: another process was first, and does."""
+        async with few:
+            try:
+                attempt = await db.take_over(proposal, terms.claim)
+                await settle_abandoned(db, attempt, subject, self._registry, terms)
+            except ConflictError:
+                return None
+        return attempt.proposal_id
