@@ -187,7 +187,7 @@ async def _until_stopped(
         if options.monitor:
             loops.append(_monitor(ledger, one, options, stop))
         if options.agent:
-            loops += [_dispatch(ledger, one, guards, stop), _agent(ledger, one, guards, stop)]
+            loops += agent_loops(ledger, one, guards, stop)
     if options.lifetime_seconds is not None:
         loops.append(end_after(options.lifetime_seconds, stop))
     if options.ends_with_parent:
@@ -275,6 +275,20 @@ async def _look(
             _tell(options, f"snoozed, so no ticket: {problem.message}")
     told = frozenset(problem.key for problem in found.snoozed)
     return _Seen(told, found.pause_seconds(options.interval_seconds))
+
+
+def agent_loops(
+    ledger: Ledger, one: Wired, guards: GuardKeeper, stop: asyncio.Event
+) -> list[Coroutine[object, object, None]]:
+    """Return what acts on one cluster until it is asked to stop; who runs it drains afterwards.
+
+    Args:
+        ledger: the ledger that the stages are wired to.
+        one: a cluster's stages.
+        guards: nothing is executed before they are proven.
+        stop: ends the loops.
+    """
+    return [_dispatch(ledger, one, guards, stop), _agent(ledger, one, guards, stop)]
 
 
 async def _dispatch(ledger: Ledger, one: Wired, guards: GuardKeeper, stop: asyncio.Event) -> None:

@@ -16,10 +16,10 @@ from operator_core.testing.crash.judge import End
 from operator_core.testing.crash.places import Place
 from operator_core.testing.crash.points import OPERATIONS, Blow, Fault, Side, World
 from operator_core.testing.crash.processes import Nursery, Worker
-from operator_core.testing.crash.scenario import RETRY, prepare
+from operator_core.testing.crash.scenario import RETRY, prepare, prepare_plain
 from operator_core.testing.crash.subject import FarSubject
 from operator_core.testing.crash.system import System
-from operator_core.testing.crash.trigger import Plan, Trigger, fired, unnamed, written
+from operator_core.testing.crash.trigger import Plan, Trigger, fired, unexpected, unnamed, written
 from operator_core.testing.crash.worker import Task
 
 LEASE_SECONDS = {World.KEYS: 1.0, World.LOOK: 3.0, World.BLIND: 1.0}
@@ -43,6 +43,8 @@ class Case:
         processes: how many workers share the ledger.
         seed: decides the order of the work, and at which arrival the blow falls.
         flaw: what is broken in engine or subject on purpose.
+        plain: whether there is only work that has its effect at its first try, and who stands
+            still does so until all else is done. So whatever a fence must hold back, shows.
     """
 
     blow: Blow | None
@@ -50,6 +52,7 @@ class Case:
     processes: int
     seed: int
     flaw: str = ""
+    plain: bool = False
 
     @property
     def name(self) -> str:
@@ -71,7 +74,7 @@ async def run(case: Case, place: Place, nursery: Nursery, folder: Path) -> End:
         task = _task(case, address, system.port, folder)
         async with LedgerUse(address) as ledger:
             await _fill(ledger, system, case, task)
-        workers = _Workers(nursery, task, folder, case.processes)
+        workers = _Workers(nursery, task, folder, case)
         trouble = await workers.to_the_end()
         await system.arrived()
         async with LedgerUse(address) as ledger:
@@ -105,7 +108,10 @@ async def _fill(ledger: Ledger, system: System, case: Case, task: Task) -> None:
     idle = Trigger(Plan("", Side.BEFORE, Fault.KILL, 0, 0, Path(task.folder)))
     options = WiringOptions(require_approval=False, retry=RETRY)
     wired = wire(ledger, FarSubject(system.port, idle), options)
-    await prepare(ledger, wired.executor, system, case.seed)
+    if case.plain:
+        await prepare_plain(ledger, wired.executor)
+    else:
+        await prepare(ledger, wired.executor, system, case.seed)
 
 
 async def _end(
@@ -123,18 +129,18 @@ async def _end(
         leases=await EffectDB(ledger).list_leases(),
         done=system.done,
         broken_audit=await ControlDB(ledger).first_broken_audit_row(),
-        trouble=trouble,
+        trouble=[*trouble, *unexpected(folder)],
     )
 
 
 class _Workers:
     """The worker processes of a run: who dies is born again, who stands still is woken."""
 
-    def __init__(self, nursery: Nursery, task: Task, folder: Path, processes: int) -> None:
+    def __init__(self, nursery: Nursery, task: Task, folder: Path, case: Case) -> None:
         self._nursery = nursery
         self._task = task
         self._folder = folder
-        self._processes = processes
+        self._case = case
         self._alive: list[Worker] = []
         self._trouble: list[str] = []
 
@@ -142,7 +148,7 @@ class _Workers:
         """Return what went wrong with the processes, once all have ended."""
         try:
             async with asyncio.timeout(LIMIT_SECONDS), asyncio.TaskGroup() as group:
-                for number in range(self._processes):
+                for number in range(self._case.processes):
                     group.create_task(self._lives(number))
         except TimeoutError:
             self._trouble.append(f"it did not end within {LIMIT_SECONDS:g} s")
@@ -162,16 +168,18 @@ class _Workers:
         told = replace(self._task, proposes=number == 0)
         worker = await self._nursery.start(told, self._folder / f"log-{number}")
         self._alive.append(worker)
-        seconds = told.lease_seconds + PAST_LEASE_SECONDS
-        waker = asyncio.create_task(_wake(worker, seconds))
+        waker = asyncio.create_task(self._wake(worker))
         await worker.ended.wait()
         waker.cancel()
         if worker.code not in (0, _KILLED):
             self._trouble.append(f"a process ended with {worker.code}: see log-{number}")
         return worker.code
 
-
-async def _wake(worker: Worker, seconds: float) -> None:
-    await worker.stopped.wait()
-    await asyncio.sleep(seconds)
-    worker.go_on()
+    async def _wake(self, worker: Worker) -> None:
+        """Let a process that stands still go on, once others have taken its work over."""
+        await worker.stopped.wait()
+        if self._case.plain:
+            await asyncio.gather(*(one.ended.wait() for one in self._alive if one is not worker))
+        else:
+            await asyncio.sleep(self._task.lease_seconds + PAST_LEASE_SECONDS)
+        worker.go_on()

@@ -63,6 +63,8 @@ SINGLES = (
     Want("set", 7, "silent"),
     Want("set", 8),
 )
+PLAIN = (Want("put", 1), Want("put", 2), Want("put", 9))
+"""What has its effect at its first try."""
 SCHEDULED = Want("put", 10)
 FIRED = Want("put", 11)
 ABANDONED_DONE = Want("put", 20)
@@ -99,6 +101,13 @@ async def prepare(ledger: Ledger, executor: ActionExecutor, system: System, seed
     for want in (*SHUTTING, *singles[4:]):
         await _propose(executor, want)
     await _schedule(ledger)
+
+
+async def prepare_plain(ledger: Ledger, executor: ActionExecutor) -> None:
+    """Fill an empty ledger with nothing but what has its effect at its first try."""
+    await ControlDB(ledger).set_mode(RunMode.EXECUTE, actor="crash test")
+    for want in PLAIN:
+        await _propose(executor, want)
 
 
 async def _propose(

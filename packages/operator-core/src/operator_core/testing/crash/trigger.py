@@ -1,13 +1,17 @@
 """What strikes a worker process at its crash point: once in a run, whichever process is first."""
 
 import json
+import logging
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from operator_core.errors import OperatorError
+from operator_core.logs import ROOT
 from operator_core.testing.crash.points import CrashPoint, Fault, Side
 
 _STAND_SECONDS = 0.05
@@ -64,6 +68,10 @@ class Trigger:
             self._written.add(statement)
             self._note("written", statement)
 
+    def tell_unexpected(self, error: str) -> None:
+        """Take note of an error that a loop has endured and that is none of Operator's."""
+        self._note("unexpected", error)
+
     def strike(self, lost: Callable[[], Exception]) -> None:
         """Let it happen: die, stand still, or lose the answer.
 
@@ -86,9 +94,40 @@ class Trigger:
             os.close(file)
 
 
+@contextmanager
+def noted(trigger: Trigger) -> Iterator[None]:
+    """Have the errors noted that loops log and endure, until the end of the context."""
+    handler = _Noting(trigger)
+    logger = logging.getLogger(ROOT)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _Noting(logging.Handler):
+    """Tells a trigger of errors that are none of Operator's: nobody planned those."""
+
+    def __init__(self, trigger: Trigger) -> None:
+        super().__init__()
+        self._trigger = trigger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and not isinstance(error, OperatorError):
+            self._trigger.tell_unexpected(repr(error))
+
+
 def fired(folder: Path) -> bool:
     """Return whether the blow has fallen in this run."""
     return (folder / "fired").exists()
+
+
+def unexpected(folder: Path) -> list[str]:
+    """Return the errors that loops have endured in this run and that are none of Operator's."""
+    file = folder / "unexpected"
+    return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
 
 def unnamed(folder: Path) -> set[str]:

@@ -1,6 +1,7 @@
-"""A worker process: the production loop on a shared ledger, until nothing is left to do."""
+"""A worker process: the loops of `operator agent start`, until nothing is left to do."""
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,19 +13,20 @@ from operator_core.db.ledger import Ledger, open_ledger
 from operator_core.db.schedules import ScheduleDB
 from operator_core.errors import OperatorError
 from operator_core.logs import get_logger
-from operator_core.runtime.supervisor import agent_round
+from operator_core.runtime.guards import GuardKeeper
+from operator_core.runtime.supervisor import agent_loops
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.testing.crash import flaws
 from operator_core.testing.crash.engine import PointedEngine
 from operator_core.testing.crash.points import Fault, Side
 from operator_core.testing.crash.scenario import RETRY, propose_later
 from operator_core.testing.crash.subject import FarSubject
-from operator_core.testing.crash.trigger import Plan, Trigger
+from operator_core.testing.crash.trigger import Plan, Trigger, noted
 
 log = get_logger(__name__)
 
-FIRST_PAUSE_SECONDS = 0.03
-LONGEST_PAUSE_SECONDS = 0.3
+LOOK_SECONDS = 0.1
+"""How often a process looks whether all is done."""
 LIFETIME_SECONDS = 170.0
 
 
@@ -68,29 +70,39 @@ async def live(task: Task) -> None:
     engine = flaws.engine(task.flaw, PointedEngine(real.engine, trigger))
     subject = flaws.subject(task.flaw, FarSubject(task.port, trigger))
     options = WiringOptions(require_approval=False, lease_seconds=task.lease_seconds, retry=RETRY)
-    wired = wire(Ledger(engine, real.ledger_id, real.clock), subject, options)
+    pointed = Ledger(engine, real.ledger_id, real.clock)
+    wired = wire(pointed, subject, options)
     try:
-        async with asyncio.timeout(LIFETIME_SECONDS):
-            await _until_done(real, wired, proposes=task.proposes)
+        with noted(trigger):
+            async with asyncio.timeout(LIFETIME_SECONDS):
+                await _act(pointed, wired, _until_done(real, wired, proposes=task.proposes))
+                await wired.agent.drain(LIFETIME_SECONDS)
     finally:
         await real.engine.close()
 
 
+async def _act(ledger: Ledger, wired: Wired, end: Coroutine[object, object, None]) -> None:
+    """Run the loops of an agent until ``end`` has ended."""
+    stop = asyncio.Event()
+    guards = GuardKeeper(ledger)
+    guards.proven = True  # a trial writes to no ledger but its own, and takes as long as the rest
+    async with asyncio.TaskGroup() as group:
+        for loop in agent_loops(ledger, wired, guards, stop):
+            group.create_task(loop)
+        await end
+        stop.set()
+
+
 async def _until_done(ledger: Ledger, wired: Wired, *, proposes: bool) -> None:
-    pause_seconds = FIRST_PAUSE_SECONDS
     while True:
         try:
             if proposes:
                 proposes = not await propose_later(ledger, wired.executor)
-            await agent_round(wired)
-            if wired.agent.running:
-                pause_seconds = FIRST_PAUSE_SECONDS
-            elif not proposes and await is_done(ledger):
+            if not proposes and not wired.agent.running and await is_done(ledger):
                 return
         except OperatorError as error:
-            log.warning("round_failed", error=str(error))
-        await asyncio.sleep(pause_seconds)
-        pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+            log.warning("not_proposed", error=str(error))
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def is_done(ledger: Ledger) -> bool:
