@@ -13,12 +13,12 @@ import socket
 from contextlib import ExitStack
 from pathlib import Path
 
+from operator_core import local_processes as processes
 from operator_core.clock import monotonic_seconds
 from operator_core.errors import ActionFailedError, ConfigurationError, SubjectError
-from operator_etcd import processes
+from operator_core.local_processes import ProcessSpec, ProcessState
+from operator_core.process_supervisor import ClusterFile, LocalSupervisor, read_cluster_file
 from operator_etcd.client import EtcdClient
-from operator_etcd.processes import ProcessSpec, ProcessState
-from operator_etcd.supervisor import ClusterFile, LocalSupervisor, read_cluster_file
 from operator_etcd.survey import Survey, survey
 
 CLUSTER_FILE = "cluster.json"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from operator_core.clock import Clock, utc_now
 from operator_core.lab import Truth
+from operator_core.process_supervisor import LocalSupervisor
 from operator_etcd import lab_faults
 from operator_etcd.client import EtcdClient
 from operator_etcd.cluster import LocalEtcdCluster, etcd_binary
@@ -17,7 +18,6 @@ from operator_etcd.invariants import target_of
 from operator_etcd.lab_spec import FaultPart, LabSpec, read_spec
 from operator_etcd.lab_truth import Start, truth_of
 from operator_etcd.subject import EtcdSubject
-from operator_etcd.supervisor import LocalSupervisor
 from operator_etcd.survey import survey
 from operator_etcd.transport import Timeouts
 
