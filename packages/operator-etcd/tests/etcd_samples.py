@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from operator_core.call_failures import CallFailure, FailureKind, NoAnswerError, NotSentError
 from operator_core.monitor.types import Observation, Violation
-from operator_etcd.failures import EtcdFailure, FailureKind, NoAnswerError, NotSentError
+from operator_core.process_supervisor import ProcessStatus
 from operator_etcd.invariants import INVARIANTS
 from operator_etcd.parts import Readings, assemble
 from operator_etcd.shapes import Alarm, Member, MemberStatus
-from operator_etcd.supervisor import ProcessStatus
 from operator_etcd.survey import Survey
 
 MIB = 1024 * 1024
@@ -57,14 +57,14 @@ def status(
     )
 
 
-def failure(member_id: str, kind: FailureKind = FailureKind.REFUSED) -> EtcdFailure:
+def failure(member_id: str, kind: FailureKind = FailureKind.REFUSED) -> CallFailure:
     sent = kind is FailureKind.TIMEOUT
     return (NoAnswerError if sent else NotSentError)(url(member_id), kind, f"it is {kind}")
 
 
 def survey_of(
     *statuses: MemberStatus,
-    failures: Mapping[str, EtcdFailure] | None = None,
+    failures: Mapping[str, CallFailure] | None = None,
     learners: tuple[str, ...] = (),
 ) -> Survey:
     answered = {one.header.member_id: one for one in statuses}

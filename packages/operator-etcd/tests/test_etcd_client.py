@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from etcd_gateway import METRICS_PAGE, Gateway, status_answer
 from etcd_samples import QUOTA, url
+from operator_core.call_failures import CallFailure, FailureKind, GarbageError
 from operator_core.errors import (
     ActionFailedError,
     ActionRefusedError,
@@ -20,7 +21,7 @@ from operator_core.errors import (
     SubjectError,
 )
 from operator_etcd.client import EtcdClient, normal_endpoint
-from operator_etcd.failures import EtcdFailure, FailureKind, GarbageError, failure_from_answer
+from operator_etcd.failures import failure_from_answer
 from operator_etcd.shapes import MemberStatus, parse_metrics
 
 HERE = url("11")
@@ -81,7 +82,7 @@ async def test_an_answer_says_what_became_of_an_effect(
     gateway.post("11", "cluster/member/remove", body, status)
     with pytest.raises(expected, match=reason) as caught:
         await client.remove(HERE, "22")
-    assert isinstance(caught.value, EtcdFailure)
+    assert isinstance(caught.value, CallFailure)
     assert HERE in str(caught.value)
 
 
@@ -110,7 +111,7 @@ async def test_a_broken_line_says_what_became_of_an_effect(
     route = gateway.post("11", "maintenance/defragment", raised)
     with pytest.raises(expected) as caught:
         await client.defragment(HERE)
-    assert isinstance(caught.value, EtcdFailure)
+    assert isinstance(caught.value, CallFailure)
     assert caught.value.kind is kind
     assert route.call_count == 1, "an effect is sent once"
 
@@ -119,7 +120,7 @@ async def test_a_refused_connection_is_told_apart() -> None:
     client = EtcdClient(["http://127.0.0.1:1"])
     with pytest.raises(ActionFailedError, match="connection refused") as caught:
         await client.status("http://127.0.0.1:1")
-    assert isinstance(caught.value, EtcdFailure)
+    assert isinstance(caught.value, CallFailure)
     assert caught.value.kind is FailureKind.REFUSED
     await client.close()
 

@@ -24,8 +24,8 @@ from etcd_samples import (
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.agent.grouping import Member, roots
 from operator_core.agent.rules import diagnose
+from operator_core.call_failures import FailureKind
 from operator_core.monitor.types import Observation, Ticket
-from operator_etcd.failures import FailureKind
 from operator_etcd.hypotheses import HYPOTHESES
 from operator_etcd.invariants import INVARIANTS
 from operator_etcd.survey import Survey

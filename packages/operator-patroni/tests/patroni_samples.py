@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from operator_patroni.failures import FailureKind, NoAnswerError, NotSentError, PatroniFailure
+from operator_core.call_failures import CallFailure, FailureKind, NoAnswerError, NotSentError
 from operator_patroni.invariants import INVARIANTS
 from operator_patroni.observation import assemble
 from operator_patroni.shapes import Config, Listed, Node, View
@@ -81,7 +81,7 @@ SECOND = Seat("pg2")
 THIRD = Seat("pg3")
 
 
-def failure(name: str, kind: FailureKind) -> PatroniFailure:
+def failure(name: str, kind: FailureKind) -> CallFailure:
     return (NoAnswerError if kind in _SENT else NotSentError)(url(name), kind, f"it is {kind}")
 
 

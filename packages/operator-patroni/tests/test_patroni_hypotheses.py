@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from operator_core.agent.rules import diagnose
+from operator_core.call_failures import FailureKind
 from operator_patroni.definitions import DEFINITIONS
-from operator_patroni.failures import FailureKind
 from operator_patroni.hypotheses import HYPOTHESES
 from operator_patroni.invariants import INVARIANTS
 from patroni_samples import LEADER, MIB, NOW, SECOND, THIRD, Seat, leader, look, violations

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from operator_core.call_failures import FailureKind
 from operator_core.types import Severity
-from operator_patroni.failures import FailureKind
 from operator_patroni.invariants import INVARIANTS
 from patroni_samples import LEADER, MIB, SECOND, THIRD, Seat, broken, leader, look, violations
 

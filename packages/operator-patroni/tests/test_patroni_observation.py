@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from operator_core.call_failures import CallFailure, FailureKind, GarbageError
 from operator_core.errors import SubjectUnreachableError
 from operator_patroni.client import PatroniClient
-from operator_patroni.failures import FailureKind, GarbageError, PatroniFailure
 from operator_patroni.model import Member, Model, model_of
 from operator_patroni.observation import observe
 from operator_patroni.shapes import Config
@@ -196,7 +196,7 @@ async def test_another_member_at_an_address_is_told(
 async def test_a_failure_names_the_endpoint() -> None:
     client = PatroniClient(["http://127.0.0.1:1"])
     try:
-        with pytest.raises(PatroniFailure, match=r"http://127.0.0.1:1: connection refused"):
+        with pytest.raises(CallFailure, match=r"http://127.0.0.1:1: connection refused"):
             await client.node("http://127.0.0.1:1")
     finally:
         await client.close()

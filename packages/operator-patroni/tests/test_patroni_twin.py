@@ -9,8 +9,8 @@ import pytest
 
 from operator_core.actions.rehearsal import Rehearsal, rehearse
 from operator_core.actions.types import ActionRequest
+from operator_core.call_failures import FailureKind
 from operator_core.subject import has_twin
-from operator_patroni.failures import FailureKind
 from operator_patroni.subject import PatroniSubject
 from operator_patroni.twin import EFFECTS, twin_of
 from patroni_samples import LEADER, MIB, SECOND, THIRD, Seat, leader, look

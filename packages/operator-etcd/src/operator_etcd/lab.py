@@ -3,21 +3,22 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from operator_core.clock import Clock, utc_now
 from operator_core.lab import Truth
+from operator_core.lab_real import Event, Timeline
+from operator_core.process_supervisor import LocalSupervisor
 from operator_etcd import lab_faults
 from operator_etcd.client import EtcdClient
 from operator_etcd.cluster import LocalEtcdCluster, etcd_binary
 from operator_etcd.invariants import target_of
-from operator_etcd.lab_spec import FaultPart, LabSpec, read_spec
+from operator_etcd.lab_spec import LabSpec, read_spec
 from operator_etcd.lab_truth import Start, truth_of
 from operator_etcd.subject import EtcdSubject
-from operator_etcd.supervisor import LocalSupervisor
 from operator_etcd.survey import survey
 from operator_etcd.transport import Timeouts
 
@@ -27,14 +28,6 @@ _LOOK_SECONDS = 1.0
 _SPARE_SECONDS = 120
 """How long servers may outlive their scenario where the lab was killed and cannot end them."""
 _MIB = 1024 * 1024
-
-
-class Event(NamedTuple):
-    """One fault that begins or ends."""
-
-    at_seconds: float
-    fault: FaultPart
-    make: Callable[[FaultPart, LocalEtcdCluster, EtcdClient], Coroutine[None, None, None]]
 
 
 class EtcdLab:
@@ -73,8 +66,7 @@ class EtcdLabCluster:
         self._client: EtcdClient
         self._start: Start
         self._written: list[bytes] = []
-        self._running: set[asyncio.Task[None]] = set()
-        self._coming = _planned(spec)
+        self._timeline = Timeline()
 
     async def start(self) -> None:
         """Start the members and the clients; what was started is ended if the rest fails.
@@ -95,9 +87,10 @@ class EtcdLabCluster:
         self._ends.push_async_callback(self._client.close)
         members = (await survey(self._client)).members
         self._start = Start({one.id: one.name for one in members.values()}, quota_bytes)
-        self._ends.push_async_callback(self._end_tasks)
+        self._timeline = Timeline(_events(self._spec, self._cluster, self._client))
+        self._ends.push_async_callback(self._timeline.end)
         rate = self._spec.load.writes_per_second
-        self._run(lab_faults.write_for_ever(self._client, rate, self._written))
+        self._timeline.run(lab_faults.write_for_ever(self._client, rate, self._written))
         self.started_at = utc_now()
 
     async def stop(self) -> None:
@@ -115,12 +108,7 @@ class EtcdLabCluster:
         Raises:
             OperatorError: one of them could not be made.
         """
-        for task in [one for one in self._running if one.done()]:
-            self._running.remove(task)
-            task.result()
-        while self._coming and self._coming[0].at_seconds <= seconds:
-            event = self._coming.pop(0)
-            self._run(event.make(event.fault, self._cluster, self._client))
+        self._timeline.advance_to(seconds)
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -137,17 +125,10 @@ class EtcdLabCluster:
         by_target = {target_of(member_id): name for member_id, name in self.names.items()}
         return f"{rule}:{by_target.get(target, target)}"
 
-    def _run(self, work: Coroutine[None, None, None]) -> None:
-        self._running.add(asyncio.create_task(work))
 
-    async def _end_tasks(self) -> None:
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-
-
-def _planned(spec: LabSpec) -> list[Event]:
-    """Return what happens, in order."""
-    begins = [Event(one.at, one, lab_faults.begin) for one in spec.faults]
-    ends = [Event(one.until, one, lab_faults.end) for one in spec.faults if one.until is not None]
-    return sorted([*begins, *ends], key=lambda one: one.at_seconds)
+def _events(spec: LabSpec, cluster: LocalEtcdCluster, client: EtcdClient) -> Iterator[Event]:
+    """Yield what happens to a cluster."""
+    for one in spec.faults:
+        yield Event(one.at, partial(lab_faults.begin, one, cluster, client))
+        if one.until is not None:
+            yield Event(one.until, partial(lab_faults.end, one, cluster, client))

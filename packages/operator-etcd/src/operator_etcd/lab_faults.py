@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from operator_core.call_failures import CallFailure
 from operator_core.errors import ActionFailedError
 from operator_etcd.client import EtcdClient
 from operator_etcd.cluster import LocalEtcdCluster
-from operator_etcd.failures import EtcdFailure
 from operator_etcd.lab_spec import FaultPart
 from operator_etcd.survey import survey
 
@@ -75,7 +75,7 @@ async def _fill(client: EtcdClient, keys: int) -> None:
         key = f"lab/filling/{number % keys}".encode()
         try:
             await client.put(endpoint, key, number.to_bytes(4, "big") * (_VALUE_BYTES // 4))
-        except EtcdFailure as failure:
+        except CallFailure as failure:
             if NO_SPACE in failure.reason:
                 return
             raise
@@ -123,7 +123,7 @@ async def write_for_ever(client: EtcdClient, per_second: float, written: list[by
     while per_second > 0:
         endpoint = client.configured[number % len(client.configured)]
         key = f"lab/load/{number}".encode()
-        with suppress(EtcdFailure):
+        with suppress(CallFailure):
             await client.put(endpoint, key, b"there")
             written.append(key)
         number += 1

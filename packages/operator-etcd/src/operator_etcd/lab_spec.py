@@ -12,58 +12,41 @@ fault = "stop_members"
 members = ["n2"]
 """
 
-import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from operator_core.errors import RequestError
+from operator_core import lab_real
+from operator_core.lab_real import SpecPart, TimedFault
 
-_UNITS = {"s": 1.0, "m": 60.0}
-_TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m)")
 _NEED_MEMBERS = frozenset({"stop_members", "freeze_members", "move_leader", "raise_alarm"})
 _HAVE_AN_END = frozenset({"stop_members", "freeze_members"})
 
 
-def _seconds(value: object) -> object:
-    """Return the seconds of a text such as ``90s`` or ``2m``; leave the rest to pydantic."""
-    found = _TIME.fullmatch(value) if isinstance(value, str) else None
-    return float(found[1]) * _UNITS[found[2]] if found else value
-
-
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, allow_inf_nan=False)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ClusterPart(_Strict):
+class ClusterPart(SpecPart):
     """How many members there are, named n1, n2, ..., and how large their databases may grow."""
 
     members: int = Field(default=3, ge=1, le=5)
     quota_mib: int = Field(default=16, ge=4, le=64)
 
 
-class LoadPart(_Strict):
+class LoadPart(SpecPart):
     """What clients do: each write has a key of its own, so that a lost one is missed."""
 
     writes_per_second: float = Field(default=2.0, ge=0, le=20)
 
 
-class FaultPart(_Strict):
+class FaultPart(TimedFault):
     """One fault.
 
+    Only members that are stopped or frozen have an ``until``.
+
     Attributes:
-        at: when it begins.
-        until: when it ends; None: it stays. Only of members that are stopped or frozen.
         fault: what happens.
         members: to whom.
     """
 
-    at: Seconds
-    until: Seconds | None = None
     fault: Literal[
         "stop_members",
         "freeze_members",
@@ -83,12 +66,10 @@ class FaultPart(_Strict):
             raise ValueError("move_leader needs one member")
         if self.until is not None and self.fault not in _HAVE_AN_END:
             raise ValueError(f"{self.fault} has no until")
-        if self.until is not None and self.until <= self.at:
-            raise ValueError("until must be after at")
         return self
 
 
-class LabSpec(_Strict):
+class LabSpec(SpecPart):
     """A scenario without what the lab itself reads; the duration is in seconds."""
 
     name: str = ""
@@ -105,8 +86,7 @@ class LabSpec(_Strict):
     @property
     def fault_seconds(self) -> tuple[float, ...]:
         """When faults begin or end, in order."""
-        moments = {at for one in self.faults for at in (one.at, one.until) if at is not None}
-        return tuple(sorted(moments))
+        return lab_real.moments(self.faults)
 
     @model_validator(mode="after")
     def _must_name_members(self) -> "LabSpec":
@@ -127,9 +107,4 @@ def read_spec(table: Mapping[str, object]) -> LabSpec:
     Raises:
         RequestError: something in it is not right; names every fault with its place.
     """
-    try:
-        return LabSpec.model_validate(dict(table))
-    except ValidationError as error:
-        faults = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]
-        told = "; ".join(f"{place or 'the scenario'}: {message}" for place, message in faults)
-        raise RequestError(told) from None
+    return lab_real.read_spec(LabSpec, table)

@@ -1,11 +1,11 @@
 """Actions on who belongs to the cluster, and on the members' processes."""
 
+from operator_core.call_failures import BusyError
 from operator_core.clock import monotonic_seconds
 from operator_core.errors import ActionRefusedError
 from operator_core.types import JsonObject
 from operator_etcd import preflight
 from operator_etcd.effects import Hands
-from operator_etcd.failures import BusyError
 from operator_etcd.survey import Survey, survey
 
 

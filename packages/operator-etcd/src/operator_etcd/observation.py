@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
+from operator_core.call_failures import CallFailure
 from operator_core.clock import Clock
 from operator_core.errors import OperatorError
 from operator_core.monitor.types import Observation
+from operator_core.process_supervisor import ProcessStatus, ProcessSupervisor
 from operator_etcd import facts
 from operator_etcd.client import EtcdClient
-from operator_etcd.failures import EtcdFailure
 from operator_etcd.parts import Readings, assemble
 from operator_etcd.shapes import Alarm
-from operator_etcd.supervisor import ProcessStatus, ProcessSupervisor
 from operator_etcd.survey import Survey, survey
 
 Read = TypeVar("Read")
@@ -62,7 +62,7 @@ async def _alarms(client: EtcdClient, seen: Survey) -> list[Alarm]:
     if seen.leader_endpoint:
         try:
             return await client.alarms(seen.leader_endpoint)
-        except EtcdFailure:
+        except CallFailure:
             pass  # the members' own word, below, is as good: they applied the same log
     raised = [one for status in seen.statuses.values() for one in status.alarms()]
     return list({(one.member_id, one.alarm): one for one in raised}.values())
@@ -73,16 +73,16 @@ async def _each(
 ) -> tuple[dict[str, Read], str | None]:
     """Read something from each member that answers; also return what went wrong."""
 
-    async def one(member_id: str) -> Read | EtcdFailure:
+    async def one(member_id: str) -> Read | CallFailure:
         try:
             return await read(seen.endpoints[member_id])
-        except EtcdFailure as failure:
+        except CallFailure as failure:
             return failure
 
     ids = list(seen.endpoints)
     answers = dict(zip(ids, await asyncio.gather(*map(one, ids)), strict=True))
-    found = {key: got for key, got in answers.items() if not isinstance(got, EtcdFailure)}
-    errors = [str(got) for got in answers.values() if isinstance(got, EtcdFailure)]
+    found = {key: got for key, got in answers.items() if not isinstance(got, CallFailure)}
+    errors = [str(got) for got in answers.values() if isinstance(got, CallFailure)]
     return found, "; ".join(errors) or None
 
 
@@ -112,5 +112,5 @@ async def _keys(
         return int(told), None
     try:
         return await client.key_count(seen.endpoints[newest]), None
-    except EtcdFailure as failure:
+    except CallFailure as failure:
         return None, str(failure)

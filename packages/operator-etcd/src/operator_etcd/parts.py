@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from operator_core.monitor.types import Observation, Part
+from operator_core.process_supervisor import ProcessStatus
 from operator_core.types import JsonObject
 from operator_etcd import facts
 from operator_etcd.shapes import Alarm, Health, as_json
-from operator_etcd.supervisor import ProcessStatus
 from operator_etcd.survey import Survey
 
 

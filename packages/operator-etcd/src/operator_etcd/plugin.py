@@ -6,12 +6,12 @@ from pathlib import Path
 from operator_core import plugin_settings
 from operator_core.actions.types import ParamDef
 from operator_core.errors import ConfigurationError
+from operator_core.process_supervisor import LocalSupervisor, read_cluster_file
 from operator_core.types import JsonObject
 from operator_etcd.client import EtcdClient
 from operator_etcd.demo import EtcdDemo
 from operator_etcd.lab import EtcdLab
 from operator_etcd.subject import EtcdSubject
-from operator_etcd.supervisor import LocalSupervisor, read_cluster_file
 from operator_etcd.transport import Timeouts
 
 _ADDRESSES = "http://10.0.0.1:2379,http://10.0.0.2:2379"

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 
 from operator_core.errors import SubjectError
+from operator_core.local_processes import ProcessState
 from operator_core.subject import ActionCall, ProbeAnswer
 from operator_core.types import JsonObject
 from operator_etcd.effects import Hands
-from operator_etcd.processes import ProcessState
 from operator_etcd.survey import survey
 
 _FULL_SHARE = 0.95

@@ -6,6 +6,7 @@ from operator_core.actions.types import ActionDefinition
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.monitor.types import Invariant, Observation
 from operator_core.monitor.verification import Capacity
+from operator_core.process_supervisor import NoSupervisor, ProcessSupervisor
 from operator_core.subject import ActionCall, Hypothesis, ProbeAnswer, SubjectDefaults
 from operator_core.twin import Twin
 from operator_core.types import JsonObject
@@ -16,7 +17,6 @@ from operator_etcd.effects import Hands
 from operator_etcd.hypotheses import HYPOTHESES
 from operator_etcd.invariants import INVARIANTS
 from operator_etcd.observation import observe
-from operator_etcd.supervisor import NoSupervisor, ProcessSupervisor
 from operator_etcd.twin import twin_of
 
 

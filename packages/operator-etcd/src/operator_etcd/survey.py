@@ -7,12 +7,12 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from operator_core.call_failures import CallFailure, FailureKind, GarbageError
 from operator_core.errors import SubjectUnreachableError
 from operator_etcd.client import EtcdClient, normal_endpoint, unreachable
-from operator_etcd.failures import EtcdFailure, FailureKind, GarbageError
 from operator_etcd.shapes import Member, MemberStatus
 
-Answers = dict[str, MemberStatus | EtcdFailure]
+Answers = dict[str, MemberStatus | CallFailure]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Survey:
     members: Mapping[str, Member]
     endpoints: Mapping[str, str]
     statuses: Mapping[str, MemberStatus]
-    failures: Mapping[str, EtcdFailure] = field(default_factory=dict)
+    failures: Mapping[str, CallFailure] = field(default_factory=dict)
     members_error: str | None = None
 
     @property
@@ -86,7 +86,7 @@ async def survey(client: EtcdClient) -> Survey:
         answers |= await _ask(client, [one for one in client.endpoints if one not in answers])
     heard = _heard(answers)
     if not heard:
-        raise unreachable(one for one in answers.values() if isinstance(one, EtcdFailure))
+        raise unreachable(one for one in answers.values() if isinstance(one, CallFailure))
     _must_be_one_cluster(heard)
     members, error = await _membership(client, heard)
     client.learn(_advertised(members.values()))
@@ -107,10 +107,10 @@ def _heard(answers: Answers) -> dict[str, MemberStatus]:
 
 
 async def _ask(client: EtcdClient, endpoints: Sequence[str]) -> Answers:
-    async def ask(endpoint: str) -> MemberStatus | EtcdFailure:
+    async def ask(endpoint: str) -> MemberStatus | CallFailure:
         try:
             return await client.status(endpoint)
-        except EtcdFailure as failure:
+        except CallFailure as failure:
             return failure
 
     return dict(zip(endpoints, await asyncio.gather(*map(ask, endpoints)), strict=True))
@@ -134,7 +134,7 @@ async def _membership(
     for endpoint in newest:
         try:
             listed = await client.member_list(endpoint)
-        except EtcdFailure as failure:
+        except CallFailure as failure:
             reasons.append(str(failure))
         else:
             if listed:
@@ -180,10 +180,10 @@ def _who(members: Mapping[str, Member], url: str, status: MemberStatus) -> str |
     return owners[0] if len(owners) == 1 else None
 
 
-def _why(member: Member, answers: Answers) -> EtcdFailure:
+def _why(member: Member, answers: Answers) -> CallFailure:
     for url in filter(None, map(_usable, member.client_urls)):
         answer = answers.get(url)
-        if isinstance(answer, EtcdFailure):
+        if isinstance(answer, CallFailure):
             return answer
         if answer is not None:
             return GarbageError(url, FailureKind.GARBAGE, "another member answers at this address")

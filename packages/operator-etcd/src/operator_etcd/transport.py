@@ -1,22 +1,23 @@
 """HTTP to one etcd endpoint: bounded in time and size, every failure told apart."""
 
 import json
-import socket
 import ssl
 from dataclasses import dataclass
 from http import HTTPStatus
 
 import httpx
 
-from operator_core.types import JsonObject
-from operator_etcd.failures import (
-    EtcdFailure,
+from operator_core.call_failures import (
+    CallFailure,
     FailureKind,
     GarbageError,
     NoAnswerError,
     NotSentError,
-    failure_from_answer,
+    no_connection,
+    read_bounded,
 )
+from operator_core.types import JsonObject
+from operator_etcd.failures import failure_from_answer
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """No answer that Operator asks for is nearly as long; what is longer does not come from etcd."""
@@ -57,7 +58,7 @@ class Transport:
         """Call the JSON gateway and return the object it answers.
 
         Raises:
-            EtcdFailure: in one of its forms, by what it says of the effect.
+            CallFailure: in one of its forms, by what it says of the effect.
         """
         answer = await self._send("POST", endpoint, path, body, read_seconds)
         parsed = _parse(endpoint, answer)
@@ -69,7 +70,7 @@ class Transport:
         """Get a plain page such as ``/health``, whatever its HTTP status.
 
         Raises:
-            EtcdFailure: there was no answer.
+            CallFailure: there was no answer.
         """
         return await self._send("GET", endpoint, path, None, None)
 
@@ -91,20 +92,10 @@ class Transport:
             async with self._http.stream(
                 method, endpoint + path, json=body, timeout=timeout
             ) as response:
-                content = await _read_bounded(endpoint, response)
+                content = await read_bounded(endpoint, response.aiter_bytes(), MAX_ANSWER_BYTES)
                 return Answer(response.status_code, content.decode("utf-8", "replace"))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _failure_from_error(endpoint, error) from error
-
-
-async def _read_bounded(endpoint: str, response: httpx.Response) -> bytes:
-    content = bytearray()
-    async for chunk in response.aiter_bytes():
-        content += chunk
-        if len(content) > MAX_ANSWER_BYTES:
-            reason = f"the answer is longer than {MAX_ANSWER_BYTES} bytes"
-            raise GarbageError(endpoint, FailureKind.GARBAGE, reason)
-    return bytes(content)
 
 
 def _parse(endpoint: str, answer: Answer) -> JsonObject:
@@ -120,7 +111,7 @@ def _parse(endpoint: str, answer: Answer) -> JsonObject:
     raise GarbageError(endpoint, FailureKind.GARBAGE, f"not a JSON object: {start!r}")
 
 
-def _failure(endpoint: str, answer: Answer, parsed: JsonObject) -> EtcdFailure:
+def _failure(endpoint: str, answer: Answer, parsed: JsonObject) -> CallFailure:
     code = parsed.get("code")
     reason = parsed.get("message") or parsed.get("error") or answer.text
     if not parsed and answer.status == HTTPStatus.NOT_FOUND:
@@ -130,13 +121,13 @@ def _failure(endpoint: str, answer: Answer, parsed: JsonObject) -> EtcdFailure:
     )
 
 
-def _failure_from_error(endpoint: str, error: Exception) -> EtcdFailure:
+def _failure_from_error(endpoint: str, error: Exception) -> CallFailure:
     """Tell apart what was surely not sent from what may have arrived."""
     match error:
         case httpx.ConnectTimeout() | httpx.PoolTimeout():
             return NotSentError(endpoint, FailureKind.UNREACHABLE, "no connection in time")
         case httpx.ConnectError():
-            return _connect_failure(endpoint, error)
+            return no_connection(endpoint, error)
         case httpx.InvalidURL() | httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
             return NotSentError(endpoint, FailureKind.NO_NAME, f"not a usable address: {error}")
         case httpx.TimeoutException():
@@ -145,29 +136,3 @@ def _failure_from_error(endpoint: str, error: Exception) -> EtcdFailure:
     if isinstance(error, httpx.NetworkError) or "disconnected" in str(error):
         return NoAnswerError(endpoint, FailureKind.RESET, "the connection was cut")
     return GarbageError(endpoint, FailureKind.GARBAGE, f"not an answer in HTTP: {error}")
-
-
-def _connect_failure(endpoint: str, error: Exception) -> NotSentError:
-    for cause in _causes(error):
-        if isinstance(cause, ConnectionRefusedError):
-            return NotSentError(endpoint, FailureKind.REFUSED, "connection refused")
-        if isinstance(cause, socket.gaierror):
-            return NotSentError(endpoint, FailureKind.NO_NAME, "the host name is not known")
-        if isinstance(cause, ssl.SSLError):
-            return NotSentError(endpoint, FailureKind.TLS, f"TLS failed: {cause.reason or cause}")
-    return NotSentError(endpoint, FailureKind.UNREACHABLE, f"no connection: {error}")
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return the error and all that caused it, groups opened."""
-    found: list[BaseException] = []
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        one = waiting.pop()
-        if one is None or one in found:
-            continue
-        found.append(one)
-        waiting += [one.__cause__, one.__context__]
-        if isinstance(one, BaseExceptionGroup):
-            waiting += one.exceptions
-    return found

@@ -12,6 +12,8 @@ DESTRUCTIVE = frozenset(
         "delete_gc_safepoint",
         "delete_pd_member",
         "delete_store",
+        "failover",
+        "reinitialize_member",
         "remove_member",
         "remove_peer",
         "remove_tombstones",

@@ -11,7 +11,7 @@ from operator_core.db.ledger import Ledger
 from operator_core.db.tickets import TicketDB
 from operator_core.monitor.types import Ticket, TicketPhase
 from operator_lab.clock import VirtualClock
-from operator_lab.scenario import Scenario
+from operator_lab.scenario import Expectation, Scenario
 from operator_lab.witness import Witness
 from operator_lab.words import Played, Proposed, SeenTicket
 
@@ -31,7 +31,7 @@ async def history(ledger: Ledger, scenario: Scenario, seed: int | None, witness:
     found = sorted(await tickets.list_tickets(limit=_ALL), key=lambda one: int(one.id or 0))
     told = await ControlDB(ledger).list_events(event_type="ticket_opened")
     opened = {one.ticket_id: witness.clock.seconds_of(one.timestamp) for one in told}
-    looks = _Looks(witness, scenario.expect.look_seconds)
+    looks = _Looks(witness, scenario.expect)
     seen = [
         _seen(one, await tickets.list_diagnoses(int(one.id or 0)), opened[one.id], looks)
         for one in found
@@ -60,11 +60,12 @@ async def history(ledger: Ledger, scenario: Scenario, seed: int | None, witness:
 class _Looks:
     """When a play's looks were, and what its rules let pass."""
 
-    def __init__(self, witness: Witness, every_seconds: float) -> None:
+    def __init__(self, witness: Witness, expect: Expectation) -> None:
         self.witness = witness
-        self.every_seconds = every_seconds
+        self.every_seconds = expect.look_seconds
         rules = [(one.name, one.grace_seconds) for one in witness.invariants()]
         self.grace = {name: min(s for other, s in rules if other == name) for name, _ in rules}
+        self.grace |= expect.grace_seconds
 
     def before(self, seconds: float) -> float:
         """Return when the last look before a moment was; 0: there was none."""

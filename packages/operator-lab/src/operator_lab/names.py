@@ -27,6 +27,6 @@ def _named(expect: Expectation) -> Iterator[tuple[str, str]]:
     for key, causes in expect.tickets.items():
         yield "rule", key.partition(":")[0]
         yield from (("cause", cause) for cause in causes)
-    yield from (("rule", name) for name in expect.also)
+    yield from (("rule", name) for name in (*expect.also, *expect.grace_seconds))
     yield from (("action", name) for name in (*expect.actions, *expect.never))
     yield from (("action", asked.action) for asked in expect.refused)

@@ -23,10 +23,12 @@ from operator_core.actions.validation import validate_action_params
 from operator_core.clock import from_text, monotonic_seconds
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
-from operator_core.db.ledger import LedgerUse
+from operator_core.db.ledger import Ledger, LedgerUse
+from operator_core.db.watching import WatchingDB
 from operator_core.errors import ConflictError, OperatorError, RefusedError
 from operator_core.lab import Lab, LabCluster, lab_of
 from operator_core.monitor.tickets import MonitorConfig, soonest_seconds
+from operator_core.monitor.types import RuleSettings
 from operator_core.monitor.verify import Patience
 from operator_core.runtime.plugins import load_plugin
 from operator_core.runtime.policy_file import PolicyKeeper
@@ -99,6 +101,7 @@ async def _play(
         async with LedgerUse(Path(folder) / "ledger.db", clock) as ledger:
             await ControlDB(ledger).set_mode(SafetyMode.EXECUTE, actor=ON_CALL)
             await PolicyKeeper(ledger, None).start()
+            await _set_rules(ledger, scenario, witness.name)
             wired = wire(ledger, witness, _options(scenario, clock))
             player = _Player(scenario, wired, witness, ActionDB(ledger), pace)
             try:
@@ -108,6 +111,13 @@ async def _play(
                 await wired.agent.drain(0)
                 await witness.close()
             return await history(ledger, scenario, seed, witness)
+
+
+async def _set_rules(ledger: Ledger, scenario: Scenario, subject: str) -> None:
+    """Change the rules as a person does with `operator rules set`."""
+    watching = WatchingDB(ledger)
+    for rule, seconds in scenario.expect.grace_seconds.items():
+        await watching.set_rule(subject, rule, RuleSettings(grace_seconds=seconds), actor=ON_CALL)
 
 
 def _options(scenario: Scenario, clock: VirtualClock) -> WiringOptions:

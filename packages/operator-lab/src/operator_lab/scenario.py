@@ -58,6 +58,7 @@ class Expectation(_Strict):
         refused: what is asked for at the end, and must not get through.
         look_seconds: how often Operator looks.
         soak_seconds: how long a problem must be gone before its remedy is verified.
+        grace_seconds: how long a rule lets a problem pass, where that is not as it ships.
         approver: who answers when the policy asks for a person.
         approves_after: how long that takes.
     """
@@ -71,6 +72,7 @@ class Expectation(_Strict):
     refused: list[Asked] = Field(default_factory=list)
     look_seconds: float = Field(default=30.0, gt=0)
     soak_seconds: float = Field(default=DEFAULT_SOAK_SECONDS, gt=0)
+    grace_seconds: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     approver: Literal["on-call", "nobody"] = "on-call"
     approves_after: Seconds = 30.0
 

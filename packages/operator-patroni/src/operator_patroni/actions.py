@@ -1,7 +1,7 @@
 """The effects: each looks, checks, acts once, waits for the effect and reports it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from operator_core.clock import Clock, monotonic_seconds
@@ -11,6 +11,7 @@ from operator_core.errors import (
     OutcomeUnknownError,
     SubjectError,
 )
+from operator_core.process_supervisor import NoSupervisor, ProcessSupervisor
 from operator_core.types import JsonObject
 from operator_patroni.client import PatroniClient
 from operator_patroni.model import Model
@@ -35,12 +36,14 @@ class Hands:
         clock: what waiting uses.
         settle_seconds: how long to wait for an effect to be seen.
         poll_seconds: how long to wait between two looks.
+        supervisor: the port to the members' processes.
     """
 
     client: PatroniClient
     clock: Clock
     settle_seconds: float = 60.0
     poll_seconds: float = 0.5
+    supervisor: ProcessSupervisor = field(default_factory=NoSupervisor)
 
     async def look(self) -> Look:
         """Look at the cluster.
@@ -139,6 +142,24 @@ async def restart_member(
     after = await hands.until(lambda now: now.model.members[member_name].runs)
     state = after.model.members[member_name].state
     return {"changed": True, "state_before": member.state, "state_after": state, "patroni": told}
+
+
+async def restart_patroni(hands: Hands, member_name: str) -> JsonObject:
+    """End a Patroni that hangs, start it again, and wait until it answers."""
+    seen = await hands.checked("restart_patroni", {"member_name": member_name})
+    if member_name in seen.survey.endpoints:
+        return {"changed": False, "reason": f"the Patroni of {member_name} answers"}
+    if member_name not in seen.survey.failures:
+        raise ActionRefusedError(f"Nothing was done: the cluster has no member {member_name}.")
+    before = await hands.supervisor.status(member_name)
+    after = await hands.supervisor.restart(member_name)
+    await hands.until(lambda now: member_name in now.survey.endpoints)
+    return {
+        "changed": True,
+        "state_before": before.state,
+        "pid_before": before.pid,
+        "pid_after": after.pid,
+    }
 
 
 async def reinitialize_member(hands: Hands, member_name: str) -> JsonObject:

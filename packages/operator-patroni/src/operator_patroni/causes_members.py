@@ -15,6 +15,7 @@ from operator_patroni.claims import (
     is_so,
     member_path,
     node_path,
+    process_path,
 )
 from operator_patroni.model import STARTING
 
@@ -51,6 +52,33 @@ def _still_fed(name: str, seen: Observation, weight: float) -> list[Claim]:
 # --- the Patroni of a member does not answer ------------------------------------------
 
 
+def _process(name: str, statement: str, state: str, weight: float = 1.0) -> Claim:
+    return equals(statement, process_path(name), state, weight)
+
+
+def _silent_member(
+    seen: Observation, name: str, cause: str, claims: tuple[list[Claim], list[Claim]], *risks: str
+) -> Assessment:
+    """Return an assessment of a Patroni that does not answer: a supervisor may start it."""
+    supports, against = claims
+    actions = remedies.start_patroni(seen, name)
+    return Assessment(
+        cause=cause,
+        supports=supports,
+        contradicts=against,
+        components=[name],
+        actions=actions,
+        risks=list(risks),
+        escalate=not actions,
+    )
+
+
+def _ended(seen: Observation, name: str) -> list[Claim]:
+    """Return the claim that the process has ended, where a supervisor knows it."""
+    known = remedies.process_state(seen, name) is not None
+    return [_process(name, "Its process does not run", "stopped", 2.0)] if known else []
+
+
 def _person(
     name: str, cause: str, supports: list[Claim], against: list[Claim], *risks: str
 ) -> Assessment:
@@ -65,46 +93,58 @@ def _person(
     )
 
 
+def _against_an_end(name: str) -> list[Claim]:
+    return [
+        _failure(name, "Its address accepts connections", "timeout"),
+        _process(name, "Its process runs", "running"),
+        _process(name, "Its process is frozen, not ended", "frozen"),
+    ]
+
+
 def _patroni_stopped(violation: Violation, seen: Observation) -> Assessment:
     name = _name(violation)
-    return _person(
+    supports = [
+        _silent(name),
+        _failure(name, "Nobody listens at its address", "refused", 2.0),
+        *_ended(seen, name),
+        *_still_fed(name, seen, 3.0),
+    ]
+    return _silent_member(
+        seen,
         name,
         f"The Patroni of {name} has ended and its PostgreSQL runs on without it",
-        [
-            _silent(name),
-            _failure(name, "Nobody listens at its address", "refused", 2.0),
-            *_still_fed(name, seen, 3.0),
-        ],
-        [_failure(name, "Its address accepts connections", "timeout")],
+        (supports, _against_an_end(name)),
         f"Start Patroni on the machine of {name}; it takes its PostgreSQL over as it runs",
     )
 
 
 def _member_stopped(violation: Violation, seen: Observation) -> Assessment:
     name = _name(violation)
-    return _person(
+    supports = [
+        _silent(name),
+        _failure(name, "Nobody listens at its address", "refused", 2.0),
+        *_ended(seen, name),
+    ]
+    return _silent_member(
+        seen,
         name,
         f"The machine or the service of {name} is down: neither Patroni nor PostgreSQL is there",
-        [_silent(name), _failure(name, "Nobody listens at its address", "refused", 2.0)],
-        [
-            _failure(name, "Its address accepts connections", "timeout"),
-            *_still_fed(name, seen, 1.0),
-        ],
+        (supports, [*_against_an_end(name), *_still_fed(name, seen, 1.0)]),
         f"Start the service of {name}; Patroni brings its PostgreSQL back by itself",
     )
 
 
 def _patroni_hangs(violation: Violation, seen: Observation) -> Assessment:
-    del seen
     name = _name(violation)
-    return _person(
+    supports = [
+        _silent(name),
+        _failure(name, "It accepts connections and answers nothing", "timeout", 3.0),
+    ]
+    return _silent_member(
+        seen,
         name,
         f"The Patroni of {name} hangs: it accepts connections and answers nothing",
-        [
-            _silent(name),
-            _failure(name, "It accepts connections and answers nothing", "timeout", 3.0),
-        ],
-        [_failure(name, "Nobody listens at its address", "refused")],
+        (supports, [_failure(name, "Nobody listens at its address", "refused")]),
         _FENCE,
     )
 

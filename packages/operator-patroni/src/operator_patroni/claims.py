@@ -57,6 +57,11 @@ def node_path(name: str, key: str) -> str:
     return f"nodes/members/{_segment(name)}/{key}"
 
 
+def process_path(name: str) -> str:
+    """Return the path of what a supervisor says of a member's Patroni."""
+    return f"processes/members/{_segment(name)}/state"
+
+
 def _segment(name: str) -> str:
     """Return a name as a segment of a path, where a slash parts segments."""
     return name.replace("~", "~0").replace("/", "~1")

@@ -3,14 +3,14 @@
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import JsonValue, ValidationError
 
+from operator_core import plugin_settings
+from operator_core.call_failures import CallFailure, FailureKind, GarbageError
 from operator_core.errors import ConfigurationError, SubjectUnreachableError
 from operator_core.types import JsonObject
 from operator_patroni import shapes
-from operator_patroni.failures import FailureKind, GarbageError, PatroniFailure
 from operator_patroni.transport import Timeouts, Transport
 
 AnyShape = TypeVar("AnyShape", bound=shapes.Shape)
@@ -132,7 +132,7 @@ class PatroniClient:
         return await self._transport.change(method, endpoint, path, body, seconds)
 
 
-def unreachable(failures: Iterable[PatroniFailure]) -> SubjectUnreachableError:
+def unreachable(failures: Iterable[CallFailure]) -> SubjectUnreachableError:
     """Return the error that says why no member could be read."""
     reasons = "; ".join(str(failure) for failure in failures)
     return SubjectUnreachableError(
@@ -146,19 +146,9 @@ def normal_endpoint(endpoint: str) -> str:
     Raises:
         ConfigurationError: it is no http(s) address.
     """
-    text = endpoint.strip()
-    text = text if "://" in text else f"http://{text}"
-    try:
-        parts = urlsplit(text)
-        usable = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        parts, usable = urlsplit(""), False
-    more = parts.path.strip("/") not in {"", "patroni"} or parts.query or parts.fragment
-    if not usable or more or parts.username or parts.scheme not in {"http", "https"}:
-        raise ConfigurationError(
-            f"{endpoint!r} is no address of Patroni. Write it as http://host:8008."
-        )
-    return f"{parts.scheme}://{parts.netloc}"
+    return plugin_settings.endpoint(
+        endpoint, "is no address of Patroni. Write it as http://host:8008.", {"patroni"}
+    )
 
 
 def usable_endpoint(url: str) -> str | None:

@@ -82,6 +82,20 @@ RESTART_MEMBER = ActionDefinition(
     changes=("cluster", "members", "nodes"),
 )
 
+RESTART_PATRONI = ActionDefinition(
+    name="restart_patroni",
+    description="Start the Patroni of a member where it does not answer, through the process "
+    "supervisor; one that hangs is ended first. Left alone where it answers.",
+    parameters={"member_name": _name("Name of the member")},
+    risk_level=RiskLevel.MEDIUM,
+    disruptive=True,
+    time_limit_seconds=120.0,
+    target_parameters=("member_name",),
+    needs_sources=("nodes", "processes"),
+    facts=("nodes/members/{member_name}/reachable",),
+    changes=("cluster", "members", "nodes", "processes"),
+)
+
 REINITIALIZE_MEMBER = ActionDefinition(
     name="reinitialize_member",
     description="Throw a replica's data away and copy them anew from another member. Refused for "
@@ -165,6 +179,7 @@ DEFINITIONS = (
     SWITCHOVER,
     FAILOVER,
     RESTART_MEMBER,
+    RESTART_PATRONI,
     REINITIALIZE_MEMBER,
     RELOAD_MEMBER,
     PAUSE_CLUSTER,

@@ -37,7 +37,8 @@ class Member:
         state: of its PostgreSQL, in Patroni's words.
         reachable: whether its Patroni answers.
         timeline: the history of data that it follows; None: not told.
-        lag_bytes: how far it is behind the leader; None: not told.
+        lag_bytes: how much of the leader's log it does not have; None: not told.
+        replay_lag_bytes: how much its readers do not see yet; None: not told.
         streams: whether it is fed by the leader at this moment; None: not told.
         nofailover: whether its own settings forbid it to lead.
         pending_restart: whether a changed setting waits for a restart.
@@ -49,6 +50,7 @@ class Member:
     reachable: bool = True
     timeline: int | None = 1
     lag_bytes: int | None = 0
+    replay_lag_bytes: int | None = None
     streams: bool | None = True
     nofailover: bool = False
     pending_restart: bool = False
@@ -57,6 +59,12 @@ class Member:
     def runs(self) -> bool:
         """Whether its PostgreSQL takes connections."""
         return self.state in RUNNING
+
+    @property
+    def behind_bytes(self) -> int | None:
+        """How far its readers are behind: Patroni's own lag leaves out what waits for replay."""
+        told = [one for one in (self.lag_bytes, self.replay_lag_bytes) if one is not None]
+        return max(told, default=None)
 
     @property
     def leads(self) -> bool:
@@ -210,6 +218,7 @@ def _member(name: str, listed: JsonObject, node: JsonObject, fed: set[str]) -> M
         reachable=bool(node.get("reachable")),
         timeline=listed["timeline"] or node.get("timeline"),
         lag_bytes=listed["lag_bytes"],
+        replay_lag_bytes=listed.get("replay_lag_bytes"),
         streams=_streams(name, listed, node, fed),
         nofailover=is_no_candidate(listed["tags"]),
         pending_restart=bool(listed["pending_restart"] or node.get("pending_restart")),

@@ -6,7 +6,9 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from operator_core.clock import Clock
+from operator_core.errors import OperatorError
 from operator_core.monitor.types import Observation, Part
+from operator_core.process_supervisor import ProcessSupervisor
 from operator_core.types import JsonObject
 from operator_patroni.client import PatroniClient
 from operator_patroni.model import Model, model_from
@@ -14,17 +16,46 @@ from operator_patroni.shapes import Listed, Node, Wal
 from operator_patroni.survey import Survey, survey
 
 
-async def observe(client: PatroniClient, clock: Clock, subject: str) -> Observation:
+async def observe(
+    client: PatroniClient,
+    clock: Clock,
+    subject: str,
+    supervisor: ProcessSupervisor | None = None,
+) -> Observation:
     """Look at the cluster once.
 
     Raises:
         SubjectUnreachableError: no member answers.
     """
     seen = await survey(client)
-    return assemble(seen, ", ".join(client.endpoints), clock.now(), subject)
+    processes = await _processes(supervisor, [*seen.endpoints, *seen.failures])
+    return assemble(seen, ", ".join(client.endpoints), clock.now(), subject, processes)
 
 
-def assemble(seen: Survey, source: str, moment: datetime, subject: str) -> Observation:
+Processes = tuple[JsonObject, str | None]
+"""What a supervisor says of the members' processes, and why it said no more."""
+NO_PROCESSES: Processes = ({"available": False, "members": {}}, None)
+
+
+async def _processes(supervisor: ProcessSupervisor | None, names: list[str]) -> Processes:
+    if supervisor is None or not supervisor.available:
+        return NO_PROCESSES
+    states: JsonObject = {}
+    try:
+        for name in names:
+            states[name] = (await supervisor.status(name)).model_dump(mode="json")
+    except OperatorError as error:
+        return {"available": True, "members": states}, str(error)
+    return {"available": True, "members": states}, None
+
+
+def assemble(
+    seen: Survey,
+    source: str,
+    moment: datetime,
+    subject: str,
+    processes: Processes = NO_PROCESSES,
+) -> Observation:
     """Return the observation of one look.
 
     Args:
@@ -32,6 +63,7 @@ def assemble(seen: Survey, source: str, moment: datetime, subject: str) -> Obser
         source: the endpoints it was read from.
         moment: when.
         subject: the name of the cluster.
+        processes: what a supervisor says of the members' processes.
     """
     nodes, members = _nodes(seen), _members(seen)
     config = seen.config.model_dump(mode="json") if seen.config else {}
@@ -44,6 +76,7 @@ def assemble(seen: Survey, source: str, moment: datetime, subject: str) -> Obser
         "config": (config, seen.config_error),
         "history": (_history(seen), seen.history_error),
         "cluster": (cluster, unread),
+        "processes": processes,
     }
     doubtful = _doubtful(seen, nodes)
     parts = {

@@ -138,6 +138,12 @@ def _must_not_be_missed(model: Model, member: Member) -> Obstacles:
         )
 
 
+def _restart_patroni(model: Model, given: JsonObject) -> Obstacles:
+    """Yield nothing: a Patroni that answers is left alone, and one that does not serves nobody."""
+    del model, given
+    yield from ()
+
+
 def _reload(model: Model, given: JsonObject) -> Obstacles:
     member = model.members.get(given["member_name"])
     if member is None:
@@ -206,6 +212,7 @@ _TABLE: Final[Mapping[str, Callable[[Model, JsonObject], Obstacles]]] = {
     "switchover": _switchover,
     "failover": _failover,
     "restart_member": _restart,
+    "restart_patroni": _restart_patroni,
     "reinitialize_member": _reinitialize,
     "reload_member": _reload,
     "pause_cluster": _pause,

@@ -6,9 +6,11 @@ from pathlib import Path
 from operator_core import plugin_settings
 from operator_core.actions.types import ParamDef
 from operator_core.errors import ConfigurationError
-from operator_core.plugin import DemoCluster
+from operator_core.process_supervisor import LocalSupervisor, read_cluster_file
 from operator_core.types import JsonObject
 from operator_patroni.client import PatroniClient
+from operator_patroni.demo import PatroniDemo
+from operator_patroni.lab import PatroniLab
 from operator_patroni.subject import PatroniSubject
 from operator_patroni.transport import Timeouts
 
@@ -34,6 +36,7 @@ _SETTINGS = {
         required=False,
     ),
     "password_file": _file("File whose first line is the password of that user"),
+    "supervisor_file": _file("File of a local cluster, so that a Patroni can be started again"),
     "ca_file": _file("PEM file with the authority of https addresses"),
     "cert_file": _file("PEM file with the client certificate"),
     "key_file": _file("PEM file with the client certificate's key"),
@@ -54,6 +57,7 @@ class PatroniPlugin:
     name = "patroni"
     summary = "PostgreSQL clusters under Patroni, over its REST API (version 2 to 4)"
     settings: Mapping[str, ParamDef] = _SETTINGS
+    lab = PatroniLab()
 
     async def connect(self, settings: JsonObject) -> PatroniSubject:
         """Return a subject for a cluster; does not reach it yet.
@@ -66,25 +70,22 @@ class PatroniPlugin:
             raise ConfigurationError(
                 f"Unknown Patroni settings: {', '.join(unknown)}. Known: {', '.join(_SETTINGS)}."
             )
+        supervisor_file = plugin_settings.text(settings, "supervisor_file")
+        supervisor = LocalSupervisor(Path(supervisor_file)) if supervisor_file else None
+        if supervisor:
+            read_cluster_file(supervisor.path)
         client = PatroniClient(
             plugin_settings.addresses(settings, "url", _ADDRESSES),
             _timeouts(settings),
             plugin_settings.tls(settings),
             _credentials(settings),
         )
-        return PatroniSubject(client, plugin_settings.text(settings, "name") or "patroni")
+        name = plugin_settings.text(settings, "name") or "patroni"
+        return PatroniSubject(client, name, supervisor=supervisor)
 
-    def demo(self, folder: Path) -> DemoCluster:
-        """Refuse: there is no demo of this subject.
-
-        Raises:
-            ConfigurationError: always.
-        """
-        del folder
-        raise ConfigurationError(
-            "There is no demo on Patroni. Connect a cluster of yours: "
-            "operator connect patroni --url http://host:8008"
-        )
+    def demo(self, folder: Path) -> PatroniDemo:
+        """Return a cluster of three for the demo that keeps its files in a folder."""
+        return PatroniDemo(folder)
 
 
 def _credentials(settings: JsonObject) -> tuple[str, str] | None:

@@ -40,6 +40,12 @@ def _restarted(model: Model, given: JsonObject) -> bool | None:
     return member.runs if given.get("only_if_down") else None
 
 
+def _answers(model: Model, given: JsonObject) -> bool | None:
+    member = model.members.get(given["member_name"])
+    # One that does not answer yet may be starting.
+    return True if member is not None and member.reachable else None
+
+
 def _reinitialized(model: Model, given: JsonObject) -> bool | None:
     member = model.members.get(given["member_name"])
     if member is None or not member.reachable:
@@ -68,6 +74,7 @@ _PROBES: dict[str, Probe] = {
     "switchover": _took_over,
     "failover": _took_over,
     "restart_member": _restarted,
+    "restart_patroni": _answers,
     "reinitialize_member": _reinitialized,
     "pause_cluster": _paused,
     "resume_cluster": _resumed,

@@ -32,6 +32,29 @@ def start(seen: Observation, name: str) -> list[ActionRecommendation]:
     )
 
 
+def start_patroni(seen: Observation, name: str) -> list[ActionRecommendation]:
+    """Start a Patroni that does not answer, where a supervisor knows its process."""
+    if process_state(seen, name) is None:
+        return []
+    return _where_allowed(
+        seen,
+        ActionRecommendation(
+            action_name="restart_patroni",
+            parameters={"member_name": name},
+            reason=f"The Patroni of {name} does not answer, and its data are on its disk",
+            urgency="high",
+            expected_outcome=f"The Patroni of {name} answers and its PostgreSQL runs under it",
+            risks=["One that hung is ended, and its PostgreSQL may be restarted with it"],
+        ),
+    )
+
+
+def process_state(seen: Observation, name: str) -> str | None:
+    """Return what a supervisor says of a member's Patroni; None: there is none that knows it."""
+    told = seen.data("processes").get("members", {}).get(name, {}).get("state")
+    return None if told in {None, "unknown"} else str(told)
+
+
 def copy_anew(seen: Observation, name: str, why: str) -> list[ActionRecommendation]:
     """Replace a replica's data by a copy of the leader's."""
     return _where_allowed(

@@ -136,13 +136,14 @@ def replica_lag(thresholds: Mapping[str, float]) -> Check:
 
     def check(seen: Observation) -> Iterator[Violation]:
         for one in _fed_replicas(seen):
-            if one.lag_bytes is not None and one.lag_bytes > most:
+            behind = one.behind_bytes
+            if behind is not None and behind > most:
                 yield _at(
                     one.name,
                     "replica_lag",
-                    f"{one.name} is {one.lag_bytes / _MIB:.0f} MiB behind the leader.",
+                    f"{one.name} is {behind / _MIB:.0f} MiB behind the leader.",
                     Severity.WARNING,
-                    lag_bytes=one.lag_bytes,
+                    lag_bytes=behind,
                 )
 
     return check

@@ -6,6 +6,7 @@ from operator_core.actions.types import ActionDefinition
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.monitor.types import Invariant, Observation
 from operator_core.monitor.verification import Capacity
+from operator_core.process_supervisor import NoSupervisor, ProcessSupervisor
 from operator_core.subject import ActionCall, Hypothesis, ProbeAnswer, SubjectDefaults
 from operator_core.twin import Twin
 from operator_core.types import JsonObject
@@ -28,12 +29,14 @@ class PatroniSubject(SubjectDefaults):
         name: str = "patroni",
         clock: Clock = SYSTEM_CLOCK,
         settle_seconds: float = 60.0,
+        supervisor: ProcessSupervisor | None = None,
     ) -> None:
-        """Take the client, and how long to wait for an effect."""
+        """Take the client, how long to wait for an effect, and the port to the processes."""
         self.name = name
         self._clock = clock
         self._client = client
-        self._hands = Hands(client, clock, settle_seconds)
+        self._supervisor = supervisor or NoSupervisor()
+        self._hands = Hands(client, clock, settle_seconds, supervisor=self._supervisor)
 
     async def observe(self) -> Observation:
         """Look at the cluster once.
@@ -41,7 +44,7 @@ class PatroniSubject(SubjectDefaults):
         Raises:
             SubjectUnreachableError: no member answers.
         """
-        return await observe(self._client, self._clock, self.name)
+        return await observe(self._client, self._clock, self.name, self._supervisor)
 
     def get_action_definitions(self) -> list[ActionDefinition]:
         """Return the actions of Patroni."""
@@ -94,6 +97,10 @@ class PatroniSubject(SubjectDefaults):
         return await actions.restart_member(
             self._hands, member_name, only_if_down=only_if_down, only_if_pending=only_if_pending
         )
+
+    async def restart_patroni(self, member_name: str) -> JsonObject:
+        """Start a member's Patroni that does not answer."""
+        return await actions.restart_patroni(self._hands, member_name)
 
     async def reinitialize_member(self, member_name: str) -> JsonObject:
         """Copy a replica's data anew."""

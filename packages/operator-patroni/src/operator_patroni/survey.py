@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
+from operator_core.call_failures import CallFailure, FailureKind, GarbageError, NotSentError
 from operator_core.errors import SubjectUnreachableError
 from operator_patroni.client import PatroniClient, unreachable, usable_endpoint
-from operator_patroni.failures import FailureKind, GarbageError, NotSentError, PatroniFailure
 from operator_patroni.shapes import Config, Listed, Node, View
 
 Told = TypeVar("Told")
@@ -19,8 +19,8 @@ Told = TypeVar("Told")
 class Answer:
     """What one endpoint said; a failure says why it said nothing."""
 
-    node: Node | PatroniFailure
-    view: View | PatroniFailure
+    node: Node | CallFailure
+    view: View | CallFailure
 
 
 Answers = dict[str, Answer]
@@ -44,9 +44,9 @@ class Survey:
 
     endpoints: Mapping[str, str]
     nodes: Mapping[str, Node]
-    failures: Mapping[str, PatroniFailure] = field(default_factory=dict)
+    failures: Mapping[str, CallFailure] = field(default_factory=dict)
     views: Mapping[str, View] = field(default_factory=dict)
-    view_failures: Mapping[str, PatroniFailure] = field(default_factory=dict)
+    view_failures: Mapping[str, CallFailure] = field(default_factory=dict)
     config: Config | None = None
     config_error: str | None = None
     history: tuple[tuple[JsonValue, ...], ...] = ()
@@ -83,9 +83,7 @@ async def survey(client: PatroniClient) -> Survey:
     if not _heard(answers):
         answers |= await _ask(client, [one for one in client.endpoints if one not in answers])
     if not _heard(answers):
-        raise unreachable(
-            one.node for one in answers.values() if isinstance(one.node, PatroniFailure)
-        )
+        raise unreachable(one.node for one in answers.values() if isinstance(one.node, CallFailure))
     listed = _listed(answers)
     met = {_who(listed, url, node) for url, node in _heard(answers).items()}
     client.learn(_advertised(listed))
@@ -106,8 +104,8 @@ async def _ask(client: PatroniClient, endpoints: Sequence[str]) -> Answers:
     return dict(zip(endpoints, await asyncio.gather(*map(ask, endpoints)), strict=True))
 
 
-def _or_failure(told: Told | BaseException) -> Told | PatroniFailure:
-    if isinstance(told, BaseException) and not isinstance(told, PatroniFailure):
+def _or_failure(told: Told | BaseException) -> Told | CallFailure:
+    if isinstance(told, BaseException) and not isinstance(told, CallFailure):
         raise told
     return told
 
@@ -155,20 +153,20 @@ def _sort(client: PatroniClient, answers: Answers) -> Survey:
         nodes=nodes,
         failures=_silent(listed, answers, endpoints) | _gone(client, answers, endpoints),
         views={name: one for name, one in told.items() if isinstance(one, View)},
-        view_failures={name: one for name, one in told.items() if isinstance(one, PatroniFailure)},
+        view_failures={name: one for name, one in told.items() if isinstance(one, CallFailure)},
     )
 
 
 def _silent(
     listed: Sequence[Listed], answers: Answers, endpoints: Mapping[str, str]
-) -> dict[str, PatroniFailure]:
+) -> dict[str, CallFailure]:
     """Return why members that the DCS lists give no answer."""
     return {one.name: _why(one, answers) for one in listed if one.name not in endpoints}
 
 
 def _gone(
     client: PatroniClient, answers: Answers, endpoints: Mapping[str, str]
-) -> dict[str, PatroniFailure]:
+) -> dict[str, CallFailure]:
     """Return why members that a person named give no answer although the DCS lists them no more.
 
     The DCS forgets a member whose Patroni is gone for longer than the ttl. One that never told
@@ -180,16 +178,16 @@ def _gone(
     return {
         named[url]: why
         for url, why in failed.items()
-        if isinstance(why, PatroniFailure) and named[url] not in endpoints
+        if isinstance(why, CallFailure) and named[url] not in endpoints
     }
 
 
-def _why(member: Listed, answers: Answers) -> PatroniFailure:
+def _why(member: Listed, answers: Answers) -> CallFailure:
     url = usable_endpoint(member.api_url)
     if url is None:
         return NotSentError(member.name, FailureKind.NO_NAME, "it tells no address of its Patroni")
     told = answers[url].node
-    if isinstance(told, PatroniFailure):
+    if isinstance(told, CallFailure):
         return told
     return GarbageError(url, FailureKind.GARBAGE, "another member answers at this address")
 
@@ -220,7 +218,7 @@ async def _config(client: PatroniClient, seen: Survey) -> Config | str:
     for endpoint in _readers(seen):
         try:
             return await client.config(endpoint)
-        except PatroniFailure as failure:
+        except CallFailure as failure:
             reasons.append(str(failure))
     return "; ".join(reasons) or str(seen.view_error)
 
@@ -230,6 +228,6 @@ async def _history(client: PatroniClient, seen: Survey) -> tuple[tuple[JsonValue
     for endpoint in _readers(seen):
         try:
             return tuple(tuple(one) for one in await client.history(endpoint))
-        except PatroniFailure as failure:
+        except CallFailure as failure:
             reasons.append(str(failure))
     return "; ".join(reasons) or str(seen.view_error)

@@ -1,7 +1,6 @@
 """HTTP to one Patroni endpoint: bounded in time and size, every failure told apart."""
 
 import json
-import socket
 import ssl
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -9,14 +8,16 @@ from http import HTTPStatus
 import httpx
 from pydantic import JsonValue
 
-from operator_core.types import JsonObject
-from operator_patroni.failures import (
+from operator_core.call_failures import (
     FailureKind,
     GarbageError,
     NoAnswerError,
     NotSentError,
-    failure_from_answer,
+    no_connection,
+    read_bounded,
 )
+from operator_core.types import JsonObject
+from operator_patroni.failures import failure_from_answer
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 """No answer that Operator asks for is nearly as long; what is longer is not Patroni's."""
@@ -63,7 +64,7 @@ class Transport:
         """Return what a page of Patroni says, as JSON.
 
         Raises:
-            PatroniFailure: in one of its forms.
+            CallFailure: in one of its forms.
         """
         answer = await self._send("GET", endpoint, path, None, self.timeouts.read_seconds)
         if answer.status not in _GOOD:
@@ -81,7 +82,7 @@ class Transport:
         """Ask for an effect and return Patroni's words.
 
         Raises:
-            PatroniFailure: in one of its forms, by what it says of the effect.
+            CallFailure: in one of its forms, by what it says of the effect.
         """
         answer = await self._send(method, endpoint, path, body, read_seconds)
         if answer.status not in _GOOD:
@@ -107,20 +108,10 @@ class Transport:
             async with self._http.stream(
                 method, endpoint + path, json=body, timeout=timeout, auth=auth
             ) as response:
-                content = await _read_bounded(endpoint, response)
+                content = await read_bounded(endpoint, response.aiter_bytes(), MAX_ANSWER_BYTES)
                 return Answer(response.status_code, content.decode("utf-8", "replace"))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _failure_from_error(endpoint, error) from error
-
-
-async def _read_bounded(endpoint: str, response: httpx.Response) -> bytes:
-    content = bytearray()
-    async for chunk in response.aiter_bytes():
-        content += chunk
-        if len(content) > MAX_ANSWER_BYTES:
-            reason = f"the answer is longer than {MAX_ANSWER_BYTES} bytes"
-            raise GarbageError(endpoint, FailureKind.GARBAGE, reason)
-    return bytes(content)
 
 
 def _failure_from_error(
@@ -131,7 +122,7 @@ def _failure_from_error(
         case httpx.ConnectTimeout() | httpx.PoolTimeout():
             return NotSentError(endpoint, FailureKind.UNREACHABLE, "no connection in time")
         case httpx.ConnectError():
-            return _connect_failure(endpoint, error)
+            return no_connection(endpoint, error)
         case httpx.InvalidURL() | httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
             return NotSentError(endpoint, FailureKind.NO_NAME, f"not a usable address: {error}")
         case httpx.TimeoutException():
@@ -140,29 +131,3 @@ def _failure_from_error(
     if isinstance(error, httpx.NetworkError) or "disconnected" in str(error):
         return NoAnswerError(endpoint, FailureKind.RESET, "the connection was cut")
     return GarbageError(endpoint, FailureKind.GARBAGE, f"not an answer in HTTP: {error}")
-
-
-def _connect_failure(endpoint: str, error: Exception) -> NotSentError:
-    for cause in _causes(error):
-        if isinstance(cause, ConnectionRefusedError):
-            return NotSentError(endpoint, FailureKind.REFUSED, "connection refused")
-        if isinstance(cause, socket.gaierror):
-            return NotSentError(endpoint, FailureKind.NO_NAME, "the host name is not known")
-        if isinstance(cause, ssl.SSLError):
-            return NotSentError(endpoint, FailureKind.TLS, f"TLS failed: {cause.reason or cause}")
-    return NotSentError(endpoint, FailureKind.UNREACHABLE, f"no connection: {error}")
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return the error and all that caused it, groups opened."""
-    found: list[BaseException] = []
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        one = waiting.pop()
-        if one is None or one in found:
-            continue
-        found.append(one)
-        waiting += [one.__cause__, one.__context__]
-        if isinstance(one, BaseExceptionGroup):
-            waiting += one.exceptions
-    return found

@@ -35,6 +35,7 @@ def breaches(model: Model) -> dict[str, Breach]:
 _MOVE_SECONDS: Final = 5.0
 _FAILOVER_SECONDS: Final = 10.0
 _RESTART_SECONDS: Final = 5.0
+_PATRONI_SECONDS: Final = 10.0
 _COPY_SECONDS: Final = 60.0
 """At the least: the size of the data is not to be seen."""
 _CONFIG_SECONDS: Final = 1.0
@@ -111,6 +112,15 @@ def _restart(model: Model, given: JsonObject) -> Effect:
     return Effect(after, _RESTART_SECONDS, member, leader_moves=member.leads)
 
 
+def _restart_patroni(model: Model, given: JsonObject) -> Effect:
+    member = model.members.get(given["member_name"])
+    if member is None or member.reachable:
+        return Effect(model, 0.0)
+    # One that hung is ended together with its PostgreSQL, and Patroni starts both.
+    back = replace(member, reachable=True, state=member.state if member.runs else "running")
+    return Effect(model.with_member(back), _PATRONI_SECONDS, member, leader_moves=member.leads)
+
+
 def _reinitialize(model: Model, given: JsonObject) -> Effect:
     member, leader = model.members.get(given["member_name"]), model.leader
     if member is None or member.leads or leader is None:
@@ -152,6 +162,7 @@ EFFECTS: Final[Mapping[str, Callable[[Model, JsonObject], Effect]]] = {
     "switchover": _lead(_MOVE_SECONDS),
     "failover": _lead(_FAILOVER_SECONDS),
     "restart_member": _restart,
+    "restart_patroni": _restart_patroni,
     "reinitialize_member": _reinitialize,
     "reload_member": _unchanged,
     "pause_cluster": _pause,

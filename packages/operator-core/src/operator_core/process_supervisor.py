@@ -1,4 +1,4 @@
-"""The port to whatever keeps etcd's processes running, and a local one for the demo and tests.
+"""The port to whatever keeps the processes of members running, and a local one for demo and tests.
 
 A supervisor for systemd, Kubernetes or a cloud implements the same three names.
 """
@@ -13,9 +13,9 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from operator_core import local_processes
 from operator_core.errors import ActionFailedError, ActionRefusedError, ConfigurationError
-from operator_etcd import processes
-from operator_etcd.processes import ProcessSpec, ProcessState
+from operator_core.local_processes import ProcessSpec, ProcessState
 
 
 class ProcessStatus(BaseModel):
@@ -98,7 +98,7 @@ def read_cluster_file(path: Path) -> ClusterFile:
         reason = error.strerror or "cannot be read"
         raise ConfigurationError(f"Supervisor file {path}: {reason}.") from None
     except (ValidationError, ValueError, RecursionError):
-        raise ConfigurationError(f"{path} is not the file of a local etcd cluster.") from None
+        raise ConfigurationError(f"{path} is not the file of a local cluster.") from None
 
 
 class LocalSupervisor:
@@ -115,7 +115,7 @@ class LocalSupervisor:
         spec = self._cluster().members.get(member_name)
         if spec is None:
             return ProcessStatus()
-        return ProcessStatus(state=processes.state_of(spec), pid=processes.pid_of(spec))
+        return ProcessStatus(state=local_processes.state_of(spec), pid=local_processes.pid_of(spec))
 
     async def restart(self, member_name: str) -> ProcessStatus:
         """End the member's process if it runs, and start it again with its data."""
@@ -127,10 +127,10 @@ class LocalSupervisor:
                 f"{self.path} names no member {member_name!r}; it has {known}."
             )
         with _alone(spec):
-            await processes.stop(spec)
-            if processes.state_of(spec) is not ProcessState.STOPPED:
+            await local_processes.stop(spec)
+            if local_processes.state_of(spec) is not ProcessState.STOPPED:
                 raise ActionFailedError(f"The process of {member_name} does not end.")
-            await processes.start(spec, cluster.max_lifetime_seconds)
+            await local_processes.start(spec, cluster.max_lifetime_seconds)
         return await self.status(member_name)
 
     def _cluster(self) -> ClusterFile:

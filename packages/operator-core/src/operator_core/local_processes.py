@@ -5,10 +5,15 @@ it; it writes its own pid before it becomes the server, so that no crash of ours
 """
 
 import asyncio
+import importlib.util
 import os
+import secrets
 import shutil
 import signal
+import socket
 import subprocess
+import sys
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 
@@ -23,6 +28,7 @@ _START = 'log=$1; shift; "$@" </dev/null >>"$log" 2>&1 &'
 _WRITE_PID = 'echo $$ > "$1.new" && mv "$1.new" "$1" && shift && exec "$@"'
 _PID_FILE_SECONDS = 5.0
 _LATE_PID_SECONDS = 0.2
+_KILLED_SECONDS = 5.0
 
 
 class ProcessState(StrEnum):
@@ -44,6 +50,30 @@ class ProcessSpec(BaseModel):
     """A word of the command line that no other process has: its data folder."""
     pid_file: Path
     log_file: Path
+
+
+def carried_by(package: str, *parts: str) -> Path | None:
+    """Return a file or folder that a package carries; None where that is not installed."""
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        return None
+    place = Path(found.origin).parent.joinpath(*parts)
+    return place if place.exists() else None
+
+
+def free_addresses(count: int) -> list[str]:
+    """Return so many addresses on loopback as host:port, where nobody listens at this moment.
+
+    Linux has sixteen million loopback hosts. On one of its own a cluster meets neither another
+    cluster nor an outgoing connection, also not after a member was away for a while.
+    """
+    host = f"127.{secrets.randbelow(255)}.{secrets.randbelow(255)}.{secrets.randbelow(253) + 2}"
+    host = host if sys.platform == "linux" else "127.0.0.1"
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind((host, 0))
+        return [f"{host}:{one.getsockname()[1]}" for one in sockets]
 
 
 async def start(spec: ProcessSpec, max_lifetime_seconds: int) -> None:
@@ -131,12 +161,23 @@ async def wait_gone(spec: ProcessSpec, seconds: float) -> bool:
 
 async def stop(spec: ProcessSpec, grace_seconds: float = 3.0) -> None:
     """End the server: politely, then by force."""
-    if spec.log_file.exists() and not spec.pid_file.exists():
-        # Its start may have been cut short, and the pid comes in a moment.
-        await asyncio.sleep(_LATE_PID_SECONDS)
+    await _until_known(spec)
     send(spec, signal.SIGCONT)
     send(spec, signal.SIGTERM)
     if not await wait_gone(spec, grace_seconds):
         send(spec, signal.SIGKILL)
         await wait_gone(spec, grace_seconds)
     spec.pid_file.unlink(missing_ok=True)
+
+
+async def kill(spec: ProcessSpec) -> None:
+    """End the server at once, as a crash does; its pid file stays."""
+    await _until_known(spec)
+    send(spec, signal.SIGKILL)
+    await wait_gone(spec, _KILLED_SECONDS)
+
+
+async def _until_known(spec: ProcessSpec) -> None:
+    """Wait a moment for a pid that may still come: a start was cut short."""
+    if spec.log_file.exists() and not spec.pid_file.exists():
+        await asyncio.sleep(_LATE_PID_SECONDS)
