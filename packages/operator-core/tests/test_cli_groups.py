@@ -74,8 +74,11 @@ def test_an_archive_of_before_there_were_groups_is_read(tmp_path: Path) -> None:
     older = with_new_manifest({name: text for name, text in older.items() if name != SEAL})
     manifest = {**json.loads(older[MANIFEST]), "format": UNSEALED}
     (tmp_path / "old.zip").write_bytes(zipped({**older, MANIFEST: canonical(manifest)}))
-    assert cli.json("incident", "check", str(tmp_path / "old.zip"))["ticket"] == 3
-    assert "not sealed" in cli.ok("incident", "check", str(tmp_path / "old.zip"))
+    old = str(tmp_path / "old.zip")
+    assert cli.json("incident", "check", old, "--unsealed")["ticket"] == 3
+    assert "not sealed" in cli.ok("incident", "check", old, "--unsealed")
+    for command in (("incident", "check"), ("replay",), ("timeline", "--incident")):
+        assert "not sealed" in cli.fails(2, *command, old)
 
 
 def test_what_happened_before_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -280,3 +280,19 @@ def test_what_only_looks_reads_a_ledger_that_cannot_be_written(
 
 def test_an_empty_address_of_a_ledger_is_refused(cli: Cli) -> None:
     assert "--db is empty" in cli.fails(2, "tickets", "list", "--db", "")
+
+
+def test_a_ledger_that_nobody_may_write_is_exported_without_a_seal(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "unsealed.zip"
+    before = cli.db_path.read_bytes()
+    # Root may write whatever the file's mode is, so the question is answered for it.
+    monkeypatch.setattr("operator_core.cli.incident.is_writable", lambda _path: False)
+    assert "--unsealed" in cli.fails(2, "incident", "export", "1", "--to", str(place))
+    cli.ok("incident", "export", "1", "--to", str(place), "--unsealed")
+    assert cli.db_path.read_bytes() == before
+    assert json.loads(files_of(place)["manifest.json"])["sealed"] is False
+    assert "not sealed" in cli.fails(2, "incident", "check", str(place))
+    assert cli.json("incident", "check", str(place), "--unsealed")["sealed_at"] is None
+    assert cli.json("replay", str(place), "--unsealed")["differing"] == 0

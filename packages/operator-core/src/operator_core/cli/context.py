@@ -117,7 +117,7 @@ def session_of(options: Given) -> Session:
 def readable(session: Session) -> Iterator[Session]:
     """Give a session that can read; of a ledger that nobody may write to, it has a copy."""
     path = session.db_path
-    if not isinstance(path, Path) or not path.exists() or _is_writable(path):
+    if is_writable(path):
         yield session
         return
     from operator_core.db.sqlite.reading import undisturbed  # noqa: PLC0415 - rare
@@ -126,8 +126,10 @@ def readable(session: Session) -> Iterator[Session]:
         yield replace(session, db_path=copy)
 
 
-def _is_writable(path: Path) -> bool:
+def is_writable(path: "LedgerAddress") -> bool:
     """Return whether a ledger can be opened where it lies: a log stands beside it meanwhile."""
+    if not isinstance(path, Path) or not path.exists():
+        return True
     return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
 
 

@@ -16,6 +16,7 @@ from operator_core.cli.failures import EXIT_WRONG
 from operator_core.cli.incident_files import (
     IncidentFile,
     OptionalTicket,
+    Unsealed,
     read_archive,
     require_one,
     rows_that_are_rows,
@@ -97,6 +98,8 @@ async def recheck_again(
     session: Session,
     ticket_id: OptionalTicket = None,
     incident: IncidentFile = None,
+    *,
+    unsealed: Unsealed = False,
 ) -> None:
     """Evaluate every claim of a ticket's diagnosis again, offline.
 
@@ -110,7 +113,7 @@ async def recheck_again(
     """
     require_one(ticket_id, incident)
     if incident is not None:
-        diagnosis, looks = _last_exported(await read_archive(incident), incident)
+        diagnosis, looks = _last_exported(await read_archive(incident, unsealed=unsealed), incident)
     else:
         session.require_ledger()
         with undisturbed(session.db_path) as path:

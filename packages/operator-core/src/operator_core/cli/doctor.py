@@ -28,6 +28,7 @@ from operator_core.db.policy import PolicyDB
 from operator_core.db.sqlite.reading import undisturbed
 from operator_core.db.tickets import TicketDB
 from operator_core.monitor.types import Observation
+from operator_core.owner import short_name
 from operator_core.runtime.guards import last_check
 from operator_core.runtime.plugins import connect
 from operator_core.runtime.policy_file import INVARIANT
@@ -181,7 +182,7 @@ async def _leases(ledger: Ledger) -> list[Finding]:
         Finding(
             f"action {one.id}",
             WRONG,
-            f"{one.action_name}: its owner {one.owner or '(none)'} went away; "
+            f"{one.action_name}: its owner {short_name(one.owner or '(none)')} went away; "
             "a running `operator up` settles it",
         )
         for one in expired

@@ -11,11 +11,21 @@ from rich.console import RenderableType
 
 from operator_core.actions.policy import LoadedPolicy
 from operator_core.agent.redact import without_secrets
-from operator_core.cli.context import Id, Session, command, new_app, new_group, readable, show
+from operator_core.cli.context import (
+    Id,
+    Session,
+    command,
+    is_writable,
+    new_app,
+    new_group,
+    readable,
+    show,
+)
 from operator_core.cli.failures import EXIT_WRONG
 from operator_core.cli.incident_files import (
     IncidentFile,
     OptionalTicket,
+    Unsealed,
     read_archive,
     require_one,
     rows_that_are_rows,
@@ -27,9 +37,10 @@ from operator_core.cli.views import said
 from operator_core.clock import to_text
 from operator_core.db import rows
 from operator_core.db.exports import ExportDB, IncidentRows
+from operator_core.db.sqlite.reading import undisturbed
 from operator_core.errors import RequestError
 from operator_core.owner import short_name
-from operator_core.runtime.incident.archive import Archive, parcel
+from operator_core.runtime.incident.archive import Archive, pack, parcel
 from operator_core.runtime.incident.misfits import ArchiveError
 from operator_core.runtime.incident.page import page
 from operator_core.runtime.incident.replay import RULES, replay
@@ -58,6 +69,10 @@ async def export(
     to: Annotated[
         Path | None, typer.Option("--to", help="The file; incident-ID.zip if not given.")
     ] = None,
+    *,
+    unsealed: Annotated[
+        bool, typer.Option("--unsealed", help="Write nothing into the ledger, so no seal either.")
+    ] = False,
 ) -> None:
     """Write everything about a ticket into one file.
 
@@ -65,21 +80,40 @@ async def export(
     audit. Whoever has it can check and replay the incident without your
     cluster. Settings that look like secrets are left out.
 
+    The export is sealed by a row in the audit. A ledger that cannot be
+    written, or a copy of one, gives a file without a seal: --unsealed.
+
     Example:
       operator incident export 1
 
     Next: operator replay incident-1.zip
     """
+    incident, packed = await (_unsealed if unsealed else _sealed)(session, ticket_id)
+    place = to or Path(f"incident-{ticket_id}.zip")
+    await asyncio.to_thread(_write, place, packed)
+    counts = {name: len(found) for name, found in incident.items() if found}
+    data = {"file": str(place), "bytes": len(packed), "sealed": not unsealed, "rows": counts}
+    how = ", not sealed" if unsealed else ""
+    show(session, data, lambda: said(f"Wrote {place}: {len(packed)} bytes{how}."))
+
+
+async def _sealed(session: Session, ticket_id: int) -> tuple[IncidentRows, bytes]:
+    if not is_writable(session.db_path):
+        raise RequestError(
+            f"The ledger {session.db_path} cannot be written, and the seal of an export is a row "
+            "of its audit. Give --unsealed to export without one."
+        )
     async with ExportDB(session.db_path) as db:
         incident = await db.incident(ticket_id)
         ready = parcel(_without_secrets(incident), _versions())
-        seal = await db.seal(ticket_id, ready.digest, actor=session.person)
-    place = to or Path(f"incident-{ticket_id}.zip")
-    packed = ready.sealed(seal)
-    await asyncio.to_thread(_write, place, packed)
-    counts = {name: len(found) for name, found in incident.items() if found}
-    data = {"file": str(place), "bytes": len(packed), "rows": counts}
-    show(session, data, lambda: said(f"Wrote {place}: {len(packed)} bytes."))
+        return incident, ready.sealed(await db.seal(ticket_id, ready.digest, actor=session.person))
+
+
+async def _unsealed(session: Session, ticket_id: int) -> tuple[IncidentRows, bytes]:
+    with undisturbed(session.db_path) as path:
+        async with ExportDB(path) as db:
+            incident = await db.incident(ticket_id)
+    return incident, pack(_without_secrets(incident), _versions())
 
 
 @command(app, "check", ledger=False)
@@ -90,12 +124,14 @@ async def check(
     in_ledger: Annotated[
         bool, typer.Option("--in-ledger", help="See too that its seal stands in the ledger.")
     ] = False,
+    unsealed: Unsealed = False,
 ) -> None:
     """Check that nothing in an exported incident was changed.
 
     Each file has a digest, and the whole a seal: a row of the ledger's audit.
     Who makes the audit's rows anew is found out by the ledger, with
-    --in-ledger, and by nobody else.
+    --in-ledger, and by nobody else. A file without a seal, as older versions
+    wrote them, is refused but for --unsealed.
 
     Example:
       operator incident check incident-1.zip
@@ -103,7 +139,7 @@ async def check(
 
     Next: operator replay incident-1.zip
     """
-    archive = await read_archive(file)
+    archive = await read_archive(file, unsealed=unsealed)
     if in_ledger:
         await _require_seal(session, archive)
     ticket, seal = archive.ticket, archive.seal
@@ -118,7 +154,7 @@ async def check(
 
 def _told_seal(data: JsonObject) -> str:
     if data["sealed_at"] is None:
-        return f"{data['digest']}; not sealed, as an older version wrote it"
+        return f"{data['digest']}; not sealed: it may have been edited"
     where = ", as its ledger says too" if data["in_ledger"] else ""
     return f"{data['digest']}, sealed at {data['sealed_at'][:19]}Z{where}"
 
@@ -141,6 +177,8 @@ async def replay_file(
         Path | None, typer.Option("--policy", help="Decide by this policy instead.")
     ] = None,
     diagnoser: Annotated[str, typer.Option("--diagnoser", help="Who diagnoses: rules.")] = RULES,
+    *,
+    unsealed: Unsealed = False,
 ) -> None:
     """Make every decision of an exported incident again, without the cluster.
 
@@ -157,7 +195,7 @@ async def replay_file(
     if diagnoser != RULES:
         raise RequestError(f"There is no diagnoser {diagnoser!r}; there is {RULES}.")
     loaded = read_policy(policy) if policy else None
-    found = await _replayed(await read_archive(file), loaded, until)
+    found = await _replayed(await read_archive(file, unsealed=unsealed), loaded, until)
     differing = [one for one in found if not one.is_same]
     data = {"decisions": [_told(one) for one in found], "differing": len(differing)}
     show(session, data, lambda: _replay_view(found))
@@ -216,6 +254,8 @@ async def show_timeline(
     html: Annotated[
         Path | None, typer.Option("--html", help="Write a page that needs nothing else.")
     ] = None,
+    *,
+    unsealed: Unsealed = False,
 ) -> None:
     """Tell an incident moment by moment: what was seen, decided, done, by whom.
 
@@ -225,7 +265,11 @@ async def show_timeline(
 
     Next: operator incident export 1
     """
-    found = await _incident(session, ticket_id, incident)
+    require_one(ticket_id, incident)
+    if incident is not None:
+        found = (await read_archive(incident, unsealed=unsealed)).rows
+    else:
+        found = await _incident(session, int(ticket_id or 0))
     with rows_that_are_rows():
         moments, text = timeline(found), page(found) if html else ""
     if html is not None:
@@ -234,14 +278,11 @@ async def show_timeline(
     show(session, data, lambda: _timeline_view(moments, html))
 
 
-async def _incident(session: Session, ticket_id: int | None, file: Path | None) -> IncidentRows:
-    require_one(ticket_id, file)
-    if file is not None:
-        return (await read_archive(file)).rows
+async def _incident(session: Session, ticket_id: int) -> IncidentRows:
     session.require_ledger()
     with readable(session) as reading:
         async with ExportDB(reading.db_path) as db:
-            return await db.incident(int(ticket_id or 0))
+            return await db.incident(ticket_id)
 
 
 def _timeline_view(moments: list[Moment], html: Path | None) -> RenderableType:

@@ -16,6 +16,9 @@ from operator_core.runtime.incident.misfits import ArchiveError
 OptionalTicket = Annotated[
     int | None, typer.Argument(metavar="ID", help="The ticket.", show_default=False)
 ]
+Unsealed = Annotated[
+    bool, typer.Option("--unsealed", help="Take a file without a seal: anybody can have edited it.")
+]
 IncidentFile = Annotated[
     Path | None, typer.Option("--incident", help="An exported incident instead of a ticket.")
 ]
@@ -31,15 +34,25 @@ def require_one(ticket_id: int | None, file: Path | None) -> None:
         raise RequestError("Name a ticket, or an exported incident with --incident FILE.")
 
 
-async def read_archive(file: Path) -> Archive:
+async def read_archive(file: Path, *, unsealed: bool) -> Archive:
     """Return the incident of a file, after all of it was checked.
+
+    Args:
+        file: the archive.
+        unsealed: whether one without a seal will do.
 
     Raises:
         RequestError: it cannot be read.
-        ArchiveError: it is no archive, or something in it does not match.
+        ArchiveError: it is no archive, something in it does not match, or it is not sealed.
     """
     packed = await asyncio.to_thread(_read, file)
-    return await asyncio.to_thread(unpack, packed)
+    archive = await asyncio.to_thread(unpack, packed)
+    if archive.seal is None and not unsealed:
+        raise ArchiveError(
+            f"{file} is not sealed: nothing shows whether it was edited. Export it again, or give "
+            "--unsealed to take it as it is."
+        )
+    return archive
 
 
 def _read(file: Path) -> bytes:

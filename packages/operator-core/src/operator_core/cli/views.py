@@ -17,6 +17,7 @@ from operator_core.actions.types import (
 )
 from operator_core.cli.render import cell, facts, hint, lines, table, word
 from operator_core.cli.text import one_line
+from operator_core.owner import short_name
 from operator_core.types import JsonObject
 
 
@@ -39,7 +40,7 @@ def by(who: str | None, when: object) -> str | None:
     if who is None and when is None:
         return None
     moment = f" at {cell(when).plain}" if when is not None else ""
-    return f"by {one_line(who or 'somebody')}{moment}"
+    return f"by {one_line(short_name(who or 'somebody'))}{moment}"
 
 
 # --- actions --------------------------------------------------------------------------
@@ -112,7 +113,7 @@ def proposal_panel(proposal: ActionProposal) -> Panel:
             "failures": f"{proposal.retry_count} of at most {proposal.max_retries}",
             "next try": proposal.next_retry_at,
             "last error": proposal.last_error,
-            "executed by": proposal.owner,
+            "executed by": short_name(proposal.owner) if proposal.owner else None,
             "lease until": proposal.lease_expires_at,
         },
     )
@@ -211,15 +212,20 @@ def event_table(events: Iterable[AuditEvent], title: str = "") -> Table:
     rows = (
         (
             one.timestamp,
-            one.actor,
+            short_name(one.actor),
             one.event_type,
             _about(one.ticket_id, one.workflow_id, one.proposal_id),
-            parameters_text(one.event_data),
+            parameters_text(_shortened(one.event_data)),
         )
         for one in events
     )
     names = ("when", "who", "event", "about", "details")
     return table(title, names, rows)
+
+
+def _shortened(data: JsonObject) -> JsonObject:
+    """Return what an event says with the names of processes as people read them."""
+    return {name: short_name(one) if isinstance(one, str) else one for name, one in data.items()}
 
 
 def said(text: str) -> RenderableType:

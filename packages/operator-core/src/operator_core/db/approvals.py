@@ -24,7 +24,7 @@ from operator_core.actions.policy.people import (
 from operator_core.actions.policy.words import DAY_SECONDS, Demand
 from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowStatus
 from operator_core.clock import from_text, to_text
-from operator_core.db import changes, decisions, grounds, looks, rows, suspects
+from operator_core.db import changes, decisions, grounds, rows, suspects
 from operator_core.db.changes import Change, Stamp
 from operator_core.db.decisions import Judged
 from operator_core.db.engine import Row, Tx
@@ -291,7 +291,6 @@ def _refusal(case: Case, person: str, present: list[str]) -> str:
 
 def _bind(tx: Tx, case: Case, row: Row) -> None:
     facts, observation_id = _facts(tx, case)
-    looks.pin(tx, [observation_id] if observation_id else [])
     expires = from_text(row["at"]) + timedelta(seconds=case.expires_seconds)
     bound = {
         "policy_hash": case.loaded.digest,

@@ -175,7 +175,7 @@ def _admitted(tx: Tx, row: Row | None, item: Claim, context: _Context) -> Taken 
         tx, effects.of(proposal, terms.sight.define), terms.sight.effects
     )
     if refused is None and asked is not None:
-        asked.note(tx, item.proposal_id, {"switch": context.switch.revision}, stamp)
+        asked.note(tx, proposal, {"switch": context.switch.revision}, stamp)
     if refused is not None:
         return refused
     statement = "proposal.resend" if proposal.awaits_resend else "proposal.claim"

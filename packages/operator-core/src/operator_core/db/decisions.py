@@ -24,6 +24,9 @@ VALIDATE, CLAIM = "validate", "claim"
 SEEN = "seen"
 """Among what a decision binds: the facts as they were."""
 
+LOOK_ID = "look_id"
+"""Among what a decision binds: the stored look that showed them, if it was one."""
+
 MAX_TRIES = 100
 """As many results of a remedy as any breaker looks back on."""
 
@@ -205,7 +208,7 @@ def ground(tx: Tx, proposal_id: int, look: Observation) -> bool:
     judged = of_row(row) if row else None
     if row is None or judged is None or not judged.facts or SEEN in json.loads(row["binds"]):
         return False
-    binds = json.loads(row["binds"]) | {SEEN: judged.seen(look)}
+    binds = json.loads(row["binds"]) | {SEEN: judged.seen(look), LOOK_ID: look.id}
     tx.run("decision.ground", id=row["id"], binds=rows.to_json(binds))
     return True
 

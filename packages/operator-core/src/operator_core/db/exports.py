@@ -9,7 +9,7 @@ from functools import cached_property
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.agent.support import looks_named_by
 from operator_core.clock import from_text, to_text
-from operator_core.db import changes, rows
+from operator_core.db import changes, grounds, rows
 from operator_core.db.changes import Change, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import ALL_ROWS, Store
@@ -119,6 +119,10 @@ class _Scope:
         return self.of_proposals("decision.list")
 
     @cached_property
+    def approvals(self) -> list[Row]:
+        return _approvals(self.tx, self.proposals, self.workflows)
+
+    @cached_property
     def rehearsals(self) -> list[Row]:
         return self.of_proposals("rehearsal.list")
 
@@ -130,7 +134,8 @@ class _Scope:
     def named(self) -> set[int]:
         """The looks that something rests on."""
         found = {one for row in self.diagnoses for one in looks_named_by(rows.diagnosis(row))}
-        found |= {row["observation_id"] for row in self.rehearsals}
+        found |= {row["observation_id"] for row in (*self.rehearsals, *self.approvals)}
+        found |= grounds.looks_of_decisions(self.decisions)
         found |= {row[name] for row in self.verifications for name in ("baseline_id", "look_id")}
         return found - {None}
 
@@ -152,7 +157,7 @@ _READ: dict[str, Callable[[_Scope], list[Row]]] = {
     "workflows": lambda one: one.workflows,
     "records": lambda one: one.of_proposals("record.list"),
     "decisions": lambda one: one.decisions,
-    "approvals": lambda one: _approvals(one.tx, one.proposals, one.workflows),
+    "approvals": lambda one: one.approvals,
     "rehearsals": lambda one: one.rehearsals,
     "effects": lambda one: one.of_proposals("effect.of_proposal"),
     "verifications": lambda one: one.verifications,

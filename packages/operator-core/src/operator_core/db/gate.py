@@ -9,7 +9,16 @@ from operator_core.actions.policy.ruling import PolicyFacts
 from operator_core.actions.policy.sight import blindness
 from operator_core.actions.rehearsal import Rehearsal
 from operator_core.actions.types import ActionDefinition, ActionProposal, ActionStatus
-from operator_core.db import approvals, changes, decisions, policies, rows, safety, suspects
+from operator_core.db import (
+    approvals,
+    changes,
+    decisions,
+    grounds,
+    policies,
+    rows,
+    safety,
+    suspects,
+)
 from operator_core.db.changes import Stamp
 from operator_core.db.checked import CheckedCall
 from operator_core.db.decisions import CLAIM, VALIDATE, Judged, Ruling
@@ -86,10 +95,12 @@ class Asked:
         ruling = Ruling(self.judged, self.facts.decision)
         decisions.note(tx, VALIDATE, proposal_id, ruling, stamp, seen=sight.observation)
 
-    def note(self, tx: Tx, proposal_id: int, revisions: JsonObject, stamp: Stamp) -> None:
+    def note(self, tx: Tx, proposal: ActionProposal, revisions: JsonObject, stamp: Stamp) -> None:
         """Write down that the attempt was allowed, and on what grounds."""
         ruling = Ruling(self.judged, self.facts.decision, revisions)
-        decisions.note(tx, CLAIM, proposal_id, ruling, stamp)
+        decisions.note(tx, CLAIM, int(proposal.id or 0), ruling, stamp)
+        if self.judged.facts:
+            grounds.pin(tx, proposal)
 
 
 def asked(

@@ -1,11 +1,16 @@
-"""What the policy allows by itself, bound to the facts of the last look; of a transaction."""
+"""The looks that what is allowed rests on, as functions of a transaction.
 
+What is allowed names its look; only what is then done for a ticket keeps it. Most of what is
+approved in a month is for no ticket, or never done: its looks would take the budget of all others.
+"""
+
+import json
 from collections.abc import Iterable, Mapping
 
 from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.db import decisions, looks, rows
 from operator_core.db.decisions import Judged
-from operator_core.db.engine import Tx
+from operator_core.db.engine import Row, Tx
 from operator_core.monitor.types import Observation
 
 
@@ -32,5 +37,20 @@ def bind(
     if look is None or look.id is None:
         return
     for proposal_id in bound:
-        if decisions.ground(tx, proposal_id, look):
-            looks.pin(tx, [look.id])
+        decisions.ground(tx, proposal_id, look)
+
+
+def looks_of_decisions(decided: Iterable[Row]) -> set[int]:
+    """Return the looks that the policy's own decisions are bound to, of their rows."""
+    found = (json.loads(row["binds"]).get(decisions.LOOK_ID) for row in decided)
+    return {int(one) for one in found if one is not None}
+
+
+def pin(tx: Tx, proposal: ActionProposal) -> None:
+    """Keep the looks for good that an attempt rests on, which is about to begin for a ticket."""
+    if proposal.ticket_id is None:
+        return
+    owners = {"proposal_id": proposal.id, "workflow_id": proposal.workflow_id}
+    words = tx.all("approval.looks_of", **owners)
+    decided = tx.all("decision.list", proposal_id=proposal.id)
+    looks.pin(tx, {row["observation_id"] for row in words} | looks_of_decisions(decided))

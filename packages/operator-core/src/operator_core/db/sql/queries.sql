@@ -1084,6 +1084,11 @@ WHERE id = :id
 -- name: approval.of_proposal
 SELECT * FROM approvals WHERE proposal_id = :id ORDER BY id
 
+-- name: approval.looks_of
+SELECT DISTINCT observation_id FROM approvals
+WHERE ended_at IS NULL AND observation_id IS NOT NULL
+  AND (proposal_id = :proposal_id OR workflow_id = :workflow_id)
+
 -- name: approval.of_workflow
 SELECT * FROM approvals WHERE workflow_id = :id ORDER BY id
 

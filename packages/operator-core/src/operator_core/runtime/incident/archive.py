@@ -29,7 +29,7 @@ from operator_core.types import JsonObject
 
 FORMAT = 2
 UNSEALED = 1
-"""The format of versions that did not seal."""
+"""The format of what is not sealed: of older versions, and of ledgers that cannot be written."""
 
 MANIFEST = "manifest.json"
 SEAL = "seal.json"
@@ -66,7 +66,7 @@ class Archive:
         rows: the ledger's rows by table.
         versions: of Operator and its plugins, when it was written.
         digest: of the whole.
-        seal: the audit's row of the export; None: an older version wrote the archive.
+        seal: the audit's row of the export; None: nobody sealed the archive.
     """
 
     rows: IncidentRows
@@ -95,7 +95,7 @@ class Parcel(NamedTuple):
         """Return the archive; the same files and the same seal give the same bytes.
 
         Args:
-            seal: the audit's row of the export; None: an archive like those of older versions.
+            seal: the audit's row of the export; None: an archive that is not sealed.
         """
         files = {**self.files, **({SEAL: canonical(seal)} if seal else {})}
         packed = io.BytesIO()
@@ -111,22 +111,21 @@ def parcel(rows: IncidentRows, versions: Mapping[str, str], form: int = FORMAT) 
     Args:
         rows: as `ExportDB.incident` returns them.
         versions: of Operator and its plugins.
-        form: the archive's format; what is not sealed has that of older versions.
+        form: the archive's format.
     """
     files = {f"{name}.json": canonical(found) for name, found in rows.items() if name != LOOKS}
     files |= {f"{LOOKS}/{row['id']}.json": canonical(row) for row in rows[LOOKS]}
-    manifest = canonical(
-        {
-            "format": form,
-            "versions": dict(versions),
-            "files": {name: digest_of(content) for name, content in files.items()},
-        }
-    )
+    named: JsonObject = {
+        "format": form,
+        "versions": dict(versions),
+        "files": {name: digest_of(content) for name, content in files.items()},
+    }
+    manifest = canonical({**named, "sealed": False} if form == UNSEALED else named)
     return Parcel({**files, MANIFEST: manifest}, digest_of(manifest))
 
 
 def pack(rows: IncidentRows, versions: Mapping[str, str]) -> bytes:
-    """Return the archive of an incident without a seal, as older versions wrote it."""
+    """Return the archive of an incident without a seal; its manifest says so."""
     return parcel(rows, versions, UNSEALED).sealed(None)
 
 
