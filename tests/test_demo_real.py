@@ -62,11 +62,16 @@ def assert_each_step_was_done_once(folder: Path) -> None:
         if e["event_type"] == "execution_completed"
     ]
     assert sorted(done, key=str) == sorted((step["id"] for step in steps), key=str)
-    (ticket,) = told(folder, "tickets", "list", "--all")
-    assert ticket["status"] == "resolved"
+    tickets = told(folder, "tickets", "list", "--all")
+    # Where PostgreSQL is down for long, that is a ticket beside the one that nobody takes writes.
+    most = 2 if tickets[0]["subject"] == "patroni" else 1
+    assert 1 <= len(tickets) <= most
+    assert {ticket["status"] for ticket in tickets} == {"resolved"}
 
 
-@pytest.mark.parametrize("subject", ["tikv", "etcd"])
+@pytest.mark.parametrize(
+    "subject", ["tikv", "etcd", pytest.param("patroni", marks=pytest.mark.timeout(300))]
+)
 def test_the_demo_repairs_its_cluster_and_leaves_nothing_behind(
     tmp_path: Path, subject: str
 ) -> None:

@@ -25,6 +25,7 @@ _NOT_FED = frozenset({"replica_not_streaming", "timeline_diverged"})
 _BEHIND = frozenset({"replica_lag"})
 
 _FAILED = "start failed"
+_THERE = frozenset({"frozen", "running"})
 _FENCE = "If it led before, its PostgreSQL may still take writes: keep clients away from it first"
 
 
@@ -136,21 +137,28 @@ def _member_stopped(violation: Violation, seen: Observation) -> Assessment:
 
 def _patroni_hangs(violation: Violation, seen: Observation) -> Assessment:
     name = _name(violation)
-    supports = [
-        _silent(name),
-        _failure(name, "It accepts connections and answers nothing", "timeout", 3.0),
-    ]
+    if violation.metrics["failure"] == "unreachable":
+        # The queue of a server that hangs is full after some looks: then it takes no connection.
+        why = [_failure(name, "It takes no more connections", "unreachable")]
+        why += [*_still_fed(name, seen, 2.0), *_is_there(name, seen)]
+    else:
+        why = [_failure(name, "It accepts connections and answers nothing", "timeout", 3.0)]
     return _silent_member(
         seen,
         name,
-        f"The Patroni of {name} hangs: it accepts connections and answers nothing",
-        (supports, [_failure(name, "Nobody listens at its address", "refused")]),
+        f"The Patroni of {name} hangs: it is there and answers nothing",
+        ([_silent(name), *why], [_failure(name, "Nobody listens at its address", "refused")]),
         _FENCE,
     )
 
 
+def _is_there(name: str, seen: Observation) -> list[Claim]:
+    """Return the claim that the process is there, where a supervisor sees it."""
+    state = remedies.process_state(seen, name)
+    return [_process(name, "Its process is there", state, 3.0)] if state in _THERE else []
+
+
 def _network_cut(violation: Violation, seen: Observation) -> Assessment:
-    del seen
     name = _name(violation)
     return _person(
         name,
@@ -159,6 +167,8 @@ def _network_cut(violation: Violation, seen: Observation) -> Assessment:
         [
             _failure(name, "Its machine refuses the connection, so it is reached", "refused"),
             _failure(name, "It accepts connections, so it is reached", "timeout"),
+            *_still_fed(name, seen, 1.0),
+            *_is_there(name, seen),
         ],
         _FENCE,
     )
