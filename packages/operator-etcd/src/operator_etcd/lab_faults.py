@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from math import inf
 
 from operator_core.call_failures import CallFailure
 from operator_core.errors import ActionFailedError
@@ -13,6 +14,7 @@ from operator_etcd.survey import survey
 
 NO_SPACE = "space exceeded"
 _VALUE_BYTES = 200_000
+_LARGE_VALUE_BYTES = 1_000_000
 _OVERWRITTEN_KEYS = 5
 _MOST_WRITES = 1000
 _FILLING = b"lab/filling/"
@@ -73,32 +75,34 @@ async def _fill_with_data(cluster: LocalEtcdCluster, client: EtcdClient, fault: 
 
 def _until_bytes(cluster: LocalEtcdCluster, fault: FaultPart) -> float:
     """Return how large a database shall become; without end where etcd itself shall refuse."""
-    return fault.share * cluster.quota_bytes if fault.share < 1 else float("inf")
+    return fault.share * cluster.quota_bytes if fault.share < 1 else inf
 
 
 async def _leave_free_pages(
     cluster: LocalEtcdCluster, client: EtcdClient, fault: FaultPart
 ) -> None:
     """Write new keys, delete them and compact, and leave the files as large as they became."""
-    await _fill_with_data(cluster, client, fault)
+    await _fill(client, _MOST_WRITES, _until_bytes(cluster, fault), _LARGE_VALUE_BYTES)
     endpoint = await cluster.leader_endpoint()
     await client.delete_below(endpoint, _FILLING)
     await client.compact(endpoint, (await client.status(endpoint)).header.revision)
 
 
-async def _fill(client: EtcdClient, keys: int, until_bytes: float) -> None:
+async def _fill(
+    client: EtcdClient, keys: int, until_bytes: float, value_bytes: int = _VALUE_BYTES
+) -> None:
     """Write until the database of the member that is written to is so large, or refuses."""
     endpoint = client.configured[0]
     for number in range(_MOST_WRITES):
         key = _FILLING + str(number % keys).encode()
         try:
-            await client.put(endpoint, key, number.to_bytes(4, "big") * (_VALUE_BYTES // 4))
-            if (await client.status(endpoint)).db_size_bytes >= until_bytes:
-                return
+            await client.put(endpoint, key, number.to_bytes(4, "big") * (value_bytes // 4))
         except CallFailure as failure:
             if NO_SPACE in failure.reason:
                 return
             raise
+        if until_bytes < inf and (await client.status(endpoint)).db_size_bytes >= until_bytes:
+            return
     raise ActionFailedError(f"{_MOST_WRITES} writes did not fill the quota.")
 
 
