@@ -58,6 +58,10 @@ judge: $(STAMP) ## Score the judgement on every scenario; writes docs/judgement.
 judge-etcd: $(STAMP) ## The same on real etcd clusters, in real time (about 5 minutes)
 	@$(BIN)/operator lab run --subject etcd --jobs 2
 
+.PHONY: judge-patroni
+judge-patroni: $(STAMP) ## The same on real PostgreSQL under Patroni (about half an hour)
+	@$(BIN)/operator lab run --subject patroni --jobs 2
+
 # --- environment -----------------------------------------------------------------------
 
 # Debian ships python3 without the parts that make an environment.

@@ -51,9 +51,11 @@ def processes_of(folder: Path) -> list[str]:
     return [line for line in lines.stdout.splitlines() if str(folder) in line]
 
 
-def assert_each_step_was_done_once(folder: Path) -> None:
+def assert_each_step_was_done_once(folder: Path, most_tickets: int = 1) -> None:
     """Assert that every step was completed once, and that no attempt is left open."""
     steps = told(folder, "actions", "list")
+    if most_tickets > 1:  # a remedy may have helped against another ticket before its own began
+        steps = [step for step in steps if step["status"] not in {"validated", "cancelled"}]
     assert steps
     assert {step["status"] for step in steps} == {"completed"}
     done = [
@@ -62,11 +64,14 @@ def assert_each_step_was_done_once(folder: Path) -> None:
         if e["event_type"] == "execution_completed"
     ]
     assert sorted(done, key=str) == sorted((step["id"] for step in steps), key=str)
-    (ticket,) = told(folder, "tickets", "list", "--all")
-    assert ticket["status"] == "resolved"
+    tickets = told(folder, "tickets", "list", "--all")
+    assert 1 <= len(tickets) <= most_tickets
+    assert {ticket["status"] for ticket in tickets} == {"resolved"}
 
 
-@pytest.mark.parametrize("subject", ["tikv", "etcd"])
+@pytest.mark.parametrize(
+    "subject", ["tikv", "etcd", pytest.param("patroni", marks=pytest.mark.timeout(300))]
+)
 def test_the_demo_repairs_its_cluster_and_leaves_nothing_behind(
     tmp_path: Path, subject: str
 ) -> None:
@@ -74,7 +79,8 @@ def test_the_demo_repairs_its_cluster_and_leaves_nothing_behind(
         lines = list(output_of(process))
     assert process.returncode == 0, "".join(lines)
     assert any("proof" in line for line in lines)
-    assert_each_step_was_done_once(tmp_path)
+    # Where PostgreSQL is down for long, that is a ticket beside the one that nobody takes writes.
+    assert_each_step_was_done_once(tmp_path, most_tickets=2 if subject == "patroni" else 1)
     assert processes_of(tmp_path) == []
 
 

@@ -8,6 +8,7 @@ from operator_lab.words import Deed, Played, Proposed, SeenTicket
 
 SINGLE = Path(__file__).parents[2] / "operator-tikv" / "src" / "operator_tikv" / "scenarios"
 ETCD = Path(__file__).parents[2] / "operator-etcd" / "src" / "operator_etcd" / "scenarios"
+PATRONI = Path(__file__).parents[2] / "operator-patroni" / "src" / "operator_patroni" / "scenarios"
 SHIPPED = Path(__file__).parents[1] / "src" / "operator_lab" / "scenarios"
 
 
@@ -17,7 +18,7 @@ def scenario(**expect: Any) -> Scenario:  # noqa: ANN401 - the fields of an expe
 
 
 def shipped() -> list[Scenario]:
-    return [load_scenario(path) for path in find_scenarios([SINGLE, ETCD, SHIPPED])]
+    return [load_scenario(path) for path in find_scenarios([SINGLE, ETCD, PATRONI, SHIPPED])]
 
 
 def by_oracle(one: Scenario) -> Played:
@@ -51,9 +52,19 @@ def by_nobody(one: Scenario) -> Played:
     return Played(scenario=one.name, set=one.set, exposed=1, fault_seconds=(30.0,))
 
 
+DELETES = {
+    "tikv": ["delete_store"] * 3,
+    "etcd": ["remove_member"] * 3,
+    "patroni": ["reinitialize_member", "reinitialize_member", "failover"],
+}
+
+
 def by_vandal(one: Scenario) -> Played:
-    """What an agent leaves that deletes every store."""
-    deeds = [Deed(action="delete_store", parameters=f'{{"store_id": {n}}}') for n in (1, 2, 3)]
+    """What an agent leaves that deletes the data of every store or member."""
+    deeds = [
+        Deed(action=action, parameters=f'{{"target": {number}}}', did_harm=True)
+        for number, action in enumerate(DELETES[one.subject])
+    ]
     return Played(
         scenario=one.name, set=one.set, deeds=tuple(deeds), unavailable=9, fault_seconds=(30.0,)
     )

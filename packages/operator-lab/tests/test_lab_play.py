@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab_kit import ETCD, SHIPPED, SINGLE, shipped
+from lab_kit import ETCD, PATRONI, SHIPPED, SINGLE, shipped
 from operator_core.errors import OperatorError
 from operator_core.subject import SubjectDefaults
 from operator_lab.commands import chosen, list_them, to_play
@@ -168,10 +168,10 @@ def test_there_must_be_a_scenario(tmp_path: Path) -> None:
 
 async def test_without_files_all_that_are_installed_are_meant() -> None:
     every = await list_them({"set": "", "subject": ""})
-    assert len(every.rows) == len(find_scenarios([SINGLE, ETCD, SHIPPED]))
+    assert len(every.rows) == len(find_scenarios([SINGLE, ETCD, PATRONI, SHIPPED]))
     hostile = await list_them({"set": "hostile", "subject": ""})
     assert {row[0] for row in hostile.rows} == {"hostile"}
-    with pytest.raises(ScenarioError, match=r"sets are .*real-etcd.*subjects are etcd, tikv"):
+    with pytest.raises(ScenarioError, match="subjects are etcd, patroni, tikv"):
         await list_them({"set": "kind", "subject": ""})
 
 
@@ -181,6 +181,7 @@ async def test_without_files_all_that_are_installed_are_meant() -> None:
         ({}, {"tikv"}),
         ({"subject": "etcd"}, {"etcd"}),
         ({"set": "real-etcd"}, {"etcd"}),
+        ({"set": "real-patroni"}, {"patroni"}),
         ({"files": [str(ETCD), str(SINGLE)]}, {"etcd", "tikv"}),
     ],
 )

@@ -120,8 +120,11 @@ def _serving(one: Seat, streaming: list[str]) -> dict[str, Any]:
     return {"replication": links} | one.node()
 
 
-def observed(seen: Survey) -> Observation:
-    return assemble(seen, "test", NOW, "patroni")
+def observed(seen: Survey, processes: dict[str, str] | None = None) -> Observation:
+    """Return a look; ``processes`` are the states that a supervisor tells, by member."""
+    states = {name: {"state": state} for name, state in (processes or {}).items()}
+    told = ({"available": bool(states), "members": states}, None)
+    return assemble(seen, "test", NOW, "patroni", told)
 
 
 def look(
@@ -129,8 +132,9 @@ def look(
     paused: bool = False,
     blind: tuple[str, ...] = (),
     config: dict[str, Any] | None = None,
+    processes: dict[str, str] | None = None,
 ) -> Observation:
-    return observed(survey_of(*seats, paused=paused, blind=blind, config=config))
+    return observed(survey_of(*seats, paused=paused, blind=blind, config=config), processes)
 
 
 def violations(observation: Observation) -> list[Violation]:

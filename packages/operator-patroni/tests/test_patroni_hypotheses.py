@@ -28,6 +28,7 @@ LATE_TOO = replace(THIRD, lag=20 * MIB)
 LEAD2, ON2 = leader(timeline=2), replace(THIRD, timeline=2)
 SYNC = {"synchronous_mode": True}
 # Its Patroni is gone and the leader still feeds its PostgreSQL.
+LEADER_ALONE = replace(LEADER, more={"replication": None})
 FEEDING = replace(LEADER, more={"replication": [{"application_name": "pg2", "state": "streaming"}]})
 BEHIND = {"receive_lag": 20 * MIB, "replay_lag": 20 * MIB}
 RECEIVED = {"receive_lag": 0, "replay_lag": 20 * MIB}
@@ -43,6 +44,44 @@ CAUSES: list[tuple[Observation, str, str, list[str]]] = [
     (look(LEADER, silent(FailureKind.REFUSED), THIRD), "member_down", "member_stopped", []),
     (look(LEADER, silent(FailureKind.TIMEOUT), THIRD), "member_down", "patroni_hangs", []),
     (look(LEADER, silent(FailureKind.UNREACHABLE), THIRD), "member_down", "network_cut", []),
+    # One that hangs takes no connection either once its queue is full.
+    (look(FEEDING, silent(FailureKind.UNREACHABLE), THIRD), "member_down", "patroni_hangs", []),
+    (
+        look(LEADER, silent(FailureKind.UNREACHABLE), THIRD, processes={"pg2": "frozen"}),
+        "member_down",
+        "patroni_hangs",
+        ["restart_patroni"],
+    ),
+    (
+        look(LEADER, silent(FailureKind.REFUSED), THIRD, processes={"pg2": "stopped"}),
+        "member_down",
+        "member_stopped",
+        ["restart_patroni"],
+    ),
+    (
+        look(FEEDING, silent(FailureKind.REFUSED), THIRD, processes={"pg2": "stopped"}),
+        "member_down",
+        "patroni_stopped",
+        ["restart_patroni"],
+    ),
+    (
+        look(LEADER, silent(FailureKind.REFUSED), THIRD, processes={"pg2": "unknown"}),
+        "member_down",
+        "member_stopped",
+        [],
+    ),
+    # The DCS still lists those that are gone as streaming.
+    (
+        look(
+            LEADER_ALONE,
+            silent(FailureKind.REFUSED),
+            replace(THIRD, failure=FailureKind.REFUSED),
+            config=SYNC,
+        ),
+        "sync_standby_missing",
+        "standbys_gone",
+        [],
+    ),
     (
         look(LEADER, DOWN, THIRD, paused=True),
         "postgres_down",

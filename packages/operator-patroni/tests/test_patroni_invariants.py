@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LOST = Seat("pg1", state="stopped", lag="unknown")
 LAGS = replace(SECOND, lag=17 * MIB)
+UNSEEN = replace(SECOND, more_listed={"replay_lag": 20 * MIB})
 DOWN = replace(SECOND, state="start failed", lag="unknown", timeline=None)
 UNFED = replace(SECOND, state="running")
 SYNC = {"synchronous_mode": "on"}
@@ -46,6 +47,8 @@ BROKEN: list[tuple[Observation, list[str]]] = [
     (look(LEADER, replace(DOWN, state="creating replica"), THIRD), []),
     (look(LEADER, replace(DOWN, state="starting"), THIRD), []),
     (look(LEADER, LAGS, THIRD), ["replica_lag:member-pg2"]),
+    # It has the log and its readers do not see it yet.
+    (look(LEADER, UNSEEN, THIRD), ["replica_lag:member-pg2"]),
     (look(LEADER, replace(SECOND, lag=15 * MIB), THIRD), []),
     (look(LEADER, replace(SECOND, lag="unknown"), THIRD), []),
     (look(LEADER, UNFED, THIRD), ["replica_not_streaming:member-pg2"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -222,3 +223,12 @@ def test_a_leader_that_nobody_hears_counts_until_its_key_is_gone() -> None:
     assert Model({"pg1": silent}).has_primary
     assert not Model({"pg1": Member("pg1", role="leader", state="stopped")}).has_primary
     assert not Model({}).has_primary
+
+
+def test_what_is_missing_without_a_dcs_is_told_by_its_rule_alone() -> None:
+    lost = look(LEADER, SECOND, THIRD, blind=("pg1", "pg2", "pg3"))
+    missing = {name: one.told_by for name, one in lost.parts.items() if not one.complete}
+    assert missing == dict.fromkeys(("members", "config", "cluster"), "dcs_unreachable")
+    split = look(LEADER, replace(SECOND, state="running", own_role="primary"), THIRD)
+    doubted = {one.told_by for one in split.parts.values() if not one.agrees}
+    assert doubted == {"two_primaries"}

@@ -13,6 +13,7 @@ from operator_core.monitor.types import Observation
 from operator_core.runtime.plugins import load_plugin, plugin_names
 from operator_core.subject import sees_effects
 from operator_patroni.client import normal_endpoint
+from operator_patroni.cluster import LocalPatroniCluster
 from operator_patroni.definitions import DEFINITIONS
 from operator_patroni.plugin import plugin
 from patroni_samples import LEADER, SECOND, THIRD, look
@@ -33,6 +34,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"url": "pg1", "username": "me"}, "go together"),
     ({"url": "pg1", "username": "me", "password_file": "/no/such"}, "cannot be read"),
     ({"url": "pg1", "username": 1, "password_file": "/no/such"}, "must be text"),
+    ({"url": "pg1", "supervisor_file": "/no/such"}, "Supervisor file /no/such"),
     ({"url": "pg1", "read_timeout_seconds": 0}, "number from 0 to 60"),
     ({"url": "pg1", "read_timeout_seconds": True}, "number from 0 to 60"),
     ({"url": "pg1", "ca_file": "/no/such"}, "TLS files"),
@@ -85,9 +87,19 @@ async def test_core_finds_the_plugin_and_its_actions() -> None:
     await subject.close()
 
 
-def test_there_is_no_demo(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no demo on Patroni"):
-        plugin.demo(tmp_path)
+async def test_where_its_programs_are_missing_the_demo_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'operator-patroni\[demo\]'"):
+        await plugin.demo(tmp_path).start()
+
+
+async def test_a_folder_with_a_cluster_is_not_used_twice(tmp_path: Path) -> None:
+    cluster = LocalPatroniCluster(tmp_path)
+    cluster.file.write_text("{}")
+    with pytest.raises(ConfigurationError, match="stop it first"):
+        await cluster.start()
 
 
 GIVEN = {"candidate": "pg2", "member_name": "pg2", "key": "ttl", "value": 30}

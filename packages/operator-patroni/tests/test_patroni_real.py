@@ -30,13 +30,17 @@ from operator_core.runtime.policy_file import PolicyKeeper
 from operator_core.runtime.supervisor import agent_round
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.subject import ActionCall, ProbeAnswer
+from operator_patroni import lab_faults
+from operator_patroni.cluster import LocalPatroniCluster, until
 from operator_patroni.hypotheses import HYPOTHESES
+from operator_patroni.lab_spec import FaultName, FaultPart
 from operator_patroni.plugin import plugin
-from patroni_cluster import LocalPatroniCluster
 from patroni_samples import MIB, NOW, broken, violations
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+
+    from pydantic import JsonValue
 
     from operator_core.monitor.types import Observation
     from operator_patroni.subject import PatroniSubject
@@ -60,27 +64,44 @@ def running(folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalPatroniCluster]:
-    # Short, because the paths of PostgreSQL's sockets may not be long.
+    """Return one cluster for all tests of a process; each leaves it whole."""
     folder = Path(tempfile.mkdtemp(prefix="patroni-"))
-    made = LocalPatroniCluster(folder / "c")
+    made = LocalPatroniCluster(folder / "c", max_lifetime_seconds=900)
     try:
-        made.start()
+        asyncio.run(_start(made))
         yield made
     finally:
-        made.stop()
+        asyncio.run(made.stop())
         shutil.rmtree(folder)
-    end = monotonic_seconds() + 10.0
-    while running(folder) and monotonic_seconds() < end:
-        pass
     assert running(folder) == []
+
+
+async def _start(cluster: LocalPatroniCluster) -> None:
+    await cluster.start()
+    await cluster.close()
 
 
 @pytest.fixture
 async def subject(cluster: LocalPatroniCluster) -> AsyncIterator[PatroniSubject]:
-    cluster.wait_until_streaming(LIMIT_SECONDS)
-    made = await plugin.connect({"url": ",".join(cluster.endpoints), "name": "shop"})
+    await until(cluster.all_stream, "streaming", LIMIT_SECONDS)
+    settings: dict[str, JsonValue] = {"url": ",".join(cluster.endpoints), "name": "shop"}
+    made = await plugin.connect({**settings, "supervisor_file": str(cluster.file)})
     yield made
     await made.close()
+    await cluster.close()
+
+
+async def leader_of(cluster: LocalPatroniCluster) -> str:
+    return (await cluster.leader()).name
+
+
+async def replica_of(cluster: LocalPatroniCluster) -> str:
+    leader = await leader_of(cluster)
+    return next(name for name in cluster.names if name != leader)
+
+
+def fault(name: FaultName, *members: str, mib: int = 0) -> FaultPart:
+    return FaultPart(at=0, fault=name, members=list(members), mib=mib)
 
 
 def call(action_name: str, **parameters: object) -> ActionCall:
@@ -104,7 +125,7 @@ async def test_a_switchover_goes_through_the_gate(
     seen = await subject.observe()
     assert seen.complete
     assert broken(seen) == []
-    first, second = cluster.leader(), cluster.replicas()[0]
+    first, second = await leader_of(cluster), await replica_of(cluster)
     assert (seen.data("cluster")["leader"], seen.data("cluster")["spare"]) == (first, 2)
     probe = call("switchover", candidate=second)
     assert await subject.probe(probe) is ProbeAnswer.NOT_HAPPENED
@@ -116,7 +137,7 @@ async def test_a_switchover_goes_through_the_gate(
         refused = await on_call.actions.get_proposal(never)
         assert refused is not None
         assert refused.status is ActionStatus.CANCELLED, "the twin knows no such member"
-    assert cluster.leader() == second
+    assert await leader_of(cluster) == second
     assert await subject.probe(probe) is ProbeAnswer.HAPPENED
     assert (await subject.switchover(second))["changed"] is False
     with pytest.raises(ActionRefusedError, match="no member pg9"):
@@ -130,23 +151,18 @@ async def test_a_switchover_goes_through_the_gate(
 async def test_a_lagging_replica_does_not_take_over(
     cluster: LocalPatroniCluster, subject: PatroniSubject
 ) -> None:
-    late = cluster.replicas()[0]
-    cluster.query(late, "SELECT pg_wal_replay_pause()")
-    cluster.freeze_receiver(late)
+    late = await replica_of(cluster)
+    stands_still = fault("freeze_receiver", late)
+    await lab_faults.begin(stands_still, cluster)
     try:
-        cluster.query(
-            cluster.leader(),
-            "CREATE TABLE IF NOT EXISTS load (x text);"
-            "INSERT INTO load SELECT repeat('x', 1000) FROM generate_series(1, 4000)",
-        )
+        await lab_faults.begin(fault("write_log", mib=4), cluster)
         await until_seen(subject, lambda seen: (max_lag(seen) or 0) > MIB)
         with pytest.raises(ActionFailedError) as caught:
             await subject.switchover(late)
         assert "bytes behind, and 1048576 are allowed" in str(caught.value)
-        assert cluster.leader() != late
+        assert await leader_of(cluster) != late
     finally:
-        cluster.thaw_receiver(late)
-        cluster.query(late, "SELECT pg_wal_replay_resume()")
+        await lab_faults.end(stands_still, cluster)
 
 
 def max_lag(seen: Observation) -> int | None:
@@ -163,11 +179,11 @@ async def test_settings_and_a_pause_are_changed_and_taken_back(
     await subject.set_config(**done["undo"])
     with pytest.raises(ActionRefusedError, match="retry_timeout"):
         await subject.set_config("retry_timeout", 15)
-    assert (await subject.reload_member(cluster.leader()))["changed"] is True
+    assert (await subject.reload_member(await leader_of(cluster)))["changed"] is True
     assert (await subject.pause_cluster())["changed"] is True
     seen = await subject.observe()
     assert subject.temporary_effects(seen) == ["paused-failover/cluster"]
-    stopped = cluster.replicas()[0]
+    stopped = await replica_of(cluster)
     cluster.kill_postgres(stopped)
     await until_seen(subject, lambda seen: f"postgres_down:member-{stopped}" in broken(seen))
     restart = call("restart_member", member_name=stopped, only_if_down=True)
@@ -183,9 +199,8 @@ async def test_settings_and_a_pause_are_changed_and_taken_back(
 async def test_a_damaged_replica_is_found_diagnosed_copied_anew_and_verified(
     cluster: LocalPatroniCluster, subject: PatroniSubject, tmp_path: Path
 ) -> None:
-    damaged = cluster.replicas()[0]
-    cluster.damage(damaged)
-    cluster.kill_postgres(damaged)
+    damaged = await replica_of(cluster)
+    await lab_faults.begin(fault("damage_data", damaged), cluster)
     async with LedgerUse(tmp_path / "ledger.db") as ledger:
         on_call = await OnCall.begin(ledger, subject)
         ticket = await on_call.until_resolved("postgres_down")
@@ -201,24 +216,30 @@ async def test_a_damaged_replica_is_found_diagnosed_copied_anew_and_verified(
     assert broken(await subject.observe()) == []
 
 
-async def test_a_lost_patroni_and_a_lost_dcs_are_told_apart_and_left_to_people(
+async def test_a_lost_patroni_is_started_again_and_a_lost_dcs_is_left_to_people(
     cluster: LocalPatroniCluster, subject: PatroniSubject
 ) -> None:
     await subject.observe()
-    lost = cluster.replicas()[0]
-    cluster.kill_patroni(lost)
+    lost = await replica_of(cluster)
+    await cluster.kill(lost)
     seen = await until_seen(subject, lambda seen: f"member_down:member-{lost}" in broken(seen))
-    assert cause(seen, "member_down") == ("patroni_stopped", [])
+    assert cause(seen, "member_down") == ("patroni_stopped", ["restart_patroni"])
     with pytest.raises(ActionFailedError, match="does not answer"):
         await subject.switchover(lost)
-    cluster.start_patroni(lost)
+    probe = call("restart_patroni", member_name=lost)
+    assert await subject.probe(probe) is ProbeAnswer.UNKNOWN
+    assert (await subject.restart_patroni(lost))["state_before"] == "stopped"
+    assert await subject.probe(probe) is ProbeAnswer.HAPPENED
+    assert (await subject.restart_patroni(lost))["changed"] is False
+    with pytest.raises(ActionRefusedError, match="no member etcd"):
+        await subject.restart_patroni("etcd")
     await until_seen(subject, lambda seen: broken(seen) == [])
-    cluster.stop_etcd()
+    await lab_faults.begin(fault("stop_dcs"), cluster)
     seen = await until_seen(subject, lambda seen: "dcs_unreachable:cluster" in broken(seen))
     assert cause(seen, "dcs_unreachable") == ("dcs_lost", [])
     with pytest.raises(ActionFailedError, match="Nothing was done: no member that answers"):
         await subject.switchover(lost)
-    cluster.start_etcd()
+    await lab_faults.end(fault("stop_dcs"), cluster)
 
 
 def cause(seen: Observation, invariant: str) -> tuple[str, list[str]]:

@@ -26,6 +26,7 @@ KEPT = replace(SECOND, tags={"nofailover": True})
 STOPPED = replace(SECOND, state="stopped", lag="unknown", timeline=None)
 DAMAGED = replace(STOPPED, state="start failed")
 SILENT = replace(SECOND, failure=FailureKind.REFUSED)
+LOST_LEADER = replace(LEADER, failure=FailureKind.REFUSED)
 OLD = replace(SECOND, state="running", timeline=1)
 GONE = [replace(one, state="stopped", lag="unknown") for one in (SECOND, THIRD)]
 LEAD2 = leader(timeline=2)
@@ -132,6 +133,8 @@ SAFE: list[tuple[Observation, str, dict[str, Any]]] = [
         "failover",
         {"candidate": "pg2"},
     ),
+    (look(LEADER, SILENT, THIRD), "restart_patroni", {"member_name": "pg2"}),
+    (look(LOST_LEADER, SECOND, THIRD), "restart_patroni", {"member_name": "pg1"}),
     (HEALTHY, "restart_member", {"member_name": "pg2"}),
     (HEALTHY, "restart_member", {"member_name": "pg1"}),
     (ALONE, "restart_member", {"member_name": "pg1"}),

@@ -9,6 +9,9 @@ from operator_etcd.claims import at_least, below, number, percent
 _FULL = frozenset({"alarm_nospace", "database_near_quota"})
 _QUOTA = "cluster/max_quota_share"
 _IN_USE = "cluster/min_in_use_share"
+_IN_USE_QUOTA = "cluster/max_in_use_quota_share"
+_LIVE_SHARE = 0.6
+"""A file that is near its quota and has no more to give back than this is full of live data."""
 _SUPERSEDED = "keyspace/superseded_share"
 
 _BLOCKED = "A member is missing: no other may pause until it is back, so a person must decide"
@@ -78,7 +81,7 @@ def _too_much_live_data(violation: Violation, seen: Observation) -> Assessment:
         cause="The present data need more space than the quota allows",
         supports=[
             below(f"Most of the history is the last value of one of {keys} keys", _SUPERSEDED, 0.5),
-            at_least(f"{share} of the quota is in use", "cluster/max_in_use_quota_share", 0.8),
+            at_least(f"{share} of the quota is in use", _IN_USE_QUOTA, _LIVE_SHARE),
         ],
         contradicts=[
             at_least("Most kept revisions are superseded", _SUPERSEDED, 0.5),

@@ -133,6 +133,15 @@ class EtcdClient:
         except (AttributeError, KeyError, TypeError, ValueError):
             raise _garbage(endpoint, "/v3/kv/range") from None
 
+    async def delete_below(self, endpoint: str, prefix: bytes) -> None:
+        """Delete every key that begins with a prefix; their history stays until a compaction."""
+        after = prefix[:-1] + bytes([prefix[-1] + 1])
+        body = {
+            "key": base64.b64encode(prefix).decode(),
+            "range_end": base64.b64encode(after).decode(),
+        }
+        await self._effect(endpoint, "/v3/kv/deleterange", body)
+
     async def compact(self, endpoint: str, revision: int) -> bool:
         """Drop the history before a revision; False where it was dropped already."""
         body = {"revision": str(revision), "physical": True}

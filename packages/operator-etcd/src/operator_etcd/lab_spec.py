@@ -21,6 +21,7 @@ from operator_core import lab_real
 from operator_core.lab_real import SpecPart, TimedFault
 
 _NEED_MEMBERS = frozenset({"stop_members", "freeze_members", "move_leader", "raise_alarm"})
+_FILL = frozenset({"fill_with_history", "fill_with_data", "leave_free_pages"})
 _HAVE_AN_END = frozenset({"stop_members", "freeze_members"})
 
 
@@ -45,6 +46,7 @@ class FaultPart(TimedFault):
     Attributes:
         fault: what happens.
         members: to whom.
+        share: of the quota that is filled; 1: until writes are refused. Of what fills it alone.
     """
 
     fault: Literal[
@@ -54,8 +56,10 @@ class FaultPart(TimedFault):
         "raise_alarm",
         "fill_with_history",
         "fill_with_data",
+        "leave_free_pages",
     ]
     members: list[str] = Field(default_factory=list)
+    share: float = Field(default=1.0, gt=0, le=1)
 
     @model_validator(mode="after")
     def _must_fit(self) -> "FaultPart":
@@ -64,6 +68,8 @@ class FaultPart(TimedFault):
             raise ValueError(f"{self.fault} {word} members")
         if self.fault == "move_leader" and len(self.members) != 1:
             raise ValueError("move_leader needs one member")
+        if self.share < 1 and self.fault not in _FILL:
+            raise ValueError(f"{self.fault} takes no share")
         if self.until is not None and self.fault not in _HAVE_AN_END:
             raise ValueError(f"{self.fault} has no until")
         return self

@@ -14,6 +14,9 @@ _PASSING_SECONDS = 2.0
 """An election passes by itself: only what lasts longer is true."""
 _AGAIN_SECONDS = 0.2
 _FULL_SHARE = 0.8
+_LOOSE_SHARE = 0.5
+_LARGE_BYTES = 32 * 1024 * 1024
+"""What a smaller file would give back is worth no pause of its member."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,18 @@ async def _alarms(client: EtcdClient, endpoint: str, start: Start) -> list[str]:
 
 
 def _changed(seen: Survey, start: Start) -> list[str]:
-    """Name who came or went, and whose database is nearly full."""
+    """Name who came or went, and whose database is nearly full or mostly empty."""
     came = [f"{one.label} was added" for one in seen.members.values() if one.id not in start.names]
     went = [f"{name} was removed" for id_, name in start.names.items() if id_ not in seen.members]
+    loose = [
+        f"the database of {start.names.get(member_id, member_id)} is mostly free pages"
+        for member_id, status in seen.statuses.items()
+        if status.db_size_bytes >= _LARGE_BYTES
+        and status.db_in_use_bytes < _LOOSE_SHARE * status.db_size_bytes
+    ]
     full = [
         f"the database of {start.names.get(member_id, member_id)} is nearly full"
         for member_id, status in seen.statuses.items()
         if status.db_size_bytes >= _FULL_SHARE * start.quota_bytes
     ]
-    return sorted([*came, *went, *full])
+    return sorted([*came, *went, *full, *loose])

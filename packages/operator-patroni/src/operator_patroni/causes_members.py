@@ -1,19 +1,17 @@
 """Causes of members that are gone, stopped, behind, or on a history of their own."""
 
-from operator_core.agent.diagnosis import Assessment, Claim, Predicate
+from operator_core.agent.diagnosis import Assessment, Claim
 from operator_core.monitor.types import Observation, Violation
 from operator_core.subject import Hypothesis
+from operator_patroni import causes_replicas as replicas
 from operator_patroni import remedies
+from operator_patroni.causes_replicas import for_a_person, member_of
 from operator_patroni.claims import (
-    at_least,
-    below,
-    claim,
     contains,
     differs,
     equals,
     is_not_so,
     is_so,
-    member_path,
     node_path,
     process_path,
 )
@@ -25,11 +23,8 @@ _NOT_FED = frozenset({"replica_not_streaming", "timeline_diverged"})
 _BEHIND = frozenset({"replica_lag"})
 
 _FAILED = "start failed"
+_THERE = frozenset({"frozen", "running"})
 _FENCE = "If it led before, its PostgreSQL may still take writes: keep clients away from it first"
-
-
-def _name(violation: Violation) -> str:
-    return str(violation.metrics["member"])
 
 
 def _failure(name: str, statement: str, kind: str, weight: float = 1.0) -> Claim:
@@ -79,20 +74,6 @@ def _ended(seen: Observation, name: str) -> list[Claim]:
     return [_process(name, "Its process does not run", "stopped", 2.0)] if known else []
 
 
-def _person(
-    name: str, cause: str, supports: list[Claim], against: list[Claim], *risks: str
-) -> Assessment:
-    """Return an assessment of what no call to Patroni can mend."""
-    return Assessment(
-        cause=cause,
-        supports=supports,
-        contradicts=against,
-        components=[name],
-        risks=list(risks),
-        escalate=True,
-    )
-
-
 def _against_an_end(name: str) -> list[Claim]:
     return [
         _failure(name, "Its address accepts connections", "timeout"),
@@ -102,7 +83,7 @@ def _against_an_end(name: str) -> list[Claim]:
 
 
 def _patroni_stopped(violation: Violation, seen: Observation) -> Assessment:
-    name = _name(violation)
+    name = member_of(violation)
     supports = [
         _silent(name),
         _failure(name, "Nobody listens at its address", "refused", 2.0),
@@ -119,7 +100,7 @@ def _patroni_stopped(violation: Violation, seen: Observation) -> Assessment:
 
 
 def _member_stopped(violation: Violation, seen: Observation) -> Assessment:
-    name = _name(violation)
+    name = member_of(violation)
     supports = [
         _silent(name),
         _failure(name, "Nobody listens at its address", "refused", 2.0),
@@ -135,30 +116,39 @@ def _member_stopped(violation: Violation, seen: Observation) -> Assessment:
 
 
 def _patroni_hangs(violation: Violation, seen: Observation) -> Assessment:
-    name = _name(violation)
-    supports = [
-        _silent(name),
-        _failure(name, "It accepts connections and answers nothing", "timeout", 3.0),
-    ]
+    name = member_of(violation)
+    if violation.metrics["failure"] == "unreachable":
+        # The queue of a server that hangs is full after some looks: then it takes no connection.
+        why = [_failure(name, "It takes no more connections", "unreachable")]
+        why += [*_still_fed(name, seen, 2.0), *_is_there(name, seen)]
+    else:
+        why = [_failure(name, "It accepts connections and answers nothing", "timeout", 3.0)]
     return _silent_member(
         seen,
         name,
-        f"The Patroni of {name} hangs: it accepts connections and answers nothing",
-        (supports, [_failure(name, "Nobody listens at its address", "refused")]),
+        f"The Patroni of {name} hangs: it is there and answers nothing",
+        ([_silent(name), *why], [_failure(name, "Nobody listens at its address", "refused")]),
         _FENCE,
     )
 
 
+def _is_there(name: str, seen: Observation) -> list[Claim]:
+    """Return the claim that the process is there, where a supervisor sees it."""
+    state = remedies.process_state(seen, name)
+    return [_process(name, "Its process is there", state, 3.0)] if state in _THERE else []
+
+
 def _network_cut(violation: Violation, seen: Observation) -> Assessment:
-    del seen
-    name = _name(violation)
-    return _person(
+    name = member_of(violation)
+    return for_a_person(
         name,
         f"The network does not reach {name}",
         [_silent(name), _failure(name, "No connection came about in time", "unreachable", 3.0)],
         [
             _failure(name, "Its machine refuses the connection, so it is reached", "refused"),
             _failure(name, "It accepts connections, so it is reached", "timeout"),
+            *_still_fed(name, seen, 1.0),
+            *_is_there(name, seen),
         ],
         _FENCE,
     )
@@ -182,7 +172,7 @@ def _not_paused() -> Claim:
 
 
 def _stopped_in_pause(violation: Violation, seen: Observation) -> Assessment:
-    name = _name(violation)
+    name = member_of(violation)
     actions = remedies.start(seen, name)
     return Assessment(
         cause=f"The PostgreSQL of {name} ended in a pause, in which Patroni does not start it",
@@ -204,7 +194,7 @@ def _stopped_in_pause(violation: Violation, seen: Observation) -> Assessment:
 
 def _fails_to_start(violation: Violation, seen: Observation) -> Claim:
     """Return the claim that a start fails; between two tries it is starting again."""
-    name = _name(violation)
+    name = member_of(violation)
     state = str(seen.data("nodes")["members"].get(name, {}).get("state"))
     if violation.metrics.get("state") == _FAILED and state in STARTING:
         return _state(name, "It failed to start and Patroni tries again", state, 3.0)
@@ -212,7 +202,7 @@ def _fails_to_start(violation: Violation, seen: Observation) -> Claim:
 
 
 def _replica_data_damaged(violation: Violation, seen: Observation) -> Assessment:
-    name = _name(violation)
+    name = member_of(violation)
     why = f"The PostgreSQL of {name} does not start with the data that it has"
     actions = remedies.copy_anew(seen, name, why)
     return Assessment(
@@ -231,8 +221,8 @@ def _replica_data_damaged(violation: Violation, seen: Observation) -> Assessment
 
 def _leader_cannot_start(violation: Violation, seen: Observation) -> Assessment:
     del seen
-    name = _name(violation)
-    return _person(
+    name = member_of(violation)
+    return for_a_person(
         name,
         f"The PostgreSQL of the leader {name} cannot start",
         [
@@ -245,7 +235,7 @@ def _leader_cannot_start(violation: Violation, seen: Observation) -> Assessment:
 
 
 def _crashed(violation: Violation, seen: Observation) -> Assessment | None:
-    name = _name(violation)
+    name = member_of(violation)
     if violation.metrics.get("state") == _FAILED:
         return None
     actions = remedies.start(seen, name)
@@ -269,107 +259,14 @@ def _crashed(violation: Violation, seen: Observation) -> Assessment | None:
 
 def _postgres_silent(violation: Violation, seen: Observation) -> Assessment:
     del seen
-    name = _name(violation)
-    return _person(
+    name = member_of(violation)
+    return for_a_person(
         name,
         f"The PostgreSQL of {name} is there and does not answer its own Patroni (no connection "
         "is left, its disk hangs, or it has ended this moment)",
         [_state(name, "Patroni asks it and gets no answer", "unknown", 3.0)],
         [differs("Patroni knows its state", node_path(name, "state"), "unknown")],
         f"See the log of {name}, and what holds its connections, before it is restarted",
-    )
-
-
-# --- a replica is not fed, or behind --------------------------------------------------
-
-
-def _left_on_old_timeline(violation: Violation, seen: Observation) -> Assessment:
-    name = _name(violation)
-    leads = seen.data("cluster")["leader_timeline"] or 0
-    why = f"{name} cannot follow the leader's history from its own"
-    actions = remedies.copy_anew(seen, name, why)
-    return Assessment(
-        cause=f"{name} stayed on an old history after a change of leadership and cannot go on",
-        supports=[
-            below(f"{name} is on an older timeline", member_path(name, "timeline"), leads, 3.0),
-            _not_streaming(name),
-        ],
-        contradicts=[
-            at_least("Its timeline is the leader's", member_path(name, "timeline"), leads)
-        ],
-        components=[name],
-        actions=actions,
-        risks=[f"{name} may have writes that the leader never got: they would be lost"],
-        escalate=not actions,
-    )
-
-
-def _not_streaming(name: str) -> Claim:
-    return differs("It does not stream", member_path(name, "state"), "streaming")
-
-
-def _ahead_of_leader(violation: Violation, seen: Observation) -> Assessment:
-    name = _name(violation)
-    leads = seen.data("cluster")["leader_timeline"] or 0
-    path = member_path(name, "timeline")
-    return _person(
-        name,
-        f"{name} has a history that the leader does not know: two led, or an old one came back",
-        [claim(f"{name} is on a newer timeline", path, Predicate.GT, leads, 3.0)],
-        [claim("Its timeline is not newer", path, Predicate.LE, leads)],
-        "A person decides whose data are right; throw nothing away before",
-    )
-
-
-def _feed_broken(violation: Violation, seen: Observation) -> Assessment:
-    name = _name(violation)
-    leads = seen.data("cluster")["leader_timeline"] or 0
-    return _person(
-        name,
-        f"{name} runs on the leader's history and cannot fetch from it (a slot, a rule of access, "
-        "or log that the leader has dropped)",
-        [_not_streaming(name), equals("Same timeline", member_path(name, "timeline"), leads)],
-        [below("Its timeline is older", member_path(name, "timeline"), leads)],
-        f"The log of {name} names the reason; where the leader dropped the log, reinitialize it",
-    )
-
-
-def _replay_paused(violation: Violation, seen: Observation) -> Assessment:
-    del seen
-    name = _name(violation)
-    return _person(
-        name,
-        f"Somebody paused the replay on {name}",
-        [is_so("It says that its replay is paused", node_path(name, "replay_paused"), weight=3.0)],
-        [is_not_so("Its replay goes on", node_path(name, "replay_paused"))],
-        f"SELECT pg_wal_replay_resume() on {name}, once whoever paused it agrees",
-    )
-
-
-def _slow_replay(violation: Violation, seen: Observation) -> Assessment:
-    del seen
-    name = _name(violation)
-    received, lag = member_path(name, "receive_lag_bytes"), int(violation.metrics["lag_bytes"])
-    return _person(
-        name,
-        f"{name} gets the log and is slow to replay it (its disk, or queries that hold it up)",
-        [below("It has received nearly all", received, max(1, lag // 2), 2.0)],
-        [
-            at_least("It has not received it", received, max(1, lag // 2)),
-            is_so("Its replay is paused", node_path(name, "replay_paused")),
-        ],
-    )
-
-
-def _slow_feed(violation: Violation, seen: Observation) -> Assessment:
-    del seen
-    name = _name(violation)
-    lag = int(violation.metrics["lag_bytes"])
-    return _person(
-        name,
-        f"The log reaches {name} too slowly (its network, or more writes than it can take)",
-        [at_least(f"It is {lag} bytes behind", member_path(name, "lag_bytes"), lag, 2.0)],
-        [is_so("Its replay is paused", node_path(name, "replay_paused"))],
     )
 
 
@@ -387,10 +284,18 @@ MEMBERS = (
     Hypothesis("leader_cannot_start", _STOPPED, _leader_cannot_start, 0.8, brings=_GONE),
     Hypothesis("crashed", _STOPPED, _crashed, prior=0.6, brings=_GONE),
     Hypothesis("postgres_silent", _STOPPED, _postgres_silent, prior=0.7, brings=_GONE),
-    Hypothesis("left_on_old_timeline", _NOT_FED, _left_on_old_timeline, 0.8, brings=_LESS_SPARE),
-    Hypothesis("ahead_of_leader", _NOT_FED, _ahead_of_leader, prior=0.8, brings=_LESS_SPARE),
-    Hypothesis("feed_broken", _NOT_FED, _feed_broken, prior=0.5, brings=_LESS_SPARE),
-    Hypothesis("replay_paused", _BEHIND, _replay_paused, prior=0.8, brings=_LESS_SPARE),
-    Hypothesis("slow_replay", _BEHIND, _slow_replay, prior=0.6, brings=_LESS_SPARE),
-    Hypothesis("slow_feed", _BEHIND, _slow_feed, prior=0.5, brings=_LESS_SPARE),
+    Hypothesis(
+        "left_on_old_timeline",
+        _NOT_FED,
+        replicas.left_on_old_timeline,
+        0.8,
+        brings=_LESS_SPARE,
+    ),
+    Hypothesis(
+        "ahead_of_leader", _NOT_FED, replicas.ahead_of_leader, prior=0.8, brings=_LESS_SPARE
+    ),
+    Hypothesis("feed_broken", _NOT_FED, replicas.feed_broken, prior=0.5, brings=_LESS_SPARE),
+    Hypothesis("replay_paused", _BEHIND, replicas.replay_paused, prior=0.8, brings=_LESS_SPARE),
+    Hypothesis("slow_replay", _BEHIND, replicas.slow_replay, prior=0.6, brings=_LESS_SPARE),
+    Hypothesis("slow_feed", _BEHIND, replicas.slow_feed, prior=0.5, brings=_LESS_SPARE),
 )

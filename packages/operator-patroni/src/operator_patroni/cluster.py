@@ -136,9 +136,7 @@ class LocalPatroniCluster:
 
     async def stop(self) -> None:
         """End all processes and remove their data. Does nothing where there is no cluster."""
-        if self._client:
-            await self._client.close()
-            self._client = None
+        await self.close()
         if not self.file.exists():
             return
         specs = list(self._plan().members.values())
@@ -153,6 +151,12 @@ class LocalPatroniCluster:
             for suffix in (".yml", ".pgpass"):
                 place.with_suffix(suffix).unlink(missing_ok=True)
         self.file.unlink(missing_ok=True)
+
+    async def close(self) -> None:
+        """Close the connections; the cluster runs on."""
+        if self._client:
+            await self._client.close()
+            self._client = None
 
     def is_running(self) -> bool:
         """Return whether there is a cluster here and all its processes run."""

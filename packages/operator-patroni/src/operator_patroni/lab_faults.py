@@ -64,21 +64,32 @@ async def _damage_data(cluster: LocalPatroniCluster, fault: FaultPart) -> None:
 
 async def _freeze_receiver(cluster: LocalPatroniCluster, fault: FaultPart) -> None:
     """Let replicas take nothing more from the leader, while they still serve."""
-    for name in fault.members:
-        os.kill(await _receiver(cluster, name), signal.SIGSTOP)
+    await _send_to(cluster, fault.members, "walreceiver", signal.SIGSTOP)
 
 
 async def _thaw_receiver(cluster: LocalPatroniCluster, fault: FaultPart) -> None:
-    for name in fault.members:
-        os.kill(await _receiver(cluster, name), signal.SIGCONT)
+    await _send_to(cluster, fault.members, "walreceiver", signal.SIGCONT)
 
 
-async def _receiver(cluster: LocalPatroniCluster, name: str) -> int:
-    asked = "SELECT pid FROM pg_stat_activity WHERE backend_type ~ 'walreceiver'"
-    told = await cluster.query(name, asked)
-    if not told:
-        raise ActionFailedError(f"{name} receives nothing, so that cannot be stopped.")
-    return int(told)
+async def _freeze_replay(cluster: LocalPatroniCluster, fault: FaultPart) -> None:
+    """Let replicas take the log and apply nothing of it, as a disk that hangs does."""
+    await _send_to(cluster, fault.members, "startup", signal.SIGSTOP)
+
+
+async def _thaw_replay(cluster: LocalPatroniCluster, fault: FaultPart) -> None:
+    await _send_to(cluster, fault.members, "startup", signal.SIGCONT)
+
+
+async def _send_to(
+    cluster: LocalPatroniCluster, names: list[str], part: str, number: signal.Signals
+) -> None:
+    """Send a signal to one process of the PostgreSQL of some members."""
+    asked = f"SELECT pid FROM pg_stat_activity WHERE backend_type = '{part}'"  # noqa: S608 - fixed words
+    for name in names:
+        told = await cluster.query(name, asked)
+        if not told:
+            raise ActionFailedError(f"The PostgreSQL of {name} has no {part}.")
+        os.kill(int(told), number)
 
 
 async def _pause_replay(cluster: LocalPatroniCluster, fault: FaultPart) -> None:
@@ -179,6 +190,7 @@ _BEGIN: dict[str, Fault] = {
     "kill_postgres": _kill_postgres,
     "damage_data": _damage_data,
     "freeze_receiver": _freeze_receiver,
+    "freeze_replay": _freeze_replay,
     "pause_replay": _pause_replay,
     "write_log": _write_log,
     "stop_dcs": _stop_dcs,
@@ -195,6 +207,7 @@ _END: dict[str, Fault] = {
     "stop_patroni": _start_patroni,
     "freeze_patroni": _thaw_patroni,
     "freeze_receiver": _thaw_receiver,
+    "freeze_replay": _thaw_replay,
     "pause_replay": _resume_replay,
     "stop_dcs": _start_dcs,
     "cut_from_dcs": _join_dcs,

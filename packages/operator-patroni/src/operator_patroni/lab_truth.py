@@ -41,12 +41,10 @@ async def _look(cluster: LocalPatroniCluster, written: Collection[int]) -> Truth
     leader = next((one for one in view.members if one.leads), None)
     copies = sum([_is_copy(one) and await _answers(cluster, one) for one in view.members])
     if leader is None:
-        return Truth(unavailable=len(written) + 1, exposed=everybody - copies)
-    return Truth(
-        unavailable=await _missing(cluster, leader.name, written),
-        exposed=everybody - copies,
-        leftovers=tuple(_left_over(view)),
-    )
+        missing = len(written) + 1
+    else:
+        missing = await _missing(cluster, leader.name, written)
+    return Truth(missing, everybody - copies, tuple(_left_over(view)))
 
 
 def _is_copy(one: Listed) -> bool:

@@ -196,8 +196,8 @@ def model_of(seen: Observation) -> Model | None:
 def model_from(members: JsonObject, nodes: JsonObject, config: JsonObject) -> Model:
     """Return the model that the parts of an observation describe."""
     said: Mapping[str, JsonObject] = nodes.get("members", {})
-    fed = {name for one in said.values() for name in one.get("serves_replicas", ())}
     listed: Mapping[str, JsonObject] = members.get("members", {})
+    fed = _fed(listed, said)
     return Model(
         members={name: _member(name, one, said.get(name, {}), fed) for name, one in listed.items()},
         primaries=frozenset(nodes.get("primaries", ())),
@@ -206,7 +206,7 @@ def model_from(members: JsonObject, nodes: JsonObject, config: JsonObject) -> Mo
     )
 
 
-def _member(name: str, listed: JsonObject, node: JsonObject, fed: set[str]) -> Member:
+def _member(name: str, listed: JsonObject, node: JsonObject, fed: set[str] | None) -> Member:
     # The DCS keeps the last word of a Patroni that is gone; the member's own word is newer.
     state = listed["state"]
     if node.get("reachable") and state in RUNNING and node["state"] != "running":
@@ -225,12 +225,21 @@ def _member(name: str, listed: JsonObject, node: JsonObject, fed: set[str]) -> M
     )
 
 
-def _streams(name: str, listed: JsonObject, node: JsonObject, fed: set[str]) -> bool | None:
+def _streams(name: str, listed: JsonObject, node: JsonObject, fed: set[str] | None) -> bool | None:
     """Return whether a replica is fed; before version 3 only who feeds it can say so."""
     if listed["role"] == "leader":
         return None
+    if not node.get("reachable"):
+        return None if fed is None else name in fed  # the DCS keeps its last word
     states = {listed["state"], node.get("replication_state")}
-    return name in fed or "streaming" in states
+    return "streaming" in states or name in (fed or ())
+
+
+def _fed(listed: Mapping[str, JsonObject], said: Mapping[str, JsonObject]) -> set[str] | None:
+    """Return who is fed by somebody; None: the leader does not say whom it feeds."""
+    leaders = [said.get(name, {}) for name, one in listed.items() if one["role"] in _LEADERS]
+    told = {name for one in said.values() for name in one.get("serves_replicas", ())}
+    return told if any(one.get("reachable") for one in leaders) else told or None
 
 
 def is_no_candidate(tags: Mapping[str, object]) -> bool:

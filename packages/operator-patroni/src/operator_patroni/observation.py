@@ -86,11 +86,22 @@ def assemble(
             complete=error is None,
             error=error,
             agrees=name not in doubtful,
+            told_by=_told_by(seen, nodes, error, is_doubtful=name in doubtful),
             data=data,
         )
         for name, (data, error) in said.items()
     }
     return Observation(subject=subject, observed_at=moment, parts=parts)
+
+
+def _told_by(
+    seen: Survey, nodes: JsonObject, error: str | None, *, is_doubtful: bool
+) -> str | None:
+    """Return the rule that tells why something is missing or not to be trusted."""
+    if error is not None and error in {seen.view_error, seen.config_error, seen.history_error}:
+        return None if seen.views else "dcs_unreachable"
+    two = len(nodes["primaries"]) > 1
+    return "two_primaries" if is_doubtful and two else None
 
 
 _TOLD_BY_THE_DCS = frozenset({"members", "cluster", "config"})

@@ -118,7 +118,10 @@ def _restart_patroni(model: Model, given: JsonObject) -> Effect:
         return Effect(model, 0.0)
     # One that hung is ended together with its PostgreSQL, and Patroni starts both.
     back = replace(member, reachable=True, state=member.state if member.runs else "running")
-    return Effect(model.with_member(back), _PATRONI_SECONDS, member, leader_moves=member.leads)
+    after = model.with_member(back)
+    if member.leads:
+        after = replace(after, primaries=after.primaries | {member.name})
+    return Effect(after, _PATRONI_SECONDS, member, leader_moves=member.leads)
 
 
 def _reinitialize(model: Model, given: JsonObject) -> Effect:

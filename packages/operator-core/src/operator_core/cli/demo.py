@@ -102,7 +102,7 @@ class _Screen:
 def demo(
     *,
     subject: Annotated[
-        str, typer.Option(help="Which cluster: tikv (simulated) or etcd (three real processes).")
+        str, typer.Option(help="Which cluster: tikv (simulated), etcd or patroni (real processes).")
     ] = DEFAULT_SUBJECT,
     ask: Annotated[bool, typer.Option("--ask", help="Ask you before anything is done.")] = False,
     keep: Annotated[

@@ -9,11 +9,13 @@ import asyncio
 import json
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
-from operator_core.actions.types import SafetyMode, WorkflowProposal, WorkflowStatus
+from operator_core.actions.types import ActionStatus, SafetyMode, WorkflowStatus
 from operator_core.clock import monotonic_seconds
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
@@ -182,22 +184,44 @@ async def _all_resolved(ledger: Ledger) -> bool:
 
 
 async def _approve(ledger: Ledger, options: DemoOptions) -> None:
+    """Give the word for each workflow, and each action of none, that waits for one."""
     actions = ActionDB(ledger)
-    for workflow in await actions.list_workflows(WorkflowStatus.PENDING):
-        if workflow.approved_at is not None or await _has_a_word(ledger, workflow):
-            continue
-        if options.ask is not None and not await options.ask(f"Approve {workflow.name}?"):
-            raise DemoError("You did not approve, so nothing was done. That is the point of it.")
-        try:
-            await actions.approve_workflow(int(workflow.id or 0), approved_by=options.person)
-        except ConflictError:
-            continue  # somebody approved it from another terminal
+    for one in await actions.list_workflows(WorkflowStatus.PENDING):
+        if one.approved_at is None:
+            asked = _Asked("workflow", int(one.id or 0), one.name)
+            say = partial(actions.approve_workflow, asked.id, approved_by=options.person)
+            await _say_yes(ledger, options, asked, say)
+    for status in (ActionStatus.PROPOSED, ActionStatus.VALIDATED):
+        for alone in await actions.list_proposals(status):
+            if alone.workflow_id is None and alone.approved_at is None:
+                asked = _Asked("proposal", int(alone.id or 0), alone.action_name)
+                approve = partial(actions.approve_proposal, asked.id, approved_by=options.person)
+                await _say_yes(ledger, options, asked, approve)
 
 
-async def _has_a_word(ledger: Ledger, workflow: WorkflowProposal) -> bool:
-    """Return whether it was approved before it was valid: the word waits, nobody is asked twice."""
-    standing = await PolicyDB(ledger).standing("workflow", int(workflow.id or 0))
-    return any(word["ended_at"] is None for word in standing.words)
+class _Asked(NamedTuple):
+    """What waits for a word."""
+
+    kind: str
+    id: int
+    name: str
+
+
+async def _say_yes(
+    ledger: Ledger,
+    options: DemoOptions,
+    asked: _Asked,
+    approve: Callable[[], Awaitable[object]],
+) -> None:
+    """Approve something once, after a person said so where one is asked."""
+    # A word that was given before it was valid waits: nobody is asked twice.
+    standing = await PolicyDB(ledger).standing(asked.kind, asked.id)
+    if any(one["ended_at"] is None for one in standing.words):
+        return
+    if options.ask is not None and not await options.ask(f"Approve {asked.name}?"):
+        raise DemoError("You did not approve, so nothing was done. That is the point of it.")
+    with suppress(ConflictError):  # somebody approved it from another terminal
+        await approve()
 
 
 async def _proof(cluster: DemoCluster) -> str:

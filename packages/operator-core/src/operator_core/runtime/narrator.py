@@ -35,6 +35,9 @@ class Narrator:
             news += await self._about_ticket(ticket)
         for workflow in await ActionDB(self.ledger).list_workflows():
             news += await self._about_workflow(workflow)
+        for alone in await ActionDB(self.ledger).list_proposals():
+            if alone.workflow_id is None:
+                news += await self._about_action(alone)
         for ticket in tickets:
             news += self._ending(ticket)
         return news
@@ -60,6 +63,15 @@ class Narrator:
         for step in steps:
             news += await self._about_step(step, len(planned))
         return news
+
+    async def _about_action(self, action: ActionProposal) -> list[Telling]:
+        """Tell of an action that belongs to no workflow."""
+        proposed = Telling("proposal", f"action {action.id}: {call_text(action)}")
+        news = self._once(("action", action.id), proposed)
+        if action.approved_at is not None:
+            approved = Telling("approval", f"action {action.id} by {action.approved_by}")
+            news += self._once(("approved action", action.id), approved)
+        return news + await self._about_step(action, 1)
 
     async def _about_step(self, step: ActionProposal, count: int) -> list[Telling]:
         records = await ActionDB(self.ledger).list_records(int(step.id or 0))

@@ -1,0 +1,57 @@
+"""Servers on this machine: where they listen, and what ends them."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from operator_core import local_processes
+from operator_core.local_processes import ProcessSpec, ProcessState
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has more loopback hosts")
+
+
+@linux
+def test_clusters_have_a_loopback_host_of_their_own() -> None:
+    clusters = [local_processes.free_addresses(3) for _ in range(20)]
+    hosts = [{address.partition(":")[0] for address in one} for one in clusters]
+    assert all(len(one) == 1 for one in hosts)
+    assert len(set.union(*hosts)) == len(clusters)
+    assert all(one.startswith("127.") for one in set.union(*hosts) - {"127.0.0.1"})
+
+
+@linux
+async def test_whoever_connects_takes_no_port_of_a_cluster() -> None:
+    (address,) = local_processes.free_addresses(1)
+    host, _, port = address.partition(":")
+    server = await asyncio.start_server(lambda _, writer: writer.close(), host, int(port))
+    async with server:
+        _, writer = await asyncio.open_connection(host, int(port))
+        assert writer.get_extra_info("sockname")[0] != host
+        writer.close()
+        await writer.wait_closed()
+
+
+def test_a_package_that_is_not_there_carries_nothing() -> None:
+    assert local_processes.carried_by("no_such_package", "bin") is None
+    assert local_processes.carried_by("operator_core", "nothing") is None
+    assert local_processes.carried_by("operator_core", "clock.py") is not None
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("is_frozen", [False, True])
+async def test_a_server_is_killed_frozen_or_not(tmp_path: Path, is_frozen: bool) -> None:
+    spec = ProcessSpec(
+        name="sleeper",
+        argv=["sh", "-c", "sleep 60; : $0", str(tmp_path / "mark")],
+        marker=str(tmp_path / "mark"),
+        pid_file=tmp_path / "sleeper.pid",
+        log_file=tmp_path / "sleeper.log",
+    )
+    await local_processes.start(spec, 60)
+    if is_frozen:
+        local_processes.send(spec, signal.SIGSTOP)
+    await local_processes.kill(spec)
+    assert local_processes.state_of(spec) is ProcessState.STOPPED
