@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from operator_core.errors import RequestError
+from operator_core.lab import complaint
 
 _UNITS = {"s": 1.0, "m": 60.0}
 _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m)")
@@ -130,6 +131,4 @@ def read_spec(table: Mapping[str, object]) -> LabSpec:
     try:
         return LabSpec.model_validate(dict(table))
     except ValidationError as error:
-        faults = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]
-        told = "; ".join(f"{place or 'the scenario'}: {message}" for place, message in faults)
-        raise RequestError(told) from None
+        raise RequestError(complaint(error, LabSpec)) from None

@@ -284,6 +284,7 @@ STORE_RULES: Final[tuple[Invariant, ...]] = (
         ["stores", "schedulers"],
         180,
         10,
+        is_setting=True,
         own_drain_seconds=_DAY_SECONDS,
     ),
     rule(

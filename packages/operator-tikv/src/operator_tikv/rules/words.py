@@ -23,6 +23,7 @@ def rule(
     *,
     description: str = "",
     unseen: Callable[[Observation], Iterable[str]] | None = None,
+    is_setting: bool = False,
     **thresholds: float,
 ) -> Invariant:
     """Return the invariant of a judge.
@@ -35,6 +36,7 @@ def rule(
         clear_seconds: how long it must hold before the ticket resolves.
         description: instead of the judge's own text.
         unseen: names the targets that an observation says nothing about.
+        is_setting: whether it reads what somebody set, and nothing that is measured.
         thresholds: the numbers it goes by, each named with its unit.
     """
 
@@ -51,6 +53,7 @@ def rule(
         thresholds=thresholds,
         build=build,
         unseen=unseen,
+        is_setting=is_setting,
     )
 
 
