@@ -1,6 +1,7 @@
 """How rules are written down."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from operator_core.monitor.types import Check, Invariant, Observation, Violation
 from operator_core.types import JsonObject, Severity
@@ -23,7 +24,6 @@ def rule(
     *,
     description: str = "",
     unseen: Callable[[Observation], Iterable[str]] | None = None,
-    is_setting: bool = False,
     **thresholds: float,
 ) -> Invariant:
     """Return the invariant of a judge.
@@ -36,7 +36,6 @@ def rule(
         clear_seconds: how long it must hold before the ticket resolves.
         description: instead of the judge's own text.
         unseen: names the targets that an observation says nothing about.
-        is_setting: whether it reads what somebody set, and nothing that is measured.
         thresholds: the numbers it goes by, each named with its unit.
     """
 
@@ -53,8 +52,12 @@ def rule(
         thresholds=thresholds,
         build=build,
         unseen=unseen,
-        is_setting=is_setting,
     )
+
+
+def of_setting(invariant: Invariant) -> Invariant:
+    """Return a rule that reads what somebody set, and nothing that is measured."""
+    return replace(invariant, is_setting=True)
 
 
 def store_target(store_id: str | int) -> str:
