@@ -262,6 +262,13 @@ def encrypted(packed: bytes) -> bytes:
     return packed[:place] + b"\x01\x00" + packed[place + 2 :]
 
 
+def unsealed(packed: bytes, **manifest: object) -> bytes:
+    """Return an archive as a forger makes it pass for one of a version that did not seal."""
+    files = {name: text for name, text in files_of(packed).items() if name != SEAL}
+    files[MANIFEST] = canonical({**json.loads(files[MANIFEST]), **manifest})
+    return zipped(files)
+
+
 ZIPS: dict[str, Callable[[bytes], bytes]] = {
     "nothing": lambda _: b"",
     "text": lambda _: b"no zip at all",
@@ -276,6 +283,13 @@ ZIPS: dict[str, Callable[[bytes], bytes]] = {
     "cut in the middle": lambda packed: packed[: len(packed) // 2],
     "without its end": lambda packed: packed[:-5],
     "without its beginning": lambda packed: packed[len(packed) // 2 :],
+    "something before it": lambda packed: b"#!/bin/sh\n" + packed,
+    "another archive before it": lambda packed: zipped({"tickets.json": b"[]"}) + packed,
+    "something behind it": lambda packed: packed + b"all fine",
+    "a comment": lambda packed: packed[:-2] + b"\x08\x00all fine",
+    "a comment that is another end": lambda packed: packed[:-2] + b"\x16\x00" + packed[-22:],
+    "format true": lambda packed: unsealed(packed, format=True),
+    "format 1.0": lambda packed: unsealed(packed, format=1.0),
     "a zip in a zip": lambda packed: zipped({"incident-1.zip": packed}),
     "five thousand files": lambda packed: zipped(
         {**files_of(packed), **{f"{one}.json": b"" for one in range(5000)}}
@@ -292,8 +306,6 @@ SAME: dict[str, Callable[[bytes], bytes]] = {
     "stored": lambda packed: zipped(files_of(packed)),
     "packed tighter": lambda packed: zipped(files_of(packed), zipfile.ZIP_DEFLATED),
     "files in another order": lambda packed: zipped(dict(reversed(files_of(packed).items()))),
-    "something before it": lambda packed: b"#!/bin/sh\n" + packed,
-    "another archive before it": lambda packed: zipped({"tickets.json": b"[]"}) + packed,
 }
 """What changes the bytes of a zip and none of its files."""
 

@@ -52,18 +52,52 @@ async def test_no_shipped_scenario_ends_in_harm(path: Path) -> None:
 def test_a_name_that_the_subject_does_not_have_is_told() -> None:
     expect = {
         "ends": "healthy",
-        "tickets": {"store_downn:store-1": ["store_lost", "store_lots"], "low_space:x": []},
-        "also": ["nothing"],
+        "tickets": {"store_down:store-1": ["store_lost", "store_lots"], "low_space:x": []},
+        "also": ["low_spaces"],
         "actions": ["drain_store"],
         "never": ["delete_stores"],
     }
-    unknown = check(read_scenario({"name": "x", "expect": expect}))
-    assert unknown == [
-        "rule 'store_downn'",
-        "cause 'store_lots'",
-        "rule 'nothing'",
-        "action 'delete_stores'",
+    assert check(read_scenario({"name": "x", "expect": expect})) == [
+        "no cause 'store_lots', did you mean 'store_lost'?",
+        "no rule 'low_spaces', did you mean 'low_space'?",
+        "no action 'delete_stores', did you mean 'delete_store'?",
     ]
+
+
+@LIMIT
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"tickets": {"store_downn:store-1": []}}, "'store_downn', did you mean 'store_down'?"),
+        ({"tickets": {"store_down:store-1": ["store_lots"]}}, "did you mean 'store_lost'?"),
+        ({"actions": ["drain_stores"]}, "did you mean 'drain_store'?"),
+        ({"ends": "refused", "refused": [{"action": "zap"}]}, "no action 'zap', known: "),
+    ],
+)
+def test_a_name_without_which_nothing_can_be_right_is_refused(
+    wrong: dict[str, object], told: str
+) -> None:
+    table = {"name": "x", "expect": {"ends": "healthy", **wrong}}
+    with pytest.raises(ScenarioError, match=re.escape(told)) as refusal:
+        check(read_scenario(table, "mine.toml"))
+    assert str(refusal.value).startswith("mine.toml: expect: ")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"ends": "quiet", "tickets": {"a:b": []}}, "means no ticket"),
+        ({"ends": "unseen", "actions": ["a"]}, "means no action"),
+        ({"ends": "refused"}, "needs an action in [[expect.refused]]"),
+        ({"ends": "healthy", "actions": ["a"], "never": ["a"]}, "in actions and in never"),
+        ({"end": "healthy"}, "expect.end: is no key here; did you mean 'ends'?"),
+        ({"ends": "healthy", "look_seconds": "1 lightyear"}, "is no duration"),
+        ({"ends": "healthy", "approves_after": True}, "is no duration"),
+    ],
+)
+def test_an_expectation_that_cannot_be_is_refused(wrong: dict[str, object], told: str) -> None:
+    with pytest.raises(ScenarioError, match=re.escape(told)):
+        read_scenario({"name": "x", "expect": wrong})
 
 
 @LIMIT

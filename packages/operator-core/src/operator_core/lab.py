@@ -4,14 +4,63 @@ A plugin that has one says so with an attribute ``lab``. The lab plays scenarios
 judges what Operator made of them; it knows the truth, Operator sees what the subject shows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeGuard, get_args
+
+from pydantic import BaseModel, ValidationError
 
 from operator_core.clock import Clock
 from operator_core.subject import Subject
+
+
+def complaint(error: ValidationError, model: type[BaseModel]) -> str:
+    """Say in one line what of a scenario is not right, each with its place and what would be.
+
+    Args:
+        error: what did not fit.
+        model: what it was to fit.
+    """
+    told = []
+    for found in error.errors(include_url=False, include_context=False):
+        *places, last = found["loc"] or ("",)
+        place = ".".join(str(one) for one in found["loc"])
+        text = found["msg"].removeprefix("Value error, ")
+        if found["type"] == "extra_forbidden":
+            text = f"is no key here; {near(str(last), _keys(model, places))}"
+        elif found["type"] == "missing":
+            text = "is missing"
+        told.append(f"{place}: {text}" if place else text)
+    return "; ".join(dict.fromkeys(told))
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Return what somebody may have meant who wrote a name that nobody knows, else what there is.
+
+    Args:
+        name: what was written.
+        known: what there is.
+    """
+    names = sorted(known)
+    meant = get_close_matches(name, names, n=1)
+    return f"did you mean {meant[0]!r}?" if meant else f"known: {', '.join(names) or 'none'}"
+
+
+def _keys(model: type[BaseModel], places: Iterable[str | int]) -> set[str]:
+    """Return the keys that a part of a model has."""
+    here: object = model
+    for place in places:
+        fields = here.model_fields if _is_model(here) else {}
+        inner = fields[place].annotation if place in fields else here
+        here = next((one for one in (inner, *get_args(inner)) if _is_model(one)), None)
+    return set(here.model_fields) if _is_model(here) else set()
+
+
+def _is_model(kind: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 @dataclass(frozen=True)

@@ -81,9 +81,9 @@ async def run(values: JsonObject) -> Report:
         raise RequestError("--seeds must be 1 or more, and --jobs 0 or more.")
     scenarios = to_play(values)
     for one in scenarios:
-        unknown = check(one)
-        if unknown:
-            log.warning("unknown_names", file=one.file, names=", ".join(unknown))
+        idle = check(one)
+        if idle:
+            log.warning("unknown_names", file=one.file, names="; ".join(idle))
     if values["docs"]:
         _page_of(Path(values["docs"]), [], "")  # a page that cannot be written is told at once
     jobs = jobs_of(scenarios, values["seeds"])

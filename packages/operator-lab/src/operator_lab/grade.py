@@ -50,6 +50,8 @@ class Marks(BaseModel):
         grace_seconds: of that, how long the rule lets it pass.
         cluster_seconds: of that, how long the actions took on the cluster.
         own_seconds: the rest: looks, diagnosis, the person's answer and the soak.
+        roomy_seconds: `proven_seconds`, where what is not Operator's leaves room in two minutes for
+            the person's answer and the soak; else None.
         error: why there are no marks.
     """
 
@@ -80,6 +82,7 @@ class Marks(BaseModel):
     grace_seconds: float | None = None
     cluster_seconds: float | None = None
     own_seconds: float | None = None
+    roomy_seconds: float | None = None
     error: str = ""
 
     @property

@@ -53,10 +53,10 @@ def _seeds(scenario: Scenario, plays: int) -> Sequence[int | None]:
 
 
 def check(scenario: Scenario) -> list[str]:
-    """See that a scenario can be built; return the names in it that its subject does not know.
+    """See that a scenario can be built and can end rightly; return names that say nothing in it.
 
     Raises:
-        ScenarioError: it cannot, or nothing would happen in its time; names the file.
+        ScenarioError: it cannot or does not, or nothing would happen in its time; names the file.
     """
     try:
         lab = lab_for(scenario)
@@ -71,7 +71,10 @@ def check(scenario: Scenario) -> list[str]:
     if lab.is_real_time:
         return []
     clock = VirtualClock(cluster.started_at, cluster.advance_to)
-    return unknown_names(scenario.expect, complete(cluster.subject(clock)))
+    needed, idle = unknown_names(scenario.expect, complete(cluster.subject(clock)))
+    if needed:
+        raise ScenarioError(f"{scenario.file}: expect: there is {'; '.join(needed)}")
+    return idle
 
 
 async def _played(job: Job) -> Played:

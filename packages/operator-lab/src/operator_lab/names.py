@@ -1,32 +1,60 @@
 """Which names of a scenario nobody knows: a misspelt one would only look like a wrong answer."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
 from operator_core.agent.diagnosis import UNKNOWN_CAUSE
+from operator_core.lab import near
 from operator_core.monitor.tuning import BUILT_IN_RULES
 from operator_core.subject import FullSubject
 from operator_lab.scenario import Expectation
 
 
-def unknown_names(expect: Expectation, subject: FullSubject) -> list[str]:
-    """Return the rules, causes and actions that the subject does not have, for people.
+class Named(NamedTuple):
+    """A name in an expectation.
+
+    Attributes:
+        kind: rule, cause or action.
+        name: as it was written.
+        is_needed: whether nothing can be right where nobody knows it.
+    """
+
+    kind: str
+    name: str
+    is_needed: bool
+
+
+def unknown_names(expect: Expectation, subject: FullSubject) -> tuple[list[str], list[str]]:
+    """Return the names that the subject does not have, each with what may have been meant.
 
     Args:
         expect: what a right answer is.
         subject: on which the scenario is played.
+
+    Returns:
+        Those without which nothing can be right, and those that only say nothing.
     """
     rules = {one.name for one in subject.invariants()} | {*BUILT_IN_RULES}
     causes = {one.name for one in subject.hypotheses()} | {UNKNOWN_CAUSE}
     actions = {one.name for one in subject.get_action_definitions()}
     known = {"rule": rules, "cause": causes, "action": actions}
-    return [f"{kind} {name!r}" for kind, name in _named(expect) if name not in known[kind]]
+    missing = [
+        one for one in dict.fromkeys(_named(expect, causes)) if one.name not in known[one.kind]
+    ]
+    told = [
+        (one, f"no {one.kind} {one.name!r}, {near(one.name, known[one.kind])}") for one in missing
+    ]
+    needed = [words for one, words in told if one.is_needed]
+    return needed, [words for one, words in told if not one.is_needed]
 
 
-def _named(expect: Expectation) -> Iterator[tuple[str, str]]:
-    """Yield what is named, with its kind."""
+def _named(expect: Expectation, known_causes: Collection[str]) -> Iterator[Named]:
+    """Yield what is named; of several causes that may come first one that is known is enough."""
     for key, causes in expect.tickets.items():
-        yield "rule", key.partition(":")[0]
-        yield from (("cause", cause) for cause in causes)
-    yield from (("rule", name) for name in (*expect.also, *expect.grace_seconds))
-    yield from (("action", name) for name in (*expect.actions, *expect.never))
-    yield from (("action", asked.action) for asked in expect.refused)
+        yield Named("rule", key.partition(":")[0], is_needed=True)
+        is_needed = not set(causes) & set(known_causes)
+        yield from (Named("cause", cause, is_needed) for cause in causes)
+    yield from (Named("action", name, is_needed=True) for name in expect.actions)
+    yield from (Named("action", asked.action, is_needed=True) for asked in expect.refused)
+    yield from (Named("rule", name, is_needed=False) for name in (*expect.also, *expect.grace_seconds))
+    yield from (Named("action", name, is_needed=False) for name in expect.never)

@@ -1,6 +1,6 @@
 """Scores as a table, for the terminal and for the page of the docs; pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from operator_core.types import JsonObject
 from operator_lab.grade import Marks
@@ -69,7 +69,10 @@ def to_json(marks: Sequence[Marks]) -> JsonObject:
     total = scores(marks)[-1]
     return {
         "plays": [one.model_dump() for one in marks],
-        "scores": [{**one._asdict(), "shares": _shares(one)} for one in scores(marks)],
+        "scores": [
+            {**one._asdict(), "shares": _shares(one.shares), "within": _shares(one.within)}
+            for one in scores(marks)
+        ],
         "harmful": total.harmful,
         "false_actions": total.false_actions,
         "errors": total.errors,
@@ -77,10 +80,10 @@ def to_json(marks: Sequence[Marks]) -> JsonObject:
     }
 
 
-def _shares(score: Score) -> JsonObject:
+def _shares(shares: Mapping[str, Share]) -> JsonObject:
     return {
         kind: {"right": one.right, "of": one.of, "interval": list(one.interval)}
-        for kind, one in score.shares.items()
+        for kind, one in shares.items()
     }
 
 
@@ -104,14 +107,20 @@ def page(text: str, marks: Sequence[Marks], made_by: str) -> str:
 
 def _markdown(marks: Sequence[Marks]) -> str:
     table = [_line(COLUMNS), _line(["---"] * len(COLUMNS)), *map(_line, rows_of(marks))]
-    times = scores(marks)[-1].times
+    total = scores(marks)[-1]
+    times = total.times
     spread = [_line(["stage, seconds of the cluster's time", "median", "9 of 10 within"])]
     spread += [_line(["---"] * 3)]
     spread += [
         _line([STAGES[key], _number(key, a), _number(key, b)]) for key, (a, b) in times.items()
     ]
     wrong = [f"- {one}" for one in failures(marks)] or ["- nothing"]
-    return "\n".join([*table, "", *spread, "", "Not fully right:", "", *wrong, ""])
+    goals = ["Within two minutes:", "", *_goals(total)]
+    return "\n".join([*table, "", *spread, "", *goals, "", "Not fully right:", "", *wrong, ""])
+
+
+def _goals(score: Score) -> list[str]:
+    return [f"- {STAGES[stage]}: {_told(share)}" for stage, share in score.within.items()]
 
 
 def _number(stage: str, value: float) -> str:

@@ -9,9 +9,10 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from operator_core.errors import RequestError
+from operator_core.lab import complaint
 from operator_core.monitor.verify import DEFAULT_SOAK_SECONDS
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -24,10 +25,14 @@ class ScenarioError(RequestError):
 
 
 def _seconds(value: object) -> object:
-    """Return the seconds of a text such as ``1h30m``; leave anything else to pydantic."""
-    if not isinstance(value, str) or not _DURATION.fullmatch(value):
-        return value
-    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
+    """Return the seconds of a text such as ``1h30m``; leave numbers to pydantic."""
+    if isinstance(value, str) and _DURATION.fullmatch(value):
+        return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(  # noqa: TRY004 - pydantic tells of a ValueError where it is
+            f'{value!r} is no duration: write seconds, or text such as "90s", "10m" or "1h30m"'
+        )
+    return value
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, allow_inf_nan=False)]
@@ -70,11 +75,30 @@ class Expectation(_Strict):
     never: list[str] = Field(default_factory=list)
     ends: Literal["healthy", "escalated", "refused", "unseen", "quiet"]
     refused: list[Asked] = Field(default_factory=list)
-    look_seconds: float = Field(default=30.0, gt=0)
-    soak_seconds: float = Field(default=DEFAULT_SOAK_SECONDS, gt=0)
-    grace_seconds: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    look_seconds: Annotated[Seconds, Field(gt=0)] = 30.0
+    soak_seconds: Annotated[Seconds, Field(gt=0)] = DEFAULT_SOAK_SECONDS
+    grace_seconds: dict[str, Annotated[Seconds, Field(ge=0)]] = Field(default_factory=dict)
     approver: Literal["on-call", "nobody"] = "on-call"
     approves_after: Seconds = 30.0
+
+    @model_validator(mode="after")
+    def _must_be_possible(self) -> "Expectation":
+        silent = self.ends in {"quiet", "unseen"}
+        both = sorted(set(self.actions) & set(self.never))
+        faults = {
+            f'ends = "{self.ends}" means no ticket, and tickets names some': silent
+            and self.tickets,
+            f'ends = "{self.ends}" means no action, and actions names some': silent
+            and self.actions,
+            'ends = "refused" needs an action in [[expect.refused]]': (
+                self.ends == "refused" and not self.refused
+            ),
+            f"{', '.join(both)}: in actions and in never; leave out one": both,
+        }
+        told = [words for words, is_so in faults.items() if is_so]
+        if told:
+            raise ValueError("; ".join(told))
+        return self
 
     @property
     def is_control(self) -> bool:
@@ -98,7 +122,7 @@ class Scenario(_Strict):
 
     name: str = Field(min_length=1, max_length=200)
     description: str = ""
-    set: str = Field(default="single", pattern=r"[a-z][a-z0-9-]{0,30}")
+    set: str = Field(default="single", pattern=r"^[a-z][a-z0-9-]{0,30}$")
     subject: str = "tikv"
     duration: Annotated[Seconds, Field(gt=0)] = 3600.0
     seeds: list[int] = Field(default_factory=list)
@@ -137,13 +161,7 @@ def read_scenario(table: dict[str, Any], file: str = "scenario") -> Scenario:
     try:
         return Scenario.model_validate({**own, "table": rest, "file": file})
     except ValidationError as error:
-        raise ScenarioError(f"{file}: {_complaint(error)}") from error
-
-
-def _complaint(error: ValidationError) -> str:
-    """Return every fault with the place it is at."""
-    faults = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]
-    return "; ".join(f"{place or 'the file'}: {message}" for place, message in faults)
+        raise ScenarioError(f"{file}: {complaint(error, Scenario)}") from error
 
 
 def find_scenarios(places: list[Path]) -> list[Path]:

@@ -6,6 +6,7 @@ from statistics import median
 from typing import NamedTuple
 
 from operator_lab.grade import Marks
+from operator_lab.times import GOAL_SECONDS
 
 _Z = 1.96
 """Of a normal distribution, for 95 of 100."""
@@ -47,6 +48,7 @@ class Score(NamedTuple):
         false_actions: how many were done although nothing was wrong.
         abstained: how often the cause was said to be unknown.
         times: median and ninth decile of each stage.
+        within: of each stage with a goal, in how many plays it took two minutes at most.
     """
 
     set: str
@@ -58,6 +60,7 @@ class Score(NamedTuple):
     false_actions: int
     abstained: int
     times: dict[str, tuple[float, float]]
+    within: dict[str, Share]
 
 
 KINDS = ("detected", "first", "in_two", "remedy", "mitigated", "verified", "quiet")
@@ -75,8 +78,12 @@ STAGES = {
     "grace_seconds": "of that the rule's grace",
     "cluster_seconds": "of that the actions on the cluster",
     "own_seconds": "of that the rest: Operator, the person, the soak",
+    "roomy_seconds": "fault to proof, where grace and repair leave room",
 }
 """What is timed of a play, by the names that marks have, in words."""
+
+GOALS = ("own_seconds", "roomy_seconds", "proven_seconds")
+"""What is to take two minutes at most; the last of them only where the cluster allows it."""
 
 
 def scores(marks: Sequence[Marks]) -> list[Score]:
@@ -100,12 +107,18 @@ def score(name: str, marks: Sequence[Marks]) -> Score:
         false_actions=_count(good, lambda one: one.false_actions),
         abstained=sum(one.abstained for one in good),
         times={stage: found for stage, found in times.items() if found is not None},
+        within={stage: _within(good, stage) for stage in GOALS},
     )
 
 
 def _share(marks: Iterable[Marks], kind: str) -> Share:
     asked = [getattr(one, kind) for one in marks if getattr(one, kind) is not None]
     return Share(sum(asked), len(asked))
+
+
+def _within(marks: Iterable[Marks], stage: str) -> Share:
+    found = [getattr(one, stage) for one in marks if getattr(one, stage) is not None]
+    return Share(sum(one <= GOAL_SECONDS for one in found), len(found))
 
 
 def _count(marks: Iterable[Marks], what: Callable[[Marks], Sequence[str]]) -> int:

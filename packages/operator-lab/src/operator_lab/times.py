@@ -5,6 +5,9 @@ from collections.abc import Iterable, Sequence
 from operator_lab.scenario import Expectation
 from operator_lab.words import Played, SeenTicket
 
+GOAL_SECONDS = 120.0
+"""From a fault to the proof of its remedy, where the cluster and the rule allow it."""
+
 
 def first_of(tickets: Iterable[SeenTicket]) -> dict[str, SeenTicket]:
     """Return the first ticket of each problem."""
@@ -38,7 +41,7 @@ def times(expect: Expectation, played: Played) -> dict[str, float | None]:
         "diagnose_seconds": max(diagnosed, default=None),
         "act_seconds": min(sent) - min(proposed) if sent and proposed else None,
         "verify_seconds": max(resolved) - began if len(resolved) == len(mine) else None,
-        **_proof(mine, played),
+        **_proof(mine, played, expect.approves_after + expect.soak_seconds),
     }
 
 
@@ -53,8 +56,16 @@ def _fault_of(ticket: SeenTicket, played: Played) -> float:
     return max(before, default=ticket.first_seen)
 
 
-def _proof(mine: Sequence[SeenTicket], played: Played) -> dict[str, float | None]:
-    """Return what the time from the fault to the proof of the last remedy is made of."""
+def _proof(
+    mine: Sequence[SeenTicket], played: Played, least_seconds: float
+) -> dict[str, float | None]:
+    """Return what the time from the fault to the proof of the last remedy is made of.
+
+    Args:
+        mine: the tickets that must be seen.
+        played: what came of the play.
+        least_seconds: what the person and the soak take, however quick all else is.
+    """
     proven = [one for one in mine if one.verified and one.resolved is not None]
     if not proven:
         return {}
@@ -62,11 +73,12 @@ def _proof(mine: Sequence[SeenTicket], played: Played) -> dict[str, float | None
     fault, resolved = _fault_of(last, played), last.resolved or 0.0
     deeds = [one for one in played.own_deeds if last.opened <= one.began <= resolved]
     shown, on_cluster = last.first_seen - fault, sum(one.ended - one.began for one in deeds)
-    whole = resolved - fault
+    whole, others = resolved - fault, shown + last.grace + on_cluster
     return {
         "proven_seconds": whole,
         "shown_seconds": shown,
         "grace_seconds": last.grace,
         "cluster_seconds": on_cluster,
-        "own_seconds": whole - shown - last.grace - on_cluster,
+        "own_seconds": whole - others,
+        "roomy_seconds": whole if others + least_seconds <= GOAL_SECONDS else None,
     }

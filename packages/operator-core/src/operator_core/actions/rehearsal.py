@@ -18,6 +18,9 @@ BROKEN_TWIN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueErr
 SMALL_SHARE, MEDIUM_SHARE = 0.1, 0.4
 """Up to here a blast radius is called small, and medium."""
 
+MET_ERROR = 0.25
+"""Up to here the numbers of a rehearsal count as met, see `Measured.number_error`."""
+
 
 @dataclass(frozen=True)
 class Rehearsal:
@@ -267,6 +270,19 @@ def measure(rehearsal: Rehearsal, seen: Observation, seconds: float) -> Measured
     actual = tuple(_number(seen, change.path) for change in rehearsal.changes)
     errors = [_error(one, now) for one, now in zip(rehearsal.changes, actual, strict=True)]
     return Measured(seconds, actual, round(fmean(errors), 4) if errors else None)
+
+
+def came_true(rehearsal: Rehearsal, seen: Observation) -> bool:
+    """Return whether a look shows what a rehearsal said; what knew nothing foretold nothing.
+
+    Args:
+        rehearsal: of the step.
+        seen: a look after the effect.
+    """
+    if rehearsal.blast is None or rehearsal.worse:
+        return False
+    error = measure(rehearsal, seen, 0.0).number_error
+    return error is None or error <= MET_ERROR
 
 
 def _number(seen: Observation, path: str) -> float | None:

@@ -1,8 +1,10 @@
 """What a diagnosis says: cause, claims bound to an observation, alternatives, recommendations."""
 
+import math
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from operator_core.actions.types import ActionRequest, Moment, Name
 from operator_core.monitor.types import Violation
@@ -28,6 +30,17 @@ class Predicate(StrEnum):
     ABSENT = "absent"
 
 
+def _storable(value: object) -> object:
+    """Return a value as JSON keeps it: a number that JSON cannot tell would come back as null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, list):
+        return [_storable(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _storable(one) for key, one in value.items()}
+    return value
+
+
 class Claim(BaseModel):
     """One statement of fact that anybody can check again, offline, on the observation.
 
@@ -41,9 +54,11 @@ class Claim(BaseModel):
     statement: str = Field(description="The claim in words, for people")
     path: str
     predicate: Predicate
-    value: JsonValue = None
+    value: Annotated[JsonValue, BeforeValidator(_storable)] = None
     observation_id: int | None = None
-    weight: float = Field(default=1.0, gt=0, description="How much it says for its cause")
+    weight: float = Field(
+        default=1.0, gt=0, allow_inf_nan=False, description="How much it says for its cause"
+    )
 
 
 class ActionRecommendation(ActionRequest):

@@ -118,6 +118,8 @@ class Invariant:
         build: makes the check for other thresholds; where it is missing there are none.
         unseen: names the targets that this observation says nothing about although its parts
             are whole; a ticket about one of them is neither opened nor resolved.
+        is_setting: whether it reads what somebody set, which is so or is not, and does not flicker
+            as what is measured does: a remedy that came out as rehearsed is then proven sooner.
     """
 
     name: str
@@ -129,6 +131,7 @@ class Invariant:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     build: Callable[[Mapping[str, float]], Check] | None = None
     unseen: Callable[[Observation], Iterable[str]] | None = None
+    is_setting: bool = False
 
 
 class RuleSettings(BaseModel):

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from operator_core.actions.policy.binding import paths_of
+from operator_core.actions.rehearsal import came_true
 from operator_core.actions.remedy import Remedy, RemedyState, remedy_of
+from operator_core.actions.types import ActionType
 from operator_core.db.actions import ActionDB
 from operator_core.db.ledger import Ledger
+from operator_core.db.rehearsals import RehearsalDB
 from operator_core.db.tickets import MONITOR
 from operator_core.db.verifications import VerifyDB
 from operator_core.logs import get_logger
@@ -46,6 +49,7 @@ class Verifier:
         """Take an open ledger, the cluster, and how long a proof takes."""
         self._db = VerifyDB(ledger)
         self._actions = ActionDB(ledger)
+        self._rehearsals = RehearsalDB(ledger)
         self._subject = subject
         self._patience = patience
 
@@ -79,10 +83,21 @@ class Verifier:
         if proof is None:
             return GONE  # nothing was ever sent
         sight = self._sight(ticket, proof, view)
-        proof = await self._db.save(advance(proof, sight, self._patience), actor=MONITOR)
-        if not is_proven(proof, sight, self._patience):
+        patience = await self._patience_with(ticket, remedy, view)
+        proof = await self._db.save(advance(proof, sight, patience), actor=MONITOR)
+        if not is_proven(proof, sight, patience):
             return ""
         return VERIFIED if proof.verdict is Verdict.VERIFIED else GONE
+
+    async def _patience_with(self, ticket: Ticket, remedy: Remedy, view: View) -> Patience:
+        """Return how long a proof takes: less where a setting is right, as it was rehearsed."""
+        mine = [rule for rule in view.rules if rule.name == ticket.invariant_name]
+        if not mine or not all(rule.is_setting for rule in mine):
+            return self._patience
+        steps = [step for step in remedy.steps if step.action_type is ActionType.SUBJECT]
+        said = [await self._rehearsals.latest(int(step.id or 0)) for step in steps]
+        foreseen = [one is not None and came_true(one.rehearsal, view.look) for one in said]
+        return self._patience.where_foreseen() if foreseen and all(foreseen) else self._patience
 
     async def _proof(self, ticket: Ticket, remedy: Remedy) -> Verification | None:
         """Return the proof of a remedy as far as it has come, or one that begins now."""

@@ -6,7 +6,7 @@ the remedy declared. What could not be checked proves nothing.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from operator_core.agent.evidence import escaped
@@ -15,6 +15,9 @@ from operator_core.monitor.types import Invariant, Observation
 from operator_core.monitor.verification import Capacity, Verdict, Verification
 
 DEFAULT_SOAK_SECONDS = 60.0
+FORESEEN_SHARE = 0.5
+"""How much of the soak is left where the problem is a setting and all came as it was rehearsed."""
+
 BROKEN_SINCE = "broken since the remedy began: "
 """How a reason begins that names what broke beside the problem."""
 
@@ -48,6 +51,13 @@ class Patience:
         """
         gap_seconds = max(cls.gap_seconds, 3 * interval_seconds)
         return cls(soak_seconds=soak_seconds, gap_seconds=gap_seconds)
+
+    def where_foreseen(self) -> "Patience":
+        """Return it for a setting that was put right with what a rehearsal said would come.
+
+        The looks that a proof needs stay as many.
+        """
+        return replace(self, soak_seconds=self.soak_seconds * FORESEEN_SHARE)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from operator_tikv.rules.words import (
     about_store,
     evicted_of,
     found,
+    of_setting,
     rule,
     store_target,
     stores_of,
@@ -278,13 +279,15 @@ STORE_RULES: Final[tuple[Invariant, ...]] = (
     rule(check_cluster_space, "cluster_space", ["cluster"], 60, 60, most_used_share=0.8),
     # Nobody can see whose eviction it is, but Operator knows its own. A person's or a rolling
     # restart's lasts minutes, and one that lasts longer on a store that is well is told.
-    rule(
-        check_evict_leader_left_over,
-        "evict_leader_left_over",
-        ["stores", "schedulers"],
-        180,
-        10,
-        own_drain_seconds=_DAY_SECONDS,
+    of_setting(
+        rule(
+            check_evict_leader_left_over,
+            "evict_leader_left_over",
+            ["stores", "schedulers"],
+            180,
+            10,
+            own_drain_seconds=_DAY_SECONDS,
+        )
     ),
     rule(
         check_leader_imbalance,

@@ -10,6 +10,7 @@ from operator_tikv.rules.words import (
     Given,
     about_store,
     found,
+    of_setting,
     rule,
     store_target,
     stores_of,
@@ -137,14 +138,14 @@ def check_stale_safe_point(observation: Observation, given: Given) -> Iterator[V
 
 SWITCH_RULES: Final[tuple[Invariant, ...]] = (
     # A restore pauses schedulers for as long as it takes.
-    rule(check_scheduler_paused, "scheduler_paused", ["schedulers"], 900),
-    rule(check_scheduler_missing, "scheduler_missing", ["schedulers"], 300),
-    rule(check_checker_paused, "checker_paused", ["schedulers"], 300),
-    rule(check_scheduling_halted, "scheduling_halted", ["config"], 60),
-    rule(check_limit_zero, "schedule_limit_zero", ["config"], 300),
-    rule(check_repair_off, "repair_switched_off", ["config"], 300),
-    rule(check_schedule_denied, "schedule_denied", ["placement"], 900),
-    rule(check_unlimited_removal, "store_limit_unlimited", ["config", "stores"], 300),
+    of_setting(rule(check_scheduler_paused, "scheduler_paused", ["schedulers"], 900)),
+    of_setting(rule(check_scheduler_missing, "scheduler_missing", ["schedulers"], 300)),
+    of_setting(rule(check_checker_paused, "checker_paused", ["schedulers"], 300)),
+    of_setting(rule(check_scheduling_halted, "scheduling_halted", ["config"], 60)),
+    of_setting(rule(check_limit_zero, "schedule_limit_zero", ["config"], 300)),
+    of_setting(rule(check_repair_off, "repair_switched_off", ["config"], 300)),
+    of_setting(rule(check_schedule_denied, "schedule_denied", ["placement"], 900)),
+    of_setting(rule(check_unlimited_removal, "store_limit_unlimited", ["config", "stores"], 300)),
     rule(check_placement, "placement_unsatisfiable", ["placement"], 300),
     rule(check_missing_labels, "location_labels_missing", ["placement"], 300),
     rule(

@@ -1,6 +1,7 @@
 """How rules are written down."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from operator_core.monitor.types import Check, Invariant, Observation, Violation
 from operator_core.types import JsonObject, Severity
@@ -52,6 +53,11 @@ def rule(
         build=build,
         unseen=unseen,
     )
+
+
+def of_setting(invariant: Invariant) -> Invariant:
+    """Return a rule that reads what somebody set, and nothing that is measured."""
+    return replace(invariant, is_setting=True)
 
 
 def store_target(store_id: str | int) -> str:

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from operator_core.lab import complaint
 from operator_tikv.simulator.bootstrap import ClusterSpec
 from operator_tikv.simulator.cluster import SimulatedCluster
 from operator_tikv.simulator.config import ConfigError
-from operator_tikv.simulator.faults.timeline import complaint
 from operator_tikv.simulator.faults.words import (
     FaultError,
     PlannedFault,
@@ -123,7 +123,7 @@ def read_scenario(table: Mapping[str, Any]) -> Scenario:
     try:
         return Scenario.model_validate({**fields, "faults": planned})
     except ValidationError as error:
-        raise ScenarioError(complaint(error)) from error
+        raise ScenarioError(complaint(error, Scenario)) from error
 
 
 def _read_numbered(place: int, table: object) -> PlannedFault:

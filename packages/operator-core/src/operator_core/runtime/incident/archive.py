@@ -31,6 +31,9 @@ FORMAT = 2
 UNSEALED = 1
 """The format of what is not sealed: of older versions, and of ledgers that cannot be written."""
 
+_FORMATS = frozenset({str(FORMAT), str(UNSEALED)})
+"""As text: true and 1.0 are equal to 1, and no format."""
+
 MANIFEST = "manifest.json"
 SEAL = "seal.json"
 MAX_FILES = 5_000
@@ -41,6 +44,12 @@ MAX_PACKED_BYTES = 1 << 28
 """What an archive may take as it is; a file without end cannot fill the memory either."""
 
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_HEADER_BYTES, _LENGTHS_AT = 30, 26
+"""Of the header before each file in a zip: its size, and where two lengths of it stand."""
+
+_TAIL, _TAIL_BYTES = b"PK\x05\x06", 22
+"""How the end of a zip begins, and its size where no comment follows."""
+
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """A fixed time of all files, so that the same incident is the same archive."""
 
@@ -175,6 +184,7 @@ def _files(packed: bytes) -> dict[str, bytes]:
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
             listed = archive.infolist()
             _limit(listed)
+            _require_nothing_else(packed, archive, listed)
             return {one.filename: archive.read(one) for one in listed}
     except _NO_ZIP as error:
         raise ArchiveError(f"This is no archive of an incident: {error}.") from error
@@ -191,13 +201,28 @@ def _limit(listed: Sequence[zipfile.ZipInfo]) -> None:
     _match("names that stand twice", {name for name, count in counted.items() if count > 1})
 
 
+def _require_nothing_else(
+    packed: bytes, archive: zipfile.ZipFile, listed: Sequence[zipfile.ZipInfo]
+) -> None:
+    """See that the archive's bytes are its files and their list; nobody vouches for others."""
+    end = 0
+    for one in sorted(listed, key=lambda one: one.header_offset):
+        if one.header_offset != end:
+            break
+        name_length, extra_length = struct.unpack_from("<HH", packed, end + _LENGTHS_AT)
+        end += _HEADER_BYTES + name_length + extra_length + one.compress_size
+    is_last = packed[-_TAIL_BYTES:].startswith(_TAIL) and not archive.comment
+    if end != archive.start_dir or not is_last:
+        raise ArchiveError("The archive does not match: it holds bytes beside its files.")
+
+
 def _is_link(one: zipfile.ZipInfo) -> bool:
     return stat.S_ISLNK(one.external_attr >> 16)
 
 
 def _manifest(files: Mapping[str, bytes]) -> JsonObject:
     manifest = _parsed(files, MANIFEST)
-    if not isinstance(manifest, dict) or manifest.get("format") not in (UNSEALED, FORMAT):
+    if not isinstance(manifest, dict) or str(manifest.get("format")) not in _FORMATS:
         raise ArchiveError(f"The archive has another format than {FORMAT}; use another version.")
     if not all(isinstance(manifest.get(key), dict) for key in ("files", "versions")):
         raise ArchiveError("The archive's manifest names no files.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
+from operator_core.lab import complaint, near
 from operator_tikv.simulator import processes
 from operator_tikv.simulator.faults import data, pd, settings, stores
 from operator_tikv.simulator.faults.words import (
@@ -88,21 +89,11 @@ def read_fault(name: object, fields: Mapping[str, Any]) -> Fault:
     """
     kind = KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise FaultError(f"unknown fault {name!r}; known: {', '.join(sorted(KINDS))}")
+        raise FaultError(f"unknown fault {name!r}; {near(str(name), KINDS)}")
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        raise FaultError(f"{name}: {complaint(error)}") from error
-
-
-def complaint(error: ValidationError) -> str:
-    """Say in one line what does not fit, with the name of each parameter."""
-    parts = []
-    for found in error.errors(include_url=False, include_context=False):
-        place = ".".join(str(step) for step in found["loc"])
-        text = found["msg"].removeprefix("Value error, ")
-        parts.append(f"{place}: {text}" if place else text)
-    return "; ".join(dict.fromkeys(parts))
+        raise FaultError(f"{name}: {complaint(error, kind)}") from error
 
 
 def begin(world: World, name: str, fault: Fault) -> Active:

@@ -1,0 +1,46 @@
+"""A setting that was put right as it was rehearsed is proven in half the soak, and nothing else."""
+
+import pytest
+
+from operator_core.actions.rehearsal import Rehearsal, came_true
+from operator_core.clock import utc_now
+from operator_core.monitor.types import Observation, Part
+from operator_core.monitor.verify import MIN_LOOKS, Patience
+from operator_core.twin import BlastRadius, Change
+
+NOTHING = BlastRadius(0.0, 0.0, 0.0, 0.0)
+TO_TEN = (Change("pool/level", 0.0, 10.0),)
+
+
+def seen(level: float) -> Observation:
+    part = Part(source="eyes", observed_at=utc_now(), data={"level": level})
+    return Observation(parts={"pool": part})
+
+
+@pytest.mark.parametrize(
+    ("rehearsal", "level", "is_true"),
+    [
+        (Rehearsal(blast=NOTHING), 0.0, True),
+        (Rehearsal(blast=NOTHING, changes=TO_TEN), 10.0, True),
+        (Rehearsal(blast=NOTHING, changes=TO_TEN), 8.0, True),
+        (Rehearsal(blast=NOTHING, changes=TO_TEN), 7.0, False),
+        (Rehearsal(blast=NOTHING, worse=("fewer copies",)), 0.0, False),
+        (Rehearsal(), 0.0, False),
+    ],
+)
+def test_what_was_rehearsed_came_true_or_did_not(
+    rehearsal: Rehearsal, level: float, is_true: bool
+) -> None:
+    assert came_true(rehearsal, seen(level)) is is_true
+
+
+def test_only_the_soak_is_halved() -> None:
+    usual = Patience(soak_seconds=60)
+    shorter = usual.where_foreseen()
+    assert shorter.soak_seconds == 30
+    assert (shorter.verify_seconds, shorter.blind_seconds, shorter.gap_seconds) == (
+        usual.verify_seconds,
+        usual.blind_seconds,
+        usual.gap_seconds,
+    )
+    assert MIN_LOOKS == 3
