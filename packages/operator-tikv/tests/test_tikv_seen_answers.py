@@ -49,8 +49,14 @@ def test_a_store_of_2017_is_understood(
 
 # `pd-ctl region topread` of PD 3.0, https://github.com/pingcap-incubator/tidb-in-action.
 def test_hot_regions_of_pd_3_are_understood() -> None:
-    hot = {"region_id": 44, "flow_bytes": 2.5e5, "hot_degree": 15, "AntiCount": 1, "Stats": None}
-    leads = {"1": {"total_flow_bytes": 248535, "regions_count": 1, "statistics": [hot]}}
+    hot: Json = {
+        "region_id": 44,
+        "flow_bytes": 2.5e5,
+        "hot_degree": 15,
+        "AntiCount": 1,
+        "Stats": None,
+    }
+    leads: Json = {"1": {"total_flow_bytes": 248535, "regions_count": 1, "statistics": [hot]}}
     found = fit(HotRegions, {"as_peer": None, "as_leader": leads}, "GET /hotspot/regions/read")
     told = hot_facts({"read": found})["read"]
     assert told["count"] == 1
@@ -59,7 +65,11 @@ def test_hot_regions_of_pd_3_are_understood() -> None:
 
 # https://docs.pingcap.com/tidb/stable/pd-control: service-gc-safepoint, of a young cluster.
 def test_a_cluster_that_never_collected_garbage_says_0() -> None:
-    worker = {"service_id": "gc_worker", "expired_at": 2**63 - 1, "safe_point": 439923410637160448}
+    worker: Json = {
+        "service_id": "gc_worker",
+        "expired_at": 2**63 - 1,
+        "safe_point": 439923410637160448,
+    }
     found = fit(SafePoints, {"service_gc_safe_points": [worker], "gc_safe_point": 0}, "GET /gc")
     assert found.gc_safe_point == 0
     assert found.services[0].expired_at == 2**63 - 1
@@ -67,7 +77,7 @@ def test_a_cluster_that_never_collected_garbage_says_0() -> None:
 
 # https://docs.pingcap.com/tidb/stable/configure-placement-rules and .../table-attributes.
 def test_rules_of_tiflash_and_labels_of_tables_are_understood() -> None:
-    flash = {
+    flash: Json = {
         "group_id": "tiflash",
         "id": "table-45-r",
         "override": True,
@@ -75,23 +85,37 @@ def test_rules_of_tiflash_and_labels_of_tables_are_understood() -> None:
         "count": 1,
         "label_constraints": [{"key": "engine", "op": "in", "values": ["tiflash"]}],
     }
-    leader = {"group_id": "g", "id": "l", "index": 40, "role": "leader", "count": 1}
+    leader: Json = {"group_id": "g", "id": "l", "index": 40, "role": "leader", "count": 1}
     leader["label_constraints"] = [{"key": "engine", "op": "notExists"}]
     rules = fit(Rules, {"rules": [flash, leader]}, "GET /config/rules").rules
     assert [one.label_constraints[0].admits({"engine": "tiflash"}) for one in rules] == [
         True,
         False,
     ]
-    ends = {"key": "schedule", "value": "deny", "ttl": "5m0s", "start_at": "2022-08-29T14:29:36.9Z"}
-    stays = {"key": "merge_option", "value": "deny"}
-    table = {"id": "schema/a/b", "labels": [stays, ends], "rule_type": "key-range", "data": None}
+    ends: Json = {
+        "key": "schedule",
+        "value": "deny",
+        "ttl": "5m0s",
+        "start_at": "2022-08-29T14:29:36.9Z",
+    }
+    stays: Json = {"key": "merge_option", "value": "deny"}
+    table: Json = {
+        "id": "schema/a/b",
+        "labels": [stays, ends],
+        "rule_type": "key-range",
+        "data": None,
+    }
     (rule,) = fit(RegionLabelRules, {"rules": [table]}, "GET /config/region-label/rules").rules
     assert [one.ttl for one in rule.labels] == ["", "5m0s"]
 
 
 # PD 4.0 without a leader, and with ids that fit into no float; issues of tikv/pd show both.
 def test_members_without_a_leader_and_with_large_ids_are_understood() -> None:
-    member = {"name": "pd", "member_id": 13805696380853990001, "client_urls": ["http://a:2379"]}
+    member: Json = {
+        "name": "pd",
+        "member_id": 13805696380853990001,
+        "client_urls": ["http://a:2379"],
+    }
     found = fit(Members, {"members": [member], "leader": None, "etcd_leader": {}}, "GET /members")
     assert found.leader is None
     assert found.members[0].member_id == 13805696380853990001
@@ -99,9 +123,16 @@ def test_members_without_a_leader_and_with_large_ids_are_understood() -> None:
 
 # A learner that is down, as before roles had names (v4.0), and no list where nothing is pending.
 def test_a_learner_that_is_down_is_understood_without_the_name_of_its_role() -> None:
-    down = {"peer": {"id": 9, "store_id": 4, "is_learner": True}, "down_seconds": 1211}
-    region = {"id": 2, "peers": [{"id": 3, "store_id": 1}], "leader": {"id": 3, "store_id": 1}}
-    answer = {"count": 1, "regions": [{**region, "down_peers": [down], "pending_peers": None}]}
+    down: Json = {"peer": {"id": 9, "store_id": 4, "is_learner": True}, "down_seconds": 1211}
+    region: Json = {
+        "id": 2,
+        "peers": [{"id": 3, "store_id": 1}],
+        "leader": {"id": 3, "store_id": 1},
+    }
+    answer: Json = {
+        "count": 1,
+        "regions": [{**region, "down_peers": [down], "pending_peers": None}],
+    }
     (found,) = fit(Regions, answer, "GET /regions/check/down-peer").regions
     assert found.unhealthy_store_ids == {4}
     assert not found.down_peers[0].peer.is_voter
@@ -109,6 +140,6 @@ def test_a_learner_that_is_down_is_understood_without_the_name_of_its_role() -> 
 
 # evict-leader of 4.0 (one range a store) and a store whose ranges are null.
 def test_stores_that_are_evicted_are_read_whatever_their_ranges() -> None:
-    ranges = {"1": [{"start-key": "", "end-key": ""}], "4": None}
+    ranges: Json = {"1": [{"start-key": "", "end-key": ""}], "4": None}
     answer = {"store-id-ranges": ranges}
     assert set(fit(EvictConfig, answer, "GET /scheduler-config").stores) == {1, 4}
