@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -84,13 +85,22 @@ def named_tests(rows: list[Row]) -> list[tuple[str, str]]:
     return found
 
 
+@lru_cache(maxsize=256)
+def _functions(source: str) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Return the functions of a module, which many rows name."""
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef
+    return [node for node in ast.parse(source).body if isinstance(node, kinds)]
+
+
+@lru_cache(maxsize=256)
+def _source(file: str) -> str:
+    (path,) = [*ROOT.glob(f"packages/*/tests/{file}"), *ROOT.glob(f"tests/{file}")]
+    return path.read_text(encoding="utf-8")
+
+
 def why_it_holds_nothing(source: str, test: str) -> str:
     """Return why a test of a module proves nothing; empty where it may fail and is run."""
-    defined = [
-        node
-        for node in ast.parse(source).body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == test
-    ]
+    defined = [node for node in _functions(source) if node.name == test]
     if len(defined) != 1:
         return f"{len(defined)} tests of this name"
     marks = [ast.unparse(one) for one in defined[0].decorator_list]
@@ -111,8 +121,7 @@ def test_every_claim_names_a_test_that_can_fail() -> None:
     assert len(CLAIMS) > 100
     proved = [row for row in semantics if "::test_" in row["test"]]
     for file, test in sorted(set(named_tests(CLAIMS + simulator + proved))):
-        (path,) = [*ROOT.glob(f"packages/*/tests/{file}"), *ROOT.glob(f"tests/{file}")]
-        assert why_it_holds_nothing(path.read_text(encoding="utf-8"), test) == "", (file, test)
+        assert why_it_holds_nothing(_source(file), test) == "", (file, test)
 
 
 def _semantics() -> list[Row]:

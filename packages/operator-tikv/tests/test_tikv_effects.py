@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from operator_core.actions.leases import EffectLease
@@ -19,21 +20,28 @@ from operator_core.testing.faults import CrashError, CrashingEngine
 from operator_core.types import RunMode
 from operator_tikv.actions.table import DEFINITIONS
 from operator_tikv.effects import EFFECT_SECONDS, EFFECTS
+from operator_tikv.metrics.sight import MetricsSettings
+from operator_tikv.pd.client import PdClient
 from operator_tikv.simulator import SimulatedCluster
+from operator_tikv.simulator.server import create_app
 from operator_tikv.subject import TikvSubject
-from tikv_support import ClusterClock, simulated_subject
+from tikv_support import PD_URL, ClusterClock
 
 
 @pytest.fixture
 def cluster() -> SimulatedCluster:
-    cluster = SimulatedCluster(seed=7, stores=4, regions=30)
+    cluster = SimulatedCluster(seed=7, stores=4, regions=12)
     cluster.advance(30)
     return cluster
 
 
 @pytest.fixture
 async def subject(cluster: SimulatedCluster) -> AsyncIterator[TikvSubject]:
-    subject = simulated_subject(cluster)
+    transport = httpx.ASGITransport(app=create_app(cluster))
+    client = PdClient([PD_URL], transport=transport)
+    # Effects are PD's: what the processes print is read by nobody here, and costs the most.
+    unread = MetricsSettings(is_on=False)
+    subject = TikvSubject(client, clock=ClusterClock(cluster), metrics=unread)
     yield subject
     await subject.close()
 

@@ -148,8 +148,13 @@ def test_a_moment_comes_from_nanoseconds_and_from_a_date_header() -> None:
 
 
 def test_an_operator_is_read_in_its_old_form() -> None:
-    operator = read_operator(fixture("fx_operator_string_replace_down.json"))
+    text = fixture("fx_operator_string_replace_down.json")
+    operator = read_operator(text)
     assert (operator.name, operator.region_id, operator.step) == ("replace-down-replica", 10, 0)
+    assert operator.adds_to_store == 3
+    for later in (1, 2, 3):
+        moved_on = read_operator(text.replace("currentStep:0", f"currentStep:{later}"))
+        assert (moved_on.step, moved_on.adds_to_store) == (later, 0)
 
 
 def test_an_operator_is_read_in_its_new_form() -> None:

@@ -1,12 +1,13 @@
 """A quick and strict reader of the Prometheus text format for a few metrics of many.
 
 A store prints ten thousand lines of which some hundred are wanted. The general parser of
-`prometheus_client` makes an object of each line; this one jumps to the wanted names.
+`prometheus_client` makes an object of each line; this one goes over the page once and looks
+no further than the name of a line that is not wanted.
 """
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -52,22 +53,27 @@ def lines_of(text: str, name: str) -> Iterator[Line]:
     Raises:
         PdAnswerError: a line of that name is no sample.
     """
-    for labels, value in samples_of(text, name):
+    for _, labels, value in samples_of(text, {name}):
         yield Line(dict(labels_of(labels)), value)
 
 
-def samples_of(text: str, name: str) -> Iterator[tuple[str, float]]:
-    """Yield the samples of one name, their labels as they are printed; see `lines_of`.
+def samples_of(text: str, names: Container[str]) -> Iterator[tuple[str, str, float]]:
+    """Yield the samples of some names: name, labels as they are printed, value.
 
     Raises:
-        PdAnswerError: a line of that name is no sample.
+        PdAnswerError: a line of one of those names is no sample.
     """
-    for start in _starts(text, name):
-        end = text.find("\n", start)
-        line = text[start : end if end >= 0 else len(text)]
+    for line in text.split("\n"):
+        name = line.partition("{")[0]
+        if name not in names:
+            if " " not in name and "\t" not in name:
+                continue
+            name = name.replace("\t", " ").partition(" ")[0]
+            if name not in names:
+                continue
         labels, value = _sample(line, len(name))
         if not math.isnan(value):
-            yield labels, value
+            yield name, labels, value
 
 
 @lru_cache(maxsize=1 << 15)
@@ -88,31 +94,26 @@ def labels_of(text: str) -> Mapping[str, str]:
     return MappingProxyType(found)
 
 
-def _starts(text: str, name: str) -> Iterator[int]:
-    if text.startswith(name) and _ends_name(text, len(name)):
-        yield 0
-    wanted, at = f"\n{name}", text.find(f"\n{name}")
-    while at >= 0:
-        if _ends_name(text, at + len(wanted)):
-            yield at + 1
-        at = text.find(wanted, at + len(wanted))
-
-
-def _ends_name(text: str, at: int) -> bool:
-    return text[at : at + 1] in {"{", " ", "\t"}
-
-
 def _sample(line: str, name_length: int) -> tuple[str, float]:
-    rest, labels = line[name_length:].strip(), ""
-    if _EXEMPLAR in rest and (braces := _BRACES.match(rest)):  # rare, and slow to look for
-        labels, rest = braces[1], rest[braces.end() :]
-    elif rest.startswith("{"):
-        close = rest.rfind("}")
-        labels, rest = rest[1:close], rest[close + 1 :]
+    head, _, number = line.rpartition(" ")
+    is_plain = head.endswith("}") and head[name_length] == "{" and _EXEMPLAR not in line
     try:
+        if is_plain:
+            return head[name_length + 1 : -1], float(number)
+        labels, rest = _halves(line[name_length:].strip())
         return labels, float(rest.split(None, 1)[0])
     except (IndexError, ValueError):
         raise PdAnswerError(f"A line of metrics cannot be read: {shorten(line)!r}.") from None
+
+
+def _halves(rest: str) -> tuple[str, str]:
+    """Split what follows a name into the labels and the rest, whatever stands behind the value."""
+    if _EXEMPLAR in rest and (braces := _BRACES.match(rest)):  # rare, and slow to look for
+        return braces[1], rest[braces.end() :]
+    if not rest.startswith("{"):
+        return "", rest
+    close = rest.rfind("}")
+    return rest[1:close], rest[close + 1 :]
 
 
 def _unescaped(text: str) -> str:

@@ -18,8 +18,11 @@ SHORTEST_SPAN_SECONDS: Final = 1.0
 Reading = float | dict[str, float]
 """One number of a process, or one for each value of the label that is kept."""
 
-_Key = tuple[str, str, str]
+_Key = tuple[str, float, str]
 """The kept label's value, the bucket's upper bound, and the series where each one counts."""
+
+_Place = tuple[str, _Key, bool]
+"""Where a series counts: the signal's name, the key, and whether as one instead of its value."""
 
 
 @dataclass(frozen=True)
@@ -64,26 +67,27 @@ def reduced(text: str, signals: Iterable[Signal], at: float) -> Sample:
         PdAnswerError: a wanted line cannot be read.
     """
     values: dict[str, dict[_Key, float]] = {}
-    for series, some in _by_series(tuple(signals)).items():
-        for labels, value in samples_of(text, series):
-            for signal in some:
-                key = _key(signal, labels)
-                if key is not None:
-                    sums = values.setdefault(signal.name, {})
-                    amount = 1.0 if signal.join is Join.COUNT else value
-                    sums[key] = sums.get(key, 0.0) + amount
+    wanted = _by_series(tuple(signals))
+    for series, labels, value in samples_of(text, wanted):
+        for name, key, is_one in _places(wanted[series], labels):
+            sums = values.setdefault(name, {})
+            sums[key] = sums.get(key, 0.0) + (1.0 if is_one else value)
     return Sample(at, values)
 
 
 @lru_cache(maxsize=16)
-def _by_series(signals: tuple[Signal, ...]) -> Mapping[str, Sequence[Signal]]:
-    found: dict[str, list[Signal]] = {}
-    for signal in signals:
-        found.setdefault(signal.series, []).append(signal)
-    return found
+def _by_series(signals: tuple[Signal, ...]) -> Mapping[str, tuple[Signal, ...]]:
+    names = dict.fromkeys(signal.series for signal in signals)
+    return {name: tuple(one for one in signals if one.series == name) for name in names}
 
 
 @lru_cache(maxsize=1 << 15)
+def _places(signals: tuple[Signal, ...], labels: str) -> Sequence[_Place]:
+    """Return where a series counts; a page has the same ones at every look."""
+    keys = [(signal, _key(signal, labels)) for signal in signals]
+    return [(one.name, key, one.join is Join.COUNT) for one, key in keys if key is not None]
+
+
 def _key(signal: Signal, text: str) -> _Key | None:
     """Return where a series counts by its labels as printed; None: not for this signal."""
     labels = labels_of(text)
@@ -91,7 +95,9 @@ def _key(signal: Signal, text: str) -> _Key | None:
         if not _whole(pattern).fullmatch(labels.get(label, "")):
             return None
     kept = labels.get(signal.by, "") if signal.by else ""
-    bound = labels.get("le", "") if signal.kind is Kind.QUANTILE else ""
+    bound = _bound(labels.get("le", "")) if signal.kind is Kind.QUANTILE else 0.0
+    if math.isnan(bound):
+        return None
     # Where the largest series counts, each must be told from the others.
     series = repr(sorted(labels.items())) if signal.join is Join.MAX else ""
     return (kept, bound, series)
@@ -224,7 +230,7 @@ def _joined(signal: Signal, values: Mapping[_Key, float]) -> dict[str, float]:
 def _quantiles(grown: Mapping[_Key, float], quantile: float) -> dict[str, float]:
     buckets: dict[str, list[tuple[float, float]]] = {}
     for (kept, bound, _), count in grown.items():
-        buckets.setdefault(kept, []).append((_bound(bound), count))
+        buckets.setdefault(kept, []).append((bound, count))
     found = {kept: histogram_quantile(quantile, sorted(some)) for kept, some in buckets.items()}
     return {kept: value for kept, value in found.items() if not math.isnan(value)}
 

@@ -70,6 +70,7 @@ class Scraper:
         self._seconds = clock
         self._pages = pages_per_look
         self._memory: dict[str, Memory] = {}
+        self._readings: dict[str, dict[str, Reading]] = {}
         self._tried: dict[str, float] = {}
         self._errors: dict[str, str] = {}
 
@@ -101,12 +102,13 @@ class Scraper:
             except SubjectError as error:
                 self._errors[key] = str(error)
                 return
-            memory = self._memory.get(key, Memory())
-            self._memory[key] = remembered(memory, sample, self._signals)
+            memory = remembered(self._memory.get(key, Memory()), sample, self._signals)
+            # Worked out once a page, not at each look: of many processes few are read at a look.
+            self._memory[key], self._readings[key] = memory, readings(memory, self._signals)
             del self._errors[key]
 
     def _forget(self, urls: Mapping[str, str]) -> None:
-        for memory in (self._memory, self._tried, self._errors):
+        for memory in (self._memory, self._readings, self._tried, self._errors):
             for key in [key for key in memory if key not in urls]:
                 del memory[key]
 
@@ -123,7 +125,7 @@ class Scraper:
             found.ages_seconds[key] = round(age, 1)
             if without_rates(memory):
                 unrated.append(key)
-            for name, value in readings(memory, self._signals).items():
+            for name, value in self._readings[key].items():
                 found.readings.setdefault(name, {})[key] = value
         return Scraped(found.readings, found.unseen, tuple(unrated), found.ages_seconds)
 

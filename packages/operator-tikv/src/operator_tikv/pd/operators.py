@@ -14,6 +14,7 @@ _STEP: Final = re.compile(r"\bcurrentStep:\s*(\d{1,6})\b")
 _CREATED: Final = re.compile(
     r"\bcreateAt:\s*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.\d+)? ([+-])(\d\d)(\d\d)\b"
 )
+_PLAIN_STEPS: Final = re.compile(r"\bsteps:\s*\[(?!\d+:)([^\]]*)")
 _STORE: Final = re.compile(r"\bon store (\d{1,20})\b")
 
 
@@ -82,9 +83,19 @@ def _created(text: str) -> datetime | None:
 
 def _adds_to(text: str, step: int) -> int:
     """Return where a step such as ``0:{add learner peer 7 on store 3}`` makes a replica."""
-    match = re.search(rf"[\[, ]{step}:\s*\{{\s*add ([^}}]*)", text)
-    store = _STORE.search(match[1]) if match else None
+    words = _step(text, step)
+    store = _STORE.search(words) if words.startswith("add ") else None
     return int(store[1]) if store else 0
+
+
+def _step(text: str, step: int) -> str:
+    """Return a step's words; PD 4 prints them one after the other, without number and braces."""
+    numbered = re.search(rf"[\[, ]{step}:\s*\{{\s*([^}}]*)", text)
+    if numbered:
+        return numbered[1]
+    plain = _PLAIN_STEPS.search(text)
+    words = plain[1].split(", ") if plain else []
+    return words[step] if step < len(words) else ""
 
 
 def read_status(text: str) -> OperatorStatus:

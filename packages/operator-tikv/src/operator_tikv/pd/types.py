@@ -50,8 +50,14 @@ def _as_items(value: object) -> object:
 Items = Annotated[list[_Item], BeforeValidator(_as_items)]
 """A list that PD prints as null, or leaves out, when it is empty."""
 
-Whole = Annotated[int, BeforeValidator(_whole)]
-"""A whole number, also where it is printed as a text. Ids of members do not fit into a float."""
+Whole = Annotated[int | Annotated[int, BeforeValidator(_whole)], Field(union_mode="left_to_right")]
+"""A whole number, also where it is printed as a text. Ids of members do not fit into a float.
+
+What is a number already never gets to our own code: a list of regions has tens of thousands.
+"""
+
+Positive = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+"""A whole number above zero."""
 
 Moment = Annotated[AwareDatetime | None, BeforeValidator(_no_zero_time)]
 """A time with its zone; None where it was never set."""
@@ -77,7 +83,7 @@ class PdModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _null_is_missing(cls, value: object) -> object:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, Mapping) or None not in value.values():
             return value
         return {key: item for key, item in value.items() if item is not None}
 
@@ -100,7 +106,7 @@ class Label(PdModel):
 class StoreMeta(PdModel):
     """What PD keeps of a store."""
 
-    id: Whole = Field(ge=1)
+    id: Positive
     address: str = ""
     status_address: str = ""
     state: Whole = 0
@@ -314,7 +320,7 @@ class ScheduleConfig(PdModel):
 class ReplicateConfig(PdModel):
     """The values of PD's replication configuration that matter here."""
 
-    max_replicas: Whole = Field(default=3, ge=1, alias="max-replicas")
+    max_replicas: Positive = Field(default=3, alias="max-replicas")
     enable_placement_rules: bool = Field(default=True, alias="enable-placement-rules")
     location_labels: Annotated[str, BeforeValidator(_comma_list)] = Field(
         default="", alias="location-labels"

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from pydantic_core import to_json
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -15,7 +17,11 @@ if TYPE_CHECKING:
 JSON_TYPE: Final = "application/json; charset=UTF-8"
 OCTETS_TYPE: Final = "application/octet-stream"
 TEXT_TYPE: Final = "text/plain; charset=utf-8"
-_GO_ESCAPES: Final = (("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e"))
+_GO_ESCAPES: Final = (
+    (b"&", rb"\u0026"),
+    (b"<", rb"\u003c"),
+    (b">", rb"\u003e"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +82,8 @@ def ok(value: object) -> Answer:
 
 def indented(status: int, value: object) -> Answer:
     """Answer JSON the way most of PD's handlers do: two spaces and a trailing newline."""
-    text = json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n"
-    return Answer(status, _escape(text).encode(), JSON_TYPE)
+    body = to_json(_plain(value), indent=2) + b"\n"
+    return Answer(status, _escape(body), JSON_TYPE)
 
 
 def octets(value: object) -> Answer:
@@ -149,8 +155,10 @@ def whole_number(value: object) -> int | None:
 
 def _plain(value: object) -> object:
     """Print whole floats without a fraction, as Go does."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
+    if isinstance(value, str | int):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -158,7 +166,7 @@ def _plain(value: object) -> object:
     return value
 
 
-def _escape(body: str) -> str:
+def _escape(body: bytes) -> bytes:
     for plain, escaped in _GO_ESCAPES:
         body = body.replace(plain, escaped)
     return body

@@ -39,6 +39,7 @@ class Route:
     def __init__(self, method: str, template: str, handler: Handler) -> None:
         """Compile the template."""
         self.method = method
+        self.template = template
         self.handler = handler
         named = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template)
         self._pattern = re.compile(f"{named}/?")
@@ -69,6 +70,17 @@ ROUTES: Final = [
 ]
 
 
+def _beginning(path: str) -> tuple[str, int]:
+    """Return the first part of a path, and how many parts there are."""
+    parts = path.strip("/").split("/")
+    return parts[0], len(parts)
+
+
+_BY_BEGINNING: Final[dict[tuple[str, int], list[Route]]] = {}
+for _route in ROUTES:
+    _BY_BEGINNING.setdefault(_beginning(_route.template), []).append(_route)
+
+
 def answer(world: World, call: Call) -> Answer:
     """Answer one call under PD's prefix.
 
@@ -76,7 +88,8 @@ def answer(world: World, call: Call) -> Answer:
         world: the simulation.
         call: the request; its path begins after `/pd/api/v1`.
     """
-    matches = [(route, found) for route in ROUTES if (found := route.match(call.path)) is not None]
+    near = _BY_BEGINNING.get(_beginning(call.path), ())
+    matches = [(route, found) for route in near if (found := route.match(call.path)) is not None]
     if not matches:
         return http.text(HTTPStatus.NOT_FOUND, "404 page not found")
     for route, params in matches:
