@@ -24,7 +24,7 @@ def unknown_names(expect: Expectation, subject: FullSubject) -> list[str]:
 
 def _named(expect: Expectation) -> Iterator[tuple[str, str]]:
     """Yield what is named, with its kind."""
-    for key, causes in expect.tickets.items():
+    for key, causes in (*expect.tickets.items(), *expect.settles.items()):
         yield "rule", key.partition(":")[0]
         yield from (("cause", cause) for cause in causes)
     yield from (("rule", name) for name in expect.also)
