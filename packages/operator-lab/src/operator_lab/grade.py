@@ -87,8 +87,8 @@ class Marks(BaseModel):
     @property
     def is_full(self) -> bool:
         """Whether everything is right."""
-        marks = (self.detected, self.first, self.settled, self.remedy)
-        marks += (self.mitigated, self.verified, self.quiet)
+        judged = (self.detected, self.first, self.settled, self.quiet)
+        marks = (*judged, self.remedy, self.mitigated, self.verified)
         bad = self.harmful or self.wrong or self.false_actions or self.error
         return not bad and all(mark is not False for mark in marks)
 
