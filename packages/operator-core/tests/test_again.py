@@ -96,6 +96,10 @@ def test_a_look_that_sees_less_refutes_nothing(worse: dict[str, object]) -> None
     assert sees_as_much(blind, look())
 
 
+def test_each_change_needs_twice_as_many_looks() -> None:
+    assert [looks_needed(times) for times in range(MAX_AGAIN)] == [2, 4, 8, 16, 32]
+
+
 SIGNS = st.fixed_dictionaries({name: st.integers(0, 10) for name in (FUSE, BULB, MAINS)})
 
 
