@@ -77,6 +77,34 @@ def test_a_recheck_strikes_what_does_not_hold(
     assert "50% now" in text
 
 
+def test_each_diagnosis_of_a_ticket_is_shown_and_checked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli = seen(tmp_path, monkeypatch)
+    full, gone = bind(
+        [
+            Claim(statement="full", path="stores/s1", predicate=Predicate.GT, value=0.9),
+            Claim(statement="gone", path="stores/s2", predicate=Predicate.ABSENT),
+        ],
+        1,
+    )
+
+    async def store() -> None:
+        async with TicketDB(cli.db_path) as db:
+            for one in (full, gone):
+                said = Diagnosis(ticket_id=1, cause=one.statement, confidence=1, evidence=[one])
+                await db.add_diagnosis(said.model_copy(update={"hypothesis": one.statement}))
+
+    now_do(store())
+    assert cli.json("diagnose", "recheck", "1")["hypothesis"] == "gone"
+    assert cli.json("diagnose", "recheck", "1", "--diagnosis", "1")["hypothesis"] == "full"
+    assert "it has 1, 2" in cli.fails(2, "diagnose", "recheck", "1", "--diagnosis", "7")
+    assert "Diagnosed before" in cli.ok("diagnose", "1")
+    assert "Diagnosed before" in cli.ok("tickets", "show", "1")
+    (former,) = cli.json("tickets", "show", "1")["former_diagnoses"]
+    assert former["hypothesis"] == "full"
+
+
 def test_text_of_a_diagnosis_is_never_markup(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ def by_oracle(one: Scenario) -> Played:
             opened=60,
             diagnosed=60,
             causes=tuple(causes[:1]),
+            last_cause=next(iter(expect.settles.get(key, causes)), ""),
             escalated=expect.ends == "escalated",
             resolved=None if expect.ends == "escalated" else 90,
             verified=bool(expect.actions),

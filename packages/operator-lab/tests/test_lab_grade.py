@@ -62,6 +62,17 @@ def test_the_second_cause_counts_among_the_first_two_alone() -> None:
     assert (marks.first, marks.in_two) == (False, False)
 
 
+@pytest.mark.parametrize("last", ["later", "right"])
+def test_the_last_cause_counts_where_it_is_asked_for(last: str) -> None:
+    wanted = scenario(ends="escalated", tickets={"a:b": ["right"]}, settles={"a:b": ["later"]})
+    ticket = SeenTicket(
+        key="a:b", first_seen=1, opened=1, causes=("right",), last_cause=last, escalated=True
+    )
+    marks = grade(wanted, Played(scenario="x", tickets=(ticket,)))
+    assert (marks.settled, marks.is_full) == (last == "later", last == "later")
+    assert of_cause("right").settled is None
+
+
 def test_unknown_is_counted_as_an_answer_that_is_not_right() -> None:
     marks = of_cause("unknown", "right")
     assert (marks.first, marks.abstained) == (False, 1)

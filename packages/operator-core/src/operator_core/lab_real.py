@@ -8,6 +8,7 @@ from typing import Annotated, NamedTuple, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from operator_core.errors import RequestError
+from operator_core.lab import complaint
 
 _UNITS = {"s": 1.0, "m": 60.0}
 _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m)")
@@ -62,9 +63,7 @@ def read_spec(kind: type[AnySpec], table: Mapping[str, object]) -> AnySpec:
     try:
         return kind.model_validate(dict(table))
     except ValidationError as error:
-        faults = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]
-        told = "; ".join(f"{place or 'the scenario'}: {message}" for place, message in faults)
-        raise RequestError(told) from None
+        raise RequestError(complaint(error, kind)) from None
 
 
 def moments(faults: Iterable[TimedFault]) -> tuple[float, ...]:

@@ -1,5 +1,7 @@
 """Marks one play by what its scenario calls a right answer; pure."""
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel, ConfigDict
 
 from operator_core.agent.diagnosis import UNKNOWN_CAUSE
@@ -30,6 +32,7 @@ class Marks(BaseModel):
         detected: every problem that must be seen has a ticket.
         first: of each such ticket the first cause is a right one.
         in_two: one of the first two is.
+        settled: the last diagnosis names a right one, where the scenario asks for it.
         remedy: exactly the actions that were asked for, or a person where one is asked for.
         mitigated: in the end all data is served and copied, nothing is left over.
         verified: each remedy was proven to have helped.
@@ -63,6 +66,7 @@ class Marks(BaseModel):
     detected: bool | None = None
     first: bool | None = None
     in_two: bool | None = None
+    settled: bool | None = None
     remedy: bool | None = None
     mitigated: bool | None = None
     verified: bool | None = None
@@ -88,7 +92,8 @@ class Marks(BaseModel):
     @property
     def is_full(self) -> bool:
         """Whether everything is right."""
-        marks = (self.detected, self.first, self.remedy, self.mitigated, self.verified, self.quiet)
+        judged = (self.detected, self.first, self.settled, self.quiet)
+        marks = (*judged, self.remedy, self.mitigated, self.verified)
         bad = self.harmful or self.wrong or self.false_actions or self.error
         return not bad and all(mark is not False for mark in marks)
 
@@ -124,12 +129,19 @@ def _judgement(expect: Expectation, played: Played) -> dict[str, object]:
         "detected": all(ticket is not None for ticket, _ in asked),
         "first": all(_names(ticket, causes, 1) for ticket, causes in named) if named else None,
         "in_two": all(_names(ticket, causes, 2) for ticket, causes in named) if named else None,
+        "settled": _settled(expect, seen) if expect.settles else None,
         "abstained": sum(_abstains(ticket) for ticket, _ in named),
     }
 
 
 def _names(ticket: SeenTicket | None, causes: list[str], among: int) -> bool:
     return ticket is not None and not set(ticket.causes[:among]).isdisjoint(causes)
+
+
+def _settled(expect: Expectation, seen: Mapping[str, SeenTicket]) -> bool:
+    return all(
+        key in seen and seen[key].last_cause in causes for key, causes in expect.settles.items()
+    )
 
 
 def _abstains(ticket: SeenTicket | None) -> bool:

@@ -88,6 +88,7 @@ def _seen(
         looks_every=looks.every_seconds,
         diagnosed=clock.seconds_of(made) if made else None,
         causes=_causes(first) if first else (),
+        last_cause=diagnoses[-1].hypothesis if diagnoses else "",
         escalated=ticket.phase is TicketPhase.ESCALATED or any(one.escalate for one in diagnoses),
         resolved=clock.seconds_of(ticket.resolved_at) if ticket.resolved_at else None,
         verified=(ticket.resolution or "").startswith("verified"),

@@ -50,11 +50,12 @@ def unknown_names(expect: Expectation, subject: FullSubject) -> tuple[list[str],
 
 def _named(expect: Expectation, known_causes: Collection[str]) -> Iterator[Named]:
     """Yield what is named; of several causes that may come first one that is known is enough."""
-    for key, causes in expect.tickets.items():
+    for key, causes in (*expect.tickets.items(), *expect.settles.items()):
         yield Named("rule", key.partition(":")[0], is_needed=True)
         is_needed = not set(causes) & set(known_causes)
         yield from (Named("cause", cause, is_needed) for cause in causes)
     yield from (Named("action", name, is_needed=True) for name in expect.actions)
     yield from (Named("action", asked.action, is_needed=True) for asked in expect.refused)
-    yield from (Named("rule", name, is_needed=False) for name in (*expect.also, *expect.grace_seconds))
+    rules = (*expect.also, *expect.grace_seconds)
+    yield from (Named("rule", name, is_needed=False) for name in rules)
     yield from (Named("action", name, is_needed=False) for name in expect.never)

@@ -60,6 +60,7 @@ def _faults(marks: Marks) -> list[str]:
         return [f"no result: {marks.error}"]
     kinds = dict(zip(KINDS, COLUMNS[2:9], strict=True))
     missed = [f"not {words}" for kind, words in kinds.items() if getattr(marks, kind) is False]
+    missed += ["not settled on a right cause"] if marks.settled is False else []
     deeds = [("harmful", marks.harmful), ("wrong", marks.wrong), ("false", marks.false_actions)]
     return missed + [f"{word}: {deed}" for word, found in deeds for deed in found]
 

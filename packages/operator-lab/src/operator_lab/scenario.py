@@ -55,6 +55,7 @@ class Expectation(_Strict):
     Attributes:
         number: of the known failure that it shows, if any.
         tickets: problems that must be seen, each with the causes that may come first.
+        settles: of some of them, the causes that the last diagnosis may name.
         also: rules that may be broken too.
         actions: the only actions that may be performed, all of which must be.
         never: what would do harm.
@@ -70,6 +71,7 @@ class Expectation(_Strict):
 
     number: int = 0
     tickets: dict[str, list[str]] = Field(default_factory=dict)
+    settles: dict[str, list[str]] = Field(default_factory=dict)
     also: list[str] = Field(default_factory=list)
     actions: list[str] = Field(default_factory=list)
     never: list[str] = Field(default_factory=list)

@@ -17,6 +17,7 @@ class SeenTicket(_Word):
         diagnosed: when its first diagnosis was made, if any.
         causes: the causes of that diagnosis, the likeliest first; ``unknown`` is an answer.
         escalated: whether a person was asked.
+        last_cause: what its last diagnosis names.
         resolved: when it was resolved, if it was.
         verified: whether its remedy was proven to have helped.
         unseen_until: the last look before it was first seen.
@@ -32,6 +33,7 @@ class SeenTicket(_Word):
     looks_every: float = 30.0
     diagnosed: float | None = None
     causes: tuple[str, ...] = ()
+    last_cause: str = ""
     escalated: bool = False
     resolved: float | None = None
     verified: bool = False

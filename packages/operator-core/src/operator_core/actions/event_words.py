@@ -26,6 +26,7 @@ _OF_STAGES: Final = {
     },
     "diagnose": {
         "ticket_diagnosed": "diagnosed",
+        "diagnosis_superseded": "the diagnosis before is superseded",
         "ticket_grouped": "follows another ticket",
         "ticket_took_in": "another ticket follows",
         "ticket_leads": "leads its group",

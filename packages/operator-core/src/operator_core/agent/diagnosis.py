@@ -191,6 +191,8 @@ class Diagnosis(BaseModel):
     escalate: bool = False
     cost_usd: float = 0.0
     created_at: Moment | None = None
+    supersedes: int | None = Field(default=None, description="The diagnosis that it replaced")
+    superseded_because: str = Field(default="", description="Why that one did not stand")
 
     @property
     def is_unknown(self) -> bool:

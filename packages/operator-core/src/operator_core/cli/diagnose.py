@@ -1,6 +1,6 @@
 """`operator diagnose`: what causes a ticket, each claim with what was seen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +23,7 @@ from operator_core.cli.incident_files import (
 )
 from operator_core.cli.logs import configure_logs
 from operator_core.cli.render import facts, hint, stacked
-from operator_core.cli.views_diagnosis import claim_table, diagnosis_view
+from operator_core.cli.views_diagnosis import claim_table, diagnosis_view, former_table
 from operator_core.db import rows
 from operator_core.db.control import ControlDB
 from operator_core.db.exports import looks_of
@@ -89,7 +89,11 @@ async def diagnose(
     show(
         session,
         diagnosis,
-        lambda: stacked(diagnosis_view(diagnosis, looks), hint(_next_of(ticket, diagnosis))),
+        lambda: stacked(
+            diagnosis_view(diagnosis, looks),
+            former_table(found[:-1]),
+            hint(_next_of(ticket, diagnosis)),
+        ),
     )
 
 
@@ -98,6 +102,10 @@ async def recheck_again(
     session: Session,
     ticket_id: OptionalTicket = None,
     incident: IncidentFile = None,
+    diagnosis_id: Annotated[
+        int | None,
+        typer.Option("--diagnosis", help="This one of the ticket's; its latest, if none is named."),
+    ] = None,
     *,
     unsealed: Unsealed = False,
 ) -> None:
@@ -109,27 +117,35 @@ async def recheck_again(
 
     Example:
       operator diagnose recheck 1
+      operator diagnose recheck 1 --diagnosis 2
       operator diagnose recheck --incident incident-1.zip
     """
     require_one(ticket_id, incident)
     if incident is not None:
-        diagnosis, looks = _last_exported(await read_archive(incident, unsealed=unsealed), incident)
+        diagnosis, looks = _exported(
+            await read_archive(incident, unsealed=unsealed), incident, diagnosis_id
+        )
     else:
         session.require_ledger()
         with undisturbed(session.db_path) as path:
-            diagnosis, looks = await _last(path, int(ticket_id or 0))
+            diagnosis, looks = await _stored(path, int(ticket_id or 0), diagnosis_id)
     _show_recheck(session, diagnosis, looks)
 
 
-def _last_exported(archive: Archive, file: Path) -> tuple[Diagnosis, dict[int, Observation]]:
+def _exported(
+    archive: Archive, file: Path, wanted: int | None
+) -> tuple[Diagnosis, dict[int, Observation]]:
     if not archive.rows["diagnoses"]:
         raise RequestError(f"{file} holds no diagnosis.")
     with rows_that_are_rows():
-        diagnosis = rows.diagnosis(archive.rows["diagnoses"][-1])
+        found = [rows.diagnosis(row) for row in archive.rows["diagnoses"]]
+        diagnosis = _one_of(found, wanted)
         return diagnosis, looks_of(archive.rows, diagnosis)
 
 
-async def _last(path: LedgerAddress, ticket_id: int) -> tuple[Diagnosis, dict[int, Observation]]:
+async def _stored(
+    path: LedgerAddress, ticket_id: int, wanted: int | None
+) -> tuple[Diagnosis, dict[int, Observation]]:
     async with TicketDB(path) as db:
         await _ticket(db, ticket_id)
         found = await db.list_diagnoses(ticket_id)
@@ -137,7 +153,21 @@ async def _last(path: LedgerAddress, ticket_id: int) -> tuple[Diagnosis, dict[in
             raise RequestError(
                 f"Ticket {ticket_id} has no diagnosis yet: run `operator diagnose {ticket_id}`."
             )
-        return found[-1], await db.list_looks(looks_named_by(found[-1]))
+        diagnosis = _one_of(found, wanted)
+        return diagnosis, await db.list_looks(looks_named_by(diagnosis))
+
+
+def _one_of(found: Sequence[Diagnosis], wanted: int | None) -> Diagnosis:
+    """Return the diagnosis that is named, or the latest.
+
+    Raises:
+        RequestError: it is not among them.
+    """
+    named = [one for one in found if wanted in (None, one.id)]
+    if not named:
+        numbers = ", ".join(str(one.id) for one in found)
+        raise RequestError(f"Diagnosis {wanted} is not of this ticket; it has {numbers}.")
+    return named[-1]
 
 
 async def _ticket(db: TicketDB, ticket_id: int) -> Ticket:

@@ -19,7 +19,7 @@ from operator_core.cli.open_ticket import open_ticket
 from operator_core.cli.render import hint, stacked
 from operator_core.cli.text import given
 from operator_core.cli.views import event_table, proposal_table, said, workflow_table
-from operator_core.cli.views_diagnosis import diagnosis_brief, ruled_out_table
+from operator_core.cli.views_diagnosis import diagnosis_brief, former_table, ruled_out_table
 from operator_core.cli.views_tickets import (
     comment_lines,
     follower_table,
@@ -109,6 +109,7 @@ async def show_ticket(session: Session, ticket_id: Id) -> None:
     data = {
         "ticket": ticket,
         "diagnosis": latest,
+        "former_diagnoses": diagnoses[:-1],
         "followers": followers,
         "comments": comments,
         "workflows": workflows,
@@ -123,6 +124,7 @@ async def show_ticket(session: Session, ticket_id: Id) -> None:
             ticket_panel(ticket, snoozes),
             diagnosis_brief(latest),
             ruled_out_table(latest),
+            former_table(diagnoses[:-1]),
             follower_table(followers),
             workflow_table(workflows, "Workflows") if workflows else None,
             proposal_table(proposals, "Actions") if proposals else None,

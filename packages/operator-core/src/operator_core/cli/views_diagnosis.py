@@ -40,12 +40,29 @@ def diagnosis_brief(diagnosis: Diagnosis | None) -> RenderableType | None:
             "hypothesis": diagnosis.hypothesis,
             "said by": diagnosis.diagnoser,
             "when": diagnosis.created_at,
+            "supersedes": _superseded(diagnosis),
             "components": ", ".join(diagnosis.components),
             "seen before": told(of_cause(diagnosis.past, diagnosis.hypothesis)),
             "risks": bullets(diagnosis.risks),
             "person needed": word("escalated") if diagnosis.escalate else None,
         },
     )
+
+
+def _superseded(diagnosis: Diagnosis) -> str | None:
+    if diagnosis.supersedes is None:
+        return None
+    return f"diagnosis {diagnosis.supersedes}: {diagnosis.superseded_because}"
+
+
+def former_table(former: Sequence[Diagnosis]) -> Table | None:
+    """Return the diagnoses that a ticket had before, or None where it had none."""
+    rows = [
+        (one.id, one.created_at, one.cause, one.hypothesis, f"{one.confidence:.0%}")
+        for one in former
+    ]
+    names = ("id", "when", "cause", "hypothesis", "confidence")
+    return table("Diagnosed before", names, rows) if rows else None
 
 
 def diagnosis_view(diagnosis: Diagnosis, looks: Mapping[int, Observation]) -> RenderableType:

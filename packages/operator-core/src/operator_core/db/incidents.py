@@ -134,8 +134,20 @@ def comment(tx: Tx, ticket_id: int, body: str, stamp: Stamp) -> Row:
 
 def add_diagnosis(tx: Tx, diagnosis: Diagnosis, stamp: Stamp) -> Row:
     """Store a diagnosis; its ticket becomes diagnosed, or escalated where a person must act."""
-    ticket_id = int(diagnosis.ticket_id or 0)
     phase = TicketPhase.ESCALATED.value if diagnosis.escalate else None
+    return insert_diagnosis(tx, diagnosis, {"diagnosed_at": stamp.text, "phase": phase}, stamp)
+
+
+def insert_diagnosis(tx: Tx, diagnosis: Diagnosis, moved: Params, stamp: Stamp) -> Row:
+    """Store a diagnosis, and move its ticket.
+
+    Args:
+        tx: the transaction.
+        diagnosis: with its ticket.
+        moved: the ticket's new phase, and since when its remedy counts.
+        stamp: who and when.
+    """
+    ticket_id = int(diagnosis.ticket_id or 0)
     content = redacted(diagnosis.model_dump_json(exclude={"id"}))
     named = looks_named_by(diagnosis)
     looks.pin(tx, named)
@@ -145,8 +157,9 @@ def add_diagnosis(tx: Tx, diagnosis: Diagnosis, stamp: Stamp) -> Row:
         "digest": hashlib.sha256(content.encode()).hexdigest(),
         "looks": _digests(tx, named),
     }
-    change = Change("ticket.diagnose", "ticket_diagnosed", data, {"phase": phase})
-    ticket = changes.apply(tx, ticket_id, change, stamp)
+    ticket = changes.apply(
+        tx, ticket_id, Change("ticket.diagnose", "ticket_diagnosed", data, moved), stamp
+    )
     row = tx.one(
         "diagnosis.insert",
         subject=ticket["subject"],

@@ -39,7 +39,7 @@ class Narrator:
             if alone.workflow_id is None:
                 news += await self._about_action(alone)
         for ticket in tickets:
-            news += self._ending(ticket)
+            news += await self._ending(ticket)
         return news
 
     async def _about_ticket(self, ticket: Ticket) -> list[Telling]:
@@ -83,7 +83,7 @@ class Narrator:
         telling = Telling("execution", place, (error,) if error else ())
         return self._once(("step", step.id, state, len(records)), telling)
 
-    def _ending(self, ticket: Ticket) -> list[Telling]:
+    async def _ending(self, ticket: Ticket) -> list[Telling]:
         if ticket.status is TicketStatus.RESOLVED:
             telling = Telling("verify", f"ticket #{ticket.id} {ticket.resolution}")
             return self._once(("resolved", ticket.id, ticket.flap_count), telling)
@@ -92,7 +92,9 @@ class Narrator:
             return self._once(("verifying", ticket.id, ticket.flap_count), telling)
         if ticket.phase is TicketPhase.ESCALATED:
             telling = Telling("escalate", f"ticket #{ticket.id} needs a person")
-            return self._once(("escalated", ticket.id, ticket.flap_count), telling)
+            made = await TicketDB(self.ledger).list_diagnoses(int(ticket.id or 0))
+            cause = made[-1].hypothesis if made else ""  # said again only for another cause
+            return self._once(("escalated", ticket.id, ticket.flap_count, cause), telling)
         return []
 
     def _once(self, key: Hashable, telling: Telling) -> list[Telling]:

@@ -338,6 +338,7 @@ async def agent_round(one: Wired, *, may_act: bool = True) -> None:
     for step in (
         *act,  # what was approved meanwhile waits for no other stage
         one.investigate.step,
+        one.reconsider.step,
         one.group.step,
         one.agent.follow,
         one.agent.fire_schedules,

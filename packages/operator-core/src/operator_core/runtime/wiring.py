@@ -10,6 +10,7 @@ from operator_core.actions.safety import SafetyController
 from operator_core.agent.grouper import GroupStage
 from operator_core.agent.investigate import InvestigateStage
 from operator_core.agent.janitor import Janitor
+from operator_core.agent.reconsider import ReconsiderStage
 from operator_core.agent.runner import AgentRunner
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.config import DEFAULT_LEASE_SECONDS
@@ -25,6 +26,7 @@ class Wired:
     subject: FullSubject
     monitor: MonitorStage
     investigate: InvestigateStage
+    reconsider: ReconsiderStage
     group: GroupStage
     agent: AgentRunner
     janitor: Janitor
@@ -75,6 +77,7 @@ def wire(ledger: Ledger, subject: FullSubject, options: WiringOptions | None = N
         subject=subject,
         monitor=MonitorStage(ledger, subject, opts.monitor, clock=opts.clock),
         investigate=InvestigateStage(ledger, subject, registry, clock=opts.clock),
+        reconsider=ReconsiderStage(ledger, subject, registry, clock=opts.clock),
         group=GroupStage(ledger, subject),
         agent=AgentRunner(ledger, subject, executor, safety, clock=opts.clock),
         janitor=Janitor(ledger, subject, registry, clock=opts.clock),

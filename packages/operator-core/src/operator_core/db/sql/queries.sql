@@ -675,7 +675,7 @@ RETURNING *
 
 -- name: ticket.diagnose
 UPDATE tickets
-SET status = 'diagnosed', diagnosed_at = :now, phase = :phase, phase_since = :now,
+SET status = 'diagnosed', diagnosed_at = :diagnosed_at, phase = :phase, phase_since = :now,
     updated_at = :now
 WHERE id = :id AND status IN ('open', 'acknowledged', 'diagnosed')
 RETURNING *
@@ -749,6 +749,34 @@ LEFT JOIN tickets r ON r.id = t.root_ticket_id
 WHERE t.status = 'diagnosed' AND t.subject = :subject
 ORDER BY t.id
 
+-- Diagnosed, and nothing of it is under way: nothing approved, begun, in doubt or proposed by
+-- somebody else, and nobody but the agent has stopped a proposal of its present diagnosis.
+-- name: ticket.reconsidered
+SELECT t.* FROM tickets t
+WHERE t.status = 'diagnosed' AND t.held = 0 AND t.root_ticket_id IS NULL
+  AND (t.phase = 'escalated' OR t.phase IS NULL AND NOT EXISTS (
+    SELECT 1 FROM action_proposals p
+    WHERE p.ticket_id = t.id AND p.proposed_at >= t.diagnosed_at
+      AND p.status IN ('completed', 'failed')))
+  AND (:subject IS NULL OR t.subject = :subject)
+  AND (:id IS NULL OR t.id = :id)
+  AND NOT EXISTS (
+    SELECT 1 FROM action_proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
+    WHERE p.ticket_id = t.id
+      AND (p.status = 'executing' OR w.status = 'in_progress' OR w.compensation_due = 1
+           OR (p.status = 'failed' AND p.next_retry_at IS NOT NULL)
+           OR (p.status IN ('proposed', 'validated')
+               AND (p.proposed_by <> :agent OR p.approved_at IS NOT NULL
+                    OR w.approved_at IS NOT NULL))))
+  AND NOT EXISTS (
+    SELECT 1 FROM action_proposals p JOIN audit_log a ON a.proposal_id = p.id
+    WHERE p.ticket_id = t.id AND p.proposed_at >= t.diagnosed_at
+      AND a.event_type IN ('proposal_rejected', 'proposal_cancelled') AND a.actor <> :agent)
+  AND NOT EXISTS (
+    SELECT 1 FROM verifications v
+    WHERE v.ticket_id = t.id AND v.diagnosed_at = t.diagnosed_at AND v.verdict = 'waiting')
+ORDER BY t.id
+
 -- name: ticket.undiagnosed
 SELECT * FROM tickets
 WHERE status IN ('open', 'acknowledged') AND held = 0
@@ -799,6 +827,9 @@ SELECT * FROM observations WHERE id = :id
 
 -- name: observation.latest
 SELECT * FROM observations WHERE subject = :subject ORDER BY id DESC LIMIT 1
+
+-- name: observation.recent_ids
+SELECT id FROM observations WHERE subject = :subject ORDER BY id DESC LIMIT :limit
 
 -- name: observation.before
 SELECT * FROM observations
@@ -916,7 +947,7 @@ SELECT v.ticket_id, v.proposals, v.verdict, v.reasons, v.decided_at, v.came_back
             WHERE r.ticket_id = v.ticket_id AND r.proposed_by = :rollback_by
               AND r.status = 'completed' AND r.proposed_at >= v.decided_at
               AND NOT EXISTS (SELECT 1 FROM diagnoses n
-                              WHERE n.ticket_id = v.ticket_id AND n.created_at > v.diagnosed_at
+                              WHERE n.ticket_id = v.ticket_id AND n.created_at > v.started_at
                                 AND n.created_at <= r.proposed_at)) AS is_rolled_back
 FROM verifications v
 JOIN diagnoses d ON d.ticket_id = v.ticket_id AND d.created_at = v.diagnosed_at

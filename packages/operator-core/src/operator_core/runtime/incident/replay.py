@@ -4,11 +4,12 @@ Each stage is a function of rows, so the rows of an archive are enough: no clust
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from operator_core.actions.policy import decide, load
 from operator_core.actions.policy.request import PolicyRequest
 from operator_core.actions.registry import ActionRegistry
+from operator_core.agent.again import chain, superseded
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.agent.grouping import Member, why_below
 from operator_core.agent.recommend import checked
@@ -77,6 +78,29 @@ def _diagnose(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
         )
 
 
+def _supersede(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
+    """The later look still does not bear out the diagnosis that was superseded by it."""
+    known = {int(row["id"]): rows.diagnosis(row) for row in incident["diagnoses"]}
+    for event in incident["events"]:
+        if event["event_type"] != "diagnosis_superseded":
+            continue
+        told = json.loads(event["event_data"])
+        stored, made = known[told["superseded"]], known[told["diagnosis"]]
+        looks = looks_of(incident, made)
+        look = looks.get(int(made.observation_id or 0))
+        fresh = _diagnosed(made, looks, means)
+        former = {one.hypothesis for one in chain([*_until(known, stored)])[:-1]}
+        why = superseded(stored, fresh, look, former) if fresh and look else None
+        recorded = {"turn": told["turn"], "reason": told["reason"]}
+        now = {"turn": why.turn.value, "reason": why.reason} if why else None
+        what = f"diagnosis {stored.id} by diagnosis {made.id}"
+        yield replayed(from_text(event["timestamp"]), "supersede", what, recorded, now)
+
+
+def _until(known: Mapping[int, Diagnosis], last: Diagnosis) -> Iterator[Diagnosis]:
+    return (one for key, one in sorted(known.items()) if key <= int(last.id or 0))
+
+
 def _diagnosed(stored: Diagnosis, looks: dict[int, Observation], means: Means) -> Diagnosis | None:
     look = looks.get(int(stored.observation_id or 0))
     if look is None or stored.violation is None or stored.created_at is None:
@@ -94,7 +118,8 @@ def _diagnosed(stored: Diagnosis, looks: dict[int, Observation], means: Means) -
 
 
 def _said(diagnosis: Diagnosis) -> JsonObject:
-    said: JsonObject = diagnosis.model_dump(mode="json", exclude={"id", "ticket_id", "created_at"})
+    aside = {"id", "ticket_id", "created_at", "supersedes", "superseded_because"}
+    said: JsonObject = diagnosis.model_dump(mode="json", exclude=aside)
     return said
 
 
@@ -185,6 +210,7 @@ def _decide(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
 STAGES: dict[str, Callable[[IncidentRows, Means], Iterable[Replayed]]] = {
     "detect": _detect,
     "diagnose": _diagnose,
+    "supersede": _supersede,
     "group": _group,
     "propose": _propose,
     "rehearse": rehearse,

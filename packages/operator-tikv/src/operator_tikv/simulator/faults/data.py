@@ -53,6 +53,7 @@ class HotRegion(Fault):
 
     kind: Literal["write", "read"] = "write"
     region: int = Field(0, ge=0)
+    leader: int = Field(0, ge=0)
     mib_per_second: Rate = 40.0
     shape: Literal["range", "key"] = "range"
 
@@ -60,14 +61,20 @@ class HotRegion(Fault):
         """Choose a region if none is named.
 
         Raises:
-            FaultError: there is no such region.
+            FaultError: there is no such region, or the store leads none.
         """
         if self.region:
             if world.raft.get(self.region) is None:
                 raise FaultError(f"no region {self.region}")
             return self
-        chosen = world.rng.choice(world.raft.in_key_order())
+        led = [one for one in world.raft.in_key_order() if self._may_be(one)]
+        if not led:
+            raise FaultError(f"store {self.leader} leads no region")
+        chosen = world.rng.choice(led)
         return self.model_copy(update={"region": chosen.region_id})
+
+    def _may_be(self, region: Region) -> bool:
+        return self.leader in {0, region.leader_store_id}
 
     def begin(self, world: World, memory: Memory) -> None:
         """See `Fault.begin`."""
