@@ -8,15 +8,31 @@ import pytest
 
 from engine_bench import LEASE_SECONDS, Bench, bench, until
 from operator_core.actions.lease_sense import Ahead, LeaseSense
-from operator_core.actions.types import ActionDefinition, ActionRecord, ActionStatus, Outcome
+from operator_core.actions.types import (
+    ActionDefinition,
+    ActionRecord,
+    ActionStatus,
+    ActionType,
+    Outcome,
+    Schedule,
+)
 from operator_core.clock import Clock, Stopwatch
 from operator_core.db.postgres import server_clock
 from operator_core.db.postgres.server_clock import Offset
+from operator_core.db.schedules import ScheduleDB
 from operator_core.subject import ProbeAnswer
 from operator_core.testing.clock import START, LeapingClock, ManualClock
 from operator_core.testing.fakes import FakeSubject, Mode
 
 HOUR = 3_600.0
+EACH_MINUTE = Schedule(
+    name="m",
+    cron="* * * * *",
+    action_name="wait",
+    action_type=ActionType.TOOL,
+    parameters={"seconds": 1},
+    reason="r",
+)
 
 
 class WallClock:
@@ -180,6 +196,23 @@ async def test_a_lease_that_is_renewed_is_not_outwaited(tmp_path: Path) -> None:
         clock.advance(LEASE_SECONDS)
         (over,) = sense.outwaited([Ahead(await one.get(target), LEASE_SECONDS)])
         assert over.id == target
+
+
+async def test_a_schedule_goes_on_where_time_was_set_back_over_a_run(tmp_path: Path) -> None:
+    """Enabled anew, it is due at a time that it ran at: that run is left out, the next is not."""
+    clock = SettableClock()
+    async with bench(tmp_path, clock=clock) as one:
+        schedules = ScheduleDB(one.ledger)
+        await schedules.create(EACH_MINUTE, actor="me")
+        clock.advance(60)
+        assert len(await schedules.fire_due()) == 1
+        clock.set_back(60)
+        await schedules.disable("m", actor="me")
+        await schedules.enable("m", actor="me")
+        clock.advance(60)
+        assert await schedules.fire_due() == []
+        clock.advance(60)
+        assert len(await schedules.fire_due()) == 1
 
 
 def test_a_clock_needs_no_more_than_the_time_and_sleep() -> None:

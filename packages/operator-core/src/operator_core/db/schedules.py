@@ -1,5 +1,7 @@
 """`ScheduleDB`: what is proposed again and again, and the one proposal of each run."""
 
+from functools import partial
+
 from operator_core.actions.schedule import Rule, Run, run_of
 from operator_core.actions.types import ActionProposal, Schedule
 from operator_core.clock import from_text, to_text
@@ -93,6 +95,9 @@ class ScheduleDB(Store):
             except RequestError as error:
                 # Such as a time zone that only the machine it was made on knows.
                 log.warning("schedule_not_fired", schedule=row["name"], reason=str(error))
+                continue
+            except ConstraintError:  # the time of day was set back: this run was proposed before
+                await self._write(partial(_skip, seen=row, stamp=stamp))
                 continue
             fired += [proposal] if proposal else []
         return fired
@@ -210,6 +215,16 @@ def fire(tx: Tx, seen: Row, stamp: Stamp, max_retries: int) -> ActionProposal | 
         _tell(tx, moved, "schedule_skipped", data, stamp)
         return None
     return _propose(tx, schedule, run, stamp, max_retries)
+
+
+def _skip(tx: Tx, seen: Row, stamp: Stamp) -> None:
+    """Let a run be that was proposed before, so that a schedule never stands still at it."""
+    next_due = to_text(Rule(seen["cron"], seen["time_zone"]).next_after(stamp.now))
+    expected = seen["next_due_at"]
+    moved = tx.one("schedule.advance", id=seen["id"], next_due_at=next_due, expected=expected)
+    if moved is not None:
+        data = {"due_at": expected, "next_due_at": next_due}
+        _tell(tx, moved, "schedule_skipped", data, stamp)
 
 
 def _propose(

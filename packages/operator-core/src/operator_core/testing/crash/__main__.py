@@ -33,7 +33,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--world", action="append", choices=[one.value for one in World])
     parser.add_argument("--processes", action="append", type=int, choices=range(1, 10))
     parser.add_argument("--flaw", default="", choices=["", *flaws.NAMES])
-    parser.add_argument("--at-once", type=int, default=6, help="runs at a time")
+    parser.add_argument("--at-once", type=int, default=10, help="runs at a time")
     parser.add_argument("--keep", type=Path, default=Path(".cache/crash-test"))
     return parser.parse_args()
 
