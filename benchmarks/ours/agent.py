@@ -3,10 +3,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from unittest.mock import patch
 
 from benchmarks.ours.engine import SUBJECT, Still
 from operator_core.actions.policy import load
@@ -52,15 +51,29 @@ async def agent(
 
 async def run_agent(where: Path | str, subject: Still, *, require_approval: bool) -> None:
     """Run the agent's loop until somebody asks it to stop."""
-
-    async def connected(_record: object) -> FullSubject:
-        return complete(subject)
-
     async with ControlDB(where) as control:
         await control.connect_subject(SUBJECT, SUBJECT, {}, actor="bench")
         options = RunOptions(monitor=False, require_approval=require_approval, drain_seconds=1.0)
-        with patch.object(supervisor, "connect", connected):  # no package offers this subject
+        with _connected(subject):
             await supervisor.run(where, options)
+
+
+@contextmanager
+def _connected(subject: Still) -> Iterator[None]:
+    """Let the loop find a subject that no package offers.
+
+    `unittest.mock` could do it, and takes long to load in a process whose start is measured.
+    """
+
+    async def connect(_record: object) -> FullSubject:
+        return complete(subject)
+
+    names = vars(supervisor)
+    real, names["connect"] = names["connect"], connect
+    try:
+        yield
+    finally:
+        names["connect"] = real
 
 
 async def ask_one_person(ledger: Ledger) -> None:

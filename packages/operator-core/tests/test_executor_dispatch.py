@@ -1,6 +1,7 @@
 """What may be started is found in one look, or offered by who approved it in this process."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,20 @@ from engine_bench import LEASE_SECONDS, Bench, bench, id_of, proposal, until
 from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.agent.runner import AgentRunner
 from operator_core.db.dispatch import DispatchDB, Startable
+from operator_core.db.ledger import Ledger
 from operator_core.runtime import supervisor
 from operator_core.runtime.guards import GuardKeeper
 from operator_core.runtime.loops import waking
 from operator_core.runtime.supervisor import _agent, _dispatch
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.subject import complete
+from operator_core.testing.fakes import FakeSubject, Mode
+from operator_core.testing.faults import CrashingEngine
 from operator_core.types import RunMode
+from shelves import Shelf, states, tidying
+
+S = ActionStatus
+STEPS = (("put", 1), ("put", 2), ("put", 3))
 
 
 async def startable(one: Bench, *, limit: int = 9) -> Startable:
@@ -181,3 +189,42 @@ async def test_a_request_to_stop_wakes_who_waits_for_a_change(tmp_path: Path) ->
             wake.clear()
             stop.set()
             await wake.wait()
+
+
+async def test_an_agent_validates_a_workflow_at_once_and_goes_through_it(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        one.subject = shelf = Shelf()
+        await tidying(one, *STEPS, validate=False)
+        engine = CrashingEngine(one.ledger.engine)
+        agent = runner_of(replace(one, ledger=Ledger(engine, one.ledger.ledger_id, one.clock)))
+        await agent.validate()
+        assert engine.commits == 1
+        await agent.execute()
+        await asyncio.gather(*agent.running)
+        assert (shelf.done, engine.commits) == (list(STEPS), 5)
+
+
+async def test_an_agent_says_which_step_of_a_workflow_is_not_valid(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        one.subject = Shelf()
+        await tidying(one, *STEPS, validate=False)
+        one.subject = FakeSubject()
+        await runner_of(one).validate()
+        told = [event for event in await one.auditor.list_events() if event.proposal_id == 1]
+        assert "Unknown action 'put'" in str(told[-1].event_data["reason"])
+        assert await states(one) == [S.CANCELLED] * 3
+
+
+async def test_an_agent_that_drains_ends_a_step_and_takes_no_further_one(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        one.subject = shelf = Shelf(mode=Mode.STUBBORN)
+        await tidying(one, *STEPS)
+        agent = runner_of(one)
+        await agent.execute()
+        await shelf.acting.wait()
+        draining = asyncio.create_task(agent.drain(60.0))
+        await asyncio.sleep(0)
+        shelf.let_go.set()
+        await draining
+        assert shelf.done == [STEPS[0]]
+        assert await states(one) == [S.COMPLETED, S.VALIDATED, S.VALIDATED]

@@ -14,14 +14,18 @@ from gate_kit import ALLOW, ASK_ONE, ROLES, gate
 from operator_core.actions.types import (
     ActionRecord,
     ActionStatus,
+    Outcome,
     ParamDef,
     SafetyMode,
     WorkflowStatus,
 )
+from operator_core.db.attempts import Ending
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger
+from operator_core.db.onward import OnwardDB
 from operator_core.db.workflows import WorkflowDB
 from operator_core.errors import LostLeaseError, TransitionError, ValidationError
+from operator_core.monitor.types import Observation
 from operator_core.subject import ActionCall
 from operator_core.testing.faults import CrashError, CrashingEngine
 from shelves import Shelf, Step, go, states, tidying
@@ -213,6 +217,21 @@ async def test_what_needs_a_look_first_is_not_claimed_blindly(tmp_path: Path, ac
         assert one.valves.done == [("shut", 1), (action, 1)]
 
 
+class Twinned(Shelf):
+    """A shelf that has models of its own, so that each call is rehearsed on a fresh look."""
+
+    def twin(self, observation: Observation) -> None:
+        """Return none this time."""
+
+
+async def test_what_is_rehearsed_before_each_call_is_not_claimed_blindly(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        one.subject = Twinned()
+        await tidying(one, *STEPS)
+        (record,) = await steps(one)
+        assert (record.success, await states(one)) == (True, HALF)
+
+
 async def test_what_may_not_run_beside_another_never_holds_up_an_end(tmp_path: Path) -> None:
     async with bench(tmp_path) as one:
         first, second = await one.workflow("act", "act_alone")
@@ -236,6 +255,19 @@ async def test_who_lost_a_step_neither_ends_it_nor_takes_the_next_one(tmp_path: 
         assert await states(one) == [S.EXECUTING, S.VALIDATED, S.VALIDATED]
         assert (await one.get(1)).owner == "another"
         assert shelf.done == [STEPS[0]]
+
+
+async def test_the_end_of_a_step_of_somebody_else_is_not_written(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        await prepared(one)
+        attempt = await one.executions.claim(1, one.terms("one"))
+        one.clock.advance(LEASE_SECONDS + 1)
+        await one.executions.take_over(attempt.proposal, one.terms("another"))
+        db = OnwardDB(one.ledger, one.terms("one"), lambda _: False, lambda: True)
+        with pytest.raises(LostLeaseError):
+            await db.finish(attempt, Ending(Outcome.SUCCEEDED))
+        assert db.taken() is None
+        assert await states(one) == [S.EXECUTING, S.VALIDATED, S.VALIDATED]
 
 
 async def test_a_pause_between_steps_is_kept(tmp_path: Path) -> None:

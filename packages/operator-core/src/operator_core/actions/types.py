@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
     JsonValue,
@@ -17,6 +16,7 @@ from pydantic import (
 )
 
 from operator_core.clock import as_utc, utc_now
+from operator_core.deferred import Deferred
 from operator_core.types import JsonObject, RiskLevel, RunMode
 
 Moment = Annotated[datetime, AfterValidator(as_utc)]
@@ -29,7 +29,7 @@ SafetyMode = RunMode
 """The seeds' word for the run mode."""
 
 
-class Positional(BaseModel):
+class Positional(Deferred):
     """A model that also takes its fields by position, in the order in which they stand."""
 
     if not TYPE_CHECKING:  # checkers see the signature that pydantic makes of the fields
@@ -214,7 +214,7 @@ class Compensation(ActionRequest):
     disruptive: bool = False
 
 
-class ActionProposal(BaseModel):
+class ActionProposal(Deferred):
     """One action that somebody wants done, and where it stands."""
 
     id: int | None = Field(default=None, description="Ledger id, None before insert")
@@ -284,7 +284,7 @@ class ActionProposal(BaseModel):
         )
 
 
-class WorkflowProposal(BaseModel):
+class WorkflowProposal(Deferred):
     """Actions that run one after the other under one approval."""
 
     id: int | None = Field(default=None, description="Ledger id, None before insert")
@@ -315,7 +315,7 @@ class MissedPolicy(StrEnum):
     """What is more than a minute late is left out."""
 
 
-class Schedule(BaseModel):
+class Schedule(Deferred):
     """An action that is proposed again and again."""
 
     id: int | None = Field(default=None, description="Ledger id, None before insert")
@@ -338,7 +338,7 @@ class Schedule(BaseModel):
     created_by: str | None = Field(default=None, description="Who made it")
 
 
-class ActionRecord(BaseModel):
+class ActionRecord(Deferred):
     """One attempt to execute a proposal, and what came of it."""
 
     id: int | None = Field(default=None, description="Ledger id, None before insert")

@@ -4,9 +4,10 @@ import math
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue
 
 from operator_core.actions.types import ActionRequest, Moment, Name
+from operator_core.deferred import Deferred
 from operator_core.monitor.types import Violation
 
 # A default list is copied by pydantic. Where `list` itself is the factory, its signature is looked
@@ -41,7 +42,7 @@ def _storable(value: object) -> object:
     return value
 
 
-class Claim(BaseModel):
+class Claim(Deferred):
     """One statement of fact that anybody can check again, offline, on the observation.
 
     ``path`` goes from a part's name to a value, its segments parted by slashes:
@@ -75,7 +76,7 @@ class ActionRecommendation(ActionRequest):
     )
 
 
-class WorkflowRecommendation(BaseModel):
+class WorkflowRecommendation(Deferred):
     """Actions that belong together, in order, under one approval."""
 
     name: Name
@@ -83,7 +84,7 @@ class WorkflowRecommendation(BaseModel):
     actions: list[ActionRecommendation] = Field(min_length=1)
 
 
-class Assessment(BaseModel):
+class Assessment(Deferred):
     """What one hypothesis says of one problem, before anybody weighed it."""
 
     cause: str = Field(description="The cause in words, for people")
@@ -98,7 +99,7 @@ class Assessment(BaseModel):
     escalate: bool = Field(default=False, description="A person must decide what to do")
 
 
-class Finding(BaseModel):
+class Finding(Deferred):
     """What a claim met with when it was evaluated.
 
     ``seen`` is what stood at its path, as short text; None where nothing did.
@@ -112,7 +113,7 @@ class Finding(BaseModel):
     why: str = Field(default="", description="Why it could not be evaluated as it was meant")
 
 
-class Alternative(BaseModel):
+class Alternative(Deferred):
     """A cause that was considered and rejected: what would have to be seen, and what was."""
 
     cause: str
@@ -123,14 +124,14 @@ class Alternative(BaseModel):
     ruled_out_by: list[Finding] = Field(default=[])
 
 
-class TimelineEntry(BaseModel):
+class TimelineEntry(Deferred):
     """One moment of the incident."""
 
     at: Moment
     what: str
 
 
-class PastFailure(BaseModel):
+class PastFailure(Deferred):
     """Where, when and why a remedy failed before."""
 
     model_config = ConfigDict(frozen=True)
@@ -140,7 +141,7 @@ class PastFailure(BaseModel):
     why: str
 
 
-class RemedyOutcomes(BaseModel):
+class RemedyOutcomes(Deferred):
     """How often a remedy was proven to help before, and how often it did not."""
 
     model_config = ConfigDict(frozen=True)
@@ -152,7 +153,7 @@ class RemedyOutcomes(BaseModel):
     last_failure: PastFailure | None = None
 
 
-class PastIncidents(BaseModel):
+class PastIncidents(Deferred):
     """Earlier incidents of a cause with the same signs, as a diagnosis took them into account."""
 
     model_config = ConfigDict(frozen=True)
@@ -165,7 +166,7 @@ class PastIncidents(BaseModel):
     weight: float = Field(default=0.0, description="What they added when causes were put in order")
 
 
-class Diagnosis(BaseModel):
+class Diagnosis(Deferred):
     """The structured answer to "what is wrong, how do we know, what should be done"."""
 
     id: int | None = None

@@ -202,25 +202,26 @@ def _facts(
     policy: PolicyFacts | None,
 ) -> GateFacts:
     switch, others = context.switch, context.others
-    workflow = context.workflows.get(proposal.workflow_id or 0)
+    workflow_id = proposal.workflow_id
+    workflow = context.workflows[workflow_id] if workflow_id is not None else None
     return GateFacts(
         switch.mode,
         switch.killed_at is not None,
         stamp.now,
-        dependency=_state(others.get(proposal.depends_on_proposal_id or 0)),
+        dependency=_state(others, proposal.depends_on_proposal_id),
         workflow=WorkflowStatus(workflow["status"]) if workflow else None,
         workflow_approved=workflow is not None and workflow["approved_at"] is not None,
         workflow_covers=workflow is not None and _covers(workflow, proposal),
         workflow_paused=workflow is not None and workflow["paused_at"] is not None,
-        undone=_state(others.get(proposal.compensates_proposal_id or 0)),
+        undone=_state(others, proposal.compensates_proposal_id),
         policy=policy,
         unseen=gate.unseen(proposal, sight, stamp),
         worse=sight.rehearsal.worse if sight.rehearsal else (),
     )
 
 
-def _state(other: Row | None) -> ActionStatus | None:
-    return None if other is None else ActionStatus(other["status"])
+def _state(others: Mapping[int, Row], other_id: int | None) -> ActionStatus | None:
+    return None if other_id is None else ActionStatus(others[other_id]["status"])
 
 
 def _covers(workflow: Row, proposal: ActionProposal) -> bool:

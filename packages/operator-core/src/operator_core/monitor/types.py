@@ -6,17 +6,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from operator_core.actions.types import Moment, Name
 from operator_core.clock import utc_now
+from operator_core.deferred import Deferred
 from operator_core.types import JsonObject, Severity
 
 MAX_PATIENCE_SECONDS: Final = 30 * 86_400.0
 """The longest grace or clear time that a cluster can be given."""
 
 
-class Part(BaseModel):
+class Part(Deferred):
     """What one source said, when, and whether it could say all of it."""
 
     model_config = ConfigDict(frozen=True)
@@ -36,7 +37,7 @@ class Part(BaseModel):
     data: JsonObject = Field(default_factory=dict)
 
 
-class Observation(BaseModel):
+class Observation(Deferred):
     """One look at a cluster: named parts, each with its source, time and completeness."""
 
     model_config = ConfigDict(frozen=True)
@@ -61,7 +62,7 @@ class Observation(BaseModel):
         return part.data if part else {}
 
 
-class OwnEffect(BaseModel):
+class OwnEffect(Deferred):
     """An action of Operator's own that leaves a cluster as a violation describes it.
 
     Attributes:
@@ -77,7 +78,7 @@ class OwnEffect(BaseModel):
     within_seconds: float
 
 
-class Violation(BaseModel):
+class Violation(Deferred):
     """A broken invariant at one target."""
 
     model_config = ConfigDict(frozen=True)
@@ -134,7 +135,7 @@ class Invariant:
     is_setting: bool = False
 
 
-class RuleSettings(BaseModel):
+class RuleSettings(Deferred):
     """What one cluster wants otherwise of one rule; None: as the rule's author says."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -144,7 +145,7 @@ class RuleSettings(BaseModel):
     thresholds: dict[str, float] = Field(default_factory=dict)
 
 
-class Snooze(BaseModel):
+class Snooze(Deferred):
     """Problems that open no ticket until a moment, because a person said so.
 
     Attributes:
@@ -197,7 +198,7 @@ class TicketPhase(StrEnum):
     ESCALATED = "escalated"
 
 
-class Ticket(BaseModel):
+class Ticket(Deferred):
     """One problem of one cluster, from its first sighting to its proven end."""
 
     id: int | None = None

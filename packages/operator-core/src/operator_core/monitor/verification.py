@@ -3,15 +3,16 @@
 from enum import StrEnum
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from operator_core.actions.types import Moment
+from operator_core.deferred import Deferred
 
 ROLLBACK_BY: Final = "agent:rollback"
 """Who proposes to take back a remedy that did not hold."""
 
 
-class Capacity(BaseModel):
+class Capacity(Deferred):
     """What a cluster has that a remedy must not cost it.
 
     Attributes:
@@ -33,7 +34,7 @@ class Verdict(StrEnum):
     NOT_VERIFIED = "not_verified"
 
 
-class Verification(BaseModel):
+class Verification(Deferred):
     """The proof of one remedy, as far as it has come.
 
     Attributes:

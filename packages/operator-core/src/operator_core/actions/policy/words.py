@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import (
     AfterValidator,
     AwareDatetime,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -16,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from operator_core.deferred import Deferred
 from operator_core.types import RiskLevel, Severity
 
 EVERYBODY = "*"
@@ -91,7 +91,7 @@ class Effect(StrEnum):
     APPROVE = "approve"
 
 
-class Strict(BaseModel):
+class Strict(Deferred):
     """A table of the file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
