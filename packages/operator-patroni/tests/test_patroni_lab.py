@@ -31,7 +31,7 @@ def test_every_scenario_that_comes_with_patroni_is_read(path: Path) -> None:
     assert (scenario.set, scenario.subject) == ("real-patroni", "patroni")
     assert max(spec.fault_seconds) < scenario.duration <= 120
     subject = PatroniSubject(PatroniClient(["http://127.0.0.1:1"]))
-    assert unknown_names(scenario.expect, subject) == []
+    assert unknown_names(scenario.expect, subject) == ([], [])
 
 
 def test_at_least_ten_scenarios_have_faults_and_four_have_nothing_wrong() -> None:
