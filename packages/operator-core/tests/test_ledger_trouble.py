@@ -58,7 +58,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transactions, "BUSY_SECONDS", 0.1)
-    monkeypatch.setattr(connecting, "_BUSY_HANDLER_SECONDS", 0.01)
+    monkeypatch.setattr(connecting, "BUSY_HANDLER_SECONDS", 0.01)
 
 
 STRANGERS = {

@@ -7,6 +7,7 @@ microseconds, so that the order of texts is the order of times.
 import asyncio
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -115,7 +116,15 @@ def as_utc(moment: datetime) -> datetime:
 
 def to_text(moment: datetime) -> str:
     """Return the one text form of a moment (fixed width, UTC, microseconds)."""
-    return as_utc(moment).isoformat("T", "microseconds")
+    at = as_utc(moment)
+    second = _to_the_second(at.year, at.month, at.day, at.hour, at.minute, at.second)
+    return f"{second}.{at.microsecond:06d}+00:00"
+
+
+@lru_cache(maxsize=64)
+def _to_the_second(year: int, month: int, day: int, hour: int, minute: int, second: int) -> str:  # noqa: PLR0917 - the parts of a moment
+    """Most moments that are written share their second; `isoformat` takes twice as long."""
+    return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}"
 
 
 def from_text(text: str) -> datetime:

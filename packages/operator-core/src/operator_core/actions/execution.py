@@ -261,7 +261,7 @@ async def _perform(run: _Run) -> object:
 async def _watch(run: _Run, task: "asyncio.Task[object]") -> None:
     """Return when the call has ended, whether by itself or because it was stopped."""
     clock = run.terms.clock
-    running, renewed = Stopwatch(clock), Stopwatch(clock)
+    running = renewed = Stopwatch(clock)
     await asyncio.sleep(0)  # most calls that need no network end within their first step
     if task.done():
         return None

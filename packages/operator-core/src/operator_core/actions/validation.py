@@ -145,6 +145,8 @@ def _checked(name: str, param: ParamDef, raw: object) -> tuple[JsonValue, list[s
     """Return the plain JSON copy of a value and what is wrong with it."""
     if raw is None:
         return None, []
+    if type(raw) is int and _SMALLEST_INT <= raw <= _LARGEST_INT:  # as most ids of a cluster are
+        return raw, _misfits(name, param, raw)
     copier = _Copier()
     plain = copier.copy(raw, name)
     return plain, copier.shown_faults() or _misfits(name, param, plain)

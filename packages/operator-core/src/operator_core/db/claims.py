@@ -118,10 +118,24 @@ def claim_found(
         known: other proposals that this transaction has just written, by their ids.
     """
     context = _context(tx, switch, found.values(), known or {})
-    verdicts = [_admitted(tx, found.get(item.proposal_id), item, context) for item in items]
+    stamps = _stamps(items)
+    verdicts = [
+        _admitted(tx, found.get(item.proposal_id), item, context, stamp)
+        for item, stamp in zip(items, stamps, strict=True)
+    ]
     admitted = [verdict for verdict in verdicts if isinstance(verdict, Taken)]
     taken = iter(_take(tx, admitted, context) if admitted else [])
     return [one if isinstance(one, Exception) else next(taken) for one in verdicts]
+
+
+def _stamps(items: Sequence[Claim]) -> list[Stamp]:
+    """Return who claims what and when: what one owner claims together has one moment."""
+    made: dict[tuple[str, int], Stamp] = {}
+    for item in items:
+        key = item.terms.owner, id(item.clock)
+        if key not in made:
+            made[key] = item.stamped()
+    return [made[item.terms.owner, id(item.clock)] for item in items]
 
 
 def _claimable(tx: Tx, items: Sequence[Claim]) -> dict[int, Row]:
@@ -154,11 +168,13 @@ def _context(
     )
 
 
-def _admitted(tx: Tx, row: Row | None, item: Claim, context: _Context) -> Taken | Exception:
+def _admitted(
+    tx: Tx, row: Row | None, item: Claim, context: _Context, stamp: Stamp
+) -> Taken | Exception:
     """Return a proposal as it is once it is claimed, or why it is not."""
     if row is None:
         return _out_of_reach(tx, item.proposal_id)
-    terms, stamp = item.terms, item.stamped()
+    terms = item.terms
     if None not in (row["subject"], terms.subject) and row["subject"] != terms.subject:
         return RequestError(
             f"Proposal {row['id']} is for subject {row['subject']!r}, not {terms.subject!r}."

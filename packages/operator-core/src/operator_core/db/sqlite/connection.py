@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from operator_core.db.sqlite.backup import begin_anew
-from operator_core.db.sqlite.tx import patiently, translate
+from operator_core.db.sqlite.tx import BUSY_HANDLER_SECONDS, patiently, translate
 from operator_core.db.sqlite.upgrade import require_ledger, upgrade
 from operator_core.errors import LedgerCorruptError, LedgerUnavailableError
 
-_BUSY_HANDLER_SECONDS = 0.5
 _STATEMENTS_CACHED = 256
 _NO_LOG = b"\x01\x01"
 """What the header of a file says (read and write version) that has no write-ahead log."""
@@ -110,9 +109,10 @@ def _open(path: Path) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
         return sqlite3.connect(
             path,
-            timeout=_BUSY_HANDLER_SECONDS,
+            timeout=BUSY_HANDLER_SECONDS,
             isolation_level=None,
             cached_statements=_STATEMENTS_CACHED,
+            check_same_thread=False,  # the engine says whose turn it is
         )
     except (OSError, sqlite3.Error) as error:
         raise LedgerUnavailableError(

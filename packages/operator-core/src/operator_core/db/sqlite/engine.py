@@ -1,8 +1,8 @@
-"""The embedded engine: one SQLite file, one writer thread, group commit.
+"""The embedded engine: one SQLite file, one writer, group commit.
 
-All work that waits shares one transaction with ``synchronous=FULL``. Where a piece of it raises,
-the group is rolled back and run again, each piece with a savepoint of its own, so that the one
-that raises takes nobody with it.
+All work that waits shares one transaction. The event loop's own thread runs it where that is
+likely to be quick, as a hand-over to another thread costs as much as a small transaction. All else
+is run by a thread of the writer's, so that the loop waits for no other process and no slow disk.
 """
 
 import asyncio
@@ -16,21 +16,18 @@ from typing import TypeVar, cast
 
 from operator_core.clock import Clock
 from operator_core.db.engine import Tx
-from operator_core.db.sqlite.connection import FileId, connect, file_id
-from operator_core.db.sqlite.tx import SqliteTx, begin, roll_back, translate
-from operator_core.db.sqlite.upgrade import WRITER
+from operator_core.db.sqlite.connection import connect, file_id
 from operator_core.db.sqlite.watch import FileWatch
-from operator_core.db.work import ItemWork, Job, Piece, pieces
-from operator_core.errors import LedgerError, LedgerGoneError, LedgerUnavailableError
+from operator_core.db.sqlite.writer import Read, Writer, data_version
+from operator_core.db.work import ItemWork, Job
+from operator_core.errors import LedgerUnavailableError
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item
 
 _MAX_GROUP = 256
-
-
-class _Read(Job):
-    """A job that only reads."""
+_AT_ONCE_IN_A_ROW = 64
+"""After so many groups on the loop's thread, the other one brings the log into the file."""
 
 
 class _End(Job):
@@ -43,12 +40,15 @@ class SqliteEngine:
     def __init__(self, path: Path) -> None:
         """Take the path; `open` opens it."""
         self.path = path
+        self._waiting: list[Job] = []
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread: threading.Thread | None = None
+        self._writer: Writer | None = None
+        self._turn = threading.Lock()
+        self._in_a_row = 0
         self._callbacks: set[Callable[[], None]] = set()
         self._watch = FileWatch(Path(f"{path}-wal"), self.changes, self._heard)
-        self._file: FileId | None = None
 
     @classmethod
     async def open(cls, path: Path, now: str) -> "SqliteEngine":
@@ -85,16 +85,22 @@ class SqliteEngine:
     async def write_item(self, work: ItemWork[I, T], item: I) -> T:
         """Run work on an item, together with others' items that wait for the same work."""
         job = Job(items=work, item=item)
-        self._put(job)
+        self._put_item(job)
         return cast("T", await job.future)
 
     async def read(self, work: Callable[[Tx], T]) -> T:
         """Run work that only reads, on a committed state."""
-        return cast("T", await self._submit(_Read(work)))
+        return cast("T", await self._submit(Read(work)))
 
     async def changes(self) -> int:
         """Return a number that differs after another process has committed."""
-        return await self.read(_data_version)
+        if not self._has_turn():
+            return await self.read(data_version)
+        try:
+            seen = self._writer.data_version() if self._writer else None
+        finally:
+            self._turn.release()
+        return await self.read(data_version) if seen is None else seen
 
     def on_change(self, callback: Callable[[], None]) -> None:
         """Call back in the event loop after another process has committed."""
@@ -110,6 +116,7 @@ class SqliteEngine:
         if self._thread is None:
             return
         await self._watch.close()
+        self._serve_waiting()
         self._jobs.put(_End())
         thread, self._thread = self._thread, None
         await asyncio.to_thread(thread.join)
@@ -124,11 +131,51 @@ class SqliteEngine:
         return result
 
     def _put(self, job: Job) -> None:
-        if self._thread is None:
-            raise LedgerUnavailableError(f"The ledger {self.path} is closed.")
+        """Leave to the writer's thread what may take long."""
+        self._require_open()
         self._jobs.put(job)
 
-    # --- the writer thread ------------------------------------------------------------
+    def _put_item(self, job: Job) -> None:
+        """Do work on items with all that comes in this round of the loop."""
+        self._require_open()
+        if not self._waiting:
+            self._loop.call_soon(self._serve_waiting)
+        self._waiting.append(job)
+
+    def _require_open(self) -> None:
+        if self._thread is None:
+            raise LedgerUnavailableError(f"The ledger {self.path} is closed.")
+
+    # --- on the event loop's thread ---------------------------------------------------
+
+    def _serve_waiting(self) -> None:
+        group, self._waiting = self._waiting, []
+        if group and not self._served_at_once(group):
+            self._in_a_row = 0
+            for job in group:
+                self._jobs.put(job)
+
+    def _served_at_once(self, group: list[Job]) -> bool:
+        """Run a group here, unless the thread is at work or is likely to be needed for it."""
+        self._in_a_row += 1
+        writer = self._writer
+        if writer is None or not writer.pace.is_quick() or self._in_a_row > _AT_ONCE_IN_A_ROW:
+            return False
+        if not self._has_turn():
+            return False
+        try:
+            done = writer.serve_at_once(group)
+        finally:
+            self._turn.release()
+        if done:
+            _settle_all(group)
+        return done
+
+    def _has_turn(self) -> bool:
+        """Take the writer, unless the thread is at work or has work."""
+        return self._jobs.empty() and self._turn.acquire(blocking=False)
+
+    # --- the writer's thread ----------------------------------------------------------
 
     def _serve(
         self, ready: "asyncio.Future[None]", opened: Callable[[], sqlite3.Connection]
@@ -138,12 +185,16 @@ class SqliteEngine:
         except Exception as error:  # noqa: BLE001 - handed to whoever waits in `open`
             self._post(partial(_settle, ready, error))
             return
-        self._file = file_id(self.path)
+        writer = self._writer = Writer(self.path, connection, file_id(self.path))
         self._post(partial(_settle, ready, None))
-        tx = SqliteTx(connection, WRITER)
-        while self._serve_group(connection, tx, self._next_group()):
-            pass
-        connection.close()
+        ended = False
+        while not ended:
+            group = self._next_group()
+            with self._turn:
+                writer.serve(group)
+            ended = any(isinstance(job, _End) for job in group)
+            self._post(partial(_settle_all, group))
+        writer.close()
 
     def _next_group(self) -> list[Job]:
         group = [self._jobs.get()]
@@ -153,80 +204,6 @@ class SqliteEngine:
             except queue.Empty:
                 break
         return group
-
-    def _serve_group(self, connection: sqlite3.Connection, tx: SqliteTx, group: list[Job]) -> bool:
-        """Run one group; writes first and together, then reads on what is committed."""
-        if self._is_gone():
-            return self._refuse(group)
-        writes = [job for job in group if job.__class__ is Job]
-        if writes:
-            self._commit(connection, tx, writes)
-        for job in group:
-            if isinstance(job, _Read):
-                self._read(job, tx)
-        self._post(partial(_settle_all, group))
-        return not any(isinstance(job, _End) for job in group)
-
-    def _is_gone(self) -> bool:
-        """Return whether the path leads to another file now, which commands of people change."""
-        return self._file is not None and file_id(self.path) != self._file
-
-    def _refuse(self, group: list[Job]) -> bool:
-        for job in group:
-            job.error = LedgerGoneError(
-                f"The ledger {self.path} was deleted or replaced while it was in use: nobody else "
-                "sees what is written to it. Start this process again."
-            )
-        self._post(partial(_settle_all, group))
-        return not any(isinstance(job, _End) for job in group)
-
-    def _read(self, job: Job, tx: Tx) -> None:
-        try:
-            Piece([job]).run(tx)
-        except Exception as error:  # noqa: BLE001 - handed to the caller, who asked for the work
-            job.error = self._told(error)
-
-    def _commit(self, connection: sqlite3.Connection, tx: SqliteTx, jobs: list[Job]) -> None:
-        try:
-            begin(connection)
-            tx.begin()
-            if not self._run_together(tx, jobs):
-                roll_back(connection)
-                begin(connection)
-                tx.begin()
-                for job in jobs:
-                    self._run_apart(connection, tx, job)
-            tx.end()
-            connection.execute("COMMIT")
-        except (sqlite3.Error, LedgerError) as error:
-            roll_back(connection)
-            failure = self._told(error)
-            for job in jobs:
-                job.error = job.error or failure
-
-    def _run_together(self, tx: SqliteTx, jobs: list[Job]) -> bool:
-        """Run the group without savepoints, as nearly all work succeeds."""
-        try:
-            for piece in pieces(jobs):
-                piece.run(tx)
-        except Exception:  # noqa: BLE001 - whose it is shows when each is run apart
-            return False
-        return True
-
-    def _run_apart(self, connection: sqlite3.Connection, tx: SqliteTx, job: Job) -> None:
-        """Run one piece of work again, so that it takes nobody with it if it fails."""
-        mark, job.error = tx.mark(), None
-        connection.execute("SAVEPOINT job")
-        self._read(job, tx)
-        if job.error is not None:
-            if not connection.in_transaction and isinstance(job.error, LedgerError):
-                raise job.error  # SQLite gave up the whole group, as on a full disk
-            connection.execute("ROLLBACK TO job")
-            tx.rewind(mark)
-        connection.execute("RELEASE job")
-
-    def _told(self, error: Exception) -> Exception:
-        return translate(error, self.path) if isinstance(error, sqlite3.Error) else error
 
     def _post(self, callback: Callable[[], object]) -> None:
         if not self._loop.is_closed():
@@ -251,8 +228,3 @@ def _hear(future: "asyncio.Future[None]") -> None:
     """Take note of an error that nobody waits for any more."""
     if not future.cancelled():
         future.exception()
-
-
-def _data_version(tx: Tx) -> int:
-    row = tx.one("sqlite.data_version")
-    return int(row["data_version"]) if row else 0

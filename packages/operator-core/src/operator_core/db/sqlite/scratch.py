@@ -4,13 +4,11 @@ It is the engine of ledger files without its thread: the same statements, groups
 a piece of work to a thread and back costs more than most pieces themselves.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 from operator_core.db.sqlite.connection import connect
 from operator_core.db.sqlite.engine import SqliteEngine
-from operator_core.db.sqlite.tx import SqliteTx
-from operator_core.db.sqlite.upgrade import WRITER
+from operator_core.db.sqlite.writer import Writer
 from operator_core.db.work import Job
 
 
@@ -27,15 +25,15 @@ class ScratchEngine(SqliteEngine):
             LedgerError: it cannot be made.
         """
         super().__init__(Path(":memory:"))
-        self._connection = connect(self.path, now)
-        self._tx = SqliteTx(self._connection, WRITER)
+        self._memory = Writer(self.path, connect(self.path, now))
 
     async def close(self) -> None:
         """Let go of the memory."""
-        self._connection.close()
+        self._memory.close()
 
     def _put(self, job: Job) -> None:
-        self._serve_group(self._connection, self._tx, [job])
+        self._memory.serve([job])
+        job.settle()
 
-    def _post(self, callback: Callable[[], object]) -> None:
-        callback()
+    def _put_item(self, job: Job) -> None:
+        self._put(job)

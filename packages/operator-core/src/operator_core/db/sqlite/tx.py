@@ -25,6 +25,9 @@ NAME = "sqlite"
 BUSY_SECONDS = 5.0
 """How long a writer waits for another process before it says that the ledger is busy."""
 
+BUSY_HANDLER_SECONDS = 0.5
+"""How long SQLite itself waits for it at a time."""
+
 _RETURNING = "RETURNING *"
 _BAD_VALUES = (sqlite3.IntegrityError, OverflowError, UnicodeEncodeError)
 _NOT_A_LEDGER = ("not a database", "malformed", "disk image", "no such table", "no such column")
@@ -133,6 +136,10 @@ class SqliteTx:
         if self._audit:
             self._cursor.executemany(self._sql["audit.insert"].text, self._audit)
             self._audit.clear()
+
+    def close(self) -> None:
+        """Let go of the last statement, which would keep the connection open."""
+        self._cursor.close()
 
     # --- statements -------------------------------------------------------------------
 

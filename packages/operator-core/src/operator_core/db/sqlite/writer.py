@@ -1,0 +1,188 @@
+"""The writer of a ledger file: groups of work, each one transaction with ``synchronous=FULL``.
+
+Where a piece of work raises, the group is rolled back and run again, each piece with a savepoint
+of its own, so that the one that raises takes nobody with it.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from operator_core.clock import monotonic_seconds
+from operator_core.db.engine import Tx
+from operator_core.db.sqlite.connection import FileId, file_id
+from operator_core.db.sqlite.pace import Pace
+from operator_core.db.sqlite.tx import BUSY_HANDLER_SECONDS, SqliteTx, begin, roll_back, translate
+from operator_core.db.sqlite.upgrade import WRITER
+from operator_core.db.work import Job, Piece, pieces
+from operator_core.errors import LedgerError, LedgerGoneError
+
+_CHECKPOINT_PAGES = 1000
+
+
+class Read(Job):
+    """A job that only reads."""
+
+
+class Writer:
+    """One connection to a ledger file. It is used by one thread at a time."""
+
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, file: FileId | None = None
+    ) -> None:
+        """Take the connection.
+
+        Args:
+            path: where the file lies, for messages.
+            connection: to a ledger that is up to date.
+            file: which file it is, where somebody may delete or replace it; None: nobody can.
+        """
+        self.pace = Pace()
+        self._path = path
+        self._connection = connection
+        self._tx = SqliteTx(connection, WRITER)
+        self._file = file
+        self._waits = True
+
+    def serve(self, group: Sequence[Job]) -> None:
+        """Run a group and keep the results: writes first, then reads on what is committed."""
+        if self.is_gone():
+            self._refuse(group)
+            return
+        writes = [job for job in group if job.__class__ is Job]
+        if writes:
+            began_seconds = monotonic_seconds()
+            self._write(writes)
+            self.pace.took(monotonic_seconds() - began_seconds)
+        for job in group:
+            if isinstance(job, Read):
+                self._try(job)
+
+    def serve_at_once(self, writes: Sequence[Job]) -> bool:
+        """Run writes that all succeed, without waiting for other processes.
+
+        Nor is the log brought into the file meanwhile, which may take longer than the commit.
+
+        Returns:
+            Whether they are done; False: nothing was, and `serve` is the way.
+        """
+        if self.is_gone():
+            return False
+        began_seconds = monotonic_seconds()
+        self._wait_for_others(waits=False)
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._tx.begin()
+            ready = self._run_together(writes)
+            if ready:
+                self._tx.end()
+        except sqlite3.Error:
+            ready = False
+        except BaseException:
+            roll_back(self._connection)
+            raise
+        if ready:
+            self._commit(writes)
+        else:
+            roll_back(self._connection)
+        self.pace.took(monotonic_seconds() - began_seconds)
+        return ready
+
+    def data_version(self) -> int | None:
+        """Return what `data_version` says of this file; None: `serve` says what is wrong."""
+        try:
+            return None if self.is_gone() else data_version(self._tx)
+        except sqlite3.Error:
+            return None
+
+    def is_gone(self) -> bool:
+        """Return whether the path leads to another file now, which commands of people change."""
+        return self._file is not None and file_id(self._path) != self._file
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._tx.close()
+        self._connection.close()
+
+    def _refuse(self, group: Sequence[Job]) -> None:
+        for job in group:
+            job.error = LedgerGoneError(
+                f"The ledger {self._path} was deleted or replaced while it was in use: nobody "
+                "else sees what is written to it. Start this process again."
+            )
+
+    def _wait_for_others(self, *, waits: bool) -> None:
+        if waits == self._waits:
+            return
+        self._waits = waits
+        busy_milliseconds = int(BUSY_HANDLER_SECONDS * 1000) if waits else 0
+        self._connection.execute(f"PRAGMA busy_timeout={busy_milliseconds}")
+        pages = _CHECKPOINT_PAGES if waits else 0
+        self._connection.execute(f"PRAGMA wal_autocheckpoint={pages}")
+
+    def _try(self, job: Job) -> None:
+        try:
+            Piece([job]).run(self._tx)
+        except Exception as error:  # noqa: BLE001 - handed to the caller, who asked for the work
+            job.error = self._told(error)
+
+    def _write(self, jobs: Sequence[Job]) -> None:
+        self._wait_for_others(waits=True)
+        try:
+            self._begin()
+            if not self._run_together(jobs):
+                roll_back(self._connection)
+                self._begin()
+                for job in jobs:
+                    self._run_apart(job)
+            self._tx.end()
+        except (sqlite3.Error, LedgerError) as error:
+            self._fail(jobs, error)
+        else:
+            self._commit(jobs)
+
+    def _begin(self) -> None:
+        begin(self._connection)
+        self._tx.begin()
+
+    def _commit(self, jobs: Sequence[Job]) -> None:
+        try:
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._fail(jobs, error)
+
+    def _fail(self, jobs: Sequence[Job], error: Exception) -> None:
+        roll_back(self._connection)
+        failure = self._told(error)
+        for job in jobs:
+            job.error = job.error or failure
+
+    def _run_together(self, jobs: Sequence[Job]) -> bool:
+        """Run the group without savepoints, as nearly all work succeeds."""
+        try:
+            for piece in pieces(jobs):
+                piece.run(self._tx)
+        except Exception:  # noqa: BLE001 - whose it is shows when each is run apart
+            return False
+        return True
+
+    def _run_apart(self, job: Job) -> None:
+        """Run one piece of work again, so that it takes nobody with it if it fails."""
+        mark, job.error = self._tx.mark(), None
+        self._connection.execute("SAVEPOINT job")
+        self._try(job)
+        if job.error is not None:
+            if not self._connection.in_transaction and isinstance(job.error, LedgerError):
+                raise job.error  # SQLite gave up the whole group, as on a full disk
+            self._connection.execute("ROLLBACK TO job")
+            self._tx.rewind(mark)
+        self._connection.execute("RELEASE job")
+
+    def _told(self, error: Exception) -> Exception:
+        return translate(error, self._path) if isinstance(error, sqlite3.Error) else error
+
+
+def data_version(tx: Tx) -> int:
+    """Return a number that differs after another process has committed."""
+    row = tx.one("sqlite.data_version")
+    return int(row["data_version"]) if row else 0
