@@ -71,13 +71,14 @@ def finish_each(tx: Tx, items: Sequence[Finish]) -> list[ActionRecord | Exceptio
     Raises:
         LostLeaseError: somebody else has taken the work over.
     """
+    effects.expect_open_leases(tx)
     done = [item for item in items if item.ending.outcome is Outcome.SUCCEEDED]
     if done:
         _complete(tx, done)
     for item in items:
         if item.ending.outcome is not Outcome.SUCCEEDED:
             _end_badly(tx, item)
-    tx.each("record.finish", [_record_params(item) for item in items])
+    tx.later("record.finish", [_record_params(item) for item in items])
     leases = effects.open_leases(tx)
     for item in items if leases else ():
         effects.settle(tx, leases, _seen_by_leases(item), item.stamp)
