@@ -12,6 +12,7 @@ from operator_core.actions.types import (
     Outcome,
 )
 from operator_core.db.engine import Tx
+from operator_core.db.postgres.tx import PostgresTx
 from operator_core.errors import (
     NotReadyError,
     RequestError,
@@ -158,7 +159,10 @@ async def sent_by_an_older_one(one: Bench) -> int:
     target = await sent_once(one)
 
     def as_before(tx: Tx) -> None:
-        vars(tx)["_cursor"].execute(AS_BEFORE)
+        if isinstance(tx, PostgresTx):
+            tx.command(AS_BEFORE)
+        else:
+            vars(tx)["_cursor"].execute(AS_BEFORE)
 
     await one.ledger.write(as_before)
     kept = await one.get(target)

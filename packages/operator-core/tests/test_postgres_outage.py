@@ -13,11 +13,13 @@ from operator_core.actions.types import ActionStatus, SafetyMode
 from operator_core.clock import SYSTEM_CLOCK, to_text
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
+from operator_core.db.engine import Tx
 from operator_core.db.ledger import Ledger, open_ledger
 from operator_core.db.postgres.connection import Address
 from operator_core.db.postgres.engine import PostgresEngine
-from operator_core.db.postgres.tx import Connection
+from operator_core.db.postgres.tx import PostgresTx
 from operator_core.db.postgres.upgrade import upgrade
+from operator_core.db.postgres.write_tx import WriteTx
 from operator_core.db.postgres.writer import Writer
 from operator_core.errors import LedgerUnavailableError
 from operator_core.testing.clock import ManualClock
@@ -139,8 +141,8 @@ async def test_a_connection_that_the_server_ends_is_made_again(postgres_url: str
 async def test_what_is_stored_is_not_done_again_where_others_cannot_be_told(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(self: Writer, connection: Connection) -> None:
-        connection.execute("SELECT 1 / 0")
+    def fails(self: Writer, tx: WriteTx) -> None:
+        tx.command("SELECT 1 / 0")
 
     monkeypatch.setattr(Writer, "_wake_others", fails)
     async with ActionDB(postgres_url) as db:
@@ -148,9 +150,10 @@ async def test_what_is_stored_is_not_done_again_where_others_cannot_be_told(
         assert len(await db.list_proposals()) == 10
 
 
-def _end_all(tx: object) -> None:
-    cursor = tx._cursor  # type: ignore[attr-defined] # no statement of ours ends the others
-    cursor.execute(
+def _end_all(tx: Tx) -> None:
+    assert isinstance(tx, PostgresTx)  # no statement of ours ends the others
+    tx.command(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
+    tx.fetch()

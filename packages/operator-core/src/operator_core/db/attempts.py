@@ -71,6 +71,7 @@ def finish_each(tx: Tx, items: Sequence[Finish]) -> list[ActionRecord | Exceptio
     Raises:
         LostLeaseError: somebody else has taken the work over.
     """
+    effects.expect_open_leases(tx)
     done = [item for item in items if item.ending.outcome is Outcome.SUCCEEDED]
     if done:
         proposals.settle_each(tx, complete_each(tx, done))
@@ -82,7 +83,7 @@ def finish_each(tx: Tx, items: Sequence[Finish]) -> list[ActionRecord | Exceptio
 
 def record_each(tx: Tx, items: Sequence[Finish]) -> list[ActionRecord]:
     """Write how attempts ended into their records, and into the leases of temporary effects."""
-    tx.each("record.finish", [_record_params(item) for item in items])
+    tx.later("record.finish", [_record_params(item) for item in items])
     leases = effects.open_leases(tx)
     for item in items if leases else ():
         effects.settle(tx, leases, _seen_by_leases(item), item.stamp)

@@ -5,7 +5,7 @@ and gets an error; the machine's table says which states those are (a test holds
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -129,12 +129,25 @@ def get(tx: Tx, kind: str, row_id: int) -> Row:
 
 def get_each(tx: Tx, kind: str, row_ids: Iterable[int]) -> dict[int, Row]:
     """Return the rows that there are, by their ids."""
-    wanted = sorted(set(row_ids))
+    wanted = set(row_ids)
+    if not wanted:
+        return {}
+    name, params = _asked(kind, wanted)
+    return {row["id"]: row for row in tx.all(name, **params)}
+
+
+def expect_each(tx: Tx, kind: str, row_ids: Iterable[int]) -> None:
+    """Tell that `get_each` will be asked for these rows soon."""
+    wanted = set(row_ids)
+    if wanted:
+        name, params = _asked(kind, wanted)
+        tx.expect(name, **params)
+
+
+def _asked(kind: str, wanted: Collection[int]) -> tuple[str, Params]:
     if len(wanted) == 1:
-        row = tx.one(f"{kind}.get", id=wanted[0])
-        return {} if row is None else {wanted[0]: row}
-    found = tx.all(f"{kind}.get_each", ids=json.dumps(wanted)) if wanted else []
-    return {row["id"]: row for row in found}
+        return f"{kind}.get", {"id": min(wanted)}
+    return f"{kind}.get_each", {"ids": json.dumps(sorted(wanted))}
 
 
 def not_found(kind: str, row_id: int) -> NotFoundError:

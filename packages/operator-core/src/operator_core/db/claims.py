@@ -97,8 +97,12 @@ def claim_each(tx: Tx, items: Sequence[Claim]) -> list[Attempt | Exception]:
         ConflictError: it is neither validated nor to be sent again, or its workflow has ended.
         RequestError: it is for another subject than the executor's.
     """
-    switch = safety.state_of_claim(tx)  # first: whoever changes what rules claims waits, or we do
-    return claim_found(tx, items, _claimable(tx, items), switch)
+    wanted = json.dumps(sorted({item.proposal_id for item in items}))
+    safety.expect_state_of_claim(tx)  # first: whoever changes what rules claims waits, or we do
+    policies.expect(tx)
+    tx.expect("proposal.claimable", ids=wanted)
+    switch = safety.state_of_claim(tx)
+    return claim_found(tx, items, _claimable(tx, wanted), switch)
 
 
 def claim_found(
@@ -138,11 +142,9 @@ def _stamps(items: Sequence[Claim]) -> list[Stamp]:
     return [made[item.terms.owner, id(item.clock)] for item in items]
 
 
-def _claimable(tx: Tx, items: Sequence[Claim]) -> dict[int, Row]:
+def _claimable(tx: Tx, wanted: str) -> dict[int, Row]:
     """Return the rows that nobody else is changing now: a queue's users do not wait in line."""
-    wanted = sorted({item.proposal_id for item in items})
-    found = tx.all("proposal.claimable", ids=json.dumps(wanted))
-    return {row["id"]: row for row in found}
+    return {row["id"]: row for row in tx.all("proposal.claimable", ids=wanted)}
 
 
 def _out_of_reach(tx: Tx, proposal_id: int) -> Exception:

@@ -39,6 +39,8 @@ class DispatchDB(Store):
         given: dict[str, Value] = {"now": now, "subject": subject, "limit": limit}
 
         def work(tx: Tx) -> Startable:
+            tx.expect("dispatch.look", now=now)
+            tx.expect("proposal.ready", **given)
             look = tx.one("dispatch.look", now=now)
             if look is None or look["mode"] != RunMode.EXECUTE:
                 return Startable()  # a reset for retry must not burn anything while nothing may run

@@ -149,6 +149,11 @@ class Ended:
     surely: bool
 
 
+def expect_open_leases(tx: Tx) -> None:
+    """Tell that `open_leases` will be asked soon."""
+    tx.expect("effect.open")
+
+
 def open_leases(tx: Tx) -> list[Row]:
     """Return the leases that have not ended."""
     return tx.all("effect.open")

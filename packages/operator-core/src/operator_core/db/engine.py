@@ -62,6 +62,22 @@ class Tx(Protocol):
         """Run a named change for each set of parameters; return how many rows it changed."""
         ...
 
+    def later(self, name: str, params: Sequence[Mapping[str, Value]], /) -> None:
+        """Run a named change of which nobody asks how many rows it changed.
+
+        It may wait for the next statement that is answered, or for the end of the transaction,
+        and fail there.
+        """
+        ...
+
+    def expect(self, name: str, /, **params: Value) -> None:
+        """Tell that `one` or `all` will run a statement with these parameters soon.
+
+        Where each answer takes its time, all that is expected is asked at once. Nothing that the
+        transaction changes in the meantime may be part of the answer.
+        """
+        ...
+
     def audit_head(self) -> tuple[int, str] | None:
         """Return number and hash of the last row of the transaction's audit chain, if any."""
         ...

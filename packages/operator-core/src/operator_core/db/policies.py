@@ -24,6 +24,11 @@ def in_force(tx: Tx) -> LoadedPolicy | None:
     return None if row is None else by_hash(tx, row["hash"])
 
 
+def expect(tx: Tx) -> None:
+    """Tell that `in_force` will be asked soon."""
+    tx.expect("policy.in_force")
+
+
 def by_hash(tx: Tx, digest: str) -> LoadedPolicy:
     """Return a policy that is, or was, in force.
 

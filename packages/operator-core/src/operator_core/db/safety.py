@@ -71,6 +71,11 @@ def state_of_claim(tx: Tx) -> SafetyState:
     return _state(row) if row else SafetyState()
 
 
+def expect_state_of_claim(tx: Tx) -> None:
+    """Tell that `state_of_claim` will be asked soon."""
+    tx.expect("safety.of_claim")
+
+
 def refusal(tx: Tx) -> ObserveOnlyError | None:
     """Return why Operator may not act, and keep it so until the transaction has ended."""
     return state_of_claim(tx).refusal()

@@ -70,6 +70,8 @@ def validate_each(tx: Tx, items: Sequence[Validation]) -> list[ActionProposal | 
         The proposal as it is then, or the error of each: NotFoundError, TransitionError, or
         what its check raises.
     """
+    policies.expect(tx)
+    changes.expect_each(tx, "proposal", (item.proposal_id for item in items))
     loaded = policies.in_force(tx)
     found = changes.get_each(tx, "proposal", (item.proposal_id for item in items))
     results = [

@@ -129,6 +129,13 @@ class _CountingTx:
         self._engine.step()
         return self._tx.each(name, params)
 
+    def later(self, name: str, params: Sequence[Mapping[str, Value]], /) -> None:
+        self._engine.step()
+        self._tx.later(name, params)
+
+    def expect(self, name: str, /, **params: Value) -> None:
+        self._tx.expect(name, **params)
+
     def audit_head(self) -> tuple[int, str] | None:
         return self._tx.audit_head()
 

@@ -9,8 +9,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from operator_core.db.address import shown
+from operator_core.db.postgres.line import Connection
 from operator_core.db.postgres.troubles import is_starting, translate
-from operator_core.db.postgres.tx import Connection
 from operator_core.errors import LedgerUnavailableError
 
 # What the driver notes about lost connections is told in Operator's own words.
@@ -29,7 +29,6 @@ STARTING_SECONDS = 20.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0
 _OLDEST_SERVER = 140_000
 _CONNECT_SECONDS = 5
-_PREPARED_STATEMENTS = 1_000
 _SETTINGS = {
     "client_min_messages": "warning",
     # Statements are prepared while the tables are small and run when they are large: each is
@@ -85,13 +84,12 @@ class Address:
         connection = psycopg.connect(
             make_conninfo(self.url, **{**_NETWORK, **given}),
             autocommit=True,
-            prepare_threshold=0,
+            prepare_threshold=None,  # `Line` does; a second cache would drop all at a rollback
             cursor_factory=RawCursor,
             options=options.strip(),
             application_name=name,
             client_encoding="UTF8",
         )
-        connection.prepared_max = _PREPARED_STATEMENTS
         return self._checked(connection)
 
     def connect_once(self, name: str, *, lock_seconds: float = LOCK_SECONDS) -> Connection:

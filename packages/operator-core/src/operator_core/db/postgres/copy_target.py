@@ -14,8 +14,9 @@ from psycopg.errors import DataError, IntegrityError
 
 from operator_core.db.engine import Value
 from operator_core.db.postgres.connection import Address
+from operator_core.db.postgres.line import Connection
 from operator_core.db.postgres.troubles import of_statement, translate
-from operator_core.db.postgres.tx import Connection, PostgresTx
+from operator_core.db.postgres.tx import PostgresTx
 from operator_core.db.postgres.upgrade import upgrade
 from operator_core.db.rows import storable
 from operator_core.errors import LedgerCorruptError, RequestError

@@ -15,8 +15,8 @@ from operator_core.clock import monotonic_seconds
 from operator_core.db import work
 from operator_core.db.engine import Tx
 from operator_core.db.postgres.connection import Address
+from operator_core.db.postgres.line import Connection
 from operator_core.db.postgres.troubles import is_contention, is_lost, translate
-from operator_core.db.postgres.tx import Connection
 from operator_core.db.work import ItemWork, Piece
 from operator_core.logs import get_logger
 
@@ -188,14 +188,23 @@ class Worker(ABC):
 
     def _patiently(self, group: list[Job]) -> Exception | None:
         """Try until the group is settled or its patience is at an end; return the last error."""
-        end = max(job.submitted_seconds for job in group) + self._terms.patience_seconds
-
-        def at_end(_: RetryCallState) -> bool:
-            return monotonic_seconds() >= end
 
         def passes(error: BaseException) -> bool:
             whole = len(group) == 1 or self._unsure
             return is_lost(error, self._connection) or (whole and is_contention(error))
+
+        try:
+            self._try(group)  # nearly always the only time, without what trying again costs
+        except Exception as error:  # noqa: BLE001 - handed to those who wait for the group
+            return self._again(group, passes) if passes(error) else error
+        return None
+
+    def _again(self, group: list[Job], passes: Callable[[BaseException], bool]) -> Exception | None:
+        """Try again until the group is settled; return the last error."""
+        end = max(job.submitted_seconds for job in group) + self._terms.patience_seconds
+
+        def at_end(_: RetryCallState) -> bool:
+            return monotonic_seconds() >= end
 
         retrying = Retrying(
             retry=retry_if_exception(passes),

@@ -8,7 +8,7 @@ from functools import partial
 import psycopg
 
 from operator_core.db.postgres.connection import Address
-from operator_core.db.postgres.tx import Connection
+from operator_core.db.postgres.line import Connection
 from operator_core.errors import LedgerError
 from operator_core.logs import get_logger
 

@@ -4,9 +4,10 @@ import psycopg
 
 from operator_core.clock import monotonic_seconds
 from operator_core.db.postgres.jobs import Job, Jobs, Terms, Worker, run_piece
+from operator_core.db.postgres.line import Connection
 from operator_core.db.postgres.server_clock import Offset
 from operator_core.db.postgres.troubles import is_contention, is_lost, translate
-from operator_core.db.postgres.tx import Connection, PostgresTx
+from operator_core.db.postgres.tx import PostgresTx
 from operator_core.db.work import Piece
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -42,21 +43,24 @@ class Reader(Worker):
             self._look_at_clock(tx)
         if len(group) == 1:
             return self._alone(connection, tx, group[0])
-        connection.execute(_BEGIN, prepare=False)
+        tx.begin()
+        tx.command(_BEGIN)
         for job in group:
             run_piece(Piece([job]), tx)
-        connection.execute("COMMIT", prepare=False)
+        tx.command("COMMIT")
+        tx.fetch()
         return None
 
     def _alone(self, connection: Connection, tx: PostgresTx, job: Job) -> None:
-        connection.execute(_BEGIN, prepare=False)
+        tx.begin()
+        tx.command(_BEGIN)
         try:
             run_piece(Piece([job]), tx)
         except psycopg.Error as error:
             if is_contention(error) or is_lost(error, connection):
                 raise
             job.error = translate(error, str(self._terms.address))
-        connection.execute("ROLLBACK", prepare=False)
+        tx.give_up()
 
     def _leave(self, connection: Connection) -> None:
         """Leave nothing behind."""

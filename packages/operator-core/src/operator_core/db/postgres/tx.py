@@ -4,13 +4,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import LiteralString
 
 import psycopg
-from psycopg.rows import dict_row
+from psycopg.pq import TransactionStatus
 
 from operator_core.db.codec import encoder
 from operator_core.db.engine import Row, Value
+from operator_core.db.postgres.line import Answer, Connection, Line
 from operator_core.db.postgres.troubles import of_statement
 from operator_core.db.rows import storable
 from operator_core.db.secrets import cleaned, cleaned_each, foreign
@@ -24,7 +25,7 @@ _NAMED = re.compile(r"'(?:[^']|'')*'|--[^\n]*|::\w+|:(\w+)( IS (?:NOT )?NULL\b)?
 _ENCODE = encoder(separators=(",", ":"), allow_nan=True)
 _NUL = "\\u0000"
 
-Connection = psycopg.Connection[Any]
+_Question = tuple[str, frozenset[tuple[str, Value]]]
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,43 @@ class PostgresTx:
 
     def __init__(self, connection: Connection) -> None:
         """Take the connection."""
-        self._cursor = connection.cursor(row_factory=dict_row)
+        self._line = Line(connection)
+        self._status = connection.info
         self._sql = plain_statements()
+        self._expected: dict[_Question, Answer] = {}
+
+    # --- the life of a transaction ----------------------------------------------------
+
+    def begin(self) -> None:
+        """Note that a transaction begins: what an earlier one left unsaid is void."""
+        self._line.forget()
+        self._expected.clear()
+
+    def command(self, text: LiteralString) -> Answer:
+        """Let a command as BEGIN or COMMIT be sent with what comes next, or by `fetch`."""
+        return self._line.command(text)
+
+    def fetch(self) -> None:
+        """Send what waits, and wait for the answers.
+
+        Raises:
+            psycopg.Error: a statement failed.
+        """
+        self._line.fetch()
+
+    def is_failed(self) -> bool:
+        """Return whether a statement failed, so that the server takes no other one."""
+        return self._status.transaction_status == TransactionStatus.INERROR
+
+    def give_up(self) -> None:
+        """End the transaction without a trace, and forget what was not sent yet."""
+        self._line.forget()
+        self._expected.clear()
+        if self._status.transaction_status != TransactionStatus.IDLE:
+            self.command("ROLLBACK")
+            self.fetch()
+
+    # --- statements -------------------------------------------------------------------
 
     def one(self, name: str, /, **params: Value) -> Row | None:
         """Run a named statement and return its first row, if any."""
@@ -76,29 +112,33 @@ class PostgresTx:
 
     def all(self, name: str, /, **params: Value) -> list[Row]:
         """Run a named statement and return all its rows."""
-        self._execute(name, params)
-        return self._cursor.fetchall()
+        return self._ask(name, params).rows()
 
     def run(self, name: str, /, **params: Value) -> int:
         """Run a named statement and return how many rows it changed."""
-        self._execute(name, params)
-        return self._cursor.rowcount
+        return self._ask(name, params).count
 
     def each(self, name: str, params: Sequence[Mapping[str, Value]], /) -> int:
         """Run a named change for each set of parameters; return how many rows it changed."""
-        if f"{name}.each" in self._sql:
-            self._execute_each(name, _clean(params))
-            return self._cursor.rowcount
-        changed = 0
-        for one in params:
-            self._execute(name, one)
-            changed += self._cursor.rowcount
-        return changed
+        answers = self._say_each(name, _clean(params))
+        self._fetch_told()
+        return sum(answer.count for answer in answers)
+
+    def later(self, name: str, params: Sequence[Mapping[str, Value]], /) -> None:
+        """Run a named change for each set of parameters, before the next answer or the end."""
+        self._say_each(name, _clean(params))
+
+    def expect(self, name: str, /, **params: Value) -> None:
+        """Ask now what will be read, so that the answer comes along with the next one."""
+        question = _question(name, params)
+        if question not in self._expected:
+            self._expected[question] = self._say(name, params)
 
     def insert(self, name: str, params: Sequence[Mapping[str, Value]], /) -> list[int]:
         """Run a named insert for each set of parameters; return the new rows' ids."""
-        self._execute_each(name, _clean(params))
-        return sorted(row["id"] for row in self._cursor.fetchall())
+        answer = self._say_items(name, _clean(params))
+        self._fetch_told()
+        return sorted(row["id"] for row in answer.rows())
 
     def audit_head(self) -> tuple[int, str] | None:
         """Return nothing: a transaction that only reads has no chain."""
@@ -113,26 +153,50 @@ class PostgresTx:
         if rows:
             raise RequestError("A transaction that only reads cannot write to the audit.")
 
-    def _execute_each(self, name: str, params: Sequence[Mapping[str, Value]]) -> None:
-        """Run a statement once for all sets of parameters, which hold no secret."""
-        text = _ENCODE(params)
-        if _NUL in text:
-            text = _ENCODE([_storable(one) for one in params])
-        self._execute(f"{name}.each", {"items": text})
+    # --- what is sent -----------------------------------------------------------------
 
-    def _execute(self, name: str, params: Mapping[str, Value]) -> None:
-        statement = self._sql[name]
+    def _ask(self, name: str, params: Mapping[str, Value]) -> Answer:
+        answer = self._expected.pop(_question(name, params), None) if self._expected else None
+        if answer is None:
+            answer = self._say(name, params)
+        if answer.result is None:
+            self._fetch_told()
+        return answer
+
+    def _fetch_told(self) -> None:
         try:
-            clean = cleaned(params, foreign(statement.names))
-            values = [_value(clean[key]) for key in statement.names]
-            self._cursor.execute(statement.text, values, prepare=True)
+            self.fetch()
         except psycopg.Error as error:
             told = of_statement(error)
             if told is None:
                 raise
             raise told from error
+
+    def _say_each(self, name: str, params: Sequence[Mapping[str, Value]]) -> list[Answer]:
+        """Let a change wait for each set of parameters, in one statement where there is one."""
+        if f"{name}.each" in self._sql:
+            return [self._say_items(name, params)]
+        return [self._say(name, one) for one in params]
+
+    def _say_items(self, name: str, params: Sequence[Mapping[str, Value]]) -> Answer:
+        """Let a statement for all sets of parameters wait; they hold no secret."""
+        text = _ENCODE(params)
+        if _NUL in text:
+            text = _ENCODE([_storable(one) for one in params])
+        return self._say(f"{name}.each", {"items": text})
+
+    def _say(self, name: str, params: Mapping[str, Value]) -> Answer:
+        statement = self._sql[name]
+        clean = cleaned(params, foreign(statement.names))
+        try:
+            values = [_value(clean[key]) for key in statement.names]
         except UnicodeEncodeError as error:
             raise RequestError(f"A value cannot be stored: {error}.") from error
+        return self._line.say(statement.text, values)
+
+
+def _question(name: str, params: Mapping[str, Value]) -> _Question:
+    return name, frozenset(params.items())
 
 
 def _clean(params: Sequence[Mapping[str, Value]]) -> Sequence[Mapping[str, Value]]:
@@ -143,7 +207,7 @@ def _storable(params: Mapping[str, Value]) -> dict[str, Value]:
     return {name: storable(v) if isinstance(v, str) else v for name, v in params.items()}
 
 
-def _value(value: Value) -> str | None:
+def _value(value: Value) -> bytes | None:
     """Return a parameter as text without a type, so that the server takes the column's.
 
     A type for each number's size would make a statement several ones.
@@ -151,5 +215,5 @@ def _value(value: Value) -> str | None:
     if value is None:
         return None
     if isinstance(value, str):
-        return storable(value)
-    return str(int(value) if isinstance(value, bool) else value)
+        return storable(value).encode()
+    return str(int(value) if isinstance(value, bool) else value).encode()

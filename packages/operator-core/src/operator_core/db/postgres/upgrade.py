@@ -13,8 +13,9 @@ import uuid
 import psycopg
 
 from operator_core.db.postgres.connection import SCHEMA, Address
+from operator_core.db.postgres.line import Connection
 from operator_core.db.postgres.troubles import translate
-from operator_core.db.postgres.tx import Connection, PostgresTx
+from operator_core.db.postgres.tx import PostgresTx
 from operator_core.db.schema import Migration, migrations
 from operator_core.errors import (
     LedgerCorruptError,

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from operator_core.db.engine import Row, Value
+from operator_core.db.postgres.line import Connection
 from operator_core.db.postgres.tail import Tail
 from operator_core.db.postgres.tx import (
     NAME,
-    Connection,
     PostgresTx,
     Statement,
     numbered,
@@ -93,6 +93,7 @@ class WriteTx(PostgresTx):
 
     def begin(self) -> None:
         """Note that a transaction begins, with no locks."""
+        super().begin()
         self._held.clear()
         self._switch = None
         self._tail.rows.clear()
@@ -105,19 +106,25 @@ class WriteTx(PostgresTx):
     def rewind(self, mark: Mark, *, unlocked: bool) -> None:
         """Forget what a piece of work wanted; ``unlocked``: its locks are gone with it."""
         self._tail.rewind(mark.audit)
+        self._expected.clear()
         self._switch = None
         if unlocked:
             self._held.clear()
 
     def end(self) -> None:
-        """Store what was kept back; the commit comes next."""
+        """Let what was kept back be stored; the commit comes next."""
         rows = self._tail.take()
         if rows:
-            self._execute_each("audit.insert", rows)  # made storable when they were chained
+            self._say_items("audit.insert", rows)  # made storable when they were chained
+
+    def notify(self, engine_id: str) -> None:
+        """Let other processes be told, after the commit that was said before."""
+        self._say("notify.changed", {"writer": engine_id})
 
     def undone(self) -> None:
         """Note that the transaction did not happen, as far as anybody knows."""
         self._tail.forget()
+        self._line.forget()
 
     # --- statements -------------------------------------------------------------------
 
@@ -140,10 +147,21 @@ class WriteTx(PostgresTx):
 
     def each(self, name: str, params: Sequence[Mapping[str, Value]], /) -> int:
         """Run a named change for each set of parameters; return how many rows it changed."""
-        self.changed = True
-        if name.startswith(_OF_PROPOSALS):
-            self._hold_workflows([one["id"] for one in params])
+        self._prepare_each(name, params)
         return super().each(name, params)
+
+    def later(self, name: str, params: Sequence[Mapping[str, Value]], /) -> None:
+        """Run a named change for each set of parameters, before the next answer or the end."""
+        self._prepare_each(name, params)
+        super().later(name, params)
+
+    def expect(self, name: str, /, **params: Value) -> None:
+        """Ask now what will be read, so that the answer comes along with the next one.
+
+        A change of rows of the same kind makes the answer worthless; it is asked again then.
+        """
+        self._prepare(name, params)
+        super().expect(name, **params)
 
     def audit_head(self) -> tuple[int, str] | None:
         """Return number and hash of the last row of the audit chain, if any."""
@@ -159,7 +177,7 @@ class WriteTx(PostgresTx):
 
     def insert(self, name: str, params: Sequence[Mapping[str, Value]], /) -> list[int]:
         """Run a named insert for each set of parameters; return the new rows' ids."""
-        self.changed = True
+        self._note_change(name)
         if name.startswith(_OF_PROPOSALS):
             for one in params:
                 self._hold_workflow(one)
@@ -172,12 +190,13 @@ class WriteTx(PostgresTx):
 
     def _prepare(self, name: str, params: Mapping[str, Value]) -> None:
         """Take the locks that must be held before a statement runs."""
-        self.changed = self.changed or not self._sql[name].text.startswith(_READS)
+        if not self._sql[name].text.startswith(_READS):
+            self._note_change(name)
         kind = name.partition(".")[0]
         if "ids" in params and kind == "proposal":
             self._hold_workflows(json.loads(str(params["ids"])))
         elif "workflow_ids" in params:
-            self._hold_each(json.loads(str(params["workflow_ids"])))
+            self._hold_all("lock.workflow", json.loads(str(params["workflow_ids"])))
         elif kind == "proposal":
             self._hold_workflow(params)
         elif name == _OF_CLAIM:
@@ -187,6 +206,17 @@ class WriteTx(PostgresTx):
             self._hold("lock.no_claims")
         elif name in _COUNTING:
             self._hold("lock.limits")
+
+    def _prepare_each(self, name: str, params: Sequence[Mapping[str, Value]]) -> None:
+        self._note_change(name)
+        if name.startswith(_OF_PROPOSALS):
+            self._hold_workflows([one["id"] for one in params])
+
+    def _note_change(self, name: str) -> None:
+        self.changed = True
+        kind = name.partition(".")[0] + "."
+        for question in [one for one in self._expected if one[0].startswith(kind)]:
+            del self._expected[question]
 
     # --- locks ------------------------------------------------------------------------
 
@@ -202,21 +232,22 @@ class WriteTx(PostgresTx):
 
     def _hold_workflows(self, proposal_ids: Sequence[Value]) -> None:
         """Lock the workflows of steps before the steps, in the order of their ids."""
-        unknown = [one for one in proposal_ids if one not in self._workflow_of]
-        if unknown:
-            self._learn(super().all("lock.workflows_of", ids=json.dumps(unknown)))
-        self._hold_each({self._workflow_of.get(one) for one in proposal_ids} - {None})
+        if not all(one in self._workflow_of for one in proposal_ids):
+            return self._hold_all("lock.workflow_of", proposal_ids)
+        workflows = {self._workflow_of[one] for one in proposal_ids} - {None}
+        return self._hold_all("lock.workflow", workflows)
 
-    def _hold_each(self, workflows: Iterable[Value]) -> None:
-        missing = [one for one in workflows if ("lock.workflow", one) not in self._held]
+    def _hold_all(self, name: str, ids: Iterable[Value]) -> None:
+        missing = [one for one in ids if (name, one) not in self._held]
         if missing:
-            self._execute("lock.workflows", {"ids": json.dumps(missing)})
-            self._held.update(("lock.workflow", one) for one in missing)
+            self._say(f"{name}.each", {"ids": json.dumps(missing)})
+            self._held.update((name, one) for one in missing)
 
     def _hold(self, name: str, **params: Value) -> None:
+        """Let a lock be taken before whatever is said next."""
         key = (name, params.get("id"))
         if key not in self._held:
-            self._execute(name, params)
+            self._say(name, params)
             self._held.add(key)
 
     def _learn(self, rows: list[Row]) -> None:

@@ -135,6 +135,13 @@ class _PointedTx:
         self._step(name)
         return self._tx.each(name, params)
 
+    def later(self, name: str, params: Sequence[Mapping[str, Value]], /) -> None:
+        self._step(name)
+        self._tx.later(name, params)
+
+    def expect(self, name: str, /, **params: Value) -> None:
+        self._tx.expect(name, **params)
+
     def insert(self, name: str, params: Sequence[Mapping[str, Value]], /) -> list[int]:
         self._step(name)
         return self._tx.insert(name, params)

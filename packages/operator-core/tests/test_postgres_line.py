@@ -1,0 +1,118 @@
+"""Statements on PostgreSQL: how many messages work takes, and that rows are found by their ids."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from engine_bench import Bench, id_of, recommend
+from operator_core.actions.types import SafetyMode
+from operator_core.clock import SYSTEM_CLOCK, to_text
+from operator_core.db.ledger import open_ledger
+from operator_core.db.postgres.connection import Address
+from operator_core.db.postgres.line import Connection, Line
+from operator_core.db.postgres.tx import numbered
+from operator_core.db.postgres.upgrade import upgrade
+from operator_core.db.statements import statements
+from operator_core.testing.clock import ManualClock
+from operator_core.testing.fakes import FakeSubject
+
+pytestmark = pytest.mark.real
+
+MESSAGES_A_LIFE_CYCLE = 12
+
+
+@pytest.fixture
+def connection(postgres_url: str) -> Iterator[Connection]:
+    upgrade(Address(postgres_url), to_text(SYSTEM_CLOCK.now()))
+    with Address(postgres_url).connect("test") as connection:
+        yield connection
+
+
+def test_what_comes_after_a_failed_statement_is_not_run(connection: Connection) -> None:
+    line = Line(connection)
+    before = line.say("SELECT 1 AS one")
+    line.say("SELECT 1 / $1::bigint", [b"0"])
+    after = line.say("SELECT 2 AS two")
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        line.fetch()
+    assert (before.rows(), after.rows(), after.result) == ([{"one": 1}], [], None)
+    again = line.say("SELECT 2 AS two")
+    line.fetch()
+    assert again.rows() == [{"two": 2}]
+
+
+def test_statements_stay_prepared_when_a_transaction_is_taken_back(connection: Connection) -> None:
+    line = Line(connection)
+    for _ in range(3):
+        line.command("BEGIN")
+        answer = line.say("SELECT $1::text AS said, NULL AS nothing", ["é".encode()])
+        line.fetch()
+        connection.execute("ROLLBACK")
+        assert answer.rows() == [{"said": "é", "nothing": None}]
+
+
+def test_the_same_statement_twice_in_a_message_has_an_answer_each(connection: Connection) -> None:
+    line = Line(connection)
+    answers = [line.say("SELECT $1::bigint AS n", [b"%d" % n]) for n in range(300)]
+    line.fetch()
+    assert [answer.rows() for answer in answers] == [[{"n": n}] for n in range(300)]
+    assert {answer.count for answer in answers} == {1}
+
+
+def test_what_was_forgotten_is_not_said(connection: Connection) -> None:
+    line = Line(connection)
+    answer = line.command("BEGIN")
+    line.forget()
+    line.fetch()
+    assert answer.done == ""
+
+
+async def test_a_life_cycle_takes_few_messages(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: Counter[str] = Counter()
+    fetch = Line.fetch
+
+    def counted(line: Line) -> None:
+        sent["messages"] += bool(line._waiting)
+        fetch(line)
+
+    ledger = await open_ledger(postgres_url)
+    one = Bench(ledger, ManualClock(), FakeSubject())
+    await one.control.set_mode(SafetyMode.EXECUTE, actor="test")
+    executor = one.executor()
+    for counting in (False, True, True):  # the writers prepare their statements first
+        if counting:
+            monkeypatch.setattr(Line, "fetch", counted)
+        proposal_id = id_of(await executor.propose_action(recommend()))
+        await executor.validate_proposal(proposal_id)
+        assert (await executor.execute_proposal(proposal_id, one.subject)).success
+    await ledger.engine.close()
+    assert sent["messages"] <= 2 * MESSAGES_A_LIFE_CYCLE + 4  # and what closing says
+
+
+@pytest.mark.parametrize(
+    ("name", "found_by"),
+    [
+        ("proposal.claim.each", "action_proposals_pkey"),
+        ("proposal.claimable", "action_proposals_pkey"),
+        ("proposal.complete.each", "action_proposals_pkey"),
+        ("proposal.get_each", "action_proposals_pkey"),
+        ("proposal.validate.each", "action_proposals_pkey"),
+        ("record.finish.each", "action_records_pkey"),
+        ("workflow.complete.each", "workflows_pkey"),
+        ("workflow.get_each", "workflows_pkey"),
+        ("workflow.start.each", "workflows_pkey"),
+    ],
+)
+def test_a_young_ledger_finds_rows_by_their_ids(
+    connection: Connection, name: str, found_by: str
+) -> None:
+    """A plan lasts while the table grows, so it must be a good one before there are numbers."""
+    text = numbered(statements("postgres")[name]).text
+    found = connection.execute(f"EXPLAIN (GENERIC_PLAN) {text}".encode(), prepare=False)
+    plan = "\n".join(row[0] for row in found)
+    assert found_by in plan, plan
+    assert "Index Cond: (id = ANY" in plan, plan
