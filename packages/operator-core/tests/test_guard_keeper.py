@@ -121,7 +121,7 @@ async def test_nothing_is_executed_before_the_guards_are_proven() -> None:
             return step
 
     class Stages:
-        investigate = group = agent = janitor = Stage()
+        investigate = reconsider = group = agent = janitor = Stage()
 
     await supervisor.agent_round(Stages(), may_act=False)  # type: ignore[arg-type]  # notes calls
     assert "validate" in done

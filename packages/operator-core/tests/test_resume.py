@@ -60,7 +60,7 @@ async def _commits(folder: Path) -> int:
 @pytest.mark.timeout(60)
 async def test_the_agent_goes_on_at_the_step_where_it_died(tmp_path: Path) -> None:
     whole = await _commits(tmp_path / "whole")
-    assert whole >= 12
+    assert whole >= 7  # validated, claimed, and a commit for each end: the next claim rides in it
     for place in range(1, whole + 1):
         async with bench(tmp_path / str(place)) as one:
             shelf = await _proposed(one)

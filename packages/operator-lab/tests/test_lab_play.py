@@ -123,9 +123,11 @@ async def test_the_same_seed_gives_the_same_play() -> None:
 async def test_a_proof_begins_with_the_moment_of_the_action() -> None:
     scenario = load_scenario(SINGLE / "10-a-cancelled-delete-leaves-remove-peer-unlimited.toml")
     marks, expect = grade(scenario, await play(scenario)), scenario.expect
-    # Looks come at a third of the usual pause: three of them are the first that outlast the soak.
-    soak_seconds = expect.look_seconds
-    assert soak_seconds >= expect.soak_seconds > expect.look_seconds * 2 / 3
+    # A setting put right as rehearsed soaks for half the time, and looks come at a third of the
+    # usual pause: two of them are the first that outlast it.
+    pause_seconds = expect.look_seconds / 3
+    soak_seconds = 2 * pause_seconds
+    assert soak_seconds >= expect.soak_seconds / 2 > pause_seconds
     assert marks.own_seconds == expect.approves_after + soak_seconds
 
 

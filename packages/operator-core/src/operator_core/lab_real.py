@@ -35,10 +35,12 @@ class TimedFault(SpecPart):
     Attributes:
         at: when it begins.
         until: when it ends; None: it stays.
+        members: to whom; nobody where it happens to the whole cluster.
     """
 
     at: Seconds
     until: Seconds | None = None
+    members: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _must_end_after_it_began(self) -> Self:
@@ -64,6 +66,21 @@ def read_spec(kind: type[AnySpec], table: Mapping[str, object]) -> AnySpec:
         return kind.model_validate(dict(table))
     except ValidationError as error:
         raise RequestError(complaint(error, kind)) from None
+
+
+def require_members(faults: Iterable[TimedFault], names: Sequence[str]) -> None:
+    """Refuse faults of members that the cluster does not have.
+
+    Args:
+        faults: the faults of a scenario.
+        names: the members that there are.
+
+    Raises:
+        ValueError: a fault names another one; a validator of pydantic passes it on.
+    """
+    unknown = sorted({name for one in faults for name in one.members} - set(names))
+    if unknown:
+        raise ValueError(f"no member {', '.join(unknown)}; there are {', '.join(names)}")
 
 
 def moments(faults: Iterable[TimedFault]) -> tuple[float, ...]:

@@ -45,7 +45,6 @@ class FaultPart(TimedFault):
 
     Attributes:
         fault: what happens.
-        members: to whom.
         share: of the quota that is filled; 1: until writes are refused. Of what fills it alone.
     """
 
@@ -58,7 +57,6 @@ class FaultPart(TimedFault):
         "fill_with_data",
         "leave_free_pages",
     ]
-    members: list[str] = Field(default_factory=list)
     share: float = Field(default=1.0, gt=0, le=1)
 
     @model_validator(mode="after")
@@ -96,11 +94,7 @@ class LabSpec(SpecPart):
 
     @model_validator(mode="after")
     def _must_name_members(self) -> "LabSpec":
-        named = {name for one in self.faults for name in one.members}
-        unknown = sorted(named - set(self.member_names))
-        if unknown:
-            known = ", ".join(self.member_names)
-            raise ValueError(f"no member {', '.join(unknown)}; there are {known}")
+        lab_real.require_members(self.faults, self.member_names)
         return self
 
 

@@ -81,12 +81,10 @@ class FaultPart(TimedFault):
 
     Attributes:
         fault: what happens.
-        members: to whom; nobody where it happens to the whole cluster.
         mib: how much log is written, in MiB; of ``write_log`` alone.
     """
 
     fault: FaultName
-    members: list[str] = Field(default_factory=list)
     mib: int = Field(default=0, ge=0, le=256)
 
     @model_validator(mode="after")
@@ -119,10 +117,7 @@ class LabSpec(SpecPart):
 
     @model_validator(mode="after")
     def _must_name_members(self) -> "LabSpec":
-        names = self.cluster.options().names
-        unknown = sorted({name for one in self.faults for name in one.members} - set(names))
-        if unknown:
-            raise ValueError(f"no member {', '.join(unknown)}; there are {', '.join(names)}")
+        lab_real.require_members(self.faults, self.cluster.options().names)
         return self
 
 
