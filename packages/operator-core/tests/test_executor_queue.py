@@ -1,6 +1,7 @@
 """What cannot run now never keeps others from running, however much of it there is."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,3 +135,28 @@ async def never(_: ActionCall) -> ProbeAnswer:
     """Ask a cluster that does not answer."""
     await asyncio.Event().wait()
     return ProbeAnswer.UNKNOWN
+
+
+def broken(*_: object, **_options: object) -> None:
+    """Fail as no action does."""
+    raise ZeroDivisionError
+
+
+async def test_a_fault_of_ours_is_told_when_it_happens(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that nobody asks tells its error when it is collected, in the middle of anything."""
+    async with bench(tmp_path) as one:
+        first = await approved(one, "act")
+        executor = one.executor()
+        monkeypatch.setattr(executor, "execute_steps", broken)
+        agent = AgentRunner(
+            one.ledger, complete(one.subject), executor, one.safety, clock=one.clock
+        )
+        await agent.execute()
+        await asyncio.wait(agent.running)
+        (told,) = [line for line in caplog.records if line.levelno == logging.ERROR]
+        assert told.getMessage() == f"execution_broke_off proposal_id={first}"
+        assert told.exc_info is not None
+        assert told.exc_info[0] is ZeroDivisionError
+        assert not agent.running

@@ -275,10 +275,17 @@ class AgentRunner:
             return
         task = asyncio.create_task(self._execute(proposal))
         self._running[proposal_id] = task
-        task.add_done_callback(lambda _: self._ended(proposal))
+        task.add_done_callback(lambda ended: self._ended(proposal, ended))
 
-    def _ended(self, proposal: ActionProposal) -> None:
+    def _ended(self, proposal: ActionProposal, task: asyncio.Task[None]) -> None:
         self._running.pop(int(proposal.id or 0), None)
+        # A fault of ours is told when it happens, not when the task is collected as garbage.
+        try:
+            task.result()
+        except asyncio.CancelledError:
+            pass
+        except Exception:
+            log.exception("execution_broke_off", proposal_id=proposal.id)
         if proposal.ticket_id is not None:
             self.acted.set()
 
