@@ -34,7 +34,7 @@ demo: $(STAMP) ## Watch Operator repair a simulated cluster (no key, no Docker)
 
 test: check ## Everything a commit must pass: the checks, then the tests
 	@$(BIN)/python -m pytest -n 2 -m "not real and not slow"
-	@$(BIN)/python -m pytest -n 2 -m "real and not slow" # apart: they start processes of their own
+	@$(BIN)/python -m pytest -n 4 -m "real and not slow" # apart: they start processes, and mostly wait for them
 
 test-slow: $(STAMP) ## The tests that are too slow for every commit
 	@$(BIN)/python -m pytest -m slow --timeout 600 || [ $$? -eq 5 ] # 5: there are none

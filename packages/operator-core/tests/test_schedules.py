@@ -234,12 +234,13 @@ async def test_waiting_in_observe_mode_writes_nothing(tmp_path: Path) -> None:
     """A write wakes every loop, and one that waits must not keep itself awake."""
     async with bench(tmp_path) as one:
         await scheduled(one)
-        await one.safety.set_mode(SafetyMode.OBSERVE)
         await until_due(one)
-        wake = one.ledger.subscribe()
-        wake.clear()
-        await ScheduleDB(one.ledger).fire_due()
-        assert not wake.is_set()
+        engine = CrashingEngine(one.ledger.engine)
+        one.ledger.engine = engine
+        await one.safety.set_mode(SafetyMode.OBSERVE)
+        before = engine.commits
+        assert await ScheduleDB(one.ledger).fire_due() == []
+        assert engine.commits == before > 0
 
 
 # --- crashes -----------------------------------------------------------------------------
