@@ -37,6 +37,7 @@ PORTS = {
     "operator_core.lab",
     "operator_core.lab_real",
     "operator_core.lifecycle",
+    "operator_core.local_cluster",
     "operator_core.local_processes",
     "operator_core.monitor.lifecycle",
     "operator_core.monitor.types",

@@ -7,18 +7,17 @@ by itself after its lifetime (its files stay).
 
 import asyncio
 import shutil
-import signal
 from pathlib import Path
 
 from operator_core import local_processes
 from operator_core.clock import monotonic_seconds
 from operator_core.errors import ActionFailedError, ConfigurationError, SubjectError
+from operator_core.local_cluster import LocalCluster, remove_traces
 from operator_core.local_processes import ProcessSpec, ProcessState
-from operator_core.process_supervisor import ClusterFile, LocalSupervisor, read_cluster_file
+from operator_core.process_supervisor import ClusterFile
 from operator_etcd.client import EtcdClient
 from operator_etcd.survey import Survey, survey
 
-CLUSTER_FILE = "cluster.json"
 _START_SECONDS = 20.0
 _POLL_SECONDS = 0.05
 _PORT_TRIES = 3
@@ -29,7 +28,7 @@ _TUNING = [
 ]
 
 
-class LocalEtcdCluster:
+class LocalEtcdCluster(LocalCluster):
     """Starts, breaks, repairs and stops a small etcd cluster on loopback."""
 
     def __init__(
@@ -40,21 +39,15 @@ class LocalEtcdCluster:
         max_lifetime_seconds: int = 3600,
     ) -> None:
         """Take the folder for all its files, the number of members and the database quota."""
-        self.folder = folder.absolute()
+        super().__init__(folder, max_lifetime_seconds)
         self.size = size
         self.quota_bytes = quota_bytes
-        self.max_lifetime_seconds = max_lifetime_seconds
         self._client: EtcdClient | None = None
-
-    @property
-    def file(self) -> Path:
-        """The file that tells other processes of the cluster; there while it exists."""
-        return self.folder / CLUSTER_FILE
 
     @property
     def endpoints(self) -> list[str]:
         """The client addresses of the members it was started with."""
-        return read_cluster_file(self.file).endpoints
+        return self.plan.endpoints
 
     @property
     def client(self) -> EtcdClient:
@@ -75,7 +68,7 @@ class LocalEtcdCluster:
             raise ConfigurationError(f"{self.folder} holds a cluster already: stop it first.")
         self.folder.mkdir(parents=True, exist_ok=True)
         for _ in range(_PORT_TRIES):
-            self._plan(binary).write(self.file)
+            self._planned(binary).write(self.file)
             try:
                 await self._start_members()
             except _PortTakenError:
@@ -94,24 +87,12 @@ class LocalEtcdCluster:
             self._client = None
         if not self.file.exists():
             return
-        specs = list(read_cluster_file(self.file).members.values())
+        specs = list(self.plan.members.values())
         await asyncio.gather(*(local_processes.stop(spec, _STOP_SECONDS) for spec in specs))
         for spec in specs:
             await asyncio.to_thread(shutil.rmtree, Path(spec.marker), ignore_errors=True)
-            for path in (spec.log_file, spec.pid_file, spec.pid_file.with_suffix(".lock")):
-                path.unlink(missing_ok=True)
+        remove_traces(specs)
         self.file.unlink(missing_ok=True)
-
-    def is_running(self) -> bool:
-        """Return whether there is a cluster here and all its processes run."""
-        if not self.file.exists():
-            return False
-        specs = read_cluster_file(self.file).members.values()
-        return all(local_processes.state_of(one) is ProcessState.RUNNING for one in specs)
-
-    def runs(self, name: str) -> bool:
-        """Return whether a member's process is there, frozen or not."""
-        return local_processes.state_of(self._spec(name)) is not ProcessState.STOPPED
 
     async def put(self, key: str, value: bytes) -> None:
         """Write one key through the leader.
@@ -136,38 +117,16 @@ class LocalEtcdCluster:
         """Ask all members how they are."""
         return await survey(self.client)
 
-    async def kill(self, name: str) -> None:
-        """End a member's process at once, as a crash does."""
-        await local_processes.kill(self._spec(name))
-
-    def freeze(self, name: str) -> None:
-        """Stop a member's process without ending it: it accepts connections, answers nothing."""
-        local_processes.send(self._spec(name), signal.SIGSTOP)
-
-    def thaw(self, name: str) -> None:
-        """Let a frozen member go on."""
-        local_processes.send(self._spec(name), signal.SIGCONT)
-
-    async def restart(self, name: str) -> None:
-        """End a member if it runs, and start it again with its data."""
-        await LocalSupervisor(self.file).restart(name)
-
     async def start_added(self, name: str, initial_cluster: str, peer_url: str) -> None:
         """Start the process of a member that was added to the running cluster."""
-        cluster = read_cluster_file(self.file)
+        cluster = self.plan
         client_url = _urls(1)[0]
         urls = [client_url, peer_url, f"{initial_cluster},{name}={peer_url}"]
         spec = self._member(etcd_binary(), name, urls, "existing")
         cluster.model_copy(update={"members": {**cluster.members, name: spec}}).write(self.file)
         await local_processes.start(spec, self.max_lifetime_seconds)
 
-    def _spec(self, name: str) -> ProcessSpec:
-        members = read_cluster_file(self.file).members
-        if name not in members:
-            raise ConfigurationError(f"No member {name!r}; there are {', '.join(members)}.")
-        return members[name]
-
-    def _plan(self, binary: Path) -> ClusterFile:
+    def _planned(self, binary: Path) -> ClusterFile:
         urls = _urls(2 * self.size)
         clients, peers = urls[: self.size], urls[self.size :]
         names = [f"n{number}" for number in range(1, self.size + 1)]
@@ -200,7 +159,7 @@ class LocalEtcdCluster:
         )
 
     async def _start_members(self) -> None:
-        specs = list(read_cluster_file(self.file).members.values())
+        specs = list(self.plan.members.values())
         for spec in specs:
             await local_processes.start(spec, self.max_lifetime_seconds)
         end = monotonic_seconds() + _START_SECONDS

@@ -16,8 +16,7 @@ from pathlib import Path
 from operator_core import local_processes
 from operator_core.clock import monotonic_seconds
 from operator_core.errors import ActionFailedError, ConfigurationError, SubjectError
-from operator_core.local_processes import ProcessSpec, ProcessState
-from operator_core.process_supervisor import ClusterFile, LocalSupervisor, read_cluster_file
+from operator_core.local_cluster import LocalCluster, remove_traces
 from operator_patroni.client import PatroniClient
 from operator_patroni.cluster_files import (
     ETCD,
@@ -32,7 +31,6 @@ from operator_patroni.cluster_files import (
 from operator_patroni.shapes import Listed, View
 from operator_patroni.transport import Timeouts
 
-CLUSTER_FILE = "cluster.json"
 _START_SECONDS = 120.0
 _POLL_SECONDS = 0.1
 _END_SECONDS = 10.0
@@ -41,7 +39,7 @@ _TIMEOUTS = Timeouts(read_seconds=2.0, effect_seconds=10.0, move_seconds=60.0)
 _NOT_BEGUN = frozenset({"stopped", "unknown"})
 
 
-class LocalPatroniCluster:
+class LocalPatroniCluster(LocalCluster):
     """Starts, breaks, repairs and stops a small cluster on loopback."""
 
     def __init__(
@@ -51,15 +49,9 @@ class LocalPatroniCluster:
         max_lifetime_seconds: int = 3600,
     ) -> None:
         """Take the folder for all its files, what kind of cluster it is, and how long it lives."""
-        self.folder = folder.absolute()
+        super().__init__(folder, max_lifetime_seconds)
         self.options = options or ClusterOptions()
-        self.max_lifetime_seconds = max_lifetime_seconds
         self._client: PatroniClient | None = None
-
-    @property
-    def file(self) -> Path:
-        """The file that tells other processes of the cluster; there while it exists."""
-        return self.folder / CLUSTER_FILE
 
     @property
     def names(self) -> list[str]:
@@ -69,7 +61,7 @@ class LocalPatroniCluster:
     @property
     def endpoints(self) -> list[str]:
         """The addresses of the members' REST APIs."""
-        return self._plan().endpoints
+        return self.plan.endpoints
 
     @property
     def client(self) -> PatroniClient:
@@ -103,20 +95,20 @@ class LocalPatroniCluster:
 
     async def _start_all(self) -> None:
         lifetime_seconds = self.max_lifetime_seconds
-        await local_processes.start(self._spec(GUARD), lifetime_seconds * 2)
-        await local_processes.start(self._spec(ETCD), lifetime_seconds)
+        await local_processes.start(self.spec(GUARD), lifetime_seconds * 2)
+        await local_processes.start(self.spec(ETCD), lifetime_seconds)
         for name in self.names:
-            await local_processes.start(self._spec(dcs_link(name)), lifetime_seconds)
+            await local_processes.start(self.spec(dcs_link(name)), lifetime_seconds)
         await until(self._has_dcs, "etcd", _START_SECONDS)
         first, *others = self.names
-        await local_processes.start(self._spec(first), lifetime_seconds)
+        await local_processes.start(self.spec(first), lifetime_seconds)
         await until(self._has_begun, first, _START_SECONDS)
         for name in others:
-            await local_processes.start(self._spec(name), lifetime_seconds)
+            await local_processes.start(self.spec(name), lifetime_seconds)
         await until(self.all_stream, f"the cluster of {self.folder}", _START_SECONDS)
 
     async def _has_dcs(self) -> bool:
-        argv = self._spec(ETCD).argv
+        argv = self.spec(ETCD).argv
         address = argv[argv.index("--listen-client-urls") + 1].removeprefix("http://")
         host, _, port = address.partition(":")
         try:
@@ -139,12 +131,10 @@ class LocalPatroniCluster:
         await self.close()
         if not self.file.exists():
             return
-        specs = list(self._plan().members.values())
+        specs = list(self.plan.members.values())
         await asyncio.gather(*map(local_processes.kill, specs))
         await asyncio.gather(*map(self._end_postgres, self.names))
-        for spec in specs:
-            for path in (spec.log_file, spec.pid_file, spec.pid_file.with_suffix(".lock")):
-                path.unlink(missing_ok=True)
+        remove_traces(specs)
         for name in [*self.names, ETCD]:
             place = data_of(self.folder, name)
             await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
@@ -157,13 +147,6 @@ class LocalPatroniCluster:
         if self._client:
             await self._client.close()
             self._client = None
-
-    def is_running(self) -> bool:
-        """Return whether there is a cluster here and all its processes run."""
-        if not self.file.exists():
-            return False
-        specs = self._plan().members.values()
-        return all(local_processes.state_of(one) is ProcessState.RUNNING for one in specs)
 
     # --- how it is --------------------------------------------------------------------
 
@@ -228,10 +211,6 @@ class LocalPatroniCluster:
 
     # --- faults -----------------------------------------------------------------------
 
-    async def kill(self, name: str) -> None:
-        """End a process at once, as a crash does; the PostgreSQL of a Patroni runs on."""
-        await local_processes.kill(self._spec(name))
-
     async def kill_member(self, name: str) -> None:
         """End a member's Patroni and its PostgreSQL, as the loss of a machine does."""
         await self.kill(name)
@@ -242,22 +221,6 @@ class LocalPatroniCluster:
         pid = self.postmaster(name)
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
-
-    def freeze(self, name: str) -> None:
-        """Stop a process without ending it: it accepts connections, answers nothing."""
-        local_processes.send(self._spec(name), signal.SIGSTOP)
-
-    def thaw(self, name: str) -> None:
-        """Let a frozen process go on."""
-        local_processes.send(self._spec(name), signal.SIGCONT)
-
-    async def restart(self, name: str) -> None:
-        """End a process if it runs, and start it again."""
-        await LocalSupervisor(self.file).restart(name)
-
-    def runs(self, name: str) -> bool:
-        """Return whether a process is there, frozen or not."""
-        return local_processes.state_of(self._spec(name)) is not ProcessState.STOPPED
 
     def postmaster(self, name: str) -> int | None:
         """Return the process of a member's PostgreSQL, None where it does not run."""
@@ -277,15 +240,6 @@ class LocalPatroniCluster:
                 _send(part, signal.SIGCONT)
             _send(pid, signal.SIGQUIT)
             await asyncio.sleep(_POLL_SECONDS)
-
-    def _plan(self) -> ClusterFile:
-        return read_cluster_file(self.file)
-
-    def _spec(self, name: str) -> ProcessSpec:
-        members = self._plan().members
-        if name not in members:
-            raise ConfigurationError(f"No member {name!r}; there are {', '.join(self.names)}.")
-        return members[name]
 
 
 def _children(pid: int) -> list[int]:
