@@ -53,10 +53,14 @@ class Judged:
 
     def among(self, suspects: tuple[str, ...]) -> "Judged":
         """Return it with who else is suspected of the same."""
+        if suspects == self.request.suspects:
+            return self
         return replace(self, request=replace(self.request, suspects=suspects))
 
     def widened(self, fresh: Rehearsal | None) -> "Judged":
         """Return it with what a rehearsal right before the attempt says is touched."""
+        if fresh is None:
+            return self
         blast = widened(self.request.blast, fresh)
         return replace(self, request=replace(self.request, blast=blast))
 
@@ -113,24 +117,27 @@ def again(
     known: Judged, proposal: ActionProposal, definition: ActionDefinition | None, now: datetime
 ) -> Judged:
     """Return what is asked now, with what is known of the ticket and the harm from before."""
-    parameters = proposal.parameters
+    request, parameters = known.request, proposal.parameters
+    target, tags, risk = request.target, request.tags, request.risk
+    if definition is not None:
+        target = target_of(definition.target_parameters, parameters)
+        tags = tags_of(definition) | (tags & {TAKES_BACK})
+        risk = definition.risk_level
     request = replace(
-        known.request,
+        request,
         action=proposal.action_name,
         now=now,
         subject=proposal.subject,
+        target=target,
+        tags=tags,
+        risk=risk,
         proposer=proposal.proposed_by,
         parameters=parameters,
     )
     if definition is None:
         return replace(known, request=request)
     return Judged(
-        replace(
-            request,
-            target=target_of(definition.target_parameters, parameters),
-            tags=tags_of(definition) | (known.request.tags & {TAKES_BACK}),
-            risk=definition.risk_level,
-        ),
+        request,
         definition.version,
         tuple(paths_of(definition.facts, parameters)),
         tuple(paths_of(definition.changes, parameters)),
