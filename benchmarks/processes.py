@@ -1,7 +1,7 @@
 """Programs of the benchmarks' own in other processes, and the file where they count effects.
 
-A line of that file says what had its effect, when by the machine's own monotonic clock, and
-in which process.
+A line of that file says what had its effect, when by the machine's own monotonic clock, in which
+process, and how much of the processor that one had used by then.
 """
 
 import os
@@ -26,6 +26,7 @@ class Effect:
     value: int
     seconds: float
     pid: int
+    processor_seconds: float
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class EffectFile:
 
     def add(self, value: int) -> None:
         """Count one effect of this process."""
-        line = f"{value} {time.monotonic()} {os.getpid()}\n".encode()
+        line = f"{value} {time.monotonic()} {os.getpid()} {time.process_time()}\n".encode()
         file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
             os.write(file, line)
@@ -49,7 +50,7 @@ class EffectFile:
             return []
         lines = self.path.read_text(encoding="ascii").splitlines()
         rows = (line.split() for line in lines)
-        return [Effect(int(value), float(seconds), int(pid)) for value, seconds, pid in rows]
+        return [Effect(int(one), float(at), int(pid), float(used)) for one, at, pid, used in rows]
 
 
 @contextmanager

@@ -43,10 +43,14 @@ def _killed_and_restarted(job: Job, module: str, prepare: Callable[[Job], None])
 
 
 def _times(effects: list[Effect], interrupted: set[int], start: float) -> Metrics:
-    recovered = [effect.seconds for effect in effects if effect.value in interrupted]
+    first = min(
+        (effect for effect in effects if effect.value in interrupted),
+        key=lambda effect: effect.seconds,
+    )
     return {
         "first_action_seconds": min(effect.seconds for effect in effects) - start,
-        "first_interrupted_action_seconds": min(recovered) - start,
+        "first_interrupted_action_seconds": first.seconds - start,
+        "first_interrupted_action_processor_seconds": first.processor_seconds,
         "all_actions_seconds": max(effect.seconds for effect in effects) - start,
         "run_more_than_once": float(len(effects) - len({effect.value for effect in effects})),
     }

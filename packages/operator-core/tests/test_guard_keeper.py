@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from operator_core.clock import monotonic_seconds
 from operator_core.errors import LedgerFullError
 from operator_core.logs import ROOT
 from operator_core.monitor.types import TicketStatus
-from operator_core.runtime import supervisor
+from operator_core.runtime import fingerprint, guards, supervisor
 from operator_core.runtime.guards import (
     AGAIN_SECONDS,
     EVERY_SECONDS,
@@ -26,6 +27,7 @@ from operator_core.runtime.guards import (
     GuardKeeper,
     last_check,
 )
+from operator_core.testing.clock import START, ManualClock
 from operator_core.types import RunMode, Severity
 
 FEW = tuple(one for one in CANARIES if one.name in {"observe mode", "held"})
@@ -136,6 +138,7 @@ class Trials:
 
     def __init__(self, stop: asyncio.Event) -> None:
         self.stop = stop
+        self.proven = False
         self.waited_seconds = 0.0
 
     async def step(self) -> None:
@@ -187,3 +190,91 @@ def test_the_guards_are_tried_by_hand_and_doctor_tells(
     assert dead == {"observe mode", "kill switch"}
     assert "kill switch" in cli.invoke("doctor", "--no-reach").stdout
     assert cli.json("mode")["mode"] == "observe"
+
+
+async def stood(one: Bench) -> GuardKeeper:
+    """Return a keeper whose trial is in the audit."""
+    keeper = GuardKeeper(one.ledger, canaries=FEW)
+    await keeper.check()
+    return keeper
+
+
+async def recalls(one: Bench) -> bool:
+    keeper = GuardKeeper(one.ledger, canaries=FEW)
+    await keeper.recall()
+    return keeper.proven
+
+
+async def test_the_same_code_on_the_same_boot_rests_on_a_trial_of_this_hour(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        assert not await recalls(one)  # there was none yet
+        await stood(one)
+        assert await recalls(one)
+        before = GuardKeeper(one.ledger.told_by(ManualClock(START - timedelta(seconds=1))))
+        await before.recall()
+        assert not before.proven  # the time of day was set back behind it
+        one.clock.advance(EVERY_SECONDS)
+        assert not await recalls(one)
+
+
+async def test_who_rests_on_an_earlier_trial_has_one_of_its_own_all_the_same(
+    tmp_path: Path,
+) -> None:
+    async with bench(tmp_path, approval_mode=False) as one:
+        await stood(one)
+        await one.validated()
+        keeper = GuardKeeper(one.ledger, canaries=FEW)
+        await keeper.recall()
+        await keeper.step()
+        assert (await one.events()).count("guards_checked") == 2
+
+
+async def test_other_code_has_to_stand_its_own_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(tmp_path) as one:
+        await stood(one)
+        monkeypatch.setattr(fingerprint, "of_this_process", lambda: "other code")
+        assert not await recalls(one)
+        await stood(one)
+        assert await recalls(one)
+        monkeypatch.setattr(fingerprint, "of_this_process", lambda: None)
+        await stood(one)
+        assert not await recalls(one)  # nobody knows what either was made of
+
+
+async def test_nobody_rests_on_a_trial_that_found_a_dead_guard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(tmp_path) as one:
+        await stood(one)
+        with monkeypatch.context() as patch:
+            patch.setattr(verdict, "_hold", lambda _: None)
+            await stood(one)
+        assert not await recalls(one)
+
+
+async def test_a_trial_far_back_in_the_audit_is_not_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(tmp_path) as one:
+        await stood(one)
+        for _ in range(3):
+            await one.control.set_mode(RunMode.EXECUTE, actor="somebody")
+        monkeypatch.setattr(guards, "RECALLED_ROWS", 3)
+        assert not await recalls(one)
+        monkeypatch.setattr(guards, "RECALLED_ROWS", 4)
+        assert await recalls(one)
+
+
+async def test_a_running_agent_that_rests_on_a_trial_lets_what_waits_go_first(
+    tmp_path: Path,
+) -> None:
+    async with bench(tmp_path, approval_mode=False) as one, asyncio.timeout(1.5):
+        await one.validated()
+        stop = asyncio.Event()
+        trials = Trials(stop)
+        trials.proven = True
+        trials.waited_seconds = monotonic_seconds()
+        await supervisor._keep_guards(one.ledger, trials, stop)  # type: ignore[arg-type]
+        assert trials.waited_seconds >= supervisor.FIRST_LOOK_SECONDS

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from pathlib import Path
 
 import psycopg
@@ -16,7 +17,7 @@ from operator_core.db.control import ControlDB
 from operator_core.db.engine import Tx
 from operator_core.db.ledger import open_ledger
 from operator_core.db.postgres.connection import Address
-from operator_core.db.postgres.tx import numbered
+from operator_core.db.postgres.tx import PostgresTx, numbered
 from operator_core.db.postgres.upgrade import needs_of, upgrade
 from operator_core.db.postgres.write_tx import LOCKING
 from operator_core.db.schema import (
@@ -294,6 +295,26 @@ async def test_a_write_of_another_process_wakes_those_who_wait(postgres_url: str
     assert await first.engine.changes() != before
     for ledger in (first, second):
         await ledger.engine.close()
+
+
+@pytest.mark.real
+async def test_who_reads_does_not_wait_for_the_end_of_the_transaction(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, may_end = await open_ledger(postgres_url), threading.Event()
+
+    def blocked(_: PostgresTx) -> None:
+        may_end.wait(5)
+        raise psycopg.OperationalError("lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgresTx, "give_up", blocked)
+        async with asyncio.timeout(3):
+            row = await ledger.read(lambda tx: tx.one("ledger.get"))
+        may_end.set()
+        assert row is not None
+    assert await ledger.read(lambda tx: tx.one("ledger.get")) == row  # over a new connection
+    await ledger.engine.close()
 
 
 @pytest.mark.real

@@ -1,15 +1,18 @@
 """Statements on PostgreSQL: how many messages work takes, and that rows are found by their ids."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
 
 from engine_bench import Bench, id_of, recommend
+from operator_core.actions.cage import asking
+from operator_core.actions.policy import load
 from operator_core.actions.types import SafetyMode
 from operator_core.clock import SYSTEM_CLOCK, to_text
 from operator_core.db.ledger import open_ledger
+from operator_core.db.policy import PolicyDB
 from operator_core.db.postgres.connection import Address
 from operator_core.db.postgres.line import Connection, Line
 from operator_core.db.postgres.tx import numbered
@@ -21,6 +24,7 @@ from operator_core.testing.fakes import FakeSubject
 pytestmark = pytest.mark.real
 
 MESSAGES_A_LIFE_CYCLE = 12
+MESSAGES_A_CLAIM_UNDER_A_POLICY = 5
 
 
 @pytest.fixture
@@ -69,28 +73,54 @@ def test_what_was_forgotten_is_not_said(connection: Connection) -> None:
     assert answer.done == ""
 
 
-async def test_a_life_cycle_takes_few_messages(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sent: Counter[str] = Counter()
+def counting(sent: Counter[str]) -> Callable[[Line], None]:
+    """Return what counts the messages that are sent, and sends them."""
     fetch = Line.fetch
 
     def counted(line: Line) -> None:
         sent["messages"] += bool(line._waiting)
         fetch(line)
 
+    return counted
+
+
+async def test_a_life_cycle_takes_few_messages(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: Counter[str] = Counter()
+    counted = counting(sent)
     ledger = await open_ledger(postgres_url)
     one = Bench(ledger, ManualClock(), FakeSubject())
     await one.control.set_mode(SafetyMode.EXECUTE, actor="test")
     executor = one.executor()
-    for counting in (False, True, True):  # the writers prepare their statements first
-        if counting:
+    for is_counted in (False, True, True):  # the writers prepare their statements first
+        if is_counted:
             monkeypatch.setattr(Line, "fetch", counted)
         proposal_id = id_of(await executor.propose_action(recommend()))
         await executor.validate_proposal(proposal_id)
         assert (await executor.execute_proposal(proposal_id, one.subject)).success
     await ledger.engine.close()
     assert sent["messages"] <= 2 * MESSAGES_A_LIFE_CYCLE + 4  # and what closing says
+
+
+async def test_a_claim_under_a_policy_takes_few_messages(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: Counter[str] = Counter()
+    monkeypatch.setattr(Line, "fetch", counting(sent))
+    ledger, took = await open_ledger(postgres_url), []
+    one = Bench(ledger, ManualClock(), FakeSubject())
+    await one.control.set_mode(SafetyMode.EXECUTE, actor="test")
+    await PolicyDB(ledger).enforce(load(asking(["ann"])), source="test", actor="ann")
+    for _ in range(3):
+        target = await one.validated()
+        await one.db.approve_proposal(target, "ann")
+        sent.clear()
+        await one.executions.claim(target, one.terms("me"))
+        took.append(sent["messages"])
+    await ledger.engine.close()
+    assert min(took) == MESSAGES_A_CLAIM_UNDER_A_POLICY
+    assert max(took) <= MESSAGES_A_CLAIM_UNDER_A_POLICY + 1  # a writer asks once for its chain
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from operator_core.types import JsonObject
 POLICY = "policy"
 """Who approves where the policy demands nobody's word."""
 
-_WORDS_OF = {"proposal": "approval.of_proposal", "workflow": "approval.of_workflow"}
+WORDS_OF = {"proposal": "approval.of_proposal", "workflow": "approval.of_workflow"}
 _OPEN = (
     ActionStatus.PROPOSED,
     ActionStatus.VALIDATED,
@@ -228,7 +228,7 @@ def _staleness(row: Row, loaded: LoadedPolicy, stamp: Stamp) -> str:
 
 def words_of(tx: Tx, kind: str, row_id: int, *, ended: bool = False) -> list[Row]:
     """Return the words that were given for a proposal or workflow, oldest first."""
-    found = tx.all(_WORDS_OF[kind], id=row_id)
+    found = tx.all(WORDS_OF[kind], id=row_id)
     return [row for row in found if ended or row["ended_at"] is None]
 
 

@@ -76,6 +76,13 @@ class ControlDB(Store):
         events = [rows.audit_event(row) for row in found]
         return events[::-1] if newest else events
 
+    async def last_event(self, event_type: str, *, within_rows: int) -> AuditEvent | None:
+        """Return the last event of a kind, if it is among so many newest rows of the audit."""
+        found = await self._read(
+            lambda tx: tx.one("audit.last_of_type", event_type=event_type, rows=within_rows)
+        )
+        return None if found is None else rows.audit_event(found)
+
     async def first_broken_audit_row(self) -> JsonObject | None:
         """Return the first row of the audit that was tampered with, or None."""
         while True:

@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 
 from operator_core.actions.policy import BlastRadius, Decision, LoadedPolicy, decide
 from operator_core.actions.policy.binding import Call, Facts, facts_at, paths_of
-from operator_core.actions.policy.limits import watched
+from operator_core.actions.policy.limits import Watched, watched
 from operator_core.actions.policy.request import TAKES_BACK, PolicyRequest, tags_of, target_of
 from operator_core.actions.policy.ruling import Usage
 from operator_core.actions.rehearsal import Rehearsal, widened
 from operator_core.actions.types import ActionDefinition, ActionProposal, ActionStatus
 from operator_core.clock import from_text, to_text
 from operator_core.db import effects, rows
-from operator_core.db.changes import Stamp
-from operator_core.db.engine import Row, Tx
+from operator_core.db.changes import Params, Stamp
+from operator_core.db.engine import Row, Tx, Value
 from operator_core.errors import ConflictError
 from operator_core.monitor.types import Observation
 from operator_core.types import JsonObject, Severity
@@ -29,6 +29,10 @@ LOOK_ID = "look_id"
 
 MAX_TRIES = 100
 """As many results of a remedy as any breaker looks back on."""
+
+_LATEST = "decision.latest"
+_ATTEMPTS, _LAST = "decision.attempts_since", "decision.last_of_remedy"
+_HELPED = "decision.helped"
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,14 @@ class Judged:
 
     def among(self, suspects: tuple[str, ...]) -> "Judged":
         """Return it with who else is suspected of the same."""
+        if suspects == self.request.suspects:
+            return self
         return replace(self, request=replace(self.request, suspects=suspects))
 
     def widened(self, fresh: Rehearsal | None) -> "Judged":
         """Return it with what a rehearsal right before the attempt says is touched."""
+        if fresh is None:
+            return self
         blast = widened(self.request.blast, fresh)
         return replace(self, request=replace(self.request, blast=blast))
 
@@ -109,24 +117,27 @@ def again(
     known: Judged, proposal: ActionProposal, definition: ActionDefinition | None, now: datetime
 ) -> Judged:
     """Return what is asked now, with what is known of the ticket and the harm from before."""
-    parameters = proposal.parameters
+    request, parameters = known.request, proposal.parameters
+    target, tags, risk = request.target, request.tags, request.risk
+    if definition is not None:
+        target = target_of(definition.target_parameters, parameters)
+        tags = tags_of(definition) | (tags & {TAKES_BACK})
+        risk = definition.risk_level
     request = replace(
-        known.request,
+        request,
         action=proposal.action_name,
         now=now,
         subject=proposal.subject,
+        target=target,
+        tags=tags,
+        risk=risk,
         proposer=proposal.proposed_by,
         parameters=parameters,
     )
     if definition is None:
         return replace(known, request=request)
     return Judged(
-        replace(
-            request,
-            target=target_of(definition.target_parameters, parameters),
-            tags=tags_of(definition) | (known.request.tags & {TAKES_BACK}),
-            risk=definition.risk_level,
-        ),
+        request,
         definition.version,
         tuple(paths_of(definition.facts, parameters)),
         tuple(paths_of(definition.changes, parameters)),
@@ -168,27 +179,32 @@ def note(
     binds = {"version": asked.version, "facts": asked.facts, "changes": asked.changes}
     if seen is not None and asked.facts:
         binds[SEEN] = asked.seen(seen)
-    tx.run(
-        "decision.insert",
-        proposal_id=proposal_id,
-        stage=stage,
-        now=stamp.text,
-        subject=request.subject,
-        action_name=request.action,
-        target=request.target,
-        policy_hash=decision.policy_hash,
-        rule=decision.rule,
-        effect=decision.effect.value,
-        reasons=rows.to_json(decision.reasons),
-        request=rows.to_json(request.to_json()),
-        binds=rows.to_json(binds),
-        revisions=rows.to_json(ruling.revisions),
-    )
+    params: Params = {
+        "proposal_id": proposal_id,
+        "stage": stage,
+        "now": stamp.text,
+        "subject": request.subject,
+        "action_name": request.action,
+        "target": request.target,
+        "policy_hash": decision.policy_hash,
+        "rule": decision.rule,
+        "effect": decision.effect.value,
+        "reasons": rows.to_json(decision.reasons),
+        "request": rows.to_json(request.to_json()),
+        "binds": rows.to_json(binds),
+        "revisions": rows.to_json(ruling.revisions),
+    }
+    tx.later("decision.insert", [params])
+
+
+def expect_latest(tx: Tx, proposal_id: int) -> None:
+    """Tell that `latest` will be asked soon."""
+    tx.expect(_LATEST, proposal_id=proposal_id)
 
 
 def latest(tx: Tx, proposal_id: int) -> Judged | None:
     """Return what was last asked about a proposal, or None."""
-    row = tx.one("decision.latest", proposal_id=proposal_id)
+    row = tx.one(_LATEST, proposal_id=proposal_id)
     return None if row is None else of_row(row)
 
 
@@ -243,26 +259,39 @@ def of_row(row: Row) -> Judged:
 def usage(tx: Tx, proposal_id: int, loaded: LoadedPolicy, request: PolicyRequest) -> Usage:
     """Return what the limits on a request need to know of earlier attempts."""
     limits = watched(loaded, request)
-    remedy = {"action_name": request.action, "target": request.target, "subject": request.subject}
-    past: list[PolicyRequest] = []
-    if limits.limits:
-        longest = max(limit.per_seconds for limit, _ in limits.limits)
-        found = tx.all("decision.attempts_since", since=_before(request.now, longest))
-        past = [PolicyRequest.of_json(json.loads(row["request"])) for row in found]
-    last = None
-    if limits.cooldown is not None:
-        since = _before(request.now, limits.cooldown.seconds)
-        last = tx.one("decision.last_of_remedy", since=since, proposal_id=proposal_id, **remedy)
-    helped: list[Row] = []
-    if limits.breaker is not None:
-        since = _before(request.now, limits.breaker.within_seconds)
-        helped = tx.all("decision.helped", since=since, limit=MAX_TRIES, **remedy)
+    questions = _questions(limits, proposal_id, request)
+    for name, params in questions.items():
+        tx.expect(name, **params)
+    found = {name: tx.all(name, **params) for name, params in questions.items()}
+    last = found.get(_LAST)
     return Usage(
         limits,
-        past,
-        from_text(last["at"]) if last else None,
-        [bool(row["helped"]) for row in helped],
+        [PolicyRequest.of_json(json.loads(row["request"])) for row in found.get(_ATTEMPTS, ())],
+        from_text(last[0]["at"]) if last else None,
+        [bool(row["helped"]) for row in found.get(_HELPED, ())],
     )
+
+
+def _questions(
+    limits: Watched, proposal_id: int, request: PolicyRequest
+) -> dict[str, dict[str, Value]]:
+    """Return what limits need to ask of earlier attempts: statements with their parameters."""
+    asked: dict[str, dict[str, Value]] = {}
+    remedy: dict[str, Value] = {
+        "action_name": request.action,
+        "target": request.target,
+        "subject": request.subject,
+    }
+    if limits.limits:
+        longest = max(limit.per_seconds for limit, _ in limits.limits)
+        asked[_ATTEMPTS] = {"since": _before(request.now, longest)}
+    if limits.cooldown is not None:
+        since = _before(request.now, limits.cooldown.seconds)
+        asked[_LAST] = {"since": since, "proposal_id": proposal_id, **remedy}
+    if limits.breaker is not None:
+        since = _before(request.now, limits.breaker.within_seconds)
+        asked[_HELPED] = {"since": since, "limit": MAX_TRIES, **remedy}
+    return asked
 
 
 def _before(now: datetime, seconds: float) -> str:

@@ -108,6 +108,8 @@ def asked(
 ) -> Asked:
     """Return what the policy in force is asked about an attempt that is about to begin."""
     proposal_id = int(proposal.id or 0)
+    decisions.expect_latest(tx, proposal_id)
+    tx.expect(approvals.WORDS_OF["proposal"], id=proposal_id)
     judged = _judged(tx, proposal, sight, stamp)
     crowd = suspects.others(tx, proposal, judged.request, loaded)
     judged = judged.among(crowd.told)

@@ -48,9 +48,9 @@ class Job:
         self.error: BaseException | None = None
 
     def settle(self) -> None:
-        """Hand the caller what came of it."""
-        if self.future.cancelled():
-            return  # the caller went away; the work is done all the same
+        """Hand the caller what came of it, once."""
+        if self.future.done():
+            return  # or the caller went away; the work is done all the same
         if self.error is not None:
             self.future.set_exception(self.error)
         else:

@@ -12,13 +12,17 @@ from operator_core.db.ledger import Ledger
 from operator_core.db.tickets import TicketDB
 from operator_core.logs import get_logger
 from operator_core.monitor.types import Violation
-from operator_core.types import RunMode, Severity
+from operator_core.runtime import fingerprint
+from operator_core.types import JsonObject, RunMode, Severity
 
 log = get_logger(__name__)
 
 EVERY_SECONDS = 3600.0
 AGAIN_SECONDS = 60.0
 """How soon they are tried again while one is dead."""
+
+RECALLED_ROWS = 10_000
+"""How far back in the audit a proof is looked for: further back a trial is cheaper."""
 
 INVARIANT = "guard_of_the_gate"
 """The invariant that a dead guard breaks: it has a ticket of its own."""
@@ -51,11 +55,24 @@ class GuardKeeper:
         self._canaries = canaries
         self._tell = tell
         self._due_at = ledger.clock.now()
+        self._made_of = fingerprint.of_this_process()
         self.proven = False
         """Whether every guard was alive the last time; nothing is executed until it is so."""
         self.at_rest = asyncio.Event()
         """Set while they are not being tried."""
         self.at_rest.set()
+
+    async def recall(self) -> None:
+        """Rest on the last trial, if this very code on this boot stood it within the hour.
+
+        It is still due here: a process that goes on after a crash proves its own guards too.
+        """
+        last = await self._control.last_event(EVENT, within_rows=RECALLED_ROWS)
+        if last is None or self._made_of is None or last.event_data.get("dead"):
+            return
+        age = self._ledger.clock.now() - last.timestamp
+        fresh = timedelta(0) <= age < timedelta(seconds=EVERY_SECONDS)
+        self.proven = fresh and last.event_data.get("made_of") == self._made_of
 
     async def step(self) -> None:
         """Try the guards, if it is time to."""
@@ -78,7 +95,8 @@ class GuardKeeper:
             await self._stop(dead)
         else:
             await self._settle()
-        data = {"tried": len(found), "dead": {one.canary: one.detail for one in dead}}
+        told = {one.canary: one.detail for one in dead}
+        data: JsonObject = {"tried": len(found), "dead": told, "made_of": self._made_of}
         now = self._ledger.clock.now()
         await self._control.append_event(
             AuditEvent(event_type=EVENT, event_data=data, actor=ACTOR, timestamp=now)

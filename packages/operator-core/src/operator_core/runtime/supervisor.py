@@ -49,7 +49,7 @@ TRIAL_FIRST_SECONDS = 0.5
 """How long a round waits at most for a trial of the guards, which what is to be executed needs."""
 
 FIRST_LOOK_SECONDS = 0.5
-"""The guards are tried so long after the start, unless work waits: to see comes first."""
+"""The guards are tried so long after the start, unless work waits for them: to see comes first."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,8 @@ async def _keep_policy(keeper: PolicyKeeper, stop: asyncio.Event) -> None:
 async def _keep_guards(ledger: Ledger, guards: GuardKeeper, stop: asyncio.Event) -> None:
     """Try the guards of the gate at start and hourly; a request to stop ends a trial."""
     async with enduring("guards", "", stop):
-        await wait(stop, 0.0 if await _work_waits(ledger) else FIRST_LOOK_SECONDS)
+        in_need = not guards.proven and await _work_waits(ledger)
+        await wait(stop, 0.0 if in_need else FIRST_LOOK_SECONDS)
     while not stop.is_set():
         async with enduring("guards", "", stop):
             await or_stop(asyncio.create_task(guards.step()), stop)
@@ -182,6 +183,7 @@ async def _until_stopped(
     loops: list[Coroutine[object, object, None]] = []
     guards = GuardKeeper(ledger, tell=partial(_tell, options))
     if keeper is not None:
+        await guards.recall()
         loops += [_keep_policy(keeper, stop), _keep_guards(ledger, guards, stop)]
     for one in wired:
         if options.monitor:

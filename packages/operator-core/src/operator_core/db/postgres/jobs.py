@@ -159,7 +159,7 @@ class Worker(ABC):
     def _serve(self) -> None:
         while group := self._jobs.take(self._terms.group_size):
             self._settle(group)
-            self._terms.post(partial(_hand_out, group))
+            self._terms.post(partial(hand_out, group))
         if self._connection is not None:
             self._end(self._connection)
 
@@ -250,6 +250,7 @@ class Worker(ABC):
             self._connection = None
 
 
-def _hand_out(group: list[Job]) -> None:
+def hand_out(group: list[Job]) -> None:
+    """Tell callers what came of their work, those who were not told before."""
     for job in group:
         job.settle()

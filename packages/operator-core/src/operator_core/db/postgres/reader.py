@@ -1,14 +1,19 @@
 """The reader: reads that wait share one snapshot of what is committed."""
 
+from functools import partial
+
 import psycopg
 
 from operator_core.clock import monotonic_seconds
-from operator_core.db.postgres.jobs import Job, Jobs, Terms, Worker, run_piece
+from operator_core.db.postgres.jobs import Job, Jobs, Terms, Worker, hand_out, run_piece
 from operator_core.db.postgres.line import Connection
 from operator_core.db.postgres.server_clock import Offset
 from operator_core.db.postgres.troubles import is_contention, is_lost, translate
 from operator_core.db.postgres.tx import PostgresTx
 from operator_core.db.work import Piece
+from operator_core.logs import get_logger
+
+log = get_logger(__name__)
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _LOOK_AT_CLOCK_SECONDS = 30.0
@@ -37,30 +42,33 @@ class Reader(Worker):
     def _attempt(self, group: list[Job]) -> None:
         connection, tx = self._connected(), self._tx
         if tx is None:
-            return None
+            return
         looked_ago_seconds = monotonic_seconds() - self._looked_seconds
         if looked_ago_seconds > _LOOK_AT_CLOCK_SECONDS or self._offset.is_outdated():
             self._look_at_clock(tx)
-        if len(group) == 1:
-            return self._alone(connection, tx, group[0])
-        tx.begin()
-        tx.command(_BEGIN)
-        for job in group:
-            run_piece(Piece([job]), tx)
-        tx.command("COMMIT")
-        tx.fetch()
-        return None
+        self._read(connection, tx, group)
+        # What was read hangs on nothing that is still to come: nobody waits for the end.
+        self._terms.post(partial(hand_out, group))
+        self._end_transaction(tx)
+        return
 
-    def _alone(self, connection: Connection, tx: PostgresTx, job: Job) -> None:
+    def _read(self, connection: Connection, tx: PostgresTx, group: list[Job]) -> None:
         tx.begin()
         tx.command(_BEGIN)
         try:
-            run_piece(Piece([job]), tx)
+            for job in group:
+                run_piece(Piece([job]), tx)
         except psycopg.Error as error:
-            if is_contention(error) or is_lost(error, connection):
+            if len(group) > 1 or is_contention(error) or is_lost(error, connection):
                 raise
-            job.error = translate(error, str(self._terms.address))
-        tx.give_up()
+            group[0].error = translate(error, str(self._terms.address))
+
+    def _end_transaction(self, tx: PostgresTx) -> None:
+        try:
+            tx.give_up()
+        except psycopg.Error as error:
+            log.debug("ledger_connection_lost", worker=self.name, error=str(error))
+            self._tidy(error)
 
     def _leave(self, connection: Connection) -> None:
         """Leave nothing behind."""

@@ -592,6 +592,11 @@ WHERE ticket_id = :ticket_id AND event_type IN ('ticket_grouped', 'ticket_took_i
 -- name: audit.of_type
 SELECT * FROM audit_log WHERE event_type = :event_type ORDER BY id
 
+-- name: audit.last_of_type
+SELECT * FROM audit_log
+WHERE event_type = :event_type AND id > (SELECT MAX(id) FROM audit_log) - :rows
+ORDER BY id DESC LIMIT 1
+
 -- The last row of a chain always stays: the next one follows from it.
 -- name: audit.prunable
 SELECT writer, MIN(seq) AS first,
