@@ -64,7 +64,7 @@ def test_no_other_statement_changes_a_state() -> None:
     """Rejecting is the one exception: it is cancelling, with a reason."""
     known = {f"{kind}.{event.value}" for kind, event in EVENTS} | {"proposal.reject"}
     changing = {
-        name
+        name.removesuffix(".each")
         for name, sql in SQL.items()
         if re.search(r"UPDATE \w+\s+SET[^;]*\bstatus = '", sql.split("WHERE", maxsplit=1)[0])
     }
@@ -72,6 +72,13 @@ def test_no_other_statement_changes_a_state() -> None:
     rejects = re.search(r"AND status IN \(([^)]*)\)", SQL["proposal.reject"])
     assert rejects is not None
     assert quoted(rejects[1]) == ["proposed", "validated"]
+
+
+@pytest.mark.parametrize("name", [name for name in SQL if name.endswith(".each")])
+def test_a_statement_for_many_rows_does_what_the_one_for_a_row_does(name: str) -> None:
+    many = SQL[name].replace("id IN (SELECT value FROM json_each(:ids))", "id = :id")
+    one = SQL[name.removesuffix(".each")].removesuffix("RETURNING *")
+    assert many.replace("+status", "status").split() == one.split()
 
 
 @pytest.mark.parametrize(
@@ -106,6 +113,7 @@ def test_every_statement_is_used() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in source.rglob("*.py"))
     known = {f"{kind}.{event.value}" for kind, event in EVENTS}
     known |= {name for name in SQL if name.startswith("lease.")}  # their user is being written
+    known |= {name for name in SQL if name.endswith(".each")}  # for many rows of what is used
     assert [name for name in SQL if name not in known and f'"{name}"' not in text] == []
 
 

@@ -127,8 +127,11 @@ def _to_the_second(year: int, month: int, day: int, hour: int, minute: int, seco
     return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}"
 
 
+@lru_cache(maxsize=1024)
 def from_text(text: str) -> datetime:
     """Parse the text form of a moment into an aware UTC one.
+
+    Rows that were written together share their moments, so the last ones are remembered.
 
     Raises:
         ValueError: the text is no ISO-8601 time.

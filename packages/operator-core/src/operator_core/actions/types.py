@@ -36,10 +36,13 @@ class Positional(Deferred):
 
         def __init__(self: "Positional", *values: object, **named: object) -> None:
             """Take fields by position or by name."""
-            names = list(type(self).model_fields)
-            if len(values) > len(names):
-                raise TypeError(f"{type(self).__name__} takes at most {len(names)} values")
-            super().__init__(**dict(zip(names, values, strict=False)), **named)
+            if values:
+                names = list(type(self).model_fields)
+                if len(values) > len(names):
+                    raise TypeError(f"{type(self).__name__} takes at most {len(names)} values")
+                super().__init__(**dict(zip(names, values, strict=False)), **named)
+            else:
+                super().__init__(**named)
 
 
 class ActionStatus(StrEnum):

@@ -24,6 +24,7 @@ MAX_SHOWN_CHARS = 100
 _PLACE = re.compile(r"\{(\w+)\}")
 # Ids and revisions are 64 bits wide, signed or not; nothing behind a subject takes more.
 _SMALLEST_INT, _LARGEST_INT = -(2**63), 2**64 - 1
+_ONLY_TEXT = frozenset({str})
 _TYPES: dict[str, type] = {
     "int": int,
     "float": float,
@@ -126,6 +127,8 @@ def _named_values(parameters: object, faults: list[str]) -> dict[str, object]:
     if not _is(parameters, dict):
         faults.append(f"parameters must be an object, not {type(parameters).__name__}")
         return {}
+    if type(parameters) is dict and _ONLY_TEXT.issuperset(map(type, parameters)):
+        return parameters  # as nearly all are
     named: dict[str, object] = {}
     for key, value in dict.items(cast("dict[object, object]", parameters)):
         if _is(key, str):
@@ -136,8 +139,10 @@ def _named_values(parameters: object, faults: list[str]) -> dict[str, object]:
 
 
 def _unknown_names(definition: ActionDefinition, given: dict[str, object]) -> list[str]:
+    if given.keys() <= definition.parameters.keys():
+        return []
     unknown = [name for name in given if name not in definition.parameters]
-    known = ", ".join(definition.parameters) or "none" if unknown else ""
+    known = ", ".join(definition.parameters) or "none"
     return [f"{_shown(name)}: unknown parameter (known: {known})" for name in unknown]
 
 
@@ -154,7 +159,7 @@ def _checked(name: str, param: ParamDef, raw: object) -> tuple[JsonValue, list[s
 
 def _misfits(name: str, param: ParamDef, value: JsonValue) -> list[str]:
     """Return why a plain JSON value does not fit its definition."""
-    if not _has_type(param, value):
+    if type(value) is not _TYPES[param.type] and not _has_type(param, value):
         kind = "null" if value is None else _kind_of(value)
         return [f"{name}: must be {param.type}, not {kind} {_shown(value)}"]
     faults: list[str] = []

@@ -47,7 +47,7 @@ class ActionDB(Store):
             RequestError: it is executing, or its parameters are no JSON.
             NotFoundError: it names a ticket, workflow or proposal that does not exist.
         """
-        stamp = self._stamp(proposal.proposed_by)
+        stamp = self._shared_stamp(proposal.proposed_by)
         return await self._item(create_each, Creation(proposal, stamp, acting))
 
     async def get_proposal(self, proposal_id: int) -> ActionProposal | None:
@@ -106,7 +106,8 @@ class ActionDB(Store):
                 changed.
             auto_approve: whether the policy approves it in the same step.
         """
-        validation = Validation(proposal_id, check, auto_approve, self._stamp(SYSTEM_ACTOR))
+        stamp = self._shared_stamp(SYSTEM_ACTOR)
+        validation = Validation(proposal_id, check, auto_approve, stamp)
         return self.ledger.offered(await self._item(validate_each, validation))
 
     async def cancel_proposal(
@@ -255,7 +256,7 @@ class ActionDB(Store):
             name=name, description=description, ticket_id=ticket_id, subject=subject
         )
         columns = head.model_dump(include={"name", "description", "ticket_id", "subject"})
-        stamp = self._stamp(actions[0].proposed_by if actions else SYSTEM_ACTOR)
+        stamp = self._shared_stamp(actions[0].proposed_by if actions else SYSTEM_ACTOR)
         row = await self._item(create_chains, Chain(columns, actions, stamp, acting))
         return int(row["id"])
 

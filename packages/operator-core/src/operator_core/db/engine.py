@@ -5,7 +5,7 @@ other work that waits (group commit), and the caller goes on once its own work i
 A function that raises leaves nothing behind and takes nobody else with it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from operator_core.clock import Clock
@@ -102,7 +102,7 @@ class Engine(Protocol):
         """
         ...
 
-    async def write_item(self, work: "ItemWork[I, T]", item: I) -> T:
+    def write_item(self, work: "ItemWork[I, T]", item: I) -> Awaitable[T]:
         """Run work on an item, together with others' items that wait for the same work.
 
         Raises:

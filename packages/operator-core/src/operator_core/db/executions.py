@@ -81,7 +81,7 @@ class ExecutionDB(Store):
         Raises:
             LostLeaseError: somebody else has taken the work over.
         """
-        stamp = self._stamp(attempt.proposal.owner or "system")
+        stamp = self._shared_stamp(attempt.proposal.owner or "system")
         return await self._item(finish_each, Finish(attempt, ending, stamp))
 
     async def look(self, attempt: Attempt) -> Hold:

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.clock import SYSTEM_CLOCK, Clock, to_text
 from operator_core.db.address import LedgerAddress, is_postgres
+from operator_core.db.changes import Stamp
 from operator_core.db.engine import Engine, Tx
 from operator_core.db.sqlite.engine import SqliteEngine
 from operator_core.db.sqlite.scratch import ScratchEngine
@@ -48,6 +49,7 @@ class Ledger:
         self.clock = engine.clock(clock)
         self._base = clock
         self._wakes = _Wakes()
+        self._stamps: dict[str, Stamp] = {}
 
     def told_by(self, clock: Clock) -> "Ledger":
         """Return the same open ledger with another source of time."""
@@ -103,6 +105,19 @@ class Ledger:
         finally:
             self._wakes.takers.discard(take)
 
+    def shared_stamp(self, actor: str) -> Stamp:
+        """Return who acts, and when: one moment for all that they ask for in a round of the loop.
+
+        So rows that are written together are written alike. What follows from an answer comes in
+        a later round. It is asked for in the event loop.
+        """
+        made = self._stamps.get(actor)
+        if made is None:
+            if not self._stamps:
+                asyncio.get_running_loop().call_soon(self._stamps.clear)
+            made = self._stamps[actor] = Stamp(actor, self.clock.now())
+        return made
+
     def now_text(self) -> str:
         """Return the present moment in the one text form."""
         return to_text(self.clock.now())
@@ -133,6 +148,8 @@ class LedgerUse:
 
     def __init__(self, where: LedgerAddress | Ledger, clock: Clock = SYSTEM_CLOCK) -> None:
         """Take a path or URL, or a ledger that somebody else opened and will close."""
+        self.is_lent = isinstance(where, Ledger)
+        """Whether somebody else opened it and will close it."""
         self._where = where if isinstance(where, Ledger) else _canonical(where)
         self._clock = clock
         self._ledger: Ledger | None = where if isinstance(where, Ledger) else None

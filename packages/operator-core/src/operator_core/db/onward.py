@@ -132,7 +132,7 @@ class OnwardDB(ExecutionDB):
         inside = step.workflow_id is not None and step.compensates_proposal_id is None
         if not inside or ending.outcome is not Outcome.SUCCEEDED or not self._may_go_on():
             return await super().finish(attempt, ending)
-        stamp, asked_seconds = self._stamp(step.owner or "system"), monotonic_seconds()
+        stamp, asked_seconds = self._shared_stamp(step.owner or "system"), monotonic_seconds()
         finish = Finish(attempt, ending, stamp)
         onward = Onward(finish, self._terms, self.ledger.clock, self._needs_look)
         try:

@@ -132,14 +132,15 @@ def proposal(row: Row) -> ActionProposal:
     """Return a proposal."""
     fields = dict(zip(_PROPOSAL_FIELDS, _PROPOSAL_VALUES(row), strict=True))
     for name in _PROPOSAL_TEXT_TIMES:
-        if fields[name] is not None:
-            fields[name] = from_text(fields[name])
+        if (text := fields[name]) is not None:
+            fields[name] = from_text(text)
     fields["action_type"] = _ACTION_TYPES[row["action_type"]]
     fields["status"] = _ACTION_STATES[row["status"]]
     fields["parameters"] = decoded(row["parameters"])
     fields["compensation"] = _compensation(row["compensation"])
-    for name in ("disruptive", "in_doubt", "held"):
-        fields[name] = bool(fields[name])
+    fields["disruptive"] = row["disruptive"] == 1
+    fields["in_doubt"] = row["in_doubt"] == 1
+    fields["held"] = row["held"] == 1
     return _built(ActionProposal, fields)
 
 

@@ -38,7 +38,8 @@ class Store:
 
     async def __aenter__(self) -> Self:
         """Open the ledger."""
-        await self._use.__aenter__()
+        if not self._use.is_lent:
+            await self._use.__aenter__()
         return self
 
     async def __aexit__(
@@ -48,12 +49,15 @@ class Store:
         trace: TracebackType | None,
     ) -> None:
         """Close the ledger, if nobody else uses it."""
-        await self._use.__aexit__(kind, error, trace)
+        if not self._use.is_lent:
+            await self._use.__aexit__(kind, error, trace)
 
     def _stamp(self, actor: str) -> Stamp:
-        if not actor.strip():
-            raise RequestError("Say who does it: an empty name answers for nothing.")
-        return Stamp(actor, self.ledger.clock.now())
+        return Stamp(_named(actor), self.ledger.clock.now())
+
+    def _shared_stamp(self, actor: str) -> Stamp:
+        """Return the stamp of work on an item, which others' items share."""
+        return self.ledger.shared_stamp(_named(actor))
 
     async def _write(self, work: Callable[[Tx], T]) -> T:
         return await self.ledger.write(work)
@@ -63,3 +67,9 @@ class Store:
 
     async def _read(self, work: Callable[[Tx], T]) -> T:
         return await self.ledger.read(work)
+
+
+def _named(actor: str) -> str:
+    if not actor.strip():
+        raise RequestError("Say who does it: an empty name answers for nothing.")
+    return actor

@@ -59,6 +59,8 @@ class _Valid:
     item: Validation
     voided: ActionProposal | None
     """The proposal before, if that was approved, for other arguments than these."""
+    written: str | None
+    """The JSON of its arguments, where they are not as they were stored."""
 
 
 def validate_each(tx: Tx, items: Sequence[Validation]) -> list[ActionProposal | Exception]:
@@ -140,7 +142,7 @@ def _params(valid: _Valid) -> Params:
     proposal = valid.proposal
     return {
         "id": proposal.id,
-        "parameters": rows.to_json(proposal.parameters),
+        "parameters": valid.written,
         "disruptive": int(proposal.disruptive),
         "approved_at": rows.text_or_none(proposal.approved_at),
         "approved_by": proposal.approved_by,
@@ -157,7 +159,7 @@ def _validated(row: Row | None, item: Validation, *, ruled: bool) -> _Valid | Ex
     proposal, stamp = rows.proposal(row), item.stamp
     try:
         call = item.check(proposal)
-        rows.to_json(call.parameters)
+        arguments = rows.to_json(call.parameters)
     except Exception as error:  # noqa: BLE001 - handed to the caller, whose check it is
         return error
     voided = proposal if proposals.is_for_others(proposal, call.parameters) else None
@@ -172,7 +174,8 @@ def _validated(row: Row | None, item: Validation, *, ruled: bool) -> _Valid | Ex
     auto = item.auto and not ruled
     if auto and proposal.approved_at is None and not proposal.held:
         valid |= {"approved_at": stamp.now, "approved_by": POLICY}
-    return _Valid(rows.changed(proposal, valid), call, item, voided)
+    written = None if arguments == row["parameters"] else arguments
+    return _Valid(rows.changed(proposal, valid), call, item, voided, written)
 
 
 def _judged(tx: Tx, valid: _Valid, loaded: LoadedPolicy | None) -> ActionProposal:

@@ -26,7 +26,7 @@ class WorkflowDB(Store):
             NotFoundError: there is no such workflow.
             TransitionError: a step is not proposed any more.
         """
-        stamp = self._stamp(SYSTEM_ACTOR)
+        stamp = self._shared_stamp(SYSTEM_ACTOR)
         validation = WorkflowValidation(workflow_id, check, auto_approve, stamp)
         steps = await self._item(validate_workflows, validation)
         self.ledger.offered(steps[0])  # the others wait for it

@@ -146,7 +146,7 @@ RETURNING id
 -- name: proposal.validate.each
 UPDATE action_proposals AS proposal
 SET status = 'validated', validated_at = item.now, updated_at = item.now,
-    parameters = item.parameters, disruptive = item.disruptive,
+    parameters = COALESCE(item.parameters, proposal.parameters), disruptive = item.disruptive,
     approved_at = COALESCE(proposal.approved_at, CASE held WHEN 0 THEN item.approved_at END),
     approved_by = COALESCE(proposal.approved_by, CASE held WHEN 0 THEN item.approved_by END)
 FROM json_to_recordset(:items::json) AS item (

@@ -11,3 +11,42 @@ PRAGMA foreign_key_check
 
 -- name: ledger.mark_backup
 UPDATE ledger SET backup_at = :now WHERE id = 1
+
+-- What a statement named <name>.each does for all rows whose ids are given, <name> does for one.
+-- The plus before a state keeps the index of all states out of it: the rows are found by their ids.
+
+-- name: proposal.validate.each
+UPDATE action_proposals
+SET status = 'validated', validated_at = :now, updated_at = :now,
+    parameters = COALESCE(:parameters, parameters), disruptive = COALESCE(:disruptive, disruptive),
+    approved_at = COALESCE(approved_at, CASE held WHEN 0 THEN :approved_at END),
+    approved_by = COALESCE(approved_by, CASE held WHEN 0 THEN :approved_by END)
+WHERE id IN (SELECT value FROM json_each(:ids)) AND +status IN ('proposed')
+
+-- name: proposal.claim.each
+UPDATE action_proposals
+SET status = 'executing', owner = :owner, lease_expires_at = :lease_expires_at,
+    fence = fence + 1, in_doubt = 0, cancel_requested_at = NULL, failure_counted = 0,
+    updated_at = :now
+WHERE id IN (SELECT value FROM json_each(:ids)) AND +status IN ('validated')
+
+-- name: proposal.complete.each
+UPDATE action_proposals
+SET status = 'completed', owner = NULL, lease_expires_at = NULL, in_doubt = 0,
+    last_error = NULL, updated_at = :now
+WHERE id IN (SELECT value FROM json_each(:ids)) AND +status IN ('executing')
+  AND (:fence IS NULL OR fence = :fence)
+
+-- name: record.finish.each
+UPDATE action_records
+SET completed_at = :now, success = :success, outcome = :outcome,
+    error_message = :error_message, result_data = :result_data
+WHERE id IN (SELECT value FROM json_each(:ids))
+
+-- name: workflow.start.each
+UPDATE workflows SET status = 'in_progress', updated_at = :now
+WHERE id IN (SELECT value FROM json_each(:ids)) AND +status IN ('pending')
+
+-- name: workflow.complete.each
+UPDATE workflows SET status = 'completed', paused_at = NULL, paused_by = NULL, updated_at = :now
+WHERE id IN (SELECT value FROM json_each(:ids)) AND +status IN ('pending', 'in_progress')

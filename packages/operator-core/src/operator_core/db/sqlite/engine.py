@@ -82,11 +82,11 @@ class SqliteEngine:
         """Run work in a transaction; its effects are durable on return."""
         return cast("T", await self._submit(Job(work)))
 
-    async def write_item(self, work: ItemWork[I, T], item: I) -> T:
+    def write_item(self, work: ItemWork[I, T], item: I) -> "asyncio.Future[T]":
         """Run work on an item, together with others' items that wait for the same work."""
         job = Job(items=work, item=item)
         self._put_item(job)
-        return cast("T", await job.future)
+        return job.future
 
     async def read(self, work: Callable[[Tx], T]) -> T:
         """Run work that only reads, on a committed state."""

@@ -1,15 +1,11 @@
 """Named statements on a connection, and SQLite's errors in Operator's words."""
 
-import re
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
-from operator import itemgetter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from operator_core.db.engine import Row, Value
-from operator_core.db.secrets import cleaned, cleaned_each, foreign
-from operator_core.db.statements import statements
+from operator_core.db.sqlite.statement import Bound, Statement, alike, named_statements
 from operator_core.errors import (
     ConstraintError,
     LedgerBusyError,
@@ -21,14 +17,12 @@ from operator_core.errors import (
     RequestError,
 )
 
-NAME = "sqlite"
 BUSY_SECONDS = 5.0
 """How long a writer waits for another process before it says that the ledger is busy."""
 
 BUSY_HANDLER_SECONDS = 0.5
 """How long SQLite itself waits for it at a time."""
 
-_RETURNING = "RETURNING *"
 _BAD_VALUES = (sqlite3.IntegrityError, OverflowError, UnicodeEncodeError)
 _NOT_A_LEDGER = ("not a database", "malformed", "disk image", "no such table", "no such column")
 
@@ -56,51 +50,10 @@ def translate(error: sqlite3.Error, path: Path) -> LedgerError:
     return LedgerUnavailableError(f"The ledger {path} cannot be used: {text}.")
 
 
-_NAMED = re.compile(r"'(?:[^']|'')*'|--[^\n]*|:(\w+)")
-
-
 # The driver looks for a way to adapt each None, at greater cost than all else of a parameter:
-# this tells it.
-sqlite3.register_adapter(type(None), lambda nothing: nothing)
-
-
-class _Statement:
-    """A statement with numbered places: what is bound by name is looked up by name each time."""
-
-    __slots__ = ("changing", "columns", "foreign", "text", "values")
-
-    def __init__(self, text: str) -> None:
-        places: dict[str, int] = {}
-
-        def place(match: re.Match[str]) -> str:
-            name = match[1]
-            return f"?{places.setdefault(name, len(places) + 1)}" if name else match[0]
-
-        self.text = _NAMED.sub(place, text)
-        self.changing = self.text.removesuffix(_RETURNING).rstrip()
-        self.values = _picker(tuple(places))
-        self.foreign = foreign(tuple(places))
-        self.columns: tuple[str, ...] = ()
-
-    def bound(self, params: Mapping[str, Value]) -> tuple[Value, ...]:
-        """Return what is bound, in the order of its places and without secrets."""
-        return self.values(cleaned(params, self.foreign) if self.foreign else params)
-
-    def bound_each(self, params: Sequence[Mapping[str, Value]]) -> Iterator[tuple[Value, ...]]:
-        """Return what is bound of each set of parameters, likewise."""
-        return map(self.values, cleaned_each(params, self.foreign) if self.foreign else params)
-
-
-def _picker(names: tuple[str, ...]) -> Callable[[Mapping[str, Value]], tuple[Value, ...]]:
-    """Return a function that picks the parameters in the order of their places."""
-    if len(names) > 1:
-        return itemgetter(*names)
-    return lambda params: tuple(params[name] for name in names)
-
-
-@cache
-def _statements() -> Mapping[str, _Statement]:
-    return {name: _Statement(text) for name, text in statements(NAME).items()}
+# this tells it, and is no call of Python.
+_NOTHING: dict[None, None] = {}
+sqlite3.register_adapter(type(None), _NOTHING.get)
 
 
 class SqliteTx:
@@ -111,7 +64,7 @@ class SqliteTx:
         self.writer = writer
         self._cursor = connection.cursor()
         self._cursor.row_factory = None  # rows become dicts here, which is cheaper
-        self._sql = _statements()
+        self._sql = named_statements()
         self._head: tuple[int, str] | None = None
         self._audit: list[tuple[Value, ...]] = []
 
@@ -134,7 +87,7 @@ class SqliteTx:
     def end(self) -> None:
         """Write the audit rows of the whole transaction; the commit comes next."""
         if self._audit:
-            self._cursor.executemany(self._sql["audit.insert"].text, self._audit)
+            self._insert(self._sql["audit.insert"], self._audit)
             self._audit.clear()
 
     def close(self) -> None:
@@ -165,7 +118,10 @@ class SqliteTx:
 
     def each(self, name: str, params: Sequence[Mapping[str, Value]], /) -> int:
         """Run a named change for each set of parameters; return how many rows it changed."""
-        statement = self._sql[name]
+        statement, together = self._sql[name], self._sql.get(f"{name}.each")
+        joined = alike(params) if together is not None else params
+        if together is not None and len(joined) <= len(params) / 2:
+            statement, params = together, joined
         try:
             values = statement.bound_each(params)
             return self._cursor.executemany(statement.changing, values).rowcount
@@ -181,13 +137,19 @@ class SqliteTx:
 
     def insert(self, name: str, params: Sequence[Mapping[str, Value]], /) -> list[int]:
         """Run a named insert for each set of parameters; return the new rows' ids."""
-        statement, ids = self._sql[name], []
+        statement = self._sql[name]
         try:
-            for values in statement.bound_each(params):
-                self._cursor.execute(statement.changing, values)
-                ids.append(int(self._cursor.lastrowid or 0))
+            return self._insert(statement, list(statement.bound_each(params)))
         except _BAD_VALUES as error:
             raise _told(error) from error
+
+    def _insert(self, statement: Statement, rows: Sequence[Bound]) -> list[int]:
+        """Insert rows; nobody else writes meanwhile, so those of one run have ids in a row."""
+        ids: list[int] = []
+        for text, bound, count in statement.inserts(rows):
+            self._cursor.execute(text, bound)
+            last = int(self._cursor.lastrowid or 0)
+            ids += range(last - count + 1, last + 1)
         return ids
 
     def audit_head(self) -> tuple[int, str] | None:

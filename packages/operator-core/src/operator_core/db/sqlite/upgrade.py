@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from operator_core.db.schema import Migration, migrations
 from operator_core.db.sqlite import adopt
-from operator_core.db.sqlite.tx import NAME, SqliteTx, begin, roll_back
+from operator_core.db.sqlite.statement import NAME
+from operator_core.db.sqlite.tx import SqliteTx, begin, roll_back
 from operator_core.errors import LedgerCorruptError, LedgerVersionError
 
 WRITER = "ledger"

@@ -100,10 +100,12 @@ OF_CARE = frozenset(
 
 
 def writing() -> frozenset[str]:
-    """Return the names of the statements that write."""
+    """Return the names of the statements that write, those for many rows as those for one."""
     words = ("INSERT", "UPDATE", "DELETE", "REPLACE")
     return frozenset(
-        name for name, text in statements("sqlite").items() if text.upper().startswith(words)
+        name.removesuffix(".each")
+        for name, text in statements("sqlite").items()
+        if text.upper().startswith(words)
     )
 
 
