@@ -90,6 +90,24 @@ class Stopwatch:
         return max(self.seconds(), self.seconds_by_time_of_day())
 
 
+class Seldom:
+    """Says when it is time for what is done seldom, and after the time of day was set back."""
+
+    def __init__(self, every_seconds: float) -> None:
+        """Take how often it is done; the first time is at once."""
+        self._every_seconds = every_seconds
+        self._last: Stopwatch | None = None
+
+    def is_due(self, clock: Clock) -> bool:
+        """Return whether it is time now; if so, the next time is counted from here."""
+        last = self._last
+        is_fresh = last is not None and last.seconds() < self._every_seconds
+        if last is not None and is_fresh and last.seconds_by_time_of_day() >= 0:
+            return False
+        self._last = Stopwatch(clock)
+        return True
+
+
 async def ends_within(task: "asyncio.Task[object]", clock: Clock, seconds: float) -> bool:
     """Wait for a task, at most a number of seconds; return whether it has ended."""
     pause = asyncio.create_task(_pause(clock, seconds))
