@@ -3,13 +3,14 @@
 from datetime import timedelta
 from pathlib import Path
 
-from engine_bench import Bench, bench
+from engine_bench import LEASE_SECONDS, Bench, bench
 from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.db.waits import WaitDB
 from operator_core.monitor.verification import Verification
 from operator_core.monitor.verify import Patience, Sight, advance
+from operator_core.runtime.watch import Watch
 from operator_core.subject import ProbeAnswer
-from operator_core.testing.clock import START
+from operator_core.testing.clock import START, ManualClock
 from operator_core.testing.fakes import Mode
 from settable_clocks import SettableClock
 
@@ -91,6 +92,23 @@ async def test_an_executor_that_looks_for_what_was_left_behind_looks_for_waits(
         clock.set_back(HOUR)
         await one.executor("two").settle_expired(one.subject)
         assert (await one.get(target)).next_retry_at == one.in_seconds(1)
+
+
+async def test_the_watch_of_a_monitor_that_is_gone_is_not_held_as_long_as_time_was_set_back(
+    tmp_path: Path,
+) -> None:
+    """Nobody would look at the cluster for an hour, where its death is not to be seen."""
+    clock, ahead = ManualClock(), ManualClock(START + timedelta(seconds=HOUR))
+    async with bench(tmp_path, clock=clock, lasting=False) as one:
+        there = Watch(one.ledger.told_by(ahead), "prod", "there", LEASE_SECONDS)
+        here = Watch(one.ledger, "prod", "here", LEASE_SECONDS)
+        for _ in range(3):
+            assert await there.is_mine()
+            assert not await here.is_mine()
+            clock.advance(LEASE_SECONDS / 2)
+            ahead.advance(LEASE_SECONDS / 2)
+        clock.advance(LEASE_SECONDS / 2)
+        assert await here.is_mine()
 
 
 def test_a_soak_begins_anew_where_the_time_of_day_was_set_back() -> None:
