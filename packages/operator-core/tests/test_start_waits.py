@@ -1,6 +1,8 @@
 """A process that starts waits for a ledger that is away, busy or full for a while (ADR 54)."""
 
 import asyncio
+import math
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from engine_bench import until
 from operator_core.db.ledger import Ledger
 from operator_core.db.postgres.troubles import translate
+from operator_core.db.sqlite import tx
 from operator_core.errors import (
     ConfigurationError,
     LedgerAwayError,
@@ -114,3 +117,20 @@ async def test_a_process_that_starts_on_a_full_disk_goes_on_once_there_is_room(
     await asyncio.wait({run})
     assert tries == [False, False, False]  # each time it was opened anew
     assert told[0].startswith("waiting for the ledger: The disk is full.")
+
+
+@pytest.mark.parametrize(
+    ("left_bytes", "kind"), [(0, LedgerFullError), (10**9, LedgerUnavailableError)]
+)
+def test_a_disk_without_room_is_full_though_sqlite_says_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left_bytes: int, kind: type[OperatorError]
+) -> None:
+    """Its shared memory finds no room, and it tells of an error of the disk."""
+    monkeypatch.setattr(tx, "_room_bytes", lambda _: left_bytes)
+    error = sqlite3.OperationalError("disk I/O error")
+    assert type(tx.translate(error, tmp_path / "ledger.db")) is kind
+
+
+def test_where_nobody_can_tell_there_is_room(tmp_path: Path) -> None:
+    assert tx._room_bytes(tmp_path / "ledger.db") >= 0
+    assert tx._room_bytes(tmp_path / "gone" / "ledger.db") == math.inf
