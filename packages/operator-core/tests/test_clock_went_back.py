@@ -33,7 +33,7 @@ async def anew(one: Bench, *targets: int) -> list[ActionProposal]:
 async def test_a_retry_waits_its_backoff_and_not_as_long_as_time_was_set_back(
     tmp_path: Path,
 ) -> None:
-    async with bench(tmp_path, clock=SettableClock(), lasting=False) as one:
+    async with bench(tmp_path, clock=SettableClock()) as one:
         one.subject.mode = Mode.FAIL
         target = await one.validated()
         await one.run(target)
@@ -46,7 +46,7 @@ async def test_a_retry_waits_its_backoff_and_not_as_long_as_time_was_set_back(
 
 
 async def test_what_is_to_be_sent_again_waits_its_backoff(tmp_path: Path) -> None:
-    async with bench(tmp_path, clock=SettableClock(), lasting=False) as one:
+    async with bench(tmp_path, clock=SettableClock()) as one:
         one.subject.mode, one.subject.probe_answer = Mode.TIME_OUT_AFTER_EFFECT, ProbeAnswer.UNKNOWN
         target = await one.validated("act_again")
         await one.run(target)
@@ -56,7 +56,7 @@ async def test_what_is_to_be_sent_again_waits_its_backoff(tmp_path: Path) -> Non
 
 
 async def test_a_step_after_a_wait_waits_as_long_as_that_says(tmp_path: Path) -> None:
-    async with bench(tmp_path, clock=SettableClock(), lasting=False) as one:
+    async with bench(tmp_path, clock=SettableClock()) as one:
         first, then = await one.workflow("wait", "act")
         await one.run(first)
         (kept,) = await anew(one, then)
@@ -68,7 +68,7 @@ async def test_a_step_after_a_wait_waits_as_long_as_that_says(tmp_path: Path) ->
 
 
 async def test_a_time_of_day_that_a_person_has_set_stays(tmp_path: Path) -> None:
-    async with bench(tmp_path, clock=SettableClock(), lasting=False) as one:
+    async with bench(tmp_path, clock=SettableClock()) as one:
         first, then = await one.workflow("wait", "act")
         alone = await one.validated()
         due = one.in_seconds(2 * HOUR)
@@ -85,7 +85,7 @@ async def test_an_executor_that_looks_for_what_was_left_behind_looks_for_waits(
 ) -> None:
     """Also one that has started after the clock was set right, and so has no time to compare."""
     clock = SettableClock()
-    async with bench(tmp_path, clock=clock, lasting=False) as one:
+    async with bench(tmp_path, clock=clock) as one:
         one.subject.mode = Mode.FAIL
         target = await one.validated()
         await one.run(target)
@@ -99,7 +99,7 @@ async def test_the_watch_of_a_monitor_that_is_gone_is_not_held_as_long_as_time_w
 ) -> None:
     """Nobody would look at the cluster for an hour, where its death is not to be seen."""
     clock, ahead = ManualClock(), ManualClock(START + timedelta(seconds=HOUR))
-    async with bench(tmp_path, clock=clock, lasting=False) as one:
+    async with bench(tmp_path, clock=clock) as one:
         there = Watch(one.ledger.told_by(ahead), "prod", "there", LEASE_SECONDS)
         here = Watch(one.ledger, "prod", "here", LEASE_SECONDS)
         for _ in range(3):

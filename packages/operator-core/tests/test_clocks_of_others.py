@@ -60,7 +60,7 @@ async def test_a_process_with_a_clock_ahead_leaves_living_owners_their_work(
     """It would ask for effects that are still on their way, and have them made again."""
     machine = WallClock()
     monkeypatch.setattr(lease_sense, "SYSTEM_CLOCK", machine)
-    async with bench(tmp_path, clock=ManualClock(), lasting=False) as one:
+    async with bench(tmp_path, clock=ManualClock()) as one:
         one.subject.probe_answer = ProbeAnswer.NOT_HAPPENED
         target = await one.validated()
         attempt = await one.executions.claim(target, one.terms(another_process()))
@@ -83,7 +83,7 @@ async def test_a_process_that_stands_still_is_waited_for_one_lease_and_no_more(
     """Who has seen the lease from its beginning waits no longer than it holds."""
     machine = WallClock()
     monkeypatch.setattr(lease_sense, "SYSTEM_CLOCK", machine)
-    async with bench(tmp_path, clock=ManualClock(), lasting=False) as one:
+    async with bench(tmp_path, clock=ManualClock()) as one:
         one.subject.probe_answer = ProbeAnswer.HAPPENED
         target = await one.validated()
         await one.executions.claim(target, one.terms(another_process()))

@@ -189,7 +189,7 @@ async def test_a_row_that_cannot_be_written_is_not_taken_for_a_run_of_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the ledger says what was proposed; another constraint moves nothing on."""
-    async with bench(tmp_path, lasting=False) as one:
+    async with bench(tmp_path) as one:
         await scheduled(one, name="bad")
         await scheduled(one, name="good")
         await until_due(one)
