@@ -1,8 +1,10 @@
 """A process that starts waits for a ledger that is away, busy or full for a while (ADR 54)."""
 
 import asyncio
+import errno
 import math
 import sqlite3
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from engine_bench import until
 from operator_core.db.ledger import Ledger
+from operator_core.db.postgres.connection import Address
 from operator_core.db.postgres.troubles import translate
 from operator_core.db.sqlite import tx
 from operator_core.errors import (
@@ -134,3 +137,41 @@ def test_a_disk_without_room_is_full_though_sqlite_says_less(
 def test_where_nobody_can_tell_there_is_room(tmp_path: Path) -> None:
     assert tx._room_bytes(tmp_path / "ledger.db") >= 0
     assert tx._room_bytes(tmp_path / "gone" / "ledger.db") == math.inf
+
+
+@pytest.fixture
+def moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `time.sleep` fail, as in a process whose clock libfaketime moves."""
+
+    def fails(_: float) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(time, "sleep", fails)
+
+
+@pytest.mark.usefixtures("moved")
+def test_a_busy_file_is_waited_for_also_where_a_clock_is_moved() -> None:
+    errors: list[Exception] = [sqlite3.OperationalError("database is locked")]
+
+    def call() -> None:
+        if errors:
+            raise errors.pop()
+
+    tx._call_again(call)
+    assert errors == []
+
+
+@pytest.mark.usefixtures("moved")
+def test_a_server_that_starts_is_waited_for_also_where_a_clock_is_moved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    errors: list[Exception] = [psycopg.OperationalError("FATAL:  the database is starting up")]
+
+    def connect(*_: object, **__: object) -> str:
+        if errors:
+            raise errors.pop()
+        return "connected"
+
+    monkeypatch.setattr(Address, "connect", connect)
+    address = Address("postgresql://nobody@127.0.0.1:1/none")
+    assert str(address.connect_once("test")) == "connected"

@@ -5,6 +5,7 @@ microseconds, so that the order of texts is the order of times.
 """
 
 import asyncio
+import threading
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -55,6 +56,15 @@ def local_now() -> datetime:
 def monotonic_seconds() -> float:
     """Return a number of seconds that only grows, for measuring durations."""
     return time.monotonic()
+
+
+def block(seconds: float) -> None:
+    """Let this thread wait for a number of seconds.
+
+    `time.sleep` asks the system for a moment, and ends with an error in a process whose clock is
+    moved from outside (libfaketime).
+    """
+    threading.Event().wait(seconds)
 
 
 class Stopwatch:

@@ -9,6 +9,7 @@ from functools import cache
 from operator import itemgetter
 from pathlib import Path
 
+from operator_core.clock import block
 from operator_core.db.engine import Row, Value
 from operator_core.db.secrets import cleaned, cleaned_each, foreign
 from operator_core.db.statements import statements
@@ -272,6 +273,7 @@ def _call_again(call: Callable[[], object]) -> None:
         retry=retry_if_exception(_is_busy),
         stop=stop_after_delay(BUSY_SECONDS),
         wait=wait_random_exponential(multiplier=0.01, max=0.25),
+        sleep=block,
         reraise=True,
     ):
         with attempt:
