@@ -8,10 +8,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docs" / "accidents.md").read_text(encoding="utf-8")
 ADR = (ROOT / "docs" / "adr" / "0014-accidents-that-cannot-happen.md").read_text(encoding="utf-8")
-COUNTS = {"N": 34, "E": 71}
-"""How many accidents there are: of neighbours, and of first versions of an engine."""
+COUNTS = {"N": 34, "E": 71, "C": 10}
+"""How many accidents there are: of neighbours, of first versions, and of clocks."""
 
-ROWS = dict(re.findall(r"^\| ([NE]\d+) \| [^|]+ \| ([^|]+) \|$", TEXT, re.MULTILINE))
+ROWS = dict(re.findall(r"^\| ([NEC]\d+) \| [^|]+ \| ([^|]+) \|$", TEXT, re.MULTILINE))
 COMMANDS = re.findall(r"`\.venv/bin/pytest (\S+)::(\S+) -q`", TEXT)
 SHELL = re.compile(r"\bshell=|\bos\.(system|popen)\(|\bgetoutput\(|_shell\(|\bpty\.spawn\(")
 

@@ -9,6 +9,8 @@ POSTGRES = "postgres"
 
 SHARED = (
     "test_approval",
+    "test_clock_went_back",
+    "test_clocks_",
     "test_compensation",
     "test_db_",
     "test_executor_",

@@ -1,13 +1,13 @@
 """The time of day is put forward or set back while work runs (ADR 35)."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from engine_bench import LEASE_SECONDS, Bench, bench, until
-from operator_core.actions.lease_sense import Ahead, LeaseSense
+from operator_core.actions.lease_sense import Leased, LeaseSense
 from operator_core.actions.types import (
     ActionDefinition,
     ActionRecord,
@@ -16,13 +16,14 @@ from operator_core.actions.types import (
     Outcome,
     Schedule,
 )
-from operator_core.clock import Clock, Stopwatch
+from operator_core.clock import Clock, Seldom, Stopwatch
 from operator_core.db.postgres import server_clock
 from operator_core.db.postgres.server_clock import Offset
 from operator_core.db.schedules import ScheduleDB
 from operator_core.subject import ProbeAnswer
-from operator_core.testing.clock import START, LeapingClock, ManualClock
+from operator_core.testing.clock import START, ManualClock
 from operator_core.testing.fakes import FakeSubject, Mode
+from settable_clocks import SettableClock, WallClock
 
 HOUR = 3_600.0
 EACH_MINUTE = Schedule(
@@ -33,35 +34,6 @@ EACH_MINUTE = Schedule(
     parameters={"seconds": 1},
     reason="r",
 )
-
-
-class WallClock:
-    """A machine's clock: its time of day can be set, its seconds grow evenly."""
-
-    def __init__(self) -> None:
-        """Begin at the usual moment."""
-        self.ahead_seconds = 0.0
-        self.passed_seconds = 0.0
-
-    def now(self) -> datetime:
-        """Return the time of day."""
-        return START + timedelta(seconds=self.passed_seconds + self.ahead_seconds)
-
-    async def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        self.passed_seconds += seconds
-
-    def steady_seconds(self) -> float:
-        """Return how much time has passed."""
-        return self.passed_seconds
-
-
-class SettableClock(LeapingClock):
-    """Simulated time that can be set back."""
-
-    def set_back(self, seconds: float) -> None:
-        """Set the time of day back."""
-        self._now -= timedelta(seconds=seconds)
 
 
 class Hasty(FakeSubject):
@@ -95,6 +67,17 @@ def test_a_stopwatch_in_simulated_time_counts_that_and_never_backwards() -> None
     clock.advance(5)
     assert watch.seconds() == pytest.approx(15, abs=0.5)
     assert watch.most_seconds() == pytest.approx(15, abs=0.5)
+
+
+def test_what_is_done_seldom_is_done_after_a_clock_was_set_back_too() -> None:
+    clock, seldom = WallClock(), Seldom(20)
+    assert seldom.is_due(clock)
+    clock.passed_seconds = 19
+    assert not seldom.is_due(clock)
+    clock.ahead_seconds = -HOUR
+    assert seldom.is_due(clock)
+    clock.passed_seconds += 20
+    assert seldom.is_due(clock)
 
 
 @pytest.mark.parametrize(("leap_seconds", "waits"), [(HOUR, True), (1.0, False), (-HOUR, False)])
@@ -189,13 +172,13 @@ async def test_a_lease_that_is_renewed_is_not_outwaited(tmp_path: Path) -> None:
         attempt = await one.executions.claim(target, one.terms("alive"))
         sense = LeaseSense(clock, LEASE_SECONDS)
         for _ in range(5):
-            assert sense.outwaited([Ahead(await one.get(target), LEASE_SECONDS)]) == []
+            assert sense.outwaited([Leased(await one.get(target), LEASE_SECONDS)]) == []
             clock.advance(LEASE_SECONDS / 2)
             assert await one.executions.renew(attempt, LEASE_SECONDS)
-        assert sense.outwaited([Ahead(await one.get(target), LEASE_SECONDS)]) == []
+        assert sense.outwaited([Leased(await one.get(target), LEASE_SECONDS)]) == []
         clock.advance(LEASE_SECONDS)
-        (over,) = sense.outwaited([Ahead(await one.get(target), LEASE_SECONDS)])
-        assert over.id == target
+        (over,) = sense.outwaited([Leased(await one.get(target), LEASE_SECONDS)])
+        assert over.proposal.id == target
 
 
 async def test_a_schedule_goes_on_where_time_was_set_back_over_a_run(tmp_path: Path) -> None:

@@ -12,15 +12,20 @@ import pytest
 from engine_bench import Bench, bench, id_of, recommend
 from ledger_places import address_of
 from operator_core.actions.types import (
+    ActionProposal,
     ActionStatus,
     MissedPolicy,
     SafetyMode,
     Schedule,
 )
 from operator_core.clock import from_text
+from operator_core.db import firing
+from operator_core.db.changes import Stamp
+from operator_core.db.creation import create as create_proposal
+from operator_core.db.engine import Tx
 from operator_core.db.ledger import Ledger, open_ledger
 from operator_core.db.schedules import ScheduleDB
-from operator_core.errors import ConflictError, NotFoundError, RequestError
+from operator_core.errors import ConflictError, ConstraintError, NotFoundError, RequestError
 from operator_core.runtime.supervisor import agent_round
 from operator_core.runtime.wiring import WiringOptions, wire
 from operator_core.testing.faults import CrashError, CrashingEngine
@@ -40,7 +45,7 @@ async def scheduled(one: Bench, **columns: Any) -> Schedule:  # noqa: ANN401 - p
 
 async def until_due(one: Bench, *, late_seconds: float = 0.0) -> None:
     """Let time pass until the schedule is due."""
-    (schedule,) = await ScheduleDB(one.ledger).list_schedules()
+    schedule, *_ = await ScheduleDB(one.ledger).list_schedules()
     assert schedule.next_due_at is not None
     one.clock.advance((schedule.next_due_at - one.clock.now()).total_seconds() + late_seconds)
 
@@ -178,6 +183,28 @@ async def test_one_schedule_that_cannot_be_fired_does_not_stop_the_others(tmp_pa
         one.clock.advance(3_600)
         fired = await ScheduleDB(one.ledger).fire_due()
         assert [proposal.proposed_by for proposal in fired] == ["schedule:good"]
+
+
+async def test_a_row_that_cannot_be_written_is_not_taken_for_a_run_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the ledger says what was proposed; another constraint moves nothing on."""
+    async with bench(tmp_path) as one:
+        await scheduled(one, name="bad")
+        await scheduled(one, name="good")
+        await until_due(one)
+
+        def refuses_bad(tx: Tx, given: ActionProposal, stamp: Stamp) -> ActionProposal:
+            if given.proposed_by == "schedule:bad":
+                raise ConstraintError("a check of the ledger")
+            return create_proposal(tx, given, stamp)
+
+        monkeypatch.setattr(firing, "create_proposal", refuses_bad)
+        db = ScheduleDB(one.ledger)
+        assert [made.proposed_by for made in await db.fire_due()] == ["schedule:good"]
+        assert "schedule_skipped" not in await one.events()
+        monkeypatch.undo()
+        assert [made.proposed_by for made in await db.fire_due()] == ["schedule:bad"]
 
 
 # --- missed runs -------------------------------------------------------------------------

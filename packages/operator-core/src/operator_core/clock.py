@@ -5,6 +5,7 @@ microseconds, so that the order of texts is the order of times.
 """
 
 import asyncio
+import threading
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -57,6 +58,15 @@ def monotonic_seconds() -> float:
     return time.monotonic()
 
 
+def block(seconds: float) -> None:
+    """Let this thread wait for a number of seconds.
+
+    `time.sleep` asks the system for a moment, and ends with an error in a process whose clock is
+    moved from outside (libfaketime).
+    """
+    threading.Event().wait(seconds)
+
+
 class Stopwatch:
     """Measures how long something takes, also where the time of day is set meanwhile.
 
@@ -88,6 +98,24 @@ class Stopwatch:
     def most_seconds(self) -> float:
         """Return the longest that it can have taken until now."""
         return max(self.seconds(), self.seconds_by_time_of_day())
+
+
+class Seldom:
+    """Says when it is time for what is done seldom, and after the time of day was set back."""
+
+    def __init__(self, every_seconds: float) -> None:
+        """Take how often it is done; the first time is at once."""
+        self._every_seconds = every_seconds
+        self._last: Stopwatch | None = None
+
+    def is_due(self, clock: Clock) -> bool:
+        """Return whether it is time now; if so, the next time is counted from here."""
+        last = self._last
+        is_fresh = last is not None and last.seconds() < self._every_seconds
+        if last is not None and is_fresh and last.seconds_by_time_of_day() >= 0:
+            return False
+        self._last = Stopwatch(clock)
+        return True
 
 
 async def ends_within(task: "asyncio.Task[object]", clock: Clock, seconds: float) -> bool:

@@ -164,6 +164,10 @@ class LedgerUnavailableError(LedgerError):
     """The ledger cannot be opened at all."""
 
 
+class LedgerAwayError(LedgerUnavailableError):
+    """The server under the ledger does not answer; it may come back. See that it runs."""
+
+
 class LedgerGoneError(LedgerUnavailableError):
     """The ledger's file was deleted or replaced under this process; start it again."""
 

@@ -80,6 +80,17 @@ def is_dead(process: Process, here: Process, sighting: Sighting) -> bool:
     )
 
 
+def is_living(process: Process, here: Process, sighting: Sighting) -> bool:
+    """Return whether another process of this machine surely runs, or stands still.
+
+    Takes what `is_dead` takes.
+    """
+    if (process.host, process.place) != (here.host, here.place) or process.pid == here.pid:
+        return False
+    is_it = sighting.started_ticks == process.started_ticks
+    return sighting.there is True and is_it and not sighting.ended
+
+
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 

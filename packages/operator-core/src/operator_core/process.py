@@ -42,6 +42,18 @@ def is_dead(name: str) -> bool:
     return owner.is_dead(process, here, look_for(process.pid))
 
 
+def is_living(name: str) -> bool:
+    """Return whether an owner surely is another process of this machine, which is still there.
+
+    Args:
+        name: as `new_owner` gave it, perhaps on another machine.
+    """
+    process, here = owner.process_of(name), this_process()
+    if process is None or here is None:
+        return False
+    return owner.is_living(process, here, look_for(process.pid))
+
+
 def this_process() -> Process | None:
     """Return this process; None: the system does not tell enough."""
     return _process(os.getpid())

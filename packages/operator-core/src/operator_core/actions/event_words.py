@@ -68,6 +68,7 @@ _OF_STAGES: Final = {
         "retry_started": "tried again",
         "retry_exhausted": "no try is left",
         "retry_cleared": "no other try",
+        "waits_begun_anew": "a clock was set back: what waits begins to wait anew",
         "effect_leased": "temporary effect leased",
         "effect_not_ours": "the effect was there before",
         "effect_applied": "temporary effect applied",

@@ -1,14 +1,15 @@
 """Whether a lease has really ended, where the time of day was set meanwhile.
 
 Leases are texts in the time of day. Put forward, it ends the leases of living owners, who renew
-them within moments; set back, it makes the lease of a dead one last for hours.
+them within moments; set back, it makes the lease of a dead one last for hours. And processes of
+one machine may have clocks of their own, for which each other's leases are over or endless.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from operator_core.actions.types import ActionProposal
-from operator_core.clock import Clock, Stopwatch
+from operator_core.clock import SYSTEM_CLOCK, Clock, Stopwatch
 
 _LEAP_SHARE = 1 / 4
 """A smaller leap ends no lease that is renewed in time."""
@@ -16,11 +17,20 @@ _RENEWED_SHARE = 1 / 2
 
 
 @dataclass(frozen=True)
-class Ahead:
-    """An attempt whose lease was written later than now, and how long that lease was."""
+class Leased:
+    """An attempt of somebody else.
+
+    Attributes:
+        proposal: the attempt's proposal.
+        lease_seconds: how long its lease was when it was written.
+        is_ahead: whether it was written later than now, so that its lease ends too late.
+        lives: whether its owner is another process of this machine, which is there.
+    """
 
     proposal: ActionProposal
     lease_seconds: float
+    is_ahead: bool = True
+    lives: bool = False
 
 
 @dataclass
@@ -51,12 +61,18 @@ class LeaseSense:
         within_seconds = self.lease_seconds * _RENEWED_SHARE
         return self._leapt is not None and self._leapt.seconds() < within_seconds
 
-    def outwaited(self, ahead: Iterable[Ahead]) -> list[ActionProposal]:
-        """Return the attempts whose lease stood unchanged for as long as it was to hold."""
-        seen = {_as_it_stands(one.proposal): one for one in ahead}
-        self._unchanged = {key: self._unchanged.get(key) or Stopwatch(self.clock) for key in seen}
+    def outwaited(self, leases: Iterable[Leased]) -> list[Leased]:
+        """Return the attempts whose lease stood unchanged for as long as it was to hold.
+
+        Another process that lives does so in the machine's time, whatever this one's clock says.
+        """
+        seen = {_as_it_stands(one.proposal): one for one in leases}
+        self._unchanged = {
+            key: self._unchanged.get(key) or Stopwatch(SYSTEM_CLOCK if one.lives else self.clock)
+            for key, one in seen.items()
+        }
         return [
-            one.proposal
+            one
             for key, one in seen.items()
             if self._unchanged[key].seconds() >= max(one.lease_seconds, self.lease_seconds)
         ]

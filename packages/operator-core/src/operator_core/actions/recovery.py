@@ -6,10 +6,15 @@ from operator_core.actions.execution import Terms, settle_abandoned
 from operator_core.actions.lease_sense import LeaseSense
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.types import ActionProposal
-from operator_core.db.executions import ExecutionDB
+from operator_core.clock import Seldom
+from operator_core.db.executions import ExecutionDB, Senses
+from operator_core.db.waits import WaitDB
 from operator_core.errors import ConflictError
-from operator_core.process import is_dead
+from operator_core.process import is_dead, is_living
 from operator_core.subject import Subject
+
+WAITS_LOOK_SECONDS = 5.0
+"""How often it is looked for waits that a clock which was ahead has made too long."""
 
 SETTLED_AT_ONCE = 16
 """How many attempts of owners that went away are settled side by side."""
@@ -22,9 +27,12 @@ class Recovery:
         """Take the actions that may be called."""
         self._registry = registry
         self._sense: LeaseSense | None = None
+        self._look_at_waits = Seldom(WAITS_LOOK_SECONDS)
 
     async def settle_expired(self, db: ExecutionDB, subject: Subject, terms: Terms) -> list[int]:
         """Settle the attempts on a subject whose owner went away; return their proposals."""
+        if self._look_at_waits.is_due(db.ledger.clock):
+            await WaitDB(db.ledger).wait_anew(by=terms.claim.owner)
         names = (self._registry.subject_name, None)
         found = await self._abandoned(db, terms)
         few = asyncio.Semaphore(SETTLED_AT_ONCE)
@@ -43,9 +51,8 @@ class Recovery:
             self._sense = LeaseSense(db.ledger.clock, terms.claim.lease_seconds)
         leapt = self._sense.leapt()
         resendable = self._registry.resendable()
-        found = await db.list_abandoned(
-            is_dead, self._sense.outwaited, by=terms.claim.owner, resendable=resendable
-        )
+        senses = Senses(is_dead, is_living, self._sense.outwaited)
+        found = await db.list_abandoned(senses, by=terms.claim.owner, resendable=resendable)
         return [one for one in found if one.lease_expires_at is None or not leapt]
 
     async def _settle(

@@ -1,10 +1,11 @@
 """`ExecutionDB`: what an executor writes: claims, leases, endings, recovery."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from operator_core.actions.lease_sense import Ahead
+from operator_core.actions.lease_sense import Leased
 from operator_core.actions.types import (
     ActionProposal,
     ActionRecord,
@@ -31,6 +32,21 @@ from operator_core.db.gate import Sight
 from operator_core.db.proposals import RetryRule
 from operator_core.db.store import Store
 from operator_core.errors import ConflictError, RefusedError, StaleApprovalError
+
+
+@dataclass(frozen=True)
+class Senses:
+    """What a process sees of the owners of attempts.
+
+    Attributes:
+        is_dead: tells of an owner's name whether its process surely runs no more.
+        is_living: tells of one whether it surely is another process of this machine.
+        outwaited: says of others' attempts which leases stood still for as long as they were.
+    """
+
+    is_dead: Callable[[str], bool]
+    is_living: Callable[[str], bool]
+    outwaited: Callable[[Iterable[Leased]], Sequence[Leased]]
 
 
 class ExecutionDB(Store):
@@ -120,40 +136,36 @@ class ExecutionDB(Store):
         return [rows.proposal(row) for row in found]
 
     async def list_abandoned(
-        self,
-        is_dead: Callable[[str], bool],
-        outwaited: Callable[[Iterable[Ahead]], Iterable[ActionProposal]],
-        *,
-        by: str,
-        resendable: Iterable[str],
+        self, senses: Senses, *, by: str, resendable: Iterable[str]
     ) -> list[ActionProposal]:
         """Return executing proposals whose owner is gone, and end the leases of dead ones.
 
         The owner is dead, its last request may be under way still. So at once only what can be
         sent twice is taken up; for the rest a lease is the time that a request has to arrive.
+        An owner that is there may have a clock of its own, so it is gone only once its lease
+        stood still.
 
         Args:
-            is_dead: tells of an owner's name whether its process surely runs no more.
-            outwaited: says of attempts that were written later than now which ones' leases are
-                over all the same.
+            senses: what is to be seen of owners.
             by: who asks.
             resendable: names of the actions that do no more when they are sent twice.
         """
         now = self.ledger.now_text()
-        found, others, ahead = await self._read(
-            lambda tx: (
-                tx.all("proposal.expired", now=now),
-                tx.all("proposal.owners", owner=by, now=now),
-                tx.all("proposal.ahead", owner=by, now=now),
-            )
+        found, others = await self._read(
+            lambda tx: (tx.all("proposal.expired", now=now), tx.all("proposal.leased", owner=by))
         )
-        dead = [row["owner"] for row in others if is_dead(row["owner"])]
-        silent = list(outwaited(Ahead(rows.proposal(row), _lease_seconds(row)) for row in ahead))
-        if not dead and not silent:
-            return [rows.proposal(row) for row in found]
-        actions = json.dumps(sorted(resendable))
-        await self._write(lambda tx: _expire(tx, dead, actions, silent, self._stamp(by)))
-        return await self.list_expired()
+        living = set(filter(senses.is_living, {row["owner"] for row in others}))
+        leases = [_leased(row, now, living) for row in others]
+        over = senses.outwaited(leases)
+        held = {one.proposal.id for one in leases if one.lives and one not in over}
+        silent = [one.proposal for one in over if one.is_ahead]
+        owners = {row["owner"] for row in others if row["lease_expires_at"] > now}
+        dead = sorted(filter(senses.is_dead, owners - living))
+        if dead or silent:
+            actions = json.dumps(sorted(resendable))
+            await self._write(lambda tx: _expire(tx, dead, actions, silent, self._stamp(by)))
+            return [one for one in await self.list_expired() if one.id not in held]
+        return [rows.proposal(row) for row in found if row["id"] not in held]
 
     async def take_over(self, proposal: ActionProposal, terms: ClaimTerms) -> Attempt:
         """Take over the work of an owner whose lease has ended.
@@ -223,8 +235,11 @@ def _void(
         gate.asked(tx, proposal, sight, loaded, stamp).decide_again(tx, proposal_id, sight, stamp)
 
 
-def _lease_seconds(row: Row) -> float:
-    return (from_text(row["lease_expires_at"]) - from_text(row["updated_at"])).total_seconds()
+def _leased(row: Row, now: str, living: Collection[str]) -> Leased:
+    written, ends = row["updated_at"], row["lease_expires_at"]
+    seconds = (from_text(ends) - from_text(written)).total_seconds()
+    is_ahead = written > now and ends > now
+    return Leased(rows.proposal(row), seconds, is_ahead, row["owner"] in living)
 
 
 def _expire(

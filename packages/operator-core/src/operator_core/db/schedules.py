@@ -1,18 +1,19 @@
 """`ScheduleDB`: what is proposed again and again, and the one proposal of each run."""
 
-from functools import partial
+from datetime import datetime
 
-from operator_core.actions.schedule import Rule, Run, run_of
+from operator_core.actions.schedule import Rule
+from operator_core.actions.schedule_sense import LOOK_SECONDS, ScheduleSense
 from operator_core.actions.types import ActionProposal, Schedule
-from operator_core.clock import from_text, to_text
-from operator_core.db import changes, rows, safety, secrets
-from operator_core.db.changes import Change, Stamp
-from operator_core.db.creation import create as create_proposal
+from operator_core.clock import SYSTEM_CLOCK, Clock, Seldom, to_text
+from operator_core.db import firing, rows, secrets
+from operator_core.db.changes import Stamp
 from operator_core.db.engine import Row, Tx
+from operator_core.db.firing import tell
+from operator_core.db.ledger import Ledger, LedgerAddress
 from operator_core.db.store import ALL_ROWS, Store
 from operator_core.errors import ConflictError, ConstraintError, NotFoundError, RequestError
 from operator_core.logs import get_logger
-from operator_core.types import JsonObject, RunMode
 
 DEFAULT_MAX_RETRIES = 3
 
@@ -21,6 +22,12 @@ log = get_logger(__name__)
 
 class ScheduleDB(Store):
     """Schedules; each method is one durable transaction, firing one for each schedule."""
+
+    def __init__(self, db_path: LedgerAddress | Ledger, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        """Take a path or an open ledger, and the source of time where a path is given."""
+        super().__init__(db_path, clock=clock)
+        self._sense = ScheduleSense()
+        self._look = Seldom(LOOK_SECONDS)
 
     async def create(self, schedule: Schedule, *, actor: str) -> Schedule:
         """Store a schedule; its first run is the next due time from now on.
@@ -87,23 +94,37 @@ class ScheduleDB(Store):
             max_retries: at how many failures the proposals stop.
         """
         now = self.ledger.clock.now()
-        fired = []
-        for row in await self._read(lambda tx: _due(tx, subject, to_text(now))):
-            stamp = self._stamp(f"schedule:{row['name']}")
-            try:
-                proposal = await self._fire(row, stamp, max_retries)
-            except RequestError as error:
-                # Such as a time zone that only the machine it was made on knows.
-                log.warning("schedule_not_fired", schedule=row["name"], reason=str(error))
-                continue
-            except ConstraintError:  # the time of day was set back: this run was proposed before
-                await self._write(partial(_skip, seen=row, stamp=stamp))
-                continue
-            fired += [proposal] if proposal else []
-        return fired
+        fired = [
+            await self._fire(row, self._stamp_of(row), max_retries)
+            for row in await self._read(lambda tx: firing.due(tx, subject, to_text(now)))
+        ]
+        for row, due in await self._standing(subject):
+            fired.append(await self._fire(row, self._stamp_of(row), max_retries, due))
+        return [one for one in fired if one is not None]
 
-    async def _fire(self, row: Row, stamp: Stamp, max_retries: int) -> ActionProposal | None:
-        return await self._write(lambda tx: fire(tx, row, stamp, max_retries))
+    async def _standing(self, subject: str | None) -> list[tuple[Row, datetime]]:
+        """Return what stands later than it is due: a clock that was ahead has moved it on."""
+        if not self._look.is_due(self.ledger.clock):
+            return []
+        now = self.ledger.clock.now()
+        found = await self._read(lambda tx: firing.later(tx, subject, to_text(now)))
+        by_id = {row["id"]: row for row in found}
+        standing = self._sense.standing([rows.schedule(row) for row in found], now)
+        return [(by_id[one.id], due) for one, due in standing]
+
+    def _stamp_of(self, row: Row) -> Stamp:
+        return self._stamp(f"schedule:{row['name']}")
+
+    async def _fire(
+        self, row: Row, stamp: Stamp, max_retries: int, due: datetime | None = None
+    ) -> ActionProposal | None:
+        """Fire one schedule; what goes wrong with it never holds up the others."""
+        try:
+            return await self._write(lambda tx: firing.fire(tx, row, stamp, max_retries, due))
+        except (RequestError, ConstraintError) as error:
+            # Such as a time zone that only the machine it was made on knows.
+            log.warning("schedule_not_fired", schedule=row["name"], reason=str(error))
+            return None
 
 
 def create(tx: Tx, schedule: Schedule, stamp: Stamp) -> Row:
@@ -133,7 +154,7 @@ def create(tx: Tx, schedule: Schedule, stamp: Stamp) -> Row:
         )
     call = {"action_name": schedule.action_name, "parameters": schedule.parameters}
     when = {"cron": schedule.cron, "time_zone": schedule.time_zone}
-    _tell(tx, row, "schedule_created", call | when, stamp)
+    tell(tx, row, "schedule_created", call | when, stamp)
     return row
 
 
@@ -156,7 +177,7 @@ def enable(tx: Tx, name: str, stamp: Stamp) -> Row:
     row = tx.one("schedule.enable", name=name, next_due_at=to_text(due))
     if row is None:
         raise ConflictError(f"Schedule {name} is enabled already.")
-    _tell(tx, row, "schedule_enabled", {}, stamp)
+    tell(tx, row, "schedule_enabled", {}, stamp)
     return row
 
 
@@ -166,7 +187,7 @@ def disable(tx: Tx, name: str, stamp: Stamp) -> Row:
     if row is None:
         require(tx, name)
         raise ConflictError(f"Schedule {name} is disabled already.")
-    _tell(tx, row, "schedule_disabled", {}, stamp)
+    tell(tx, row, "schedule_disabled", {}, stamp)
     return row
 
 
@@ -175,87 +196,5 @@ def delete(tx: Tx, name: str, stamp: Stamp) -> Row:
     row = tx.one("schedule.delete", name=name)
     if row is None:
         raise NotFoundError("Schedule", name)
-    _tell(tx, row, "schedule_removed", {}, stamp)
+    tell(tx, row, "schedule_removed", {}, stamp)
     return row
-
-
-# --- firing ---------------------------------------------------------------------------
-
-
-def _due(tx: Tx, subject: str | None, now: str) -> list[Row]:
-    return tx.all("schedule.due", subject=subject, now=now) if _may_act(safety.state(tx)) else []
-
-
-def _may_act(state: safety.SafetyState) -> bool:
-    return state.mode is RunMode.EXECUTE and state.killed_at is None
-
-
-def fire(tx: Tx, seen: Row, stamp: Stamp, max_retries: int) -> ActionProposal | None:
-    """Propose the run of a schedule that was seen due; None: somebody else did, or nobody may.
-
-    Raises:
-        RequestError: its cron or time zone cannot be used on this machine.
-    """
-    if not _may_act(safety.state_of_claim(tx)):
-        return None
-    schedule = rows.schedule(seen)
-    due = from_text(seen["next_due_at"])
-    rule = Rule(schedule.cron, schedule.time_zone)
-    run = run_of(rule, schedule.missed_policy, due, stamp.now)
-    moved = tx.one(
-        "schedule.advance",
-        id=schedule.id,
-        next_due_at=to_text(run.next_due),
-        expected=seen["next_due_at"],
-    )
-    if moved is None:
-        return None
-    if run.due is None:
-        data = {"due_at": seen["next_due_at"], "next_due_at": to_text(run.next_due)}
-        _tell(tx, moved, "schedule_skipped", data, stamp)
-        return None
-    return _propose(tx, schedule, run, stamp, max_retries)
-
-
-def _skip(tx: Tx, seen: Row, stamp: Stamp) -> None:
-    """Let a run be that was proposed before, so that a schedule never stands still at it."""
-    next_due = to_text(Rule(seen["cron"], seen["time_zone"]).next_after(stamp.now))
-    expected = seen["next_due_at"]
-    moved = tx.one("schedule.advance", id=seen["id"], next_due_at=next_due, expected=expected)
-    if moved is not None:
-        data = {"due_at": expected, "next_due_at": next_due}
-        _tell(tx, moved, "schedule_skipped", data, stamp)
-
-
-def _propose(
-    tx: Tx, schedule: Schedule, run: Run, stamp: Stamp, max_retries: int
-) -> ActionProposal:
-    late = f" (missed at {run.due:%Y-%m-%d %H:%M} UTC)" if run.late else ""
-    made = create_proposal(
-        tx,
-        ActionProposal(
-            subject=schedule.subject,
-            action_name=schedule.action_name,
-            action_type=schedule.action_type,
-            parameters=schedule.parameters,
-            reason=f"{schedule.reason}{late}",
-            proposed_at=stamp.now,
-            proposed_by=stamp.actor,
-            schedule_id=schedule.id,
-            schedule_due_at=run.due,
-            max_retries=max_retries,
-        ),
-        stamp,
-    )
-    due = rows.text_or_none(run.due)
-    row = tx.one("schedule.fired", id=schedule.id, due=due, proposal_id=made.id)
-    if row is None:
-        raise ConstraintError("the schedule is gone")
-    data = {"due_at": due, "next_due_at": to_text(run.next_due), "late": run.late}
-    _tell(tx, row, "schedule_fired", {**data, "proposal_id": made.id}, stamp)
-    return made
-
-
-def _tell(tx: Tx, row: Row, event: str, data: JsonObject, stamp: Stamp) -> None:
-    own = {"schedule": row["name"], "schedule_id": row["id"]}
-    changes.tell(tx, "schedule", row, Change("", event, {**own, **data}), stamp)

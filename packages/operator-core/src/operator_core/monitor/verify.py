@@ -178,8 +178,8 @@ def _run(proof: Verification, sight: Sight, patience: Patience) -> tuple[datetim
     if sight.broken or sight.unread:
         return None, 0
     gap = timedelta(seconds=patience.gap_seconds)
-    is_broken_off = proof.looked_at is None or sight.at - proof.looked_at > gap
-    if proof.held_since is None or is_broken_off:
+    went_on = proof.looked_at is not None and timedelta(0) <= sight.at - proof.looked_at <= gap
+    if proof.held_since is None or not went_on:  # also where the time of day was set back
         return sight.at, 1
     return proof.held_since, proof.looks + 1
 

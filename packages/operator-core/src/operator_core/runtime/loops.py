@@ -4,14 +4,20 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from operator_core.clock import from_text
+from operator_core.clock import SYSTEM_CLOCK, Seldom, from_text
 from operator_core.db.actions import ActionDB
 from operator_core.db.ledger import Ledger
-from operator_core.errors import LedgerError, LedgerGoneError
+from operator_core.errors import (
+    LedgerAwayError,
+    LedgerBusyError,
+    LedgerError,
+    LedgerFullError,
+    LedgerGoneError,
+)
 from operator_core.logs import get_logger
 
 log = get_logger(__name__)
@@ -25,6 +31,7 @@ QUIET_SECONDS = 0.01
 """How long nothing must have changed before the ledger is asked what is due next."""
 
 TROUBLE_PAUSE_SECONDS = 1.0
+TELL_SECONDS = 60.0
 PARENT_LOOK_SECONDS = 0.5
 
 
@@ -119,6 +126,51 @@ async def end_with_parent(stop: asyncio.Event) -> None:
     parent = os.getppid()
     while os.getppid() == parent and not stop.is_set():
         await wait(stop, PARENT_LOOK_SECONDS)
+
+
+@asynccontextmanager
+async def ended_by(
+    stop: asyncio.Event, ends: Sequence[Coroutine[object, object, None]]
+) -> AsyncIterator[None]:
+    """Ask to stop as soon as one of these returns."""
+
+    async def end(one: Coroutine[object, object, None]) -> None:
+        await one
+        stop.set()
+
+    tasks = [asyncio.create_task(end(one)) for one in ends]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def once_usable(
+    start: Callable[[], Awaitable[Found]], stop: asyncio.Event, tell: Callable[[str], None]
+) -> Found | None:
+    """Return what a start gives, waiting for a ledger that is away, busy or full for a while.
+
+    Who supervises processes gives one up that ends again and again; so this one waits as one does
+    that has started. What nobody mends by waiting ends it.
+
+    Args:
+        start: tried until it succeeds; it leaves nothing behind where it fails.
+        stop: ends the wait; then None is returned.
+        tell: told at once, and once a minute, what to do.
+
+    Raises:
+        OperatorError: what `start` raises for good.
+    """
+    telling = Seldom(TELL_SECONDS)
+    while not stop.is_set():
+        try:
+            return await start()
+        except (LedgerAwayError, LedgerBusyError, LedgerFullError) as error:
+            if telling.is_due(SYSTEM_CLOCK):
+                tell(f"waiting for the ledger: {error} It goes on by itself then.")
+        await wait(stop, TROUBLE_PAUSE_SECONDS)
+    return None
 
 
 @asynccontextmanager

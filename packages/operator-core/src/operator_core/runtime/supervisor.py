@@ -6,6 +6,7 @@ loops, and the next due time sets the timer.
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,9 @@ from operator_core.runtime.loops import (
     LONGEST_WAIT_SECONDS,
     end_after,
     end_with_parent,
+    ended_by,
     enduring,
+    once_usable,
     or_stop,
     signals,
     until_something_happens,
@@ -87,28 +90,61 @@ class RunOptions:
     on_event: Callable[[str], None] | None = None
 
 
+@dataclass(frozen=True)
+class _Started:
+    """What a process works with."""
+
+    ledger: Ledger
+    wired: list[Wired]
+    keeper: PolicyKeeper | None
+
+
 async def run(db_path: LedgerAddress, options: RunOptions, clock: Clock = SYSTEM_CLOCK) -> None:
-    """Run until SIGTERM or SIGINT, then drain.
+    """Run until SIGTERM or SIGINT, then drain; a ledger that is away or full is waited for.
 
     Raises:
         ConfigurationError: no cluster is connected, or one cannot be reached by its settings.
-        LedgerError: the ledger cannot be opened.
+        LedgerError: the ledger cannot be opened, and waiting does not help.
     """
     stop = asyncio.Event()
-    async with LedgerUse(db_path, clock) as ledger, signals(stop):
-        wired = [
-            await _wired(ledger, record, options) for record in await _records(ledger, options)
-        ]
-        keeper = await _keeper(ledger, options) if options.agent else None
-        names = ", ".join(one.subject.name for one in wired)
+    async with signals(stop), ended_by(stop, _ends(options, stop)), AsyncExitStack() as used:
+        start = partial(_start, used, db_path, options, clock)
+        started = await once_usable(start, stop, partial(_tell, options))
+        if started is None:
+            return
+        names = ", ".join(one.subject.name for one in started.wired)
         _tell(options, f"watching {names} every {options.interval_seconds:g} s")
         try:
-            await _until_stopped(ledger, wired, options, keeper, stop)
+            await _until_stopped(started.ledger, started.wired, options, started.keeper, stop)
         finally:
             _tell(options, "stopping: no new work, waiting for what runs")
-            for one in wired:
+            for one in started.wired:
                 await one.agent.drain(options.drain_seconds)
-                await one.subject.close()
+
+
+def _ends(options: RunOptions, stop: asyncio.Event) -> list[Coroutine[object, object, None]]:
+    ends: list[Coroutine[object, object, None]] = []
+    if options.lifetime_seconds is not None:
+        ends.append(end_after(options.lifetime_seconds, stop))
+    if options.ends_with_parent:
+        ends.append(end_with_parent(stop))
+    return ends
+
+
+async def _start(
+    used: AsyncExitStack, db_path: LedgerAddress, options: RunOptions, clock: Clock
+) -> _Started:
+    """Open what a process works with, until ``used`` is closed; all of it or nothing."""
+    async with AsyncExitStack() as opened:
+        ledger = await opened.enter_async_context(LedgerUse(db_path, clock))
+        wired = []
+        for record in await _records(ledger, options):
+            one = await _wired(ledger, record, options)
+            opened.push_async_callback(one.subject.close)
+            wired.append(one)
+        keeper = await _keeper(ledger, options) if options.agent else None
+        await used.enter_async_context(opened.pop_all())
+    return _Started(ledger, wired, keeper)
 
 
 async def _records(ledger: Ledger, options: RunOptions) -> list[dict[str, object]]:
@@ -190,10 +226,6 @@ async def _until_stopped(
             loops.append(_monitor(ledger, one, options, stop))
         if options.agent:
             loops += agent_loops(ledger, one, guards, stop)
-    if options.lifetime_seconds is not None:
-        loops.append(end_after(options.lifetime_seconds, stop))
-    if options.ends_with_parent:
-        loops.append(end_with_parent(stop))
     tasks = [asyncio.create_task(loop) for loop in loops]
     waiting = asyncio.create_task(stop.wait())
     try:

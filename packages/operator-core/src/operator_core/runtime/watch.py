@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from operator_core.clock import Stopwatch
 from operator_core.db.leases import Lease, LeaseDB
 from operator_core.db.ledger import Ledger
 from operator_core.process import is_dead
@@ -43,7 +44,9 @@ class Watch:
         self._holder = holder
         self._seconds = lease_seconds * _HELD_SHARE
         self._is_dead = holder_is_dead
+        self._clock = ledger.clock
         self._lease: Lease | None = None
+        self._seen: tuple[Lease, Stopwatch] | None = None
         self._one_at_a_time = asyncio.Lock()
 
     async def is_mine(self) -> bool:
@@ -73,7 +76,13 @@ class Watch:
         if lease is not None:
             return lease
         held = await self._leases.get(self._name)
-        if held is None or not self._is_dead(held.holder):
+        if held is None or not (self._is_dead(held.holder) or self._stood_still(held)):
             return None
         await self._leases.release(held, by=self._holder)
         return await self._leases.acquire(self._name, self._holder, self._seconds)
+
+    def _stood_still(self, held: Lease) -> bool:
+        """Return whether nobody renewed it for a lease; where clocks are set its end may be far."""
+        if self._seen is None or self._seen[0] != held:
+            self._seen = held, Stopwatch(self._clock)
+        return self._seen[1].seconds() >= self._seconds

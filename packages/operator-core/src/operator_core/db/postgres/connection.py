@@ -8,6 +8,7 @@ from psycopg import RawCursor
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from operator_core.clock import block
 from operator_core.db.address import shown
 from operator_core.db.postgres.line import Connection
 from operator_core.db.postgres.troubles import is_starting, translate
@@ -102,6 +103,7 @@ class Address:
             retry=retry_if_exception(is_starting),
             stop=stop_after_delay(STARTING_SECONDS),
             wait=wait_random_exponential(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS),
+            sleep=block,
             reraise=True,
         )
         try:

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
-from operator_core.clock import monotonic_seconds
+from operator_core.clock import block, monotonic_seconds
 from operator_core.db import work
 from operator_core.db.engine import Tx
 from operator_core.db.postgres.connection import Address
@@ -210,6 +210,7 @@ class Worker(ABC):
             retry=retry_if_exception(passes),
             stop=at_end,
             wait=wait_random_exponential(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS),
+            sleep=block,
             reraise=True,
         )
         try:

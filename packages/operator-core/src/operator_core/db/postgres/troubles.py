@@ -5,6 +5,7 @@ from psycopg import errors
 
 from operator_core.errors import (
     ConstraintError,
+    LedgerAwayError,
     LedgerBusyError,
     LedgerCorruptError,
     LedgerError,
@@ -30,6 +31,8 @@ _GOING_AWAY = (
     errors.TooManyConnections,
 )
 _STARTING = ("is starting up", "not yet accepting connections", "in recovery mode")
+_REFUSED = "FATAL:"
+"""Begins what a server says that will not have a connection."""
 _STALE_PLAN = "cached plan must not change result type"
 
 
@@ -101,10 +104,18 @@ def _of_server(error: BaseException, where: str) -> LedgerError:
             f"{where} is not a ledger or is damaged ({_first_line(error)}). Restore a backup, or "
             "name another ledger with --db."
         )
-    return LedgerUnavailableError(
+    kind = LedgerAwayError if _is_away(error) else LedgerUnavailableError
+    return kind(
         f"The ledger {where} cannot be reached: {_first_line(error)}. Check that the server runs "
         "and that the address is right."
     )
+
+
+def _is_away(error: BaseException) -> bool:
+    """Return whether there was no answer; one that refuses this user or database is final."""
+    if not isinstance(error, psycopg.OperationalError):
+        return False
+    return is_starting(error) or _REFUSED not in str(error)
 
 
 def _first_line(error: BaseException) -> str:

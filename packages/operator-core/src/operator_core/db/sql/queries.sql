@@ -191,12 +191,44 @@ ORDER BY p.id
 SELECT DISTINCT owner FROM action_proposals
 WHERE status = 'executing' AND in_doubt = 0 AND owner <> :owner AND lease_expires_at > :now
 
--- Written later than now, so time was set back since; a living owner writes anew within moments.
--- name: proposal.ahead
+-- What others run; a living owner writes its lease anew within moments.
+-- name: proposal.leased
 SELECT * FROM action_proposals
-WHERE status = 'executing' AND in_doubt = 0 AND owner <> :owner AND lease_expires_at > :now
-  AND updated_at > :now
+WHERE status = 'executing' AND in_doubt = 0 AND owner <> :owner AND lease_expires_at IS NOT NULL
 ORDER BY id
+
+-- What waits for a backoff or a wait step, and was set to wait later than now.
+-- name: proposal.waits_ahead
+SELECT p.id, p.next_retry_at AS due, r.completed_at AS set_at, '' AS parameters
+FROM action_proposals p JOIN action_records r ON r.id = (
+    SELECT MAX(l.id) FROM action_records l WHERE l.proposal_id = p.id)
+WHERE p.status = 'failed' AND p.next_retry_at IS NOT NULL AND p.next_retry_at > :now
+  AND p.retry_count < p.max_retries AND r.completed_at > :later
+  AND p.next_retry_at >= r.completed_at
+UNION ALL
+SELECT p.id, p.lease_expires_at, r.completed_at, ''
+FROM action_proposals p JOIN action_records r ON r.id = (
+    SELECT MAX(l.id) FROM action_records l WHERE l.proposal_id = p.id)
+WHERE p.status = 'executing' AND p.in_doubt = 0 AND p.owner IS NULL AND p.lease_expires_at > :now
+  AND r.completed_at > :later AND p.lease_expires_at >= r.completed_at
+UNION ALL
+SELECT p.id, p.scheduled_at, r.completed_at, d.parameters
+FROM action_proposals p
+JOIN action_proposals d ON d.id = p.depends_on_proposal_id
+JOIN action_records r ON r.id = (
+    SELECT MAX(l.id) FROM action_records l WHERE l.proposal_id = d.id)
+WHERE p.status = 'validated' AND COALESCE(p.scheduled_at, '') > :now AND d.status = 'completed'
+  AND d.action_type = 'tool' AND d.action_name = 'wait' AND r.completed_at > :later
+
+-- name: proposal.wait_anew
+UPDATE action_proposals
+SET next_retry_at = CASE status WHEN 'failed' THEN :due ELSE next_retry_at END,
+    lease_expires_at = CASE status WHEN 'executing' THEN :due ELSE lease_expires_at END,
+    scheduled_at = CASE status WHEN 'validated' THEN :due ELSE scheduled_at END,
+    updated_at = :now
+WHERE id = :id AND in_doubt = 0 AND owner IS NULL
+  AND CASE status WHEN 'failed' THEN next_retry_at WHEN 'executing' THEN lease_expires_at
+      WHEN 'validated' THEN scheduled_at END = :was_due
 
 -- name: proposal.end_lease
 UPDATE action_proposals SET lease_expires_at = NULL, updated_at = :now
@@ -480,6 +512,15 @@ SELECT * FROM schedules
 WHERE enabled = 1 AND next_due_at <= :now
   AND (:subject IS NULL OR subject IS NULL OR subject = :subject)
 ORDER BY next_due_at, id
+
+-- name: schedule.later
+SELECT * FROM schedules
+WHERE enabled = 1 AND next_due_at > :now
+  AND (:subject IS NULL OR subject IS NULL OR subject = :subject)
+ORDER BY next_due_at, id
+
+-- name: schedule.run
+SELECT id FROM action_proposals WHERE schedule_id = :id AND schedule_due_at = :due
 
 -- name: schedule.enable
 UPDATE schedules SET enabled = 1, next_due_at = :next_due_at WHERE name = :name AND enabled = 0

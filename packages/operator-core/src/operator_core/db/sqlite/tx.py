@@ -1,9 +1,12 @@
 """Named statements on a connection, and SQLite's errors in Operator's words."""
 
+import math
+import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from operator_core.clock import block
 from operator_core.db.engine import Row, Value
 from operator_core.db.sqlite.statement import Bound, Statement, alike, named_statements
 from operator_core.errors import (
@@ -27,6 +30,20 @@ _BAD_VALUES = (sqlite3.IntegrityError, OverflowError, UnicodeEncodeError)
 _NOT_A_LEDGER = ("not a database", "malformed", "disk image", "no such table", "no such column")
 
 
+_IO_ERROR = "disk I/O error"
+"""What SQLite says too where its shared memory finds no room: not that the disk is full."""
+_LITTLE_ROOM_BYTES = 262_144
+
+
+def _room_bytes(path: Path) -> float:
+    """Return how much room is left under a file; where nobody can tell, enough."""
+    try:
+        found = os.statvfs(path.parent)
+    except OSError:
+        return math.inf
+    return found.f_bavail * found.f_frsize
+
+
 def translate(error: sqlite3.Error, path: Path) -> LedgerError:
     """Return Operator's error for one of SQLite's, saying what to do next."""
     text = str(error)
@@ -40,7 +57,7 @@ def translate(error: sqlite3.Error, path: Path) -> LedgerError:
             f"The ledger {path} cannot be written. Check the permissions of the file and its "
             "folder, or name another ledger with --db."
         )
-    if "is full" in text:
+    if "is full" in text or (_IO_ERROR in text and _room_bytes(path) < _LITTLE_ROOM_BYTES):
         return LedgerFullError(f"The disk under the ledger {path} is full. Free some space.")
     if any(sign in text for sign in _NOT_A_LEDGER):
         return LedgerCorruptError(
@@ -218,6 +235,7 @@ def _call_again(call: Callable[[], object]) -> None:
         retry=retry_if_exception(_is_busy),
         stop=stop_after_delay(BUSY_SECONDS),
         wait=wait_random_exponential(multiplier=0.01, max=0.25),
+        sleep=block,
         reraise=True,
     ):
         with attempt:

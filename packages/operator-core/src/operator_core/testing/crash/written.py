@@ -94,6 +94,7 @@ OF_CARE = frozenset(
         "proposal.hold",
         "proposal.hold_begun",
         "proposal.let_go_of_workflow",
+        "proposal.wait_anew",
     }
 )
 """What opening, pruning and restoring a ledger write, and what follows a clock set back."""
