@@ -117,7 +117,7 @@ def test_regions_that_pd_moves_apart_are_no_incident_for_a_while(
 ) -> None:
     memory = {"regions": 30.0, "seconds": seconds, "unchanged_seconds": unchanged}
     made = metrics("pd_metrics", regions_by_isolation=TORN)
-    parts = {
+    parts: dict[str, JsonObject] = {
         "config": {"location_labels": "zone"},
         "operators": {"count": operators, "list": []},
         "pd_metrics": {**made["pd_metrics"], "misplaced": memory},
