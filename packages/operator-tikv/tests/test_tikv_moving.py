@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from operator_core.types import JsonObject
 from operator_tikv import facts_config
 from operator_tikv.facts_moving import hot_facts, operator_facts
-from operator_tikv.history import History, filling_facts, lagging_facts
+from operator_tikv.history import History, filling_facts, lagging_facts, misplaced_facts
 from operator_tikv.metrics.exposition import labels_of, samples_of
 from operator_tikv.pd.errors import PdAnswerError
 from operator_tikv.pd.operators import read_operator
@@ -101,6 +101,42 @@ def test_more_replicas_than_places_are_well_where_the_loss_of_a_place_is_borne(
         **metrics("pd_metrics", regions_by_isolation=TORN),
     }
     assert bool(broken(make_observation(stores, parts=parts), "isolation_lost")) is is_told
+
+
+@pytest.mark.parametrize(
+    ("operators", "seconds", "unchanged", "is_told"),
+    [
+        (3, 3000.0, 120.0, False),
+        (0, 3000.0, 120.0, True),
+        (3, 3000.0, 900.0, True),
+        (3, 14400.0, 120.0, True),
+    ],
+)
+def test_regions_that_pd_moves_apart_are_no_incident_for_a_while(
+    operators: int, seconds: float, unchanged: float, *, is_told: bool
+) -> None:
+    memory = {"regions": 30.0, "seconds": seconds, "unchanged_seconds": unchanged}
+    made = metrics("pd_metrics", regions_by_isolation=TORN)
+    parts: dict[str, JsonObject] = {
+        "config": {"location_labels": "zone"},
+        "operators": {"count": operators, "list": []},
+        "pd_metrics": {**made["pd_metrics"], "misplaced": memory},
+    }
+    assert bool(broken(make_observation(parts=parts), "isolation_lost")) is is_told
+
+
+def test_it_is_remembered_since_when_regions_are_misplaced_and_when_they_became_fewer() -> None:
+    history = History().with_misplaced(40, 0).with_misplaced(50, 60).with_misplaced(45, 120)
+    told = misplaced_facts(history, 200)
+    assert told == {"regions": 45, "seconds": 200, "unchanged_seconds": 80}
+    assert misplaced_facts(history.with_misplaced(0, 210), 220) == {}
+
+
+@pytest.mark.parametrize(("gained", "is_told"), [(15.0, False), (0.5, True)])
+def test_leaders_are_uneven_while_a_new_store_is_filled(gained: float, *, is_told: bool) -> None:
+    stores = with_fourth(leader_count=2, region_count=6)
+    filling = {"filling": {"4": {"seconds": 120.0, "gained_per_minute": gained}}}
+    assert bool(broken(make_observation(stores, parts=filling), "leader_imbalance")) is is_told
 
 
 def test_a_new_store_is_watched_until_it_is_about_as_full_as_the_others() -> None:

@@ -64,6 +64,21 @@ class Filling:
 
 
 @dataclass(frozen=True)
+class Misplaced:
+    """Regions that stand where no location label keeps their replicas apart.
+
+    Attributes:
+        since: when there were first some.
+        regions: how many at the last change.
+        fewer_since: when they last became fewer; at first, when they were first seen.
+    """
+
+    since: float
+    regions: float
+    fewer_since: float
+
+
+@dataclass(frozen=True)
 class History:
     """What was seen before, in seconds of one clock.
 
@@ -77,6 +92,7 @@ class History:
         lagging: since when a replica lags, by region and store.
         evicted: when the leaders of a store were last seen to be evicted.
         pd_clock: what PD's clock last showed, and since when it has shown that.
+        misplaced: regions that no location label keeps apart; None where there are none.
     """
 
     leader: str | None = None
@@ -88,6 +104,7 @@ class History:
     lagging: Mapping[tuple[int, int], float] = field(default_factory=dict)
     evicted: Mapping[int, float] = field(default_factory=dict)
     pd_clock: tuple[datetime, float] | None = None
+    misplaced: Misplaced | None = None
 
     def with_pd_clock(self, shown: datetime | None, now: float) -> "History":
         """Take in what PD's clock shows."""
@@ -126,6 +143,13 @@ class History:
             if peer.id not in {down.peer.id for down in region.down_peers}
         ]
         return replace(self, lagging={key: self.lagging.get(key, now) for key in seen})
+
+    def with_misplaced(self, regions: float, now: float) -> "History":
+        """Take in how many regions no location label keeps apart."""
+        known = self.misplaced or Misplaced(now, regions, now)
+        fewer_since = now if regions < known.regions else known.fewer_since
+        found = Misplaced(known.since, regions, fewer_since) if regions else None
+        return replace(self, misplaced=found)
 
     def with_evicted(self, store_ids: Iterable[int], now: float) -> "History":
         """Take in whose leaders are being evicted."""
@@ -218,6 +242,28 @@ def filling_facts(history: History, stores: Iterable[StoreInfo], now: float) -> 
             "missing_regions": round(mean_regions - store.status.region_count, 1),
         }
     return found
+
+
+def misplaced_regions(pd_metrics: JsonObject) -> tuple[float, float]:
+    """Return how many regions no location label keeps apart, and of how many, as PD counts."""
+    by_member: JsonObject = pd_metrics.get("readings", {}).get("regions_by_isolation", {})
+    levels: JsonObject = max(by_member.values(), key=lambda one: sum(one.values()), default={})
+    return float(levels.get("none", 0.0)), float(sum(levels.values()))
+
+
+def misplaced_facts(history: History, now: float) -> JsonObject:
+    """Return how long there have been ``regions`` that nothing keeps apart.
+
+    ``seconds`` since there were first some, ``unchanged_seconds`` since they last became fewer.
+    """
+    found = history.misplaced
+    if found is None:
+        return {}
+    return {
+        "regions": found.regions,
+        "seconds": round(now - found.since, 1),
+        "unchanged_seconds": round(now - found.fewer_since, 1),
+    }
 
 
 def lagging_facts(history: History, now: float) -> JsonObject:

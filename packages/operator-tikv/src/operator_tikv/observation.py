@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from operator_core.clock import Clock
 from operator_core.errors import SubjectError, SubjectUnreachableError
-from operator_core.monitor.types import Observation
+from operator_core.monitor.types import Observation, Part
 from operator_core.types import JsonObject
 from operator_tikv import facts, reads
 from operator_tikv.answers import Answers, ask_pd
-from operator_tikv.history import History
-from operator_tikv.metrics.sight import STORE_METRICS, MetricsEye, MetricsSettings
+from operator_tikv.history import History, misplaced_facts, misplaced_regions
+from operator_tikv.metrics.sight import PD_METRICS, STORE_METRICS, MetricsEye, MetricsSettings
 from operator_tikv.parts import PD_MEMBER_DOWN, Album, answering_store_ids, is_minority, pd_parts
 from operator_tikv.pd.api import PdApi
 from operator_tikv.pd.client import API
@@ -67,7 +67,17 @@ class Eyes:
         album = Album(f"{self._api.client.url}{API}", moment, agrees, told)
         answering = answering_store_ids(metrics[STORE_METRICS].data)
         parts = pd_parts(album, answers, leaders, self._history, answering)
+        metrics[PD_METRICS] = self._with_misplaced(metrics[PD_METRICS], moment.timestamp())
         return Observation(subject=subject, observed_at=moment, parts={**parts, **metrics})
+
+    def _with_misplaced(self, pd_metrics: Part, now: float) -> Part:
+        """Remember how many regions no label keeps apart, and tell since when."""
+        regions, total = misplaced_regions(pd_metrics.data)
+        if not total:
+            return pd_metrics
+        self._history = self._history.with_misplaced(regions, now)
+        told = {**pd_metrics.data, "misplaced": misplaced_facts(self._history, now)}
+        return pd_metrics.model_copy(update={"data": told})
 
     def _remember(self, answers: Answers, now: float) -> None:
         """Take in what was read; what was not read changes no memory."""

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Final
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from operator_tikv.pd.types import Items, PdModel, ReplicateConfig, ScheduleConfig, Whole
 
 GC_WORKER: Final = "gc_worker"
 """The owner of TiDB's own safe point: it advances by itself."""
+
+_DISABLE: Final = "disable-"
 
 _KEEPS_THE_REST: Final = ConfigDict(extra="allow")
 """Approvals are bound to values that no rule looks at, too."""
@@ -38,6 +40,19 @@ class WatchedSchedule(ScheduleConfig):
     enable_remove_extra_replica: bool = Field(default=True, alias="enable-remove-extra-replica")
     enable_location_replacement: bool = Field(default=True, alias="enable-location-replacement")
     store_limits: dict[str, StoreLimit] = Field(default_factory=dict, alias="store-limit")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _disabled_is_not_enabled(cls, value: object) -> object:
+        """PD 3 tells of the same switches what is disabled."""
+        if not isinstance(value, Mapping):
+            return value
+        off = {
+            f"enable-{name.removeprefix(_DISABLE)}": False
+            for name, is_on in value.items()
+            if name.startswith(_DISABLE) and is_on in ("true", True)
+        }
+        return {**off, **value}
 
 
 class WatchedReplicate(ReplicateConfig):

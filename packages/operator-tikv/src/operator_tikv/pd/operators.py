@@ -15,6 +15,10 @@ _CREATED: Final = re.compile(
     r"\bcreateAt:\s*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.\d+)? ([+-])(\d\d)(\d\d)\b"
 )
 _PLAIN_STEPS: Final = re.compile(r"\bsteps:\s*\[(?!\d+:)([^\]]*)")
+_PLAIN_STEP: Final = re.compile(
+    r"(?:use joint consensus|leave joint state)(?:,\s*(?:promote|demote)[^,]*)*|[^,\s][^,]*"
+)
+"""A change of several replicas at once is one step, whose parts are told one after the other."""
 _STORE: Final = re.compile(r"\bon store (\d{1,20})\b")
 
 
@@ -94,7 +98,7 @@ def _step(text: str, step: int) -> str:
     if numbered:
         return numbered[1]
     plain = _PLAIN_STEPS.search(text)
-    words = plain[1].split(", ") if plain else []
+    words = _PLAIN_STEP.findall(plain[1]) if plain else []
     return words[step] if step < len(words) else ""
 
 

@@ -31,6 +31,17 @@ def _float_of(text: str) -> object:
         return text
 
 
+def _numbered(*words: str) -> BeforeValidator:
+    """Return what turns a word of PD's protocol into its number, and leaves other values be."""
+    numbers = {word.lower(): number for number, word in enumerate(words)}
+
+    def number(value: object) -> object:
+        known = numbers.get(value.strip().lower()) if isinstance(value, str) else None
+        return _whole(value) if known is None else known
+
+    return BeforeValidator(number)
+
+
 def _no_zero_time(value: object) -> object:
     """Go prints the time that was never set as the first second of year 1."""
     return None if isinstance(value, str) and (not value or value.startswith("0001-")) else value
@@ -58,6 +69,22 @@ What is a number already never gets to our own code: a list of regions has tens 
 
 Positive = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
 """A whole number above zero."""
+
+_STATES: Final = ("Up", "Offline", "Tombstone")
+State = Annotated[int | Annotated[int, _numbered(*_STATES)], Field(union_mode="left_to_right")]
+"""A store's state in PD's metadata, as a number or as its word."""
+
+NodeState = Annotated[
+    int | Annotated[int, _numbered("Preparing", "Serving", "Removing", "Removed")],
+    Field(union_mode="left_to_right"),
+]
+"""How far a store's life has come (since v6), as a number or as its word."""
+
+Role = Annotated[
+    int | Annotated[int, _numbered("Voter", "Learner", "IncomingVoter", "DemotingVoter")],
+    Field(union_mode="left_to_right"),
+]
+"""What a replica may do, as a number or as its word."""
 
 Moment = Annotated[AwareDatetime | None, BeforeValidator(_no_zero_time)]
 """A time with its zone; None where it was never set."""
@@ -109,13 +136,22 @@ class StoreMeta(PdModel):
     id: Positive
     address: str = ""
     status_address: str = ""
-    state: Whole = 0
-    node_state: Whole | None = None
+    state: State = 0
+    node_state: NodeState | None = None
     state_name: str = ""
     labels: Items[Label] = []
     version: str = ""
     last_heartbeat: Whole = 0
     """Unix nanoseconds."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _state_by_its_name(cls, value: object) -> object:
+        """pd-ctl leaves the number out and prints the name only."""
+        if not isinstance(value, Mapping) or value.get("state"):
+            return value
+        name = value.get("state_name")
+        return {**value, "state": name} if name in _STATES else value
 
 
 class StoreStatus(PdModel):
@@ -199,7 +235,7 @@ class Peer(PdModel):
 
     id: Whole = 0
     store_id: Whole = 0
-    role: Whole = 0
+    role: Role = 0
     role_name: str = ""
     is_learner: bool = False
     is_witness: bool = False

@@ -5,6 +5,7 @@ from typing import Final
 
 from operator_core.monitor.types import Invariant, Observation, Violation
 from operator_core.types import JsonObject, Severity
+from operator_tikv.history import misplaced_regions
 from operator_tikv.metrics.sight import PD_METRICS
 from operator_tikv.rules.words import (
     CLUSTER,
@@ -177,19 +178,28 @@ def _labels_cannot_part(observation: Observation) -> bool:
 
 
 def check_isolation_lost(observation: Observation, given: Given) -> Iterator[Violation]:
-    """Regions whose replicas no location label keeps apart, though labels are configured."""
+    """Regions whose replicas no location label keeps apart, and PD does not mend it."""
     if not observation.data("config").get("location_labels") or _labels_cannot_part(observation):
         return
-    readings = observation.data(PD_METRICS).get("readings", {})
-    by_member: Mapping[str, JsonObject] = readings.get("regions_by_isolation", {})
-    levels: JsonObject = max(by_member.values(), key=lambda one: sum(one.values()), default={})
-    none, total = levels.get("none", 0.0), sum(levels.values())
-    if total and none > given["most_share"] * total:
+    none, total = misplaced_regions(observation.data(PD_METRICS))
+    if total and none > given["most_share"] * total and not _is_mending(observation, given):
         message = (
             f"The replicas of {none:.0f} of {total:.0f} regions stand where no location label "
             "keeps them apart: one host or zone may hold several."
         )
         yield found("isolation_lost", CLUSTER, message, metrics={"none": none, "regions": total})
+
+
+def _is_mending(observation: Observation, given: Given) -> bool:
+    """Whether PD moves replicas and ever fewer of them are misplaced, for not too long."""
+    memory = observation.data(PD_METRICS).get("misplaced", {})
+    is_moving = observation.data("operators").get("count", 0) > 0
+    return bool(
+        is_moving
+        and memory
+        and memory["unchanged_seconds"] < given["stalled_seconds"]
+        and memory["seconds"] < given["patience_seconds"]
+    )
 
 
 MOVING_RULES: Final[tuple[Invariant, ...]] = (
@@ -253,9 +263,12 @@ MOVING_RULES: Final[tuple[Invariant, ...]] = (
     rule(
         check_isolation_lost,
         "isolation_lost",
-        ["config", "stores", "pd_metrics"],
+        ["config", "stores", "pd_metrics", "operators"],
         600,
         60,
         most_share=0.1,
+        # Labels that come, or stores that join, move much at 15 replicas a minute and store.
+        patience_seconds=14400.0,
+        stalled_seconds=900.0,
     ),
 )

@@ -96,11 +96,11 @@ def check_evict_leader_left_over(observation: Observation, given: Given) -> Iter
 
 def check_leader_imbalance(observation: Observation, given: Given) -> Iterator[Violation]:
     """Leaders spread unevenly over the stores that should share them."""
-    evicted = evicted_of(observation)
+    excepted = evicted_of(observation) | _being_filled(observation, given)
     scores = {
         store_id: store["leader_count"] / store["leader_weight"]
         for store_id, store in stores_of(observation)
-        if _shares_leaders(store) and store_id not in evicted
+        if _shares_leaders(store) and store_id not in excepted
     }
     if len(scores) < 2:  # noqa: PLR2004 - one store has nobody to share with
         return
@@ -124,6 +124,13 @@ def check_leader_imbalance(observation: Observation, given: Given) -> Iterator[V
                 "fewest_store_id": int(fewest),
             },
         )
+
+
+def _being_filled(observation: Observation, given: Given) -> set[str]:
+    """Stores that came new and gain regions: a leader can only go where a replica is."""
+    least = given["least_regions_per_minute"]
+    filling = observation.data("filling").items()
+    return {store_id for store_id, one in filling if one["gained_per_minute"] >= least}
 
 
 def _shares_leaders(store: JsonObject) -> bool:
@@ -297,6 +304,7 @@ STORE_RULES: Final[tuple[Invariant, ...]] = (
         least_gap_leaders=12.0,
         # PD's own tolerance is a gap of about ten leaders.
         allowed_share_of_mean=0.4,
+        least_regions_per_minute=1.0,
     ),
     rule(check_offline_stuck, "offline_stuck", ["stores", "leaving"], 0, 0, stuck_seconds=1800.0),
     rule(check_tombstones, "tombstones_left", ["cluster"], _DAY_SECONDS),

@@ -29,16 +29,23 @@ def run(world: World) -> int:
         return 0
     arriving = _arriving_mib(world)
     scores = {s.store_id: filters.region_score(world, s) for s in stores}
-    source = max(stores, key=lambda store: (scores[store.store_id], -store.store_id))
     emptiest = min(stores, key=lambda store: (scores[store.store_id], store.store_id))
-    if not _exceeds(world, source, emptiest, arriving):
-        return 0
-    for region in _movable(world, source.store_id):
-        admitted = rule_fit.admitted(world, region, source.store_id, stores)
-        target = _target(world, region, admitted, scores)
-        if target is not None and _exceeds(world, source, target, arriving):
-            return _move(world, region, source.store_id, target.store_id)
+    for source in _sources(world, stores, scores):
+        if not _exceeds(world, source, emptiest, arriving):
+            return 0
+        for region in _movable(world, source.store_id):
+            admitted = rule_fit.admitted(world, region, source, stores)
+            apart = [one for one in admitted if _stays_apart(world, region, source, one)]
+            target = _target(world, region, apart, scores)
+            if target is not None and _exceeds(world, source, target, arriving):
+                return _move(world, region, source.store_id, target.store_id)
     return 0
+
+
+def _sources(world: World, stores: list[Store], scores: dict[int, float]) -> list[Store]:
+    """The fullest store; where labels may bind its replicas to it, the others after it."""
+    fullest = sorted(stores, key=lambda store: (-scores[store.store_id], store.store_id))
+    return fullest if filters.location_labels(world) else fullest[:1]
 
 
 def takes_part(world: World, store: Store) -> bool:
@@ -75,6 +82,15 @@ def is_calm(world: World, region: Region) -> bool:
         and region.region_id not in world.pd.operators
         and not filters.is_denied(world, region)
     )
+
+
+def _stays_apart(world: World, region: Region, source: Store, target: Store) -> bool:
+    """Whether a replica stands at least as far apart on the target: PD's location safeguard."""
+    if not filters.location_labels(world):
+        return True
+    rest = [peer for peer in region.peers if peer.store_id != source.store_id]
+    now, then = (filters.isolation(world, store, rest) for store in (source, target))
+    return then >= now
 
 
 def _target(

@@ -213,7 +213,7 @@ def _targets(picture: Picture, region: Region, source: int) -> list[int]:
             and rule_fit.may_lead(world, region, peer.store_id)
         ]
     stores = [world.stores[store_id] for store_id in picture.loads]
-    admitted = rule_fit.admitted(world, region, source, stores)
+    admitted = rule_fit.admitted(world, region, world.stores[source], stores)
     return [s.store_id for s in admitted if filters.may_receive_peer(world, s, region)]
 
 

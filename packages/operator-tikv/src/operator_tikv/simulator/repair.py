@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from operator_tikv.simulator import (
+    better_place,
     builder,
     failover,
     filters,
@@ -69,10 +70,10 @@ def on_patrol(world: World, args: tuple[int, ...]) -> None:
 def _patrol(world: World, batch: list[int], fleet: Fleet) -> None:
     pd = world.pd
     fleet = _within_limits(world, fleet)
-    has_rules = rule_fit.has_own_rules(world)
+    has_rules, has_labels = rule_fit.has_own_rules(world), bool(filters.location_labels(world))
     for place, region_id in enumerate(batch):
         is_regular = region_id not in pd.irregular and not has_rules
-        if place and is_regular and not _can_replace(fleet):
+        if place and is_regular and not _can_replace(fleet, has_labels=has_labels):
             continue
         region = pd.regions.get(region_id)
         if region is None or not region.leader_peer_id or not _is_open(world, region):
@@ -86,8 +87,8 @@ def _patrol(world: World, batch: list[int], fleet: Fleet) -> None:
             fleet = _within_limits(world, fleet)
 
 
-def _can_replace(fleet: Fleet) -> bool:
-    return bool(fleet.targets) and bool(fleet.lost or fleet.leaving)
+def _can_replace(fleet: Fleet, *, has_labels: bool) -> bool:
+    return bool(fleet.targets) and bool(fleet.lost or fleet.leaving or has_labels)
 
 
 def _within_limits(world: World, fleet: Fleet) -> Fleet:
@@ -115,7 +116,9 @@ def _next_batch(world: World, fleet: Fleet) -> list[int]:
     pd = world.pd
     if not pd.patrol:
         has_rules = rule_fit.has_own_rules(world)
-        found = dict.fromkeys(rule_repair.unfitted(world)) if has_rules else dict(pd.irregular)
+        found = {} if has_rules else dict(pd.irregular)
+        if has_rules or filters.location_labels(world):
+            found.update(dict.fromkeys(rule_repair.unfitted(world)))
         for store_id in fleet.leaving:
             found.update(dict.fromkeys(pd.regions.on_store(store_id)))
         if fleet.lost:
@@ -150,6 +153,8 @@ def _may_patrol(world: World) -> bool:
 def _may_need_work(world: World, region: Region, fleet: Fleet) -> bool:
     """A cheap first look: most suspects only wait for their store to be down long enough."""
     if len(region.peers) != world.pd.config.max_replicas or rule_fit.has_own_rules(world):
+        return True
+    if filters.location_labels(world) and world.pd.fitted.get(region.region_id) is not region:
         return True
     bad = {*fleet.lost, *fleet.leaving}
     return any(peer.role or peer.store_id in bad for peer in region.peers)
@@ -192,8 +197,17 @@ def make_plan(world: World, region: Region, fleet: Fleet) -> Plan | None:
         return _replace(world, region, fleet, *bad)
     if len(region.peers) < wanted:
         return _add(world, region, fleet)
+    return _improve(world, region, fleet)
+
+
+def _improve(world: World, region: Region, fleet: Fleet) -> Plan | None:
+    """Of a region that has all its peers: promote a learner, or let one stand further apart."""
     learner = _first(region, lambda peer: peer.role is Role.LEARNER and region.is_healthy(peer))
-    return _promote(learner) if learner is not None else None
+    if learner is not None:
+        return _promote(learner)
+    if not filters.location_labels(world):
+        return None
+    return better_place.by_settings(world, region, fleet.targets)
 
 
 def _first_bad(region: Region, fleet: Fleet) -> tuple[Peer, str] | None:

@@ -51,9 +51,9 @@ def has_own_rules(world: World) -> bool:
 
 
 def signature(world: World) -> str:
-    """Text that changes with the rules, and with the stores and labels that they speak of."""
+    """Text that changes with rules and settings, and with the stores and labels they speak of."""
     stores = [(store.store_id, sorted(store.labels.items())) for store in world.stores.values()]
-    return repr((world.admin.rules, world.admin.groups, stores))
+    return repr((world.admin.rules, world.admin.groups, stores, world.pd.config.replication))
 
 
 def rules_of(world: World, region: Region) -> list[Json]:
@@ -170,15 +170,21 @@ def may_lead(world: World, region: Region, store_id: int) -> bool:
     return store is not None and any(admits(rule, store) for rule in rules)
 
 
-def admitted(world: World, region: Region, from_store_id: int, stores: list[Store]) -> list[Store]:
-    """The stores that the rule which holds a peer admits for it."""
+def admitted(world: World, region: Region, source: Store, stores: list[Store]) -> list[Store]:
+    """The stores that the rule which holds a peer admits for it, as far apart as it stands now."""
     if not has_own_rules(world):
         return stores
     for rule, peers in fit_region(world, region).fits:
-        if any(peer.store_id == from_store_id for peer in peers):
-            rest = _without(peers, from_store_id)
-            fitting = (store for store in stores if admits(rule, store))
-            return [store for store in fitting if keeps_apart(world, rule, store, rest)]
+        if any(peer.store_id == source.store_id for peer in peers):
+            rest = _without(peers, source.store_id)
+            now = isolation(world, rule, source, rest)
+            return [
+                store
+                for store in stores
+                if admits(rule, store)
+                and keeps_apart(world, rule, store, rest)
+                and isolation(world, rule, store, rest) >= now
+            ]
     return []
 
 

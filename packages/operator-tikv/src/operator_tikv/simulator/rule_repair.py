@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from operator_tikv.simulator import builder, filters, rule_fit, wishes
+from operator_tikv.simulator import better_place, builder, filters, rule_fit, wishes
 from operator_tikv.simulator.model import Role
 from operator_tikv.simulator.operator_model import Plan, PromoteLearner
 
@@ -47,7 +47,12 @@ def make_plan(
         return None
     repair = Repair(world, region, fit, lost, leaving, targets)
     for one in fit.fits:
-        plan = _replace(repair, one) or _add(repair, one) or _change_role(repair, one)
+        plan = (
+            _replace(repair, one)
+            or _add(repair, one)
+            or _change_role(repair, one)
+            or better_place.by_rule(world, region, one, targets)
+        )
         if plan is not None:
             return plan
     plan = _lead(repair) or _remove_orphan(repair)
@@ -68,7 +73,10 @@ def unfitted(world: World) -> list[int]:
 def _is_met(repair: Repair) -> bool:
     going = {*repair.lost, *repair.leaving}
     stays = all(peer.store_id not in going for peer in repair.region.peers)
-    return stays and not any(one.lacking for one in repair.fit.fits)
+    is_whole = stays and not any(one.lacking for one in repair.fit.fits)
+    return is_whole and not any(
+        better_place.is_wanted(repair.world, repair.region, one) for one in repair.fit.fits
+    )
 
 
 def _replace(repair: Repair, one: RuleFit) -> Plan | None:
