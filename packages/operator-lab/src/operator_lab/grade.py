@@ -55,6 +55,7 @@ class Marks(BaseModel):
         own_seconds: the rest: looks, diagnosis, the person's answer and the soak.
         roomy_seconds: `proven_seconds`, where what is not Operator's leaves room in two minutes for
             the person's answer and the soak; else None.
+        seen: the tickets that were opened, each with its first cause, and what was done.
         error: why there are no marks.
     """
 
@@ -87,6 +88,7 @@ class Marks(BaseModel):
     cluster_seconds: float | None = None
     own_seconds: float | None = None
     roomy_seconds: float | None = None
+    seen: tuple[str, ...] = ()
     error: str = ""
 
     @property
@@ -105,12 +107,19 @@ def grade(scenario: Scenario, played: Played) -> Marks:
         scenario: what a right answer is.
         played: what came of it.
     """
-    marks = Marks(scenario=scenario.name, set=scenario.set, seed=played.seed)
+    marks = Marks(scenario=scenario.name, set=scenario.set, seed=played.seed, seen=_seen(played))
     if played.error:
         return marks.model_copy(update={"error": played.error})
     expect = scenario.expect
     found = {**_judgement(expect, played), **_deeds(expect, played), **times(expect, played)}
     return marks.model_copy(update=found)
+
+
+def _seen(played: Played) -> tuple[str, ...]:
+    """Tell what came of a play, so that who wrote the scenario sees where the two part."""
+    tickets = [f"{one.key} = {', '.join(one.causes[:1])}" for one in played.tickets]
+    deeds = [f"{one.action} done" for one in played.own_deeds]
+    return tuple(dict.fromkeys([*tickets, *deeds]))
 
 
 # --- judgement ------------------------------------------------------------------------
