@@ -85,6 +85,17 @@ async def test_what_the_policy_alone_allowed_needs_a_person_under_another(tmp_pa
     assert not any(each.is_same for each in asked["approve"] + asked["claim"])
 
 
+async def test_a_word_that_ended_in_the_moment_of_the_approval_stood_then(tmp_path: Path) -> None:
+    async with turned(tmp_path, "alice") as one:
+        incident = await read(one.bench)
+        (word,) = incident["approvals"]
+        approved = next(e for e in incident["events"] if e["event_type"] == "proposal_approved")
+        word["ended_at"] = approved["timestamp"]
+        assert made_again(one.bench, incident)["approve"][0].is_same
+        word["ended_at"] = "2000-01-01T00:00:00.000000+00:00"
+        assert not made_again(one.bench, incident)["approve"][0].is_same
+
+
 def _kill(incident: IncidentRows) -> None:
     first = incident["switches"][0]
     data = json.dumps({"reason": "enough"})

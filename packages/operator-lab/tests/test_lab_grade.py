@@ -7,7 +7,7 @@ from operator_lab.grade import Marks, grade
 from operator_lab.report import BEGIN, END, failures, page, rows_of
 from operator_lab.scenario import Scenario, read_scenario
 from operator_lab.score import Share, score, scores
-from operator_lab.words import Deed, Played, SeenTicket
+from operator_lab.words import Deed, Played, Proposed, SeenTicket
 
 ALL = shipped()
 WITH_TICKETS = [one for one in ALL if one.expect.tickets]
@@ -32,6 +32,15 @@ def test_what_is_not_right_is_told_with_what_was_seen_instead() -> None:
     assert told.endswith("seen: low_space:store-1 = full, drain_store done")
     (told,) = failures([grade(mine, Played(scenario="x"))])
     assert told.endswith("seen: nothing")
+
+
+def test_a_proposal_that_nobody_answers_asks_a_person() -> None:
+    expect = {"ends": "escalated", "approver": "nobody", "tickets": {"store_down:store-1": []}}
+    mine = read_scenario({"name": "x", "expect": expect})
+    waits = Proposed(action="drain_store", proposed=1, status="validated")
+    done = waits.model_copy(update={"status": "cancelled"})
+    marks = [grade(mine, Played(scenario="x", proposals=(one,))) for one in (waits, done)]
+    assert [one.remedy for one in marks] == [True, False]
 
 
 def test_who_does_nothing_has_no_marks_where_something_is_wrong() -> None:

@@ -57,7 +57,10 @@ class _Rows:
         return found[-1] if found else None
 
     def words(self, key: str, row_id: int | None, event: Row) -> list[Row]:
-        """Return the approvals that stood when an event happened, oldest first."""
+        """Return the approvals that stood when an event happened, oldest first.
+
+        One that ended in that very moment may have ended because of what came next.
+        """
         moment = event["timestamp"]
         return [
             row
@@ -66,7 +69,7 @@ class _Rows:
             and row[key] == row_id
             and row["digest"] is not None
             and row["at"] <= moment
-            and (row["ended_at"] is None or row["ended_at"] > moment)
+            and (row["ended_at"] is None or row["ended_at"] >= moment)
         ]
 
 
