@@ -155,6 +155,27 @@ async def test_a_step_is_claimed_once_the_one_before_has_ended(tmp_path: Path) -
     assert "depends on" in second.now
 
 
+async def test_what_undoes_a_step_is_claimed_on_the_words_for_the_step(tmp_path: Path) -> None:
+    async with gate(tmp_path) as one:
+        db, executor = one.bench.db, one.bench.executor()
+        steps = [wanted("turn"), wanted("shut")]
+        workflow_id = await executor.propose_workflow("w", "-", steps, await ticket_of(one.bench))
+        ids = [int(step.id or 0) for step in await db.list_workflow_actions(workflow_id)]
+        for step_id in ids:
+            await executor.validate_proposal(step_id)
+        await db.approve_workflow(workflow_id, "alice")
+        await one.bench.run(ids[0])
+        await db.cancel_workflow(workflow_id, reason="enough")
+        (undo,) = [row.id for row in await db.list_ready()]
+        await one.bench.run(int(undo or 0))
+        incident = await read(one.bench)
+        found = made_again(one.bench, incident)["claim"]
+        assert [each.now for each in found] == ['{"refused":""}'] * 2
+        incident["approvals"].clear()
+        without = made_again(one.bench, incident)["claim"]
+    assert all("needs the approval" in each.now for each in without)
+
+
 # --- retries --------------------------------------------------------------------------
 
 

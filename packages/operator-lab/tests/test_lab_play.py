@@ -13,7 +13,7 @@ from operator_core.errors import OperatorError
 from operator_core.subject import SubjectDefaults
 from operator_lab.commands import chosen, list_them, to_play
 from operator_lab.grade import grade
-from operator_lab.jobs import Job, check, run_job
+from operator_lab.jobs import Job, check, in_turn, jobs_of, run_job
 from operator_lab.play import play
 from operator_lab.report import failures
 from operator_lab.scenario import (
@@ -122,6 +122,14 @@ def test_a_scenario_in_which_nothing_would_happen_is_refused() -> None:
         check(read_scenario(table))
     with pytest.raises(ScenarioError, match="duration"):
         read_scenario({**table, "duration": 0})
+
+
+def test_the_longest_play_begins_first() -> None:
+    expect = {"ends": "quiet", "look_seconds": 30}
+    often = {"ends": "quiet", "look_seconds": 1}
+    tables = [("10m", expect), ("1h", expect), ("5m", often), ("1h", expect)]
+    plays = [read_scenario({"name": "x", "duration": of, "expect": one}) for of, one in tables]
+    assert in_turn(jobs_of(plays, 1)) == [2, 1, 3, 0]
 
 
 @LIMIT
