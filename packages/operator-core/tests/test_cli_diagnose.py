@@ -96,9 +96,13 @@ def test_each_diagnosis_of_a_ticket_is_shown_and_checked_again(
                 await db.add_diagnosis(said.model_copy(update={"hypothesis": one.statement}))
 
     now_do(store())
-    assert cli.json("diagnose", "recheck", "1")["hypothesis"] == "gone"
+    both = cli.json("diagnose", "recheck", "1")
+    assert (both["hypothesis"], [one["hypothesis"] for one in both["former"]]) == ("gone", ["full"])
     assert cli.json("diagnose", "recheck", "1", "--diagnosis", "1")["hypothesis"] == "full"
     assert "it has 1, 2" in cli.fails(2, "diagnose", "recheck", "1", "--diagnosis", "7")
+    place = str(tmp_path / "one.zip")
+    cli.ok("incident", "export", "1", "--to", place)
+    assert cli.json("diagnose", "recheck", "--incident", place) == both
     assert "Diagnosed before" in cli.ok("diagnose", "1")
     assert "Diagnosed before" in cli.ok("tickets", "show", "1")
     (former,) = cli.json("tickets", "show", "1")["former_diagnoses"]

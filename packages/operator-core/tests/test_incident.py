@@ -43,7 +43,8 @@ def test_an_incident_is_exported_checked_and_replayed(cli: Cli, tmp_path: Path) 
     assert cli.json("incident", "check", str(place))["ticket"] == 1
     data = cli.json("replay", str(place))
     assert data["differing"] == 0
-    assert [one["stage"] for one in data["decisions"]] == ["detect", "diagnose"]
+    assert [one["stage"] for one in data["decisions"]] == ["detect", "open", "diagnose"]
+    assert data["not_made_again"] == []
     assert all(one["same"] for one in data["decisions"])
 
 

@@ -5,9 +5,9 @@ import pytest
 from lab_kit import by_nobody, by_oracle, by_vandal, scenario, shipped
 from operator_lab.grade import Marks, grade
 from operator_lab.report import BEGIN, END, failures, page, rows_of
-from operator_lab.scenario import Scenario
+from operator_lab.scenario import Scenario, read_scenario
 from operator_lab.score import Share, score, scores
-from operator_lab.words import Deed, Played, SeenTicket
+from operator_lab.words import Deed, Played, Proposed, SeenTicket
 
 ALL = shipped()
 WITH_TICKETS = [one for one in ALL if one.expect.tickets]
@@ -18,6 +18,29 @@ named = pytest.mark.parametrize("one", ALL, ids=lambda one: one.name)
 def test_an_oracle_has_full_marks(one: Scenario) -> None:
     marks = grade(one, by_oracle(one))
     assert marks.is_full, failures([marks])
+
+
+def test_what_is_not_right_is_told_with_what_was_seen_instead() -> None:
+    expect = {"ends": "escalated", "tickets": {"store_down:store-1": []}}
+    played = Played(
+        scenario="x",
+        tickets=(SeenTicket(key="low_space:store-1", first_seen=1, opened=1, causes=("full",)),),
+        deeds=(Deed(action="drain_store"),),
+    )
+    mine = read_scenario({"name": "x", "expect": expect})
+    (told,) = failures([grade(mine, played)])
+    assert told.endswith("seen: low_space:store-1 = full, drain_store done")
+    (told,) = failures([grade(mine, Played(scenario="x"))])
+    assert told.endswith("seen: nothing")
+
+
+def test_a_proposal_that_nobody_answers_asks_a_person() -> None:
+    expect = {"ends": "escalated", "approver": "nobody", "tickets": {"store_down:store-1": []}}
+    mine = read_scenario({"name": "x", "expect": expect})
+    waits = Proposed(action="drain_store", proposed=1, status="validated")
+    done = waits.model_copy(update={"status": "cancelled"})
+    marks = [grade(mine, Played(scenario="x", proposals=(one,))) for one in (waits, done)]
+    assert [one.remedy for one in marks] == [True, False]
 
 
 def test_who_does_nothing_has_no_marks_where_something_is_wrong() -> None:

@@ -13,7 +13,7 @@ from operator_core.errors import OperatorError
 from operator_core.subject import SubjectDefaults
 from operator_lab.commands import chosen, list_them, to_play
 from operator_lab.grade import grade
-from operator_lab.jobs import Job, check, run_job
+from operator_lab.jobs import Job, check, in_turn, jobs_of, run_job
 from operator_lab.play import play
 from operator_lab.report import failures
 from operator_lab.scenario import (
@@ -72,6 +72,10 @@ def test_a_name_that_the_subject_does_not_have_is_told() -> None:
         ({"tickets": {"store_down:store-1": ["store_lots"]}}, "did you mean 'store_lost'?"),
         ({"actions": ["drain_stores"]}, "did you mean 'drain_store'?"),
         ({"ends": "refused", "refused": [{"action": "zap"}]}, "no action 'zap', known: "),
+        (
+            {"ends": "refused", "refused": [{"action": "delete_store", "parameters": {"id": 3}}]},
+            "no such call of delete_store",
+        ),
     ],
 )
 def test_a_name_without_which_nothing_can_be_right_is_refused(
@@ -93,11 +97,21 @@ def test_a_name_without_which_nothing_can_be_right_is_refused(
         ({"end": "healthy"}, "expect.end: is no key here; did you mean 'ends'?"),
         ({"ends": "healthy", "look_seconds": "1 lightyear"}, "is no duration"),
         ({"ends": "healthy", "approves_after": True}, "is no duration"),
+        ({"ends": "healthy", "actions": "a"}, "expect.actions: must be a list, such as"),
+        ({"ends": "healthy", "tickets": {"store_down": []}}, "store_down: a ticket is named by"),
+        ({"ends": "healthy", "tickets": {"store_down:": []}}, "by its rule and its target"),
+        ({"ends": "healthy", "settles": {"a:b": []}}, "settles: a:b: name the causes"),
     ],
 )
 def test_an_expectation_that_cannot_be_is_refused(wrong: dict[str, object], told: str) -> None:
     with pytest.raises(ScenarioError, match=re.escape(told)):
         read_scenario({"name": "x", "expect": wrong})
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(TEMPLATE, encoding="utf-8-sig")
+    assert load_scenario(path).set == "mine"
 
 
 @LIMIT
@@ -108,6 +122,14 @@ def test_a_scenario_in_which_nothing_would_happen_is_refused() -> None:
         check(read_scenario(table))
     with pytest.raises(ScenarioError, match="duration"):
         read_scenario({**table, "duration": 0})
+
+
+def test_the_longest_play_begins_first() -> None:
+    expect = {"ends": "quiet", "look_seconds": 30}
+    often = {"ends": "quiet", "look_seconds": 1}
+    tables = [("10m", expect), ("1h", expect), ("5m", often), ("1h", expect)]
+    plays = [read_scenario({"name": "x", "duration": of, "expect": one}) for of, one in tables]
+    assert in_turn(jobs_of(plays, 1)) == [2, 1, 3, 0]
 
 
 @LIMIT

@@ -203,3 +203,25 @@ async def test_denied_regions_are_left_alone() -> None:
     pd.cluster.end_fault(number)
     pd.cluster.advance(60)
     assert await pd.leaders(2) == 0
+
+
+def test_what_ends_when_another_begins_ends_first() -> None:
+    fill = {"fault": "full_disk", "stores": [3]}
+    faults = [
+        {"at": "1m", "until": "2m", "left": 0.5, **fill},
+        {"at": "2m", "left": 0.1, **fill},
+    ]
+    made = build(read_scenario({"name": "fills", "faults": faults}))
+    made.advance(180)
+    sizes = samples(made.metrics_text("store-3"))
+    names = (f'tikv_store_size_bytes{{type="{kind}"}}' for kind in ("available", "capacity"))
+    free, whole = (sizes[name] for name in names)
+    assert free / whole == pytest.approx(0.1, abs=0.01)
+
+
+def test_a_clock_that_was_ahead_goes_back_when_it_is_put_right(cluster: SimulatedCluster) -> None:
+    number = cluster.begin_fault("clock_offset", members=["pd-0"], offset="2s")
+    cluster.advance(60)
+    assert "system_time_slow" not in cluster.metrics_text("pd-0")
+    cluster.end_fault(number)
+    assert "system_time_slow" in cluster.metrics_text("pd-0")

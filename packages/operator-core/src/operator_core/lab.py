@@ -33,6 +33,8 @@ def complaint(error: ValidationError, model: type[BaseModel]) -> str:
             text = f"is no key here; {near(str(last), _keys(model, places))}"
         elif found["type"] == "missing":
             text = "is missing"
+        elif found["type"] in {"list_type", "tuple_type"}:
+            text = 'must be a list, such as [1] or ["a"]'
         told.append(f"{place}: {text}" if place else text)
     return "; ".join(dict.fromkeys(told))
 

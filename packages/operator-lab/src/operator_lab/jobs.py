@@ -121,6 +121,15 @@ def _run_in_process(job: Job) -> Result:
         os._exit(128 + signal.SIGINT)  # an exception would only let the pool hand out the next
 
 
+def in_turn(jobs: Sequence[Job]) -> list[int]:
+    """Return the places of jobs in the order in which to begin them: most looks first.
+
+    A long play that begins last would leave all processes but one with nothing to do.
+    """
+    looks = [one.scenario.duration / one.scenario.expect.look_seconds for one in jobs]
+    return sorted(range(len(jobs)), key=lambda place: -looks[place])
+
+
 def run_jobs(
     jobs: Sequence[Job], processes: int, tell: Callable[[Result], None] = lambda _: None
 ) -> list[Result]:
@@ -135,7 +144,7 @@ def run_jobs(
     # A new interpreter for each: a fork of one that runs threads and a loop may hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, _begin_process) as pool:
-        waiting = {pool.submit(_run_in_process, job): place for place, job in enumerate(jobs)}
+        waiting = {pool.submit(_run_in_process, jobs[place]): place for place in in_turn(jobs)}
         for done in as_completed(waiting):
             found[waiting[done]] = done.result()
             tell(found[waiting[done]])

@@ -3,7 +3,9 @@
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
+from operator_core.actions.validation import validate_action_params
 from operator_core.agent.diagnosis import UNKNOWN_CAUSE
+from operator_core.errors import ValidationError
 from operator_core.lab import near
 from operator_core.monitor.tuning import BUILT_IN_RULES
 from operator_core.subject import FullSubject
@@ -44,8 +46,18 @@ def unknown_names(expect: Expectation, subject: FullSubject) -> tuple[list[str],
     told = [
         (one, f"no {one.kind} {one.name!r}, {near(one.name, known[one.kind])}") for one in missing
     ]
-    needed = [words for one, words in told if one.is_needed]
+    needed = [words for one, words in told if one.is_needed] or [*_unaskable(expect, subject)]
     return needed, [words for one, words in told if not one.is_needed]
+
+
+def _unaskable(expect: Expectation, subject: FullSubject) -> Iterator[str]:
+    """Yield what is asked with parameters that the action does not take: it proves no refusal."""
+    definitions = {one.name: one for one in subject.get_action_definitions()}
+    for asked in expect.refused:
+        try:
+            validate_action_params(definitions[asked.action], asked.parameters)
+        except ValidationError as error:
+            yield f"no such call of {asked.action}: {error}"
 
 
 def _named(expect: Expectation, known_causes: Collection[str]) -> Iterator[Named]:

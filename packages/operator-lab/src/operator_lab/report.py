@@ -62,7 +62,8 @@ def _faults(marks: Marks) -> list[str]:
     missed = [f"not {words}" for kind, words in kinds.items() if getattr(marks, kind) is False]
     missed += ["not settled on a right cause"] if marks.settled is False else []
     deeds = [("harmful", marks.harmful), ("wrong", marks.wrong), ("false", marks.false_actions)]
-    return missed + [f"{word}: {deed}" for word, found in deeds for deed in found]
+    bad = [f"{word}: {deed}" for word, found in deeds for deed in found]
+    return [*missed, *bad, f"seen: {', '.join(marks.seen) or 'nothing'}"]
 
 
 def to_json(marks: Sequence[Marks]) -> JsonObject:

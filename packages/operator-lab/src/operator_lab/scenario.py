@@ -6,6 +6,7 @@ rest is read here. `docs/lab.md` tells the format.
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -96,6 +97,7 @@ class Expectation(_Strict):
                 self.ends == "refused" and not self.refused
             ),
             f"{', '.join(both)}: in actions and in never; leave out one": both,
+            **_faults_of_tickets(self.tickets, self.settles),
         }
         told = [words for words, is_so in faults.items() if is_so]
         if told:
@@ -106,6 +108,19 @@ class Expectation(_Strict):
     def is_control(self) -> bool:
         """Whether nothing is wrong, so that whatever is done is done wrongly."""
         return self.ends == "quiet"
+
+
+def _faults_of_tickets(
+    tickets: Mapping[str, list[str]], settles: Mapping[str, list[str]]
+) -> dict[str, object]:
+    """Return what no play could fulfil, each with whether it is so."""
+    bare = [key for key in (*tickets, *settles) if not all(key.partition(":"))]
+    empty = [key for key, causes in settles.items() if not causes]
+    return {
+        f"{', '.join(bare)}: a ticket is named by its rule and its target, such as "
+        '"store_down:store-1"': bare,
+        f"settles: {', '.join(empty)}: name the causes that the last diagnosis may say": empty,
+    }
 
 
 class Scenario(_Strict):
@@ -143,7 +158,8 @@ def load_scenario(path: Path) -> Scenario:
         ScenarioError: it cannot be read, or is not right.
     """
     try:
-        return read_scenario(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+        # With a byte order mark or without: some editors write one.
+        return read_scenario(tomllib.loads(path.read_text(encoding="utf-8-sig")), str(path))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ScenarioError(f"{path}: {error}") from error
 

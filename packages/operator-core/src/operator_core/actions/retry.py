@@ -53,6 +53,11 @@ class RetryConfig:
         jitter = self.rng.uniform(0.0, wait * self.jitter_fraction)
         return min(self.max_wait_seconds, wait + jitter)
 
+    def longest_seconds(self, attempt: int) -> float:
+        """Return the longest delay that retry number ``attempt`` (0 for the first) may have."""
+        wait = self._backoff_seconds(max(attempt, 0))
+        return min(self.max_wait_seconds, wait * (1 + self.jitter_fraction))
+
     def _backoff_seconds(self, attempt: int) -> float:
         try:
             return min(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import RenderableType
 from typer.core import TyperGroup
 
 from operator_core.actions.registry import ActionRegistry
@@ -34,11 +35,15 @@ from operator_core.errors import ConflictError, NotFoundError, RequestError
 from operator_core.monitor.types import Observation, Ticket
 from operator_core.runtime.incident.archive import Archive
 from operator_core.runtime.plugins import connect
+from operator_core.types import JsonObject
 
 if TYPE_CHECKING:
     from typer._click import Context
 
 _SHOW = "show"
+
+Checkable = tuple[Diagnosis, Mapping[int, Observation]]
+"""A diagnosis, and the looks that its claims name, by id."""
 
 
 class _DiagnoseGroup(TyperGroup):
@@ -81,11 +86,12 @@ async def diagnose(
     async with TicketDB(session.db_path) as db:
         ticket = await _ticket(db, ticket_id)
         found = await db.list_diagnoses(ticket_id)
-        diagnosis = found[-1] if found else await _made(db, ticket)
-        looks = await db.list_looks(looks_named_by(diagnosis))
+        found = found or [await _made(db, ticket)]
+        checkable = [(one, await db.list_looks(looks_named_by(one))) for one in found]
     if recheck:
-        _show_recheck(session, diagnosis, looks)
+        _show_recheck(session, checkable)
         return
+    diagnosis, looks = checkable[-1]
     show(
         session,
         diagnosis,
@@ -104,16 +110,16 @@ async def recheck_again(
     incident: IncidentFile = None,
     diagnosis_id: Annotated[
         int | None,
-        typer.Option("--diagnosis", help="This one of the ticket's; its latest, if none is named."),
+        typer.Option("--diagnosis", help="Only this one of the ticket's; all, if none is named."),
     ] = None,
     *,
     unsealed: Unsealed = False,
 ) -> None:
-    """Evaluate every claim of a ticket's diagnosis again, offline.
+    """Evaluate every claim of a ticket's diagnoses again, offline.
 
     Each claim names the look it was made on. The same rows give the same
-    answer on every machine, to the byte with --json. Exits with 1 if the
-    diagnosis does not stand any more.
+    answer on every machine, to the byte with --json. Exits with 1 if a
+    diagnosis does not stand any more, also one that was superseded.
 
     Example:
       operator diagnose recheck 1
@@ -122,30 +128,25 @@ async def recheck_again(
     """
     require_one(ticket_id, incident)
     if incident is not None:
-        diagnosis, looks = _exported(
+        checkable = _exported(
             await read_archive(incident, unsealed=unsealed), incident, diagnosis_id
         )
     else:
         session.require_ledger()
         with undisturbed(session.db_path) as path:
-            diagnosis, looks = await _stored(path, int(ticket_id or 0), diagnosis_id)
-    _show_recheck(session, diagnosis, looks)
+            checkable = await _stored(path, int(ticket_id or 0), diagnosis_id)
+    _show_recheck(session, checkable)
 
 
-def _exported(
-    archive: Archive, file: Path, wanted: int | None
-) -> tuple[Diagnosis, dict[int, Observation]]:
+def _exported(archive: Archive, file: Path, wanted: int | None) -> list[Checkable]:
     if not archive.rows["diagnoses"]:
         raise RequestError(f"{file} holds no diagnosis.")
     with rows_that_are_rows():
         found = [rows.diagnosis(row) for row in archive.rows["diagnoses"]]
-        diagnosis = _one_of(found, wanted)
-        return diagnosis, looks_of(archive.rows, diagnosis)
+        return [(one, looks_of(archive.rows, one)) for one in _wanted(found, wanted)]
 
 
-async def _stored(
-    path: LedgerAddress, ticket_id: int, wanted: int | None
-) -> tuple[Diagnosis, dict[int, Observation]]:
+async def _stored(path: LedgerAddress, ticket_id: int, wanted: int | None) -> list[Checkable]:
     async with TicketDB(path) as db:
         await _ticket(db, ticket_id)
         found = await db.list_diagnoses(ticket_id)
@@ -153,12 +154,12 @@ async def _stored(
             raise RequestError(
                 f"Ticket {ticket_id} has no diagnosis yet: run `operator diagnose {ticket_id}`."
             )
-        diagnosis = _one_of(found, wanted)
-        return diagnosis, await db.list_looks(looks_named_by(diagnosis))
+        named = _wanted(found, wanted)
+        return [(one, await db.list_looks(looks_named_by(one))) for one in named]
 
 
-def _one_of(found: Sequence[Diagnosis], wanted: int | None) -> Diagnosis:
-    """Return the diagnosis that is named, or the latest.
+def _wanted(found: Sequence[Diagnosis], wanted: int | None) -> list[Diagnosis]:
+    """Return the diagnosis that is named, or all.
 
     Raises:
         RequestError: it is not among them.
@@ -167,7 +168,7 @@ def _one_of(found: Sequence[Diagnosis], wanted: int | None) -> Diagnosis:
     if not named:
         numbers = ", ".join(str(one.id) for one in found)
         raise RequestError(f"Diagnosis {wanted} is not of this ticket; it has {numbers}.")
-    return named[-1]
+    return named
 
 
 async def _ticket(db: TicketDB, ticket_id: int) -> Ticket:
@@ -198,10 +199,23 @@ async def _made(db: TicketDB, ticket: Ticket) -> Diagnosis:
     raise ConflictError(f"Ticket {ticket.id} was resolved and has no diagnosis.")
 
 
-def _show_recheck(session: Session, diagnosis: Diagnosis, looks: Mapping[int, Observation]) -> None:
-    if not looks and (diagnosis.evidence or diagnosis.struck):
+def _show_recheck(session: Session, checkable: Sequence[Checkable]) -> None:
+    """Show what the claims of diagnoses meet with today; the last one leads, as it is in force."""
+    if not all(looks for one, looks in checkable if one.evidence or one.struck):
         raise RequestError("The observation behind this diagnosis is not kept; nothing to check.")
-    report = recheck_report(diagnosis, looks)
+    *former, report = [recheck_report(*one) for one in checkable]
+    pairs = list(zip([*former, report], checkable, strict=True))
+    show(
+        session,
+        {**report, "former": former},
+        lambda: stacked(*(part for one in pairs for part in _recheck_view(*one))),
+    )
+    if not all(one["is_unchanged"] for one, _ in pairs):
+        raise typer.Exit(EXIT_WRONG)
+
+
+def _recheck_view(report: JsonObject, checked: Checkable) -> tuple[RenderableType | None, ...]:
+    diagnosis, looks = checked
     changed = {
         "cause": diagnosis.cause,
         "claims": f"{len(report['held'])} hold, {len(report['struck'])} struck",
@@ -209,13 +223,8 @@ def _show_recheck(session: Session, diagnosis: Diagnosis, looks: Mapping[int, Ob
         "cause now": None if report["is_unchanged"] else report["hypothesis_now"],
     }
     claims = [*diagnosis.evidence, *(one.claim for one in diagnosis.struck)]
-    show(
-        session,
-        report,
-        lambda: stacked(facts("Checked again", changed), claim_table("Claims", claims, looks)),
-    )
-    if not report["is_unchanged"]:
-        raise typer.Exit(EXIT_WRONG)
+    title = f"Diagnosis {diagnosis.id}, checked again"
+    return facts(title, changed), claim_table("Claims", claims, looks)
 
 
 def _next_of(ticket: Ticket, diagnosis: Diagnosis) -> str:

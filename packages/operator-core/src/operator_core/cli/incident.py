@@ -43,9 +43,10 @@ from operator_core.owner import short_name
 from operator_core.runtime.incident.archive import Archive, pack, parcel
 from operator_core.runtime.incident.misfits import ArchiveError
 from operator_core.runtime.incident.page import page
-from operator_core.runtime.incident.replay import RULES, replay
+from operator_core.runtime.incident.replay import replay
 from operator_core.runtime.incident.replayed import Means, Replayed
 from operator_core.runtime.incident.timeline import Moment, timeline
+from operator_core.runtime.incident.unmade import RULES, Unmade, unmade
 from operator_core.runtime.plugins import connect, plugin_names
 from operator_core.runtime.policy_file import read_policy
 from operator_core.types import JsonObject
@@ -180,9 +181,10 @@ async def replay_file(
     *,
     unsealed: Unsealed = False,
 ) -> None:
-    """Make every decision of an exported incident again, without the cluster.
+    """Make the decisions of an exported incident again, without the cluster.
 
-    Exits with 1 if one differs: then the versions differ, or the policy you
+    What cannot be made again from the file is named with the reason. Exits
+    with 1 if a decision differs: then the versions differ, or the policy you
     gave decides otherwise, and the first difference is shown.
 
     Example:
@@ -195,17 +197,18 @@ async def replay_file(
     if diagnoser != RULES:
         raise RequestError(f"There is no diagnoser {diagnoser!r}; there is {RULES}.")
     loaded = read_policy(policy) if policy else None
-    found = await _replayed(await read_archive(file, unsealed=unsealed), loaded, until)
+    found, left = await _replayed(await read_archive(file, unsealed=unsealed), loaded, until)
     differing = [one for one in found if not one.is_same]
     data = {"decisions": [_told(one) for one in found], "differing": len(differing)}
-    show(session, data, lambda: _replay_view(found))
+    data["not_made_again"] = [one.to_json() for one in left]
+    show(session, data, lambda: _replay_view(found, left))
     if differing:
         raise typer.Exit(EXIT_WRONG)
 
 
 async def _replayed(
     archive: Archive, policy: LoadedPolicy | None, until: str | None
-) -> list[Replayed]:
+) -> tuple[list[Replayed], list[Unmade]]:
     connected = archive.rows["subjects"]
     if not connected:
         raise RequestError("The incident belongs to no connected cluster: there are no rules.")
@@ -218,7 +221,7 @@ async def _replayed(
     try:
         means = Means(subject, policy, moment(until, "--until") if until else None)
         with rows_that_are_rows():
-            return replay(archive.rows, means)
+            return replay(archive.rows, means), unmade(archive.rows, means)
     finally:
         await subject.close()
 
@@ -234,7 +237,7 @@ def _told(one: Replayed) -> JsonObject:
     }
 
 
-def _replay_view(found: list[Replayed]) -> RenderableType:
+def _replay_view(found: list[Replayed], left: list[Unmade]) -> RenderableType:
     lines = (
         (one.at, one.stage, one.what, word("ok" if one.is_same else "wrong"), one.first_difference)
         for one in found
@@ -242,7 +245,9 @@ def _replay_view(found: list[Replayed]) -> RenderableType:
     differing = sum(not one.is_same for one in found)
     summary = f"{len(found) - differing} of {len(found)} decisions are the same, to the byte."
     return stacked(
-        table("", ("when", "stage", "what", "same", "first difference"), lines), hint(summary)
+        table("", ("when", "stage", "what", "same", "first difference"), lines),
+        table("Not made again", ("what", "how many", "why"), left) if left else None,
+        hint(summary),
     )
 
 

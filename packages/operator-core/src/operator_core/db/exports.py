@@ -27,6 +27,9 @@ LOOKS = "observations"
 SEALED = "incident_exported"
 """The audit's event of an export; it is beside the incident and no part of it."""
 
+SWITCHES = ("mode_changed", "kill_switch")
+"""The audit's events of the switch, which belong to no ticket and rule all of them."""
+
 IncidentRows = dict[str, list[Row]]
 """Rows by the name of their table."""
 
@@ -168,6 +171,7 @@ _READ: dict[str, Callable[[_Scope], list[Row]]] = {
     "subjects": lambda one: _each(one.tx, "subject.get", "name", {one.subject} - {""}),
     "events": lambda one: _events(one.tx, one.ticket["id"], one.proposals, one.workflows),
     "ledger": lambda one: one.tx.all("ledger.get"),
+    "switches": lambda one: _switches(one.tx, one.ticket["resolved_at"] or one.now),
 }
 TABLES = frozenset(_READ)
 """The tables of an incident; an archive has these and no others."""
@@ -184,6 +188,13 @@ def _group(tx: Tx, ticket: Row) -> list[Row]:
     data = [json.loads(row["event_data"]) for row in told]
     ids = {one.get("root_ticket_id") or one.get("ticket_id") for one in data} - {None}
     return [changes.get(tx, "ticket", one) for one in sorted(ids)]
+
+
+def _switches(tx: Tx, until: str) -> list[Row]:
+    """Return who set the mode and pulled the kill switch, up to the end of the incident."""
+    found = [row for kind in SWITCHES for row in tx.all("audit.of_type", event_type=kind)]
+    told = (row for row in found if row["timestamp"] <= until)
+    return sorted(told, key=lambda row: int(row["id"]))
 
 
 def _diagnoses_of_each(tx: Tx, tickets: Iterable[Row]) -> list[Row]:

@@ -63,7 +63,7 @@ _NO_ZIP = (
     RuntimeError,
     ValueError,
 )
-_ADDED_LATER = frozenset({"effects", "group", "group_diagnoses", "verifications"})
+_ADDED_LATER = frozenset({"effects", "group", "group_diagnoses", "switches", "verifications"})
 """Tables that an archive of an older version does not have."""
 
 

@@ -42,7 +42,8 @@ def misfits(rows: IncidentRows) -> set[str]:
     try:
         if not rows["tickets"]:
             return {"tickets.json has no ticket"}
-        broken = {f"event {one['id']}" for one in rows["events"] if _is_broken(one)}
+        told = (*rows["events"], *rows["switches"])
+        broken = {f"event {one['id']}" for one in told if _is_broken(one)}
         known = _changed_looks(rows) | _changed_diagnoses(rows)
         return broken | known | _changed_effects(rows) | _changed_proofs(rows)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

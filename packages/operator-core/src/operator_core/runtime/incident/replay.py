@@ -20,12 +20,14 @@ from operator_core.db import rows
 from operator_core.db.engine import Row
 from operator_core.db.exports import IncidentRows, looks_of
 from operator_core.errors import NotFoundError
-from operator_core.monitor.types import Observation, Violation
+from operator_core.monitor.types import Observation
+from operator_core.runtime.incident.course import detect
+from operator_core.runtime.incident.gated import approve, claim
 from operator_core.runtime.incident.proofs import prove, rehearse
-from operator_core.runtime.incident.replayed import Means, Replayed, replayed, rules_of
+from operator_core.runtime.incident.replayed import Means, Replayed, replayed
+from operator_core.runtime.incident.retried import retry
+from operator_core.runtime.incident.unmade import RULES
 from operator_core.types import JsonObject
-
-RULES = "rules"
 
 
 def replay(incident: IncidentRows, means: Means) -> list[Replayed]:
@@ -38,28 +40,6 @@ def replay(incident: IncidentRows, means: Means) -> list[Replayed]:
     made = [one for stage in STAGES.values() for one in stage(incident, means)]
     until = means.until
     return sorted((one for one in made if until is None or one.at <= until), key=lambda one: one.at)
-
-
-# --- detect ---------------------------------------------------------------------------
-
-
-def _detect(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
-    """The rule still finds the problem on the look that its diagnosis rests on."""
-    ticket = incident["tickets"][0]
-    for row in incident["diagnoses"]:
-        looks = looks_of(incident, rows.diagnosis(row))
-        look = looks.get(int(row["observation_id"] or 0))
-        if look is None:
-            continue
-        found = ticket["violation_key"] in {one.key for one in _violations(incident, means, look)}
-        what = f"{ticket['violation_key']} in observation {look.id}"
-        yield replayed(look.observed_at, "detect", what, {"broken": True}, {"broken": found})
-
-
-def _violations(incident: IncidentRows, means: Means, look: Observation) -> list[Violation]:
-    name = incident["tickets"][0]["invariant_name"]
-    rules = [one for one in rules_of(incident, means.subject) if one.name == name]
-    return [found for rule in rules for found in rule.check(look)]
 
 
 # --- diagnose -------------------------------------------------------------------------
@@ -201,20 +181,24 @@ def _decide(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
         if loaded is None:
             raise NotFoundError("Policy", row["policy_hash"])
         decision = decide(loaded, PolicyRequest.of_json(json.loads(row["request"])))
-        recorded = {"effect": row["effect"], "rule": row["rule"]}
-        now = {"effect": decision.effect.value, "rule": decision.rule}
+        recorded = {key: row[key] for key in ("effect", "rule")}
+        recorded["reasons"] = json.loads(row["reasons"])
+        now = {"effect": decision.effect.value, "rule": decision.rule, "reasons": decision.reasons}
         what = f"proposal {row['proposal_id']} ({row['stage']}): {row['action_name']}"
         yield replayed(from_text(row["at"]), "decide", what, recorded, now)
 
 
 STAGES: dict[str, Callable[[IncidentRows, Means], Iterable[Replayed]]] = {
-    "detect": _detect,
+    "detect": detect,
     "diagnose": _diagnose,
     "supersede": _supersede,
     "group": _group,
     "propose": _propose,
     "rehearse": rehearse,
     "decide": _decide,
+    "approve": approve,
+    "claim": claim,
+    "retry": retry,
     "verify": prove,
 }
 """What is made again, in the order of the stages."""

@@ -184,20 +184,27 @@ class ClockOffset(MemberFault):
         world.pd.clock_offset_seconds.update(dict.fromkeys(self.members, self.offset))
 
     def end(self, world: World, memory: Memory) -> None:
-        """See `Fault.end`."""
+        """See `Fault.end`; a clock that was ahead goes back when it is put right."""
         del memory
         _forget(world.pd.clock_offset_seconds, self.members)
+        if self.offset > 0:
+            self._notice(world, self.offset)
 
     def beat(self, world: World, memory: Memory) -> float | None:
         """TSO notices a clock that lags behind what it has promised."""
         memory.beats += 1
+        if self.offset < 0:
+            self._notice(world, -self.offset)
+        return CLOCK_LOG_SECONDS
+
+    def _notice(self, world: World, behind_seconds: float) -> None:
+        """Let the leader count and log that its clock is behind its last timestamp."""
         leader = world.pd.leader_name
-        if leader in self.members and self.offset < 0:
+        if leader in self.members:
             world.pd.count("pd_tso_events", "system_time_slow", "")
-            lag = f"{-self.offset * 1000:.1f}ms"
+            lag = f"{behind_seconds * 1000:.1f}ms"
             world.log(leader, "WARN", "clock offset", **{"jet-lag": lag})
             world.log(leader, "WARN", "system time may be incorrect", last=lag)
-        return CLOCK_LOG_SECONDS
 
     def ail(self, store_id: int, found: Ailments, memory: Memory) -> Ailments:
         """See `Fault.ail`."""

@@ -163,8 +163,15 @@ def plan(world: World, planned: PlannedFault) -> int:
 
 
 def on_begin(world: World, args: tuple[int, ...]) -> None:
-    """The time of a planned fault has come; one that cannot be is noted and left out."""
-    planned = world.planned.pop(args[0])
+    """The time of a planned fault has come; one that cannot be is noted and left out.
+
+    What ends at the same moment ends first, so that one fault may hand over to the next.
+    """
+    number, *waited = args
+    if not waited:
+        world.schedule(0.0, "fault.begin", number, 1)
+        return
+    planned = world.planned.pop(number)
     try:
         active = begin(world, planned.name, planned.fault)
     except FaultError as error:

@@ -1,0 +1,52 @@
+"""Decides again whether a failed attempt is tried again; pure."""
+
+import json
+from collections.abc import Iterator
+
+from operator_core.actions.retry import RetryConfig
+from operator_core.clock import from_text
+from operator_core.db.engine import Row
+from operator_core.db.exports import IncidentRows
+from operator_core.runtime.incident.replayed import Means, Replayed, replayed
+
+RETRIED = frozenset({"retry_scheduled", "retry_exhausted"})
+
+
+def retry(incident: IncidentRows, _means: Means) -> Iterator[Replayed]:
+    """A failure is tried again as often as the proposal says, and no later than the backoff does.
+
+    Args:
+        incident: its rows.
+        _means: nothing of it rules here.
+    """
+    rule = RetryConfig()
+    limits = {row["id"]: row["max_retries"] for row in incident["proposals"]}
+    for event in incident["events"]:
+        limit = limits.get(event["proposal_id"])
+        if event["event_type"] not in RETRIED or limit is None or is_permanent(event, limit):
+            continue
+        told, failures = json.loads(event["event_data"]), failures_before(incident, event)
+        again = rule.should_retry(failures, limit)
+        due = told.get("next_retry_at")
+        at = from_text(event["timestamp"])
+        waits = (from_text(due) - at).total_seconds() if due else 0.0
+        most = rule.longest_seconds(failures - 1) if again else 0.0
+        recorded = {"again": due is not None, "failures": told["retry_count"], "in_time": True}
+        now = {"again": again, "failures": failures, "in_time": waits <= most}
+        yield replayed(at, "retry", f"proposal {event['proposal_id']}", recorded, now)
+
+
+def is_permanent(event: Row, limit: int) -> bool:
+    """Return whether nothing was tried again although tries were left: the action said so."""
+    told = json.loads(event["event_data"])
+    is_last = event["event_type"] == "retry_exhausted"
+    return is_last and RetryConfig().should_retry(int(told["retry_count"]), limit)
+
+
+def failures_before(incident: IncidentRows, event: Row) -> int:
+    """Return how often a proposal was found to have failed up to an event."""
+    return sum(
+        row["event_type"] == "failure_counted"
+        for row in incident["events"]
+        if row["proposal_id"] == event["proposal_id"] and row["id"] < event["id"]
+    )
