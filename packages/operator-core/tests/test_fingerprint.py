@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from operator_core import process
 from operator_core.runtime import fingerprint
 
 FIXED_NS = 1_000_000_000
@@ -43,6 +44,12 @@ def test_a_file_that_is_gone_leaves_nothing_to_rest_on(tmp_path: Path) -> None:
 def test_where_the_system_tells_too_little_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fingerprint, "this_process", lambda: None)
     assert fingerprint.of_this_process() is None
+
+
+def test_shared_libraries_count_and_no_other_mapped_file() -> None:
+    found = process.libraries()
+    assert any("libc" in file for file in found)
+    assert all(".so" in file for file in found)
 
 
 @pytest.mark.real  # starts processes

@@ -89,3 +89,12 @@ def person() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return f"uid-{os.getuid()}"
+
+
+def shut_out_pydantic_plugins() -> None:
+    """Let no plugin of pydantic's watch or change validation, unless the environment says so.
+
+    Before its first validator pydantic looks through all that is installed for such plugins. None
+    belongs into the gate, and the look holds up every start.
+    """
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

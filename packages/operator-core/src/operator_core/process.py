@@ -103,6 +103,16 @@ def look_for(pid: int) -> Sighting:
     return _read(pid)
 
 
+def libraries() -> frozenset[str]:
+    """Return the files of shared libraries in this process; none where the system does not tell."""
+    try:
+        lines = (_PROC / "self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    files = (line[line.index("/") :] for line in lines if "/" in line)
+    return frozenset(file for file in files if ".so" in file)
+
+
 def _read(pid: int) -> Sighting:
     try:
         line = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")

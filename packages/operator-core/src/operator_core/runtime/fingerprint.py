@@ -6,11 +6,10 @@ itself can tell: it too goes by size and time of a file when it takes a compiled
 
 import hashlib
 import os
-import sqlite3
 import sys
 from collections.abc import Iterable
 
-from operator_core.process import this_process
+from operator_core.process import libraries, this_process
 
 
 def of_this_process() -> str | None:
@@ -19,8 +18,8 @@ def of_this_process() -> str | None:
     if here is None:
         return None
     files = (getattr(one, "__file__", None) for one in tuple(sys.modules.values()))
-    libraries = (sys.version, sqlite3.sqlite_version, here.host, here.place)
-    return of(libraries, {file for file in files if file})
+    loaded = {file for file in files if file} | libraries()
+    return of((sys.version, here.host, here.place), loaded)
 
 
 def of(words: Iterable[str], files: Iterable[str]) -> str | None:

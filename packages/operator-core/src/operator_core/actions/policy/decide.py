@@ -1,6 +1,7 @@
 """The ruling: a request and a policy in, a decision out; pure."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 from operator_core.actions.policy.conditions import ConditionError
 from operator_core.actions.policy.loading import LoadedPolicy, ReadyRule
@@ -9,7 +10,11 @@ from operator_core.actions.policy.words import EVERYBODY, Demand, Effect, Suspec
 
 NO_RULE = "no rule of the policy matches, and what no rule allows is denied"
 UNKNOWN_BLAST = "nobody knows how much it would touch, so a person must approve"
-_ANYBODY = (Demand(role=EVERYBODY, count=1),)
+
+
+@cache
+def _anybody() -> tuple[Demand, ...]:
+    return (Demand(role=EVERYBODY, count=1),)
 
 
 def decide(loaded: LoadedPolicy, request: PolicyRequest) -> Decision:
@@ -44,7 +49,7 @@ def _ruling(loaded: LoadedPolicy, ready: ReadyRule, request: PolicyRequest) -> D
             rule.name,
             (*reasons, UNKNOWN_BLAST),
             loaded.digest,
-            approvals=_ANYBODY,
+            approvals=_anybody(),
             proposer_may_approve=True,
         )
     return Decision(
@@ -74,7 +79,7 @@ def _crowded(loaded: LoadedPolicy, request: PolicyRequest, decision: Decision) -
         return replace(decision, effect=Effect.DENY, reasons=reasons, approvals=())
     if decision.effect is Effect.AUTO:
         decision = replace(
-            decision, effect=Effect.APPROVE, approvals=_ANYBODY, proposer_may_approve=False
+            decision, effect=Effect.APPROVE, approvals=_anybody(), proposer_may_approve=False
         )
     return replace(decision, reasons=reasons)
 

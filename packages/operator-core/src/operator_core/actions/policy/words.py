@@ -157,7 +157,7 @@ class Demand(Strict):
 class Rule(Named):
     """One rule; the first that matches decides."""
 
-    match: Match = Match()
+    match: Match = Field(default_factory=Match)
     when: Condition | None = Field(default=None, description="A condition in CEL")
     effect: Effect
     approvals: tuple[Demand, ...] = ()
@@ -181,7 +181,7 @@ class Rule(Named):
 class Limit(Named):
     """At most so many attempts in so long."""
 
-    match: Match = Match()
+    match: Match = Field(default_factory=Match)
     count: Count = Field(ge=0, description="0: none at all")
     per_seconds: Seconds
     per: Literal["target", "subject", "ledger"] = "subject"
@@ -190,14 +190,14 @@ class Limit(Named):
 class Cooldown(Named):
     """The same action leaves the same target alone for so long."""
 
-    match: Match = Match()
+    match: Match = Field(default_factory=Match)
     seconds: Seconds
 
 
 class Breaker(Named):
     """A remedy that did not help so often in a row is not tried on that target again."""
 
-    match: Match = Match()
+    match: Match = Field(default_factory=Match)
     tries: Count = Field(ge=1, le=100)
     within_seconds: Seconds = DAY_SECONDS
 
@@ -205,7 +205,7 @@ class Breaker(Named):
 class Suspects(Named):
     """With more than so many suspects of one kind at a time, nobody knows which one it is."""
 
-    match: Match = Match()
+    match: Match = Field(default_factory=Match)
     at_most: Count = Field(default=1, ge=1, le=100, description="So many are clear enough")
     within_seconds: Seconds = 3600.0
     effect: Literal["approve", "deny"] = Field(
@@ -213,13 +213,15 @@ class Suspects(Named):
     )
 
 
-SEVERAL_SUSPECTS = Suspects(name="several suspects", match=Match(tags=("disruptive", "membership")))
+def _several_suspects() -> tuple[Suspects, ...]:
+    match = Match(tags=("disruptive", "membership"))
+    return (Suspects(name="several suspects", match=match),)
 
 
 class Freeze(Named):
     """A time in which nothing that matches starts; tickets go on, and resolve."""
 
-    match: Match = Match()
+    match: Match = Field(default_factory=Match)
     starts: AwareDatetime | None = None
     ends: AwareDatetime | None = None
     hours: Hours | None = None
@@ -250,6 +252,6 @@ class Policy(Strict):
     cooldown: tuple[Cooldown, ...] = ()
     breaker: tuple[Breaker, ...] = ()
     suspects: tuple[Suspects, ...] = Field(
-        default=(SEVERAL_SUSPECTS,), description="The first that matches counts; [] for none"
+        default_factory=_several_suspects, description="The first that matches counts; [] for none"
     )
     freeze: tuple[Freeze, ...] = ()
