@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 NAME: Final = "balance-region-scheduler"
 TOLERANCE_SHARE: Final = 0.005
 ATTEMPTS: Final = 10
+LATER_ATTEMPTS: Final = 2
+"""PD tries stores that give nothing ever less often."""
+
 INFLUENCE_FACTOR: Final = 5
 
 
@@ -30,10 +33,10 @@ def run(world: World) -> int:
     arriving = _arriving_mib(world)
     scores = {s.store_id: filters.region_score(world, s) for s in stores}
     emptiest = min(stores, key=lambda store: (scores[store.store_id], store.store_id))
-    for source in _sources(world, stores, scores):
+    for place, source in enumerate(_sources(world, stores, scores)):
         if not _exceeds(world, source, emptiest, arriving):
             return 0
-        for region in _movable(world, source.store_id):
+        for region in _movable(world, source.store_id, LATER_ATTEMPTS if place else ATTEMPTS):
             admitted = rule_fit.admitted(world, region, source, stores)
             apart = [one for one in admitted if _stays_apart(world, region, source, one)]
             target = _target(world, region, apart, scores)
@@ -64,9 +67,9 @@ def _arriving_mib(world: World) -> dict[int, int]:
     return arriving
 
 
-def _movable(world: World, store_id: int) -> list[Region]:
+def _movable(world: World, store_id: int, attempts: int) -> list[Region]:
     ids = world.pd.regions.on_store(store_id)
-    picked = world.rng.sample(ids, min(ATTEMPTS, len(ids)))
+    picked = world.rng.sample(ids, min(attempts, len(ids)))
     found = (world.pd.regions.get(region_id) for region_id in picked)
     hot = heat.hot_region_ids(world)
     return [r for r in found if r is not None and is_calm(world, r) and r.region_id not in hot]
