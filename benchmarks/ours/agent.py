@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.ours.engine import SUBJECT, Still
 from operator_core.actions.policy import load
+from operator_core.config import shut_out_pydantic_plugins
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger
 from operator_core.db.policy import PolicyDB
@@ -51,6 +52,7 @@ async def agent(
 
 async def run_agent(where: Path | str, subject: Still, *, require_approval: bool) -> None:
     """Run the agent's loop until somebody asks it to stop."""
+    shut_out_pydantic_plugins()  # as the command does
     async with ControlDB(where) as control:
         await control.connect_subject(SUBJECT, SUBJECT, {}, actor="bench")
         options = RunOptions(monitor=False, require_approval=require_approval, drain_seconds=1.0)

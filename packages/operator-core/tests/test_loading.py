@@ -6,7 +6,11 @@ import sys
 import pytest
 
 ASKED = """
-import os
+import contextlib, io, sys
+from operator_core.cli.main import main
+sys.argv = ["operator", "--version"]
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+    main()
 import operator_core.runtime.supervisor
 from operator_core.actions.policy.words import Demand, Match, Policy, Suspects
 from operator_core.monitor.types import Observation

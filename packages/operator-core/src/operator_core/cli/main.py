@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 from operator_core.cli.context import As, Db, Json, keep, new_app
 from operator_core.cli.failures import EXIT_CODES_HELP, told
 from operator_core.cli.lazy import LazyGroup, Offer
+from operator_core.config import shut_out_pydantic_plugins
 
 if TYPE_CHECKING:
     from typer._click import Command, Context
@@ -162,6 +163,7 @@ def main() -> None:
     """Run the command line and exit."""
     if sys.stdout is None:  # as `operator >&-` leaves it; what was asked for is done all the same
         sys.stdout = _output_for_nobody()
+    shut_out_pydantic_plugins()
     app(prog_name="operator")
 
 
