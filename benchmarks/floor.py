@@ -2,6 +2,7 @@
 
     .venv/bin/python -m benchmarks.floor
     .venv/bin/python -m benchmarks.floor --tasks 500 --at-once 1
+    .venv/bin/python -m benchmarks.floor --statements
 
 Our engine runs once undisturbed, for the time of each of its parts, and once recorded. Then the
 very statements that it ran are run again on a copy of the ledger by nothing but `sqlite3`, and the
@@ -13,6 +14,7 @@ import asyncio
 import sqlite3
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from functools import partial
@@ -26,6 +28,7 @@ from benchmarks.ours.work import at_once
 from operator_core.db.audit import row_hash
 
 _WARM_UPS = 100
+_SHOWN_CHARS = 60
 _KEPT = "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON"
 
 
@@ -91,21 +94,33 @@ async def run(file: Path, tasks: int, concurrency: int, copy: Path | None = None
         return Parts(process_time() - whole, thread_time() - loop)
 
 
-def repeat(file: Path, calls: Sequence[Call]) -> float:
-    """Run recorded calls on a copy of their ledger and return what that cost."""
+def repeat(file: Path, calls: Sequence[Call]) -> dict[str, float]:
+    """Run recorded calls on a copy of their ledger and return what each statement cost."""
+    cost: dict[str, float] = defaultdict(float)
     with closing(_CONNECT(file, isolation_level=None)) as connection:
         for text in _KEPT:
             connection.execute(text).fetchall()
         cursor = connection.cursor()
-        start = process_time()
+        text = ""
         for call in calls:
+            text, start = call.text or text, process_time()
             if not call.text:
                 cursor.fetchall()
             elif call.many:
                 cursor.executemany(call.text, call.values)
             else:
                 cursor.execute(call.text, call.values)
-        return process_time() - start
+            cost[_short(text)] += process_time() - start
+    return cost
+
+
+def _dearest(cost: tuple[str, float]) -> float:
+    return -cost[1]
+
+
+def _short(text: str) -> str:
+    """Return the beginning of a statement, which is the same however many rows it is for."""
+    return " ".join(text.split())[:_SHOWN_CHARS]
 
 
 def rehash(file: Path, rows: int) -> float:
@@ -120,13 +135,21 @@ def rehash(file: Path, rows: int) -> float:
     return process_time() - start
 
 
-def report(folder: Path, tasks: int, concurrency: int) -> str:
-    """Return a table of the parts, in microseconds of the processor for each life cycle."""
+def report(folder: Path, tasks: int, concurrency: int, *, each: bool = False) -> str:
+    """Return a table of the parts, in microseconds of the processor for each life cycle.
+
+    Args:
+        folder: where ledgers may be made.
+        tasks: how many life cycles.
+        concurrency: how many at once.
+        each: whether each statement gets a line.
+    """
     parts = asyncio.run(run(folder / "plain.db", tasks, concurrency))
     copy = folder / "copy.db"
     with patch.object(sqlite3, "connect", partial(_CONNECT, factory=_Recording)):
         asyncio.run(run(folder / "recorded.db", tasks, concurrency, copy))
-    statements = repeat(copy, [call for call in _CALLS if call.text != "PRAGMA data_version"])
+    cost = repeat(copy, [call for call in _CALLS if call.text != "PRAGMA data_version"])
+    statements = sum(cost.values())
     hashes = rehash(folder / "recorded.db", tasks * 5)
     writer = parts.whole - parts.loop
     found = {
@@ -136,7 +159,9 @@ def report(folder: Path, tasks: int, concurrency: int) -> str:
         "statements and commits, run alone": statements,
         "hashes of the audit, made alone": hashes,
     }
-    return "\n".join(f"{s / tasks * 1e6:7.0f} µs  {name}" for name, s in found.items())
+    if each:
+        found |= {f"   {text}": seconds for text, seconds in sorted(cost.items(), key=_dearest)}
+    return "\n".join(f"{s / tasks * 1e6:7.1f} µs  {name}" for name, s in found.items())
 
 
 def main() -> None:
@@ -146,9 +171,11 @@ def main() -> None:
     )
     parser.add_argument("--tasks", type=int, default=2000, help="life cycles")
     parser.add_argument("--at-once", type=int, default=64, help="how many at once")
+    parser.add_argument("--statements", action="store_true", help="a line for each statement too")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        sys.stdout.write(f"{report(Path(folder), chosen.tasks, chosen.at_once)}\n")
+        told = report(Path(folder), chosen.tasks, chosen.at_once, each=chosen.statements)
+        sys.stdout.write(f"{told}\n")
 
 
 if __name__ == "__main__":

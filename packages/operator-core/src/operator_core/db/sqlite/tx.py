@@ -135,7 +135,8 @@ class SqliteTx:
 
     def each(self, name: str, params: Sequence[Mapping[str, Value]], /) -> int:
         """Run a named change for each set of parameters; return how many rows it changed."""
-        statement, together = self._sql[name], self._sql.get(f"{name}.each")
+        statement = self._sql[name]
+        together = self._sql.get(f"{name}.each") if len(params) > 1 else None
         joined = alike(params) if together is not None else params
         if together is not None and len(joined) <= len(params) / 2:
             statement, params = together, joined
