@@ -261,8 +261,16 @@ class Model:
             if self.items[n].action in TOOLS:
                 self._succeed(n)
             else:
-                self._probe(n, knows=knows, stop=self.killed or self.items[n].asked_to_stop)
+                self._inherit(n, knows=knows)
         return True
+
+    def _inherit(self, n: int, *, knows: bool) -> None:
+        """Settle an attempt of somebody who is gone: the first time it is sent again at once."""
+        item = self.items[n]
+        first = item.failures == 0
+        self._probe(n, knows=knows, stop=self.killed or item.asked_to_stop)
+        if first and item.again_at is not None:
+            item.again_at = self.now
 
     def _probe(self, n: int, *, knows: bool, stop: bool, permanent: bool = False) -> None:
         item = self.items[n]
