@@ -36,7 +36,9 @@ test: check ## Everything a commit must pass: the checks, then the tests
 	@$(BIN)/python -m pytest -n 2 -m "not real and not slow"
 	@$(BIN)/python -m pytest -n 4 -m "real and not slow" # apart: they start processes, and mostly wait for them
 
-test-slow: $(STAMP) ## The tests that are too slow for every commit
+test-slow: $(STAMP) ## The tests that are too slow for every commit (half an hour and more)
+	@command -v prometheus >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \
+		|| { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus; }
 	@$(BIN)/python -m pytest -m slow --timeout 600 || [ $$? -eq 5 ] # 5: there are none
 
 check: $(STAMP) ## Format, lint, types, import contracts
