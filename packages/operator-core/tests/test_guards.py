@@ -49,6 +49,7 @@ CALM: dict[str, object] = {
 
 NO_GUARDS = {
     "actions.policy.binding:_told": "words",
+    "actions.policy.decide:_anybody": "words for one role, made when first asked for",
     "actions.policy.decide:_why_not": "explains to people",
     "actions.policy.people:_missing_distinct": "one of two ways to count, behind `missing`",
     "actions.policy.people:people_of": "words",

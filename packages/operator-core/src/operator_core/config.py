@@ -95,7 +95,7 @@ def shut_out_pydantic_plugins() -> None:
     """Let no plugin of pydantic's watch or change validation, unless the environment says so.
 
     Before its first validator pydantic looks through all that is installed for such plugins. None
-    belongs into the gate, and the look holds up every start. For a process of ours alone: who embeds
-    Operator decides for themselves.
+    belongs into the gate, and the look holds up every start. This is for a process of ours;
+    who embeds Operator decides for themselves.
     """
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

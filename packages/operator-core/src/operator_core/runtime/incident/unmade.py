@@ -116,7 +116,10 @@ LEFT: dict[str, tuple[frozenset[str], str]] = {
         frozenset({"ticket_leads", "ticket_stands_alone"}),
         "they rest on tickets that are not of this incident",
     ),
-    "set times": (frozenset({"proposal_scheduled"}), "a person or a step that waits set them"),
+    "set times": (
+        frozenset({"proposal_scheduled", "waits_begun_anew"}),
+        "a person, a step that waits, or a clock that was set back set them",
+    ),
 }
 """Kinds of decisions that are not made again: their events, and why."""
 
