@@ -84,7 +84,10 @@ def test_the_demo_repairs_its_cluster_and_leaves_nothing_behind(
     assert processes_of(tmp_path) == []
 
 
-@pytest.mark.parametrize(("subject", "moment"), [("tikv", "step 2/4"), ("etcd", "step 2/7")])
+@pytest.mark.parametrize(
+    ("subject", "moment"),
+    [("tikv", "step 2/4"), pytest.param("etcd", "step 2/7", marks=pytest.mark.slow)],
+)
 def test_killing_the_agent_in_the_middle_loses_nothing_and_does_nothing_twice(
     tmp_path: Path, subject: str, moment: str
 ) -> None:

@@ -14,7 +14,7 @@ from operator_core.db import ledger as ledger_module
 from operator_core.db.actions import ActionDB
 from operator_core.db.address import shown
 from operator_core.db.control import ControlDB
-from operator_core.db.engine import Tx
+from operator_core.db.engine import Row, Tx
 from operator_core.db.ledger import open_ledger
 from operator_core.db.postgres.connection import Address
 from operator_core.db.postgres.tx import PostgresTx, numbered
@@ -302,15 +302,23 @@ async def test_who_reads_does_not_wait_for_the_end_of_the_transaction(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger, may_end = await open_ledger(postgres_url), threading.Event()
+    whole, has_begun = PostgresTx.give_up, threading.Event()
 
-    def blocked(_: PostgresTx) -> None:
+    def reading(tx: Tx) -> Row | None:
+        has_begun.set()
+        return tx.one("ledger.get")
+
+    def blocked(tx: PostgresTx) -> None:
+        if not has_begun.is_set():  # what opened the ledger may end just now
+            whole(tx)
+            return
         may_end.wait(5)
         raise psycopg.OperationalError("lost")
 
     with monkeypatch.context() as patch:
         patch.setattr(PostgresTx, "give_up", blocked)
         async with asyncio.timeout(3):
-            row = await ledger.read(lambda tx: tx.one("ledger.get"))
+            row = await ledger.read(reading)
         may_end.set()
         assert row is not None
     assert await ledger.read(lambda tx: tx.one("ledger.get")) == row  # over a new connection

@@ -29,7 +29,7 @@ OPERATOR = [sys.executable, "-m", "operator_core.cli.main"]
 LIMIT = pytest.mark.timeout(120)
 """A crowded machine plays twenty times slower than a free one."""
 
-EVERY = 9
+EVERY = 12
 """One in so many is played with every commit, the others with the slow tests."""
 
 
