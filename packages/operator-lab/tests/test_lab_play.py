@@ -74,7 +74,11 @@ def test_a_name_that_the_subject_does_not_have_is_told() -> None:
         ({"ends": "refused", "refused": [{"action": "zap"}]}, "no action 'zap', known: "),
         (
             {"ends": "refused", "refused": [{"action": "delete_store", "parameters": {"id": 3}}]},
-            "no such call of delete_store",
+            "no such call of delete_store: no parameter 'id', known: ",
+        ),
+        (
+            {"ends": "refused", "refused": [{"action": "delete_store"}]},
+            "no such call of delete_store: it needs 'store_id'",
         ),
     ],
 )

@@ -3,9 +3,7 @@
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from operator_core.actions.validation import validate_action_params
 from operator_core.agent.diagnosis import UNKNOWN_CAUSE
-from operator_core.errors import ValidationError
 from operator_core.lab import near
 from operator_core.monitor.tuning import BUILT_IN_RULES
 from operator_core.subject import FullSubject
@@ -51,13 +49,18 @@ def unknown_names(expect: Expectation, subject: FullSubject) -> tuple[list[str],
 
 
 def _unaskable(expect: Expectation, subject: FullSubject) -> Iterator[str]:
-    """Yield what is asked with parameters that the action does not take: it proves no refusal."""
+    """Yield what is asked with parameters that the action does not have: it proves no refusal.
+
+    A value that the action does not take is another thing: to refuse it is right.
+    """
     definitions = {one.name: one for one in subject.get_action_definitions()}
     for asked in expect.refused:
-        try:
-            validate_action_params(definitions[asked.action], asked.parameters)
-        except ValidationError as error:
-            yield f"no such call of {asked.action}: {error}"
+        known, given = definitions[asked.action].parameters, asked.parameters
+        for name in sorted(given.keys() - known.keys()):
+            yield f"no such call of {asked.action}: no parameter {name!r}, {near(name, known)}"
+        needed = {name for name, one in known.items() if one.required and one.default is None}
+        for name in sorted(needed - given.keys()):
+            yield f"no such call of {asked.action}: it needs {name!r}"
 
 
 def _named(expect: Expectation, known_causes: Collection[str]) -> Iterator[Named]:
