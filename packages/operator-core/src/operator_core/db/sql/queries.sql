@@ -197,7 +197,8 @@ SELECT * FROM action_proposals
 WHERE status = 'executing' AND in_doubt = 0 AND owner <> :owner AND lease_expires_at IS NOT NULL
 ORDER BY id
 
--- What waits for a backoff or a wait step, and was set to wait later than now.
+-- What waits for a backoff or a wait step, and was set to wait later than now. A wait step is found
+-- by its workflow: what is due some day may be a million rows.
 -- name: proposal.waits_ahead
 SELECT p.id, p.next_retry_at AS due, r.completed_at AS set_at, '' AS parameters
 FROM action_proposals p JOIN action_records r ON r.id = (
@@ -213,12 +214,14 @@ WHERE p.status = 'executing' AND p.in_doubt = 0 AND p.owner IS NULL AND p.lease_
   AND r.completed_at > :later AND p.lease_expires_at >= r.completed_at
 UNION ALL
 SELECT p.id, p.scheduled_at, r.completed_at, d.parameters
-FROM action_proposals p
+FROM workflows w
+CROSS JOIN action_proposals p
 JOIN action_proposals d ON d.id = p.depends_on_proposal_id
 JOIN action_records r ON r.id = (
     SELECT MAX(l.id) FROM action_records l WHERE l.proposal_id = d.id)
-WHERE p.status = 'validated' AND COALESCE(p.scheduled_at, '') > :now AND d.status = 'completed'
-  AND d.action_type = 'tool' AND d.action_name = 'wait' AND r.completed_at > :later
+WHERE w.status IN ('pending', 'in_progress') AND p.workflow_id = w.id AND p.status = 'validated'
+  AND p.scheduled_at > :now AND d.status = 'completed' AND d.action_type = 'tool'
+  AND d.action_name = 'wait' AND r.completed_at > :later
 
 -- name: proposal.wait_anew
 UPDATE action_proposals
