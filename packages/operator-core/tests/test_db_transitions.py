@@ -233,7 +233,8 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> sqlite3.Connection:
     return connection
 
 
-PARAMS = {"now": "2026-01-26T15:00:00.000000+00:00", "limit": 100, "subject": None}
+NOW = "2026-01-26T15:00:00.000000+00:00"
+PARAMS = {"now": NOW, "later": NOW, "limit": 100, "subject": None, "owner": "b"}
 
 
 @pytest.mark.parametrize(
@@ -248,6 +249,8 @@ PARAMS = {"now": "2026-01-26T15:00:00.000000+00:00", "limit": 100, "subject": No
         ("proposal.expired", "leases"),
         ("proposal.executing", "leases|status"),
         ("proposal.pending", "status"),
+        ("proposal.leased", "leases|status"),
+        ("proposal.waits_ahead", "retry_due|leases|workflow"),
     ],
 )
 def test_due_queries_walk_the_index_of_what_waits(
@@ -258,7 +261,8 @@ def test_due_queries_walk_the_index_of_what_waits(
     touched = [line for line in plan if re.match(r"(SEARCH|SCAN) (p|action_proposals)\b", line)]
     assert touched
     for line in touched:
-        assert re.search(rf"SEARCH .* idx_action_proposals_({index}) \(status=\?", line), plan
+        found = rf"SEARCH .* idx_action_proposals_({index}) \((status|workflow_id)=\?"
+        assert re.search(found, line), plan
 
 
 def steps_of(connection: sqlite3.Connection, sql: str, params: dict[str, Any]) -> int:
