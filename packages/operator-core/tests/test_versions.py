@@ -21,6 +21,7 @@ import version_worker
 from engine_bench import Bench, recommend
 from operator_core import __version__
 from operator_core.actions.types import ActionStatus, WorkflowStatus
+from operator_core.agent.runner import MAX_RUNNING
 from operator_core.clock import SYSTEM_CLOCK, to_text, utc_now
 from operator_core.db.ledger import open_ledger
 from operator_core.db.postgres import upgrade as upgrades
@@ -84,9 +85,9 @@ def effects_in(file: Path) -> list[tuple[int, str]]:
 
 
 async def propose(one: Bench) -> None:
-    """Propose a few actions and a workflow."""
-    executor = one.executor()
-    await asyncio.gather(*[executor.propose_action(recommend()) for _ in range(8)])
+    """Propose more actions at once than two processes can run, and a workflow."""
+    executor, many = one.executor(), 3 * MAX_RUNNING
+    await asyncio.gather(*[executor.propose_action(recommend()) for _ in range(many)])
     await executor.propose_workflow("in order", "d", [recommend() for _ in range(3)])
 
 

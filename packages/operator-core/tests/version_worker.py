@@ -20,7 +20,8 @@ from operator_core.subject import FullSubject
 from operator_core.testing.fakes import FakeSubject
 from operator_core.types import RunMode
 
-EFFECT_SECONDS = 0.02
+EFFECT_SECONDS = 0.3
+"""Long enough that nobody is done before the others have looked for what is left."""
 LATER_VERSION = 9001
 
 
