@@ -4,6 +4,7 @@ import hashlib
 import os
 import socket
 import uuid
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -36,10 +37,7 @@ def is_dead(name: str) -> bool:
     Args:
         name: as `new_owner` gave it, perhaps on another machine.
     """
-    process, here = owner.process_of(name), this_process()
-    if process is None or here is None:
-        return False
-    return owner.is_dead(process, here, look_for(process.pid))
+    return _is(owner.is_dead, name)
 
 
 def is_living(name: str) -> bool:
@@ -48,10 +46,14 @@ def is_living(name: str) -> bool:
     Args:
         name: as `new_owner` gave it, perhaps on another machine.
     """
+    return _is(owner.is_living, name)
+
+
+def _is(rule: Callable[[Process, Process, Sighting], bool], name: str) -> bool:
     process, here = owner.process_of(name), this_process()
     if process is None or here is None:
         return False
-    return owner.is_living(process, here, look_for(process.pid))
+    return rule(process, here, look_for(process.pid))
 
 
 def this_process() -> Process | None:
