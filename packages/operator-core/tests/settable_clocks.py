@@ -2,7 +2,18 @@
 
 from datetime import datetime, timedelta
 
+from operator_core.actions.types import ActionType, Schedule
 from operator_core.testing.clock import START, LeapingClock
+
+EACH_MINUTE = Schedule(
+    id=1,
+    name="m",
+    cron="* * * * *",
+    action_name="wait",
+    action_type=ActionType.TOOL,
+    parameters={"seconds": 1},
+    reason="r",
+)
 
 
 class WallClock:

@@ -12,9 +12,7 @@ from operator_core.actions.types import (
     ActionDefinition,
     ActionRecord,
     ActionStatus,
-    ActionType,
     Outcome,
-    Schedule,
 )
 from operator_core.clock import Clock, Seldom, Stopwatch
 from operator_core.db.postgres import server_clock
@@ -23,17 +21,9 @@ from operator_core.db.schedules import ScheduleDB
 from operator_core.subject import ProbeAnswer
 from operator_core.testing.clock import START, ManualClock
 from operator_core.testing.fakes import FakeSubject, Mode
-from settable_clocks import SettableClock, WallClock
+from settable_clocks import EACH_MINUTE, SettableClock, WallClock
 
 HOUR = 3_600.0
-EACH_MINUTE = Schedule(
-    name="m",
-    cron="* * * * *",
-    action_name="wait",
-    action_type=ActionType.TOOL,
-    parameters={"seconds": 1},
-    reason="r",
-)
 
 
 class Hasty(FakeSubject):

@@ -5,22 +5,13 @@ from pathlib import Path
 
 from engine_bench import bench
 from operator_core.actions.schedule_sense import ScheduleSense
-from operator_core.actions.types import ActionType, Schedule
+from operator_core.actions.types import Schedule
 from operator_core.clock import to_text
 from operator_core.db.schedules import ScheduleDB
 from operator_core.testing.clock import START, ManualClock
-from settable_clocks import SettableClock
+from settable_clocks import EACH_MINUTE, SettableClock
 
 HOUR, MINUTE = 3_600.0, 60.0
-EACH_MINUTE = Schedule(
-    id=1,
-    name="m",
-    cron="* * * * *",
-    action_name="wait",
-    action_type=ActionType.TOOL,
-    parameters={"seconds": 1},
-    reason="r",
-)
 
 
 def at(seconds: float) -> datetime:

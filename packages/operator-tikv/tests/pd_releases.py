@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from operator_tikv.pd.client import API
+from operator_core.testing.clock import ManualClock
+from operator_tikv.metrics.sight import MetricsSettings
+from operator_tikv.observation import Eyes
+from operator_tikv.pd.api import PdApi
+from operator_tikv.pd.client import API, PdClient
 from tikv_support import NOW, PD_URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from operator_core.monitor.types import Observation
 
 Json = Any
 
@@ -355,3 +361,13 @@ class Release(httpx.AsyncBaseTransport):
         if isinstance(answer, httpx.Response):
             return httpx.Response(answer.status_code, content=answer.content)
         return httpx.Response(200, content=json.dumps(answer).encode())
+
+
+async def look(release: Release) -> Observation:
+    """Look at a cluster of a release once, without metrics."""
+    client = PdClient([PD_URL], transport=release)
+    eyes = Eyes(PdApi(client), ManualClock(NOW), MetricsSettings(is_on=False))
+    found = await eyes.look("prod")
+    await eyes.close()
+    await client.close()
+    return found

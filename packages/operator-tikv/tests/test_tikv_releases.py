@@ -6,31 +6,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from operator_core.testing.clock import ManualClock
 from operator_tikv import facts
 from operator_tikv.invariants import INVARIANTS
-from operator_tikv.metrics.sight import MetricsSettings, store_processes
-from operator_tikv.observation import Eyes
+from operator_tikv.metrics.sight import store_processes
 from operator_tikv.pd.api import PdApi
 from operator_tikv.pd.client import PdClient
 from operator_tikv.pd.types import StoreInfo
 from operator_tikv.view import leaders_by_store
-from pd_releases import LARGE_ID, RELEASES, Release
+from pd_releases import LARGE_ID, RELEASES, Release, look
 from tikv_support import NOW, PD_URL
 
 if TYPE_CHECKING:
     from operator_core.monitor.types import Observation
 
 WITH_FLASH = [name for name in RELEASES if name != "dr-auto-sync"]
-
-
-async def look(release: Release) -> Observation:
-    client = PdClient([PD_URL], transport=release)
-    eyes = Eyes(PdApi(client), ManualClock(NOW), MetricsSettings(is_on=False))
-    found = await eyes.look("prod")
-    await eyes.close()
-    await client.close()
-    return found
 
 
 def wrong(observation: Observation) -> list[str]:

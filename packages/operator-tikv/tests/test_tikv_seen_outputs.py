@@ -11,15 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from operator_core.testing.clock import ManualClock
 from operator_tikv.invariants import INVARIANTS
 from operator_tikv.metrics.exposition import samples_of
-from operator_tikv.metrics.sight import MetricsSettings
-from operator_tikv.observation import Eyes
-from operator_tikv.pd.api import PdApi
-from operator_tikv.pd.client import PdClient
-from pd_releases import Release
-from tikv_support import NOW, PD_URL, fixture
+from pd_releases import Release, look
+from tikv_support import fixture
 
 if TYPE_CHECKING:
     from operator_core.monitor.types import Observation
@@ -39,16 +34,12 @@ def served(asks: str, answer: Json) -> tuple[str, Json]:
     return asks, answer
 
 
-async def look(asks: str, answer: Json) -> Observation:
+async def look_with(asks: str, answer: Json) -> Observation:
+    """Look at a cluster that answers one question so, and the others as usual."""
     release = Release(BASE)
     path, whole = served(asks, answer)
     release.answers[path] = whole
-    client = PdClient([PD_URL], transport=release)
-    eyes = Eyes(PdApi(client), ManualClock(NOW), MetricsSettings(is_on=False))
-    found = await eyes.look("prod")
-    await eyes.close()
-    await client.close()
-    return found
+    return await look(release)
 
 
 def value_at(observation: Observation, path: str) -> Json:
@@ -61,7 +52,7 @@ def value_at(observation: Observation, path: str) -> Json:
 
 @pytest.mark.parametrize("seen", SEEN, ids=lambda seen: str(seen["name"]))
 async def test_what_was_seen_is_read_and_judged(seen: dict[str, Json]) -> None:
-    observation = await look(seen["asks"], seen["answer"])
+    observation = await look_with(seen["asks"], seen["answer"])
     errors = {name: part.error for name, part in observation.parts.items() if part.error}
     assert not errors
     assert {path: value_at(observation, path) for path in seen["tells"]} == seen["tells"]
@@ -84,7 +75,7 @@ def test_every_output_tells_where_it_was_shown_and_means_something() -> None:
 @pytest.mark.parametrize("seen", SEEN[:3], ids=lambda seen: str(seen["name"]))
 async def test_what_was_seen_means_the_same_printed_in_one_line(seen: dict[str, Json]) -> None:
     again = json.loads(json.dumps(seen["answer"], sort_keys=True, separators=(",", ":")))
-    observation = await look(seen["asks"], again)
+    observation = await look_with(seen["asks"], again)
     assert {path: value_at(observation, path) for path in seen["tells"]} == seen["tells"]
 
 
