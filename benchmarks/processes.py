@@ -16,6 +16,10 @@ from pathlib import Path
 from benchmarks.rounds import ROOT, environment
 
 LIMIT_SECONDS = 120.0
+IN_FLIGHT = 16
+"""How many effects a process has begun when it is killed."""
+HANG, ACT = "hang", "act"
+"""What the effects of a process do: never end, so that it can be killed in the middle, or end."""
 _LOOK_SECONDS = 0.001
 
 

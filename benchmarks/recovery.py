@@ -8,10 +8,7 @@ import time
 from collections.abc import Callable
 
 from benchmarks.model import Job, Metrics
-from benchmarks.processes import Effect, EffectFile, program, until
-
-IN_FLIGHT = 16
-HANG, ACT = "hang", "act"
+from benchmarks.processes import ACT, HANG, IN_FLIGHT, Effect, EffectFile, program, until
 
 
 def ours(job: Job) -> Metrics:

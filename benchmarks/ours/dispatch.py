@@ -12,8 +12,7 @@ from time import perf_counter
 from benchmarks.model import Job, Metrics
 from benchmarks.ours.agent import PERSON, agent, ask_one_person
 from benchmarks.ours.engine import Ours, Still, opened, recommend
-from benchmarks.processes import EffectFile, program
-from benchmarks.recovery import ACT
+from benchmarks.processes import ACT, EffectFile, program
 from benchmarks.summary import percentiles
 from operator_core.errors import ConflictError
 

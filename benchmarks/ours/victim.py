@@ -10,8 +10,7 @@ from benchmarks.model import Job
 from benchmarks.ours.agent import run_agent
 from benchmarks.ours.engine import Ours, Still, opened, recommend
 from benchmarks.ours.work import at_once
-from benchmarks.processes import EffectFile
-from benchmarks.recovery import HANG
+from benchmarks.processes import HANG, EffectFile
 
 _AT_ONCE = 64
 

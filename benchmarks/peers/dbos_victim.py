@@ -11,8 +11,7 @@ from dbos import DBOS  # type: ignore[import-not-found]
 
 from benchmarks.model import Job
 from benchmarks.peers.dbos_tasks import POLL_SECONDS, QUEUE, declared, launched
-from benchmarks.processes import EffectFile
-from benchmarks.recovery import HANG, IN_FLIGHT
+from benchmarks.processes import HANG, IN_FLIGHT, EffectFile
 
 
 def prepare(job: Job) -> None:

@@ -6,15 +6,14 @@ A function that raises leaves nothing behind and takes nobody else with it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from operator_core.clock import Clock
 
-if TYPE_CHECKING:
-    from operator_core.db.work import ItemWork
-
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item
+I_contra = TypeVar("I_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 Row = dict[str, Any]
 """One row of a result, by column."""
@@ -91,6 +90,18 @@ class Tx(Protocol):
         ...
 
 
+class ItemWork(Protocol[I_contra, R_co]):
+    """Work on items that may be done together with other callers' items.
+
+    It returns a result for each item, or the error of an item for which it has changed nothing.
+    Where it raises, all that it did is taken back and each item is worked on alone.
+    """
+
+    def __call__(self, tx: Tx, items: Sequence[I_contra], /) -> Sequence[R_co | Exception]:
+        """Work on the items."""
+        ...
+
+
 class Engine(Protocol):
     """Durable storage."""
 
@@ -102,7 +113,7 @@ class Engine(Protocol):
         """
         ...
 
-    def write_item(self, work: "ItemWork[I, T]", item: I) -> Awaitable[T]:
+    def write_item(self, work: ItemWork[I, T], item: I) -> Awaitable[T]:
         """Run work on an item, together with others' items that wait for the same work.
 
         Raises:

@@ -13,10 +13,9 @@ from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.clock import SYSTEM_CLOCK, Clock, to_text
 from operator_core.db.address import LedgerAddress, is_postgres
 from operator_core.db.changes import Stamp
-from operator_core.db.engine import Engine, Tx
+from operator_core.db.engine import Engine, ItemWork, Tx
 from operator_core.db.sqlite.engine import SqliteEngine
 from operator_core.db.sqlite.scratch import ScratchEngine
-from operator_core.db.work import ItemWork
 from operator_core.errors import ConfigurationError, LedgerCorruptError, LedgerUnavailableError
 
 __all__ = ["Ledger", "LedgerAddress", "LedgerUse", "open_ledger", "scratch_ledger"]

@@ -6,9 +6,8 @@ from typing import Self, TypeVar
 
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.changes import Stamp
-from operator_core.db.engine import Tx
+from operator_core.db.engine import ItemWork, Tx
 from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
-from operator_core.db.work import ItemWork
 from operator_core.errors import RequestError
 
 T = TypeVar("T")

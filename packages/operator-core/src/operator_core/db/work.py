@@ -7,24 +7,9 @@ call with sixty items, and a statement for all of them instead of one each.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
-from operator_core.db.engine import Tx
-
-I_contra = TypeVar("I_contra", contravariant=True)
-R_co = TypeVar("R_co", covariant=True)
-
-
-class ItemWork(Protocol[I_contra, R_co]):
-    """Work on items that may be done together with other callers' items.
-
-    It returns a result for each item, or the error of an item for which it has changed nothing.
-    Where it raises, all that it did is taken back and each item is worked on alone.
-    """
-
-    def __call__(self, tx: Tx, items: Sequence[I_contra], /) -> Sequence[R_co | Exception]:
-        """Work on the items."""
-        ...
+from operator_core.db.engine import ItemWork, Tx
 
 
 class Job:

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from operator_core.clock import Clock
-from operator_core.db.engine import Engine, Row, Tx, Value
-from operator_core.db.work import ItemWork
+from operator_core.db.engine import Engine, ItemWork, Row, Tx, Value
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item

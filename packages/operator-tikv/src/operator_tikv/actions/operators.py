@@ -49,11 +49,6 @@ class RegionSeen:
     name: str = ""
     ended: frozenset[str] = frozenset()
 
-    @property
-    def voter_store_ids(self) -> list[int]:
-        """The stores of the voters."""
-        return sorted(peer.store_id for peer in self.region.voters)
-
     def has_whole_peer(self, store_id: int) -> bool:
         """Whether there is a replica on a store with all its data."""
         peer = self.region.peer_on(store_id)

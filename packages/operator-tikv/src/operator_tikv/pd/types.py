@@ -310,13 +310,6 @@ class Regions(PdModel):
     regions: Items[RegionInfo] = []
 
 
-class StoreRange(PdModel):
-    """A range of keys, as schedulers keep them for each store."""
-
-    start_key: str = Field(default="", alias="start-key")
-    end_key: str = Field(default="", alias="end-key")
-
-
 class EvictConfig(PdModel):
     """What the evict-leader scheduler works on."""
 

@@ -76,7 +76,7 @@ class SimulatedCluster:
             stores: how many TiKV stores.
             regions: how many regions, with three replicas each.
             spec: everything about the cluster, instead of the three numbers.
-            world: a world that is built already, as `picture.build_world` does, instead of those.
+            world: a world that is built already, instead of those.
 
         Raises:
             ValueError: fewer than three stores or no region.

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from operator_tikv.simulator.meter import Meter
-
-if TYPE_CHECKING:
-    from operator_tikv.simulator.vitals import Vitals
 
 SNAPSHOT_MIB_PER_SECOND: Final = 30.0
 
@@ -177,6 +174,23 @@ class Disk:
     foreign_bytes: int = 0
     garbage_bytes: int = 0
     slow_score: int = 1
+
+
+class Vitals(NamedTuple):
+    """The figures from which all counters of a TiKV process follow."""
+
+    writes_per_second: float
+    reads_per_second: float
+    written_bytes_per_second: float
+    read_bytes_per_second: float
+    leaders: int
+    regions: int
+    mean_region_mib: int
+    ailments: Ailments
+    unreachable: tuple[int, ...]
+    lagging_share: float
+    gc_runs: bool
+    clients_fail: bool
 
 
 @dataclass(slots=True)

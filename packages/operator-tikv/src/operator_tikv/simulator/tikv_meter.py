@@ -16,8 +16,7 @@ from operator_tikv.simulator.vitals import (
 )
 
 if TYPE_CHECKING:
-    from operator_tikv.simulator.model import Store
-    from operator_tikv.simulator.vitals import Vitals
+    from operator_tikv.simulator.model import Store, Vitals
     from operator_tikv.simulator.world import World
 
 _THREADS: Final = {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from operator_tikv.simulator import gc
 from operator_tikv.simulator.load import BYTES_PER_KEY, steady_rates
+from operator_tikv.simulator.model import Vitals
 
 if TYPE_CHECKING:
-    from operator_tikv.simulator.model import Ailments, Store
+    from operator_tikv.simulator.model import Store
     from operator_tikv.simulator.world import World
 
 CORES: Final = 16.0
@@ -21,23 +22,6 @@ COPROCESSOR_WAIT_SECONDS: Final = 15.0
 LOST_ENTRIES: Final = 20_000.0
 UNREACHABLE_PER_SECOND: Final = 6.0
 CORE_BYTES_PER_SECOND: Final = 40e6
-
-
-class Vitals(NamedTuple):
-    """The figures from which all counters of a TiKV process follow."""
-
-    writes_per_second: float
-    reads_per_second: float
-    written_bytes_per_second: float
-    read_bytes_per_second: float
-    leaders: int
-    regions: int
-    mean_region_mib: int
-    ailments: Ailments
-    unreachable: tuple[int, ...]
-    lagging_share: float
-    gc_runs: bool
-    clients_fail: bool
 
 
 def read_vitals(world: World, store: Store) -> Vitals:

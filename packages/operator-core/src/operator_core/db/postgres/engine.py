@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 
 from operator_core.clock import Clock
-from operator_core.db.engine import Tx
+from operator_core.db.engine import ItemWork, Tx
 from operator_core.db.postgres.connection import Address
 from operator_core.db.postgres.jobs import Job, Jobs, Terms, Worker
 from operator_core.db.postgres.listener import Listener
@@ -19,7 +19,6 @@ from operator_core.db.postgres.reader import Reader
 from operator_core.db.postgres.server_clock import Offset, told_by_server
 from operator_core.db.postgres.upgrade import upgrade
 from operator_core.db.postgres.writer import Writer
-from operator_core.db.work import ItemWork
 from operator_core.errors import LedgerUnavailableError
 
 T = TypeVar("T")

@@ -13,11 +13,11 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_e
 
 from operator_core.clock import block, monotonic_seconds
 from operator_core.db import work
-from operator_core.db.engine import Tx
+from operator_core.db.engine import ItemWork, Tx
 from operator_core.db.postgres.connection import Address
 from operator_core.db.postgres.line import Connection
 from operator_core.db.postgres.troubles import is_contention, is_lost, translate
-from operator_core.db.work import ItemWork, Piece
+from operator_core.db.work import Piece
 from operator_core.logs import get_logger
 
 log = get_logger(__name__)

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from operator_core.clock import Clock
-from operator_core.db.engine import Tx
+from operator_core.db.engine import ItemWork, Tx
 from operator_core.db.sqlite.connection import connect, file_id
 from operator_core.db.sqlite.watch import FileWatch
 from operator_core.db.sqlite.writer import Read, Writer, data_version
-from operator_core.db.work import ItemWork, Job
+from operator_core.db.work import Job
 from operator_core.errors import LedgerUnavailableError
 
 T = TypeVar("T")

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from operator_core.clock import Clock
-from operator_core.db.engine import Engine, Row, Tx, Value
-from operator_core.db.work import ItemWork
+from operator_core.db.engine import Engine, ItemWork, Row, Tx, Value
 from operator_core.errors import LedgerUnavailableError
 from operator_core.testing.crash.points import OPERATIONS, Side
 from operator_core.testing.crash.trigger import Trigger

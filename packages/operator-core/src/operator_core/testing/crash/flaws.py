@@ -5,8 +5,7 @@ from dataclasses import replace
 from typing import TypeVar, cast
 
 from operator_core.clock import Clock
-from operator_core.db.engine import Engine, Row, Tx, Value
-from operator_core.db.work import ItemWork
+from operator_core.db.engine import Engine, ItemWork, Row, Tx, Value
 from operator_core.subject import ActionCall
 from operator_core.testing.crash.subject import FarSubject
 
