@@ -1,11 +1,11 @@
 """The ledger cannot be used when a call ends: what its process knows is not lost (ADR 61)."""
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 
-from engine_bench import Bench, bench
+from engine_bench import LEASE_SECONDS, Bench, bench
 from operator_core.actions.patience import LONGEST_TROUBLE_SECONDS, patiently
 from operator_core.actions.types import ActionStatus
 from operator_core.db.executions import ExecutionDB
@@ -21,20 +21,25 @@ from operator_core.errors import (
     LedgerVersionError,
 )
 from operator_core.subject import ProbeAnswer
-from operator_core.testing.clock import LeapingClock
+from operator_core.testing.clock import LeapingClock, ManualClock
 from operator_core.testing.fakes import Mode
 
 TROUBLED_TIMES = 5
 
-Fails = Callable[[str], None]
+
+class Fails(Protocol):
+    """Lets a method of the ledger's side of executing fail so often before it works again."""
+
+    def __call__(self, name: str, times: int = TROUBLED_TIMES) -> None:
+        """Take the method's name."""
 
 
 @pytest.fixture
 def fails(monkeypatch: pytest.MonkeyPatch) -> Fails:
-    """Let a method of the ledger's side of executing fail so often before it works again."""
+    """Return what lets a method fail for a while, as on a full disk."""
 
-    def let(name: str) -> None:
-        left, real = iter(range(TROUBLED_TIMES)), getattr(ExecutionDB, name)
+    def let(name: str, times: int = TROUBLED_TIMES) -> None:
+        left, real = iter(range(times)), getattr(ExecutionDB, name)
 
         async def troubled(self: ExecutionDB, *given: object) -> object:
             if next(left, None) is not None:
@@ -91,6 +96,45 @@ async def test_the_next_step_of_a_workflow_waits_for_the_end_of_the_one_before(
         await one.executor().execute_steps(first, one.subject)
         assert await one.status(first) is await one.status(second) is ActionStatus.COMPLETED
         assert len(one.subject.effects) == 2
+
+
+async def test_after_an_outage_owners_have_time_to_say_that_they_are_there(
+    tmp_path: Path, fails: Fails
+) -> None:
+    """Their leases have ended because nobody could renew them."""
+    async with bench(tmp_path, clock=ManualClock()) as one:
+        target = await one.validated()
+        attempt = await one.executions.claim(target, one.terms("one"))
+        one.clock.advance(LEASE_SECONDS)
+        two = one.executor("two")
+        fails("take_over", 1)
+        with pytest.raises(LedgerFullError):
+            await two.settle_expired(one.subject)
+        one.clock.advance(LEASE_SECONDS / 4)
+        assert await two.settle_expired(one.subject) == []
+        assert await one.executions.renew(attempt, LEASE_SECONDS)
+        one.clock.advance(LEASE_SECONDS)
+        assert await two.settle_expired(one.subject) == [target]
+
+
+async def test_a_ledger_that_answers_late_was_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = ExecutionDB.list_abandoned
+    async with bench(tmp_path, clock=ManualClock()) as one:
+
+        async def late(db: ExecutionDB, *given: Any, **named: Any) -> object:  # noqa: ANN401 - passed on
+            one.clock.advance(LEASE_SECONDS)
+            return await real(db, *given, **named)
+
+        target = await one.validated()
+        await one.executions.claim(target, one.terms("one"))
+        two = one.executor("two")
+        with monkeypatch.context() as patch:
+            patch.setattr(ExecutionDB, "list_abandoned", late)
+            assert await two.settle_expired(one.subject) == []
+        one.clock.advance(LEASE_SECONDS / 2)
+        assert await two.settle_expired(one.subject) == [target]
 
 
 @pytest.mark.parametrize(
