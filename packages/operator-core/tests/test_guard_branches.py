@@ -144,7 +144,7 @@ EDITS = (
     ("db.attempts:look", "running and row['fence'] == attempt.proposal.fence", "True"),
     ("db.attempts:look", "row['cancel_requested_at'] is not None", "False"),
     ("db.attempts:look", "row['killed_at'] is not None", "False"),
-    ("actions.execution:_call_subject", "not await _may_send(run)", "False"),
+    ("actions.execution:_call_subject", "not await patiently(look, clock)", "False"),
     ("actions.execution:_just_claimed", "return False", "return True"),
     ("actions.executor:ActionExecutor._terms", "self._registry.subject_name", "None"),
     ("actions.looking:look", "return Sight(define)", "return Sight()"),

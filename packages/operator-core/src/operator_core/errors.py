@@ -168,6 +168,10 @@ class LedgerAwayError(LedgerUnavailableError):
     """The server under the ledger does not answer; it may come back. See that it runs."""
 
 
+class LedgerClosedError(LedgerUnavailableError):
+    """This process has closed the ledger: nothing brings it back."""
+
+
 class LedgerGoneError(LedgerUnavailableError):
     """The ledger's file was deleted or replaced under this process; start it again."""
 

@@ -9,8 +9,10 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from operator_core.actions.outcomes import Failure, classify
+from operator_core.actions.patience import patiently
 from operator_core.actions.progress import Progress
 from operator_core.actions.readable import readable
 from operator_core.actions.registry import ActionRegistry
@@ -188,10 +190,11 @@ async def _use_tool(db: ExecutionDB, attempt: Attempt, call: ActionCall) -> Acti
 
 
 async def _call_subject(run: _Run, asked_seconds: float | None) -> ActionRecord:
-    if not _just_claimed(run, asked_seconds) and not await _may_send(run):
+    clock, look = run.terms.clock, partial(_may_send, run)
+    if not _just_claimed(run, asked_seconds) and not await patiently(look, clock):
         stopped = Failure(Outcome.FAILED, permanent=False, message=run.stop.words)
-        return await _settle_failure(run, stopped)
-    task = asyncio.create_task(_perform(run))
+        return await patiently(partial(_settle_failure, run, stopped), clock)
+    task = asyncio.create_task(contained(run.subject.perform(run.call)))
     try:
         await _watch(run, task)
     except asyncio.CancelledError:
@@ -200,7 +203,7 @@ async def _call_subject(run: _Run, asked_seconds: float | None) -> ActionRecord:
     except BaseException:
         await _halt(run, task, "Operator itself failed")
         raise
-    return await _conclude(run, task)
+    return await patiently(partial(_conclude, run, task), clock)
 
 
 def _just_claimed(run: _Run, asked_seconds: float | None) -> bool:
@@ -252,10 +255,6 @@ async def _conclude(run: _Run, task: "asyncio.Task[object]") -> ActionRecord:
     except BaseException as error:  # noqa: BLE001 - classified and stored
         return await _settle_failure(run, _explained(run, error))
     return await run.db.finish(run.attempt, Ending(Outcome.SUCCEEDED, result=readable(result)))
-
-
-async def _perform(run: _Run) -> object:
-    return await contained(run.subject.perform(run.call))
 
 
 async def _watch(run: _Run, task: "asyncio.Task[object]") -> None:

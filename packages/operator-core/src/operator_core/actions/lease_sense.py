@@ -14,6 +14,8 @@ from operator_core.clock import SYSTEM_CLOCK, Clock, Stopwatch
 _LEAP_SHARE = 1 / 4
 """A smaller leap ends no lease that is renewed in time."""
 _RENEWED_SHARE = 1 / 2
+_AWAY_SHARE = 1 / 4
+"""A ledger that answers later than that may have kept owners from renewing in time."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,20 @@ class LeaseSense:
         """Look at the clock for the first time."""
         self._looked = Stopwatch(self.clock)
 
+    def asked(self, took_seconds: float) -> None:
+        """Take note of how long the ledger took to answer."""
+        if took_seconds > self.lease_seconds * _AWAY_SHARE:
+            self.was_away()
+
+    def was_away(self) -> None:
+        """Take note that the ledger could not be used: owners that live could not renew either."""
+        self._leapt = Stopwatch(self.clock)
+
     def leapt(self) -> bool:
-        """Return whether time was put forward so lately that not all may have renewed yet."""
+        """Return whether leases may have ended so lately that not all have renewed yet.
+
+        Time was put forward, or the ledger was away.
+        """
         leap_seconds = self._looked.seconds_by_time_of_day() - self._looked.seconds()
         self._looked = Stopwatch(self.clock)
         if leap_seconds > self.lease_seconds * _LEAP_SHARE:

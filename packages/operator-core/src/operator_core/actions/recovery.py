@@ -6,10 +6,10 @@ from operator_core.actions.execution import Terms, settle_abandoned
 from operator_core.actions.lease_sense import LeaseSense
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.types import ActionProposal
-from operator_core.clock import Seldom
+from operator_core.clock import Seldom, Stopwatch
 from operator_core.db.executions import ExecutionDB, Senses
 from operator_core.db.waits import WaitDB
-from operator_core.errors import ConflictError
+from operator_core.errors import ConflictError, LedgerError
 from operator_core.process import is_dead, is_living
 from operator_core.subject import Subject
 
@@ -31,10 +31,21 @@ class Recovery:
 
     async def settle_expired(self, db: ExecutionDB, subject: Subject, terms: Terms) -> list[int]:
         """Settle the attempts on a subject whose owner went away; return their proposals."""
+        if self._sense is None:
+            self._sense = LeaseSense(db.ledger.clock, terms.claim.lease_seconds)
+        try:
+            return await self._settle_all(db, subject, terms, self._sense)
+        except LedgerError:
+            self._sense.was_away()
+            raise
+
+    async def _settle_all(
+        self, db: ExecutionDB, subject: Subject, terms: Terms, sense: LeaseSense
+    ) -> list[int]:
+        found = await self._abandoned(db, terms, sense)
         if self._look_at_waits.is_due(db.ledger.clock):
             await WaitDB(db.ledger).wait_anew(by=terms.claim.owner)
         names = (self._registry.subject_name, None)
-        found = await self._abandoned(db, terms)
         few = asyncio.Semaphore(SETTLED_AT_ONCE)
         told = await asyncio.gather(
             *(self._settle(db, one, subject, terms, few) for one in found if one.subject in names),
@@ -45,14 +56,15 @@ class Recovery:
                 raise error
         return [one for one in told if isinstance(one, int)]
 
-    async def _abandoned(self, db: ExecutionDB, terms: Terms) -> list[ActionProposal]:
-        """Return the attempts whose owner is gone, also where the time of day was set."""
-        if self._sense is None:
-            self._sense = LeaseSense(db.ledger.clock, terms.claim.lease_seconds)
-        leapt = self._sense.leapt()
-        resendable = self._registry.resendable()
-        senses = Senses(is_dead, is_living, self._sense.outwaited)
+    async def _abandoned(
+        self, db: ExecutionDB, terms: Terms, sense: LeaseSense
+    ) -> list[ActionProposal]:
+        """Return the attempts whose owner is gone, and not only kept from renewing its lease."""
+        resendable, asking = self._registry.resendable(), Stopwatch(db.ledger.clock)
+        senses = Senses(is_dead, is_living, sense.outwaited)
         found = await db.list_abandoned(senses, by=terms.claim.owner, resendable=resendable)
+        sense.asked(asking.seconds())
+        leapt = sense.leapt()
         return [one for one in found if one.lease_expires_at is None or not leapt]
 
     async def _settle(

@@ -19,7 +19,7 @@ from operator_core.db.postgres.reader import Reader
 from operator_core.db.postgres.server_clock import Offset, told_by_server
 from operator_core.db.postgres.upgrade import upgrade
 from operator_core.db.postgres.writer import Writer
-from operator_core.errors import LedgerUnavailableError
+from operator_core.errors import LedgerClosedError
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item
@@ -129,7 +129,7 @@ class PostgresEngine:
 
     def _require_open(self) -> None:
         if self._closed:
-            raise LedgerUnavailableError(f"The ledger {self._address} is closed.")
+            raise LedgerClosedError(f"The ledger {self._address} is closed.")
 
     def _heard(self) -> None:
         self._changes += 1

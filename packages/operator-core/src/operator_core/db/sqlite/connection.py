@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from operator_core.db.sqlite.backup import begin_anew
+from operator_core.db.sqlite.log_file import holds_page
 from operator_core.db.sqlite.tx import BUSY_HANDLER_SECONDS, patiently, translate
 from operator_core.db.sqlite.upgrade import require_ledger, upgrade
 from operator_core.errors import LedgerCorruptError, LedgerUnavailableError
@@ -65,6 +66,9 @@ def file_id(path: Path) -> FileId | None:
 def _require_whole_pages(path: Path) -> None:
     """Refuse a file whose tail was cut off: SQLite would fill the last page with zeros.
 
+    A loss of power may leave half of a page that was just brought from the log into the file. The
+    log has it still (ADR 61).
+
     Raises:
         LedgerCorruptError: the file does not end where a page ends.
     """
@@ -77,7 +81,8 @@ def _require_whole_pages(path: Path) -> None:
     page_bytes = int.from_bytes(header[16:18], "big")
     if not header.startswith(_MAGIC) or page_bytes < _SMALLEST_PAGE_BYTES:
         return  # no SQLite file, or one with pages of 64 KiB, which is written as 1
-    if size_bytes % page_bytes:
+    number, is_cut = size_bytes // page_bytes + 1, bool(size_bytes % page_bytes)
+    if is_cut and not holds_page(Path(f"{path}-wal"), number, page_bytes):
         raise LedgerCorruptError(
             f"The ledger {path} is damaged: its end is cut off. Restore a backup; it was not "
             "changed."

@@ -20,7 +20,7 @@ from operator_core.db.sqlite.connection import connect, file_id
 from operator_core.db.sqlite.watch import FileWatch
 from operator_core.db.sqlite.writer import Read, Writer, data_version
 from operator_core.db.work import Job
-from operator_core.errors import LedgerUnavailableError
+from operator_core.errors import LedgerClosedError
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item
@@ -144,7 +144,7 @@ class SqliteEngine:
 
     def _require_open(self) -> None:
         if self._thread is None:
-            raise LedgerUnavailableError(f"The ledger {self.path} is closed.")
+            raise LedgerClosedError(f"The ledger {self.path} is closed.")
 
     # --- on the event loop's thread ---------------------------------------------------
 

@@ -106,7 +106,13 @@ class _PointedTx:
         self._wrote = ""
 
     def watch(self, tx: Tx, work: Callable[[Tx], T]) -> T:
-        """Run work, perhaps again from its beginning; strike before the commit at the latest."""
+        """Run work, perhaps again from its beginning; strike before the commit at the latest.
+
+        Raises:
+            LedgerUnavailableError: its answer was lost on purpose.
+        """
+        if self._trigger.is_away():
+            raise _lost()
         self._tx, self.writer = tx, tx.writer
         self.operations.clear()
         self._wrote = ""  # what was taken back has not been written
@@ -167,4 +173,4 @@ class _PointedTx:
 
     def _strike(self) -> None:
         self._statements_left = None
-        self._trigger.strike(_lost)
+        self._trigger.strike_ledger(_lost)

@@ -12,7 +12,7 @@ from operator_core.actions.types import (
     WorkflowProposal,
     WorkflowStatus,
 )
-from operator_core.testing.crash.points import Blow, Fault, World
+from operator_core.testing.crash.points import EFFECT, PROBE, Blow, Fault, Side, World
 from operator_core.testing.crash.scenario import (
     COMPLETING,
     FAILING,
@@ -28,6 +28,8 @@ from operator_core.testing.crash.worker import left_behind, unsettled
 S = ActionStatus
 _ENDED = (WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.CANCELLED)
 _BLIND = ("silent",)
+_SAID_NO = ("flaky", "refuse")
+"""The system itself says at the first try that nothing was done."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,8 @@ def _faults_of_effect(one: ActionProposal, end: End) -> Iterator[str]:
         yield f"{_name(one)} was given up, and nothing refuses it"
     if one.in_doubt and _can_tell(one, end):
         yield f"{_name(one)} is in doubt, where a probe tells the truth"
+    if one.in_doubt and one.parameters.get("trouble") in _SAID_NO and _only_ledger_was_away(end):
+        yield f"{_name(one)} is in doubt, although its process was told what became of it"
 
 
 def _can_tell(one: ActionProposal, end: End) -> bool:
@@ -160,6 +164,13 @@ def _can_tell(one: ActionProposal, end: End) -> bool:
     struck = end.blow is not None and end.blow.fault in (Fault.LOST, Fault.STOP)
     blind = one.parameters.get("trouble") in _BLIND
     return end.world is not World.BLIND and not blind and not struck
+
+
+def _only_ledger_was_away(end: End) -> bool:
+    """Return whether the blow took the ledger away for a while, and nothing else."""
+    if end.blow is None or end.blow.fault is not Fault.LOST:
+        return False
+    return end.blow.point.side is Side.BEFORE and end.blow.point.operation not in (EFFECT, PROBE)
 
 
 def _faults_of_leases(end: End) -> Iterator[str]:

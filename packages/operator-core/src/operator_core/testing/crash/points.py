@@ -30,7 +30,8 @@ class Fault(StrEnum):
     STOP = "SIGSTOP"
     """The process stands still until its leases have ended, and then goes on."""
     LOST = "lost"
-    """The answer is lost: before the operation it never arrives, after it only the answer does."""
+    """The answer is lost: before the operation it never arrives, and the ledger stays away for a
+    moment; after it only the answer is lost."""
     LATE = "late"
     """The answer is lost and the request is under way still: it arrives after all leases."""
 

@@ -10,10 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from operator_core.clock import monotonic_seconds
 from operator_core.errors import OperatorError
 from operator_core.logs import ROOT
 from operator_core.testing.crash.points import CrashPoint, Fault, Side
 
+AWAY_SECONDS = 0.5
+"""How long the ledger stays away from a process whose answer is lost inside a transaction."""
 _STAND_SECONDS = 0.05
 """How long the thread waits for a signal that it has sent to its own process to take hold."""
 
@@ -51,6 +54,7 @@ class Trigger:
         """Take the plan."""
         self.plan = plan
         self._written: set[str] = set()
+        self._away_until_seconds = 0.0
 
     def is_due(self, operation: str, side: Side) -> bool:
         """Count an arrival; return whether this is the one at which the blow falls."""
@@ -83,6 +87,20 @@ class Trigger:
             raise lost()
         os.kill(os.getpid(), signal.Signals[self.plan.fault.value])
         time.sleep(_STAND_SECONDS)
+
+    def strike_ledger(self, lost: Callable[[], Exception]) -> None:
+        """Let it happen inside a transaction: who runs that again at once finds no ledger.
+
+        Raises:
+            Exception: what ``lost`` makes, where the answer is lost.
+        """
+        if self.plan.fault is Fault.LOST:
+            self._away_until_seconds = monotonic_seconds() + AWAY_SECONDS
+        self.strike(lost)
+
+    def is_away(self) -> bool:
+        """Return whether the ledger is away from this process."""
+        return monotonic_seconds() < self._away_until_seconds
 
     def _note(self, name: str, line: str) -> int:
         """Append a line that no other process can tear, and return where it ends."""

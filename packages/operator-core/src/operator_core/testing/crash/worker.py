@@ -106,7 +106,14 @@ async def _until_done(ledger: Ledger, wired: Wired, *, proposes: bool) -> None:
 
 
 async def is_done(ledger: Ledger) -> bool:
-    """Return whether every row is settled, in doubt, or waits for one in doubt."""
+    """Return whether every row is settled, in doubt, or waits for one in doubt.
+
+    It is looked twice: one look is several reads, and what moves between them shows in the next.
+    """
+    return await _looks_done(ledger) and await _looks_done(ledger)
+
+
+async def _looks_done(ledger: Ledger) -> bool:
     every = await ActionDB(ledger).list_proposals()
     schedules = await ScheduleDB(ledger).list_schedules()
     leases = await EffectDB(ledger).list_leases()
