@@ -120,6 +120,7 @@ RECORDED = {
     ],
     "etcd_disk_wal_fsync": [({"instance": "pd-0:2379"}, "0.002")],
     "pd_client_request": [({"instance": "tidb-7:10080"}, "0.5")],
+    "tidb_tikvclient_gc_action": [({"instance": "tidb-7:10080"}, "0.5")],
 }
 
 
@@ -158,6 +159,7 @@ async def test_what_prometheus_tells_breaks_the_rules_it_should(
         "raft_append_slow:store-1",
         "tikv_critical_error:store-10",
         "client_tso_slow:client-tidb-7:10080",
+        "client_gc_failing:client-tidb-7:10080",
     }
 
 
