@@ -141,7 +141,11 @@ class ActionDefinition(Positional):
     parameters: dict[str, ParamDef] = Field(default_factory=dict)
     action_type: ActionType = ActionType.SUBJECT
     risk_level: RiskLevel = RiskLevel.MEDIUM
-    requires_approval: bool = False
+    requires_approval: bool = Field(
+        default=False,
+        description="Its author's advice that a person look first. It is shown and decides nothing: "
+        "the policy does, and the one that is shipped asks a person for all but looking and undoing",
+    )
     idempotent: bool = Field(
         default=False, description="Sending it twice does no more than sending it once"
     )
