@@ -226,6 +226,18 @@ async def test_two_looks_at_the_processes_give_rates(
     }
 
 
+async def test_rates_are_those_of_the_time_that_a_cluster_lives_in(
+    api: PdApi, clock: MovedClock, pages: Pages
+) -> None:
+    pages.pages = {f"kv-{number}": store_page() for number in (1, 2, 10)}
+    eye = MetricsEye(api, clock, metrics_settings({"time_scale": 20}))
+    await eye.look(STORES, None)
+    await clock.sleep(10)  # 200 s of the cluster
+    pages.pages["kv-1"] = store_page(cpu=400)
+    readings = (await eye.look(STORES, None))["store_metrics"].data["readings"]
+    assert readings["cpu_cores"]["1"] == pytest.approx(2.0)
+
+
 async def test_a_store_that_cannot_be_read_hides_only_its_own_rules(
     api: PdApi, clock: MovedClock, pages: Pages
 ) -> None:

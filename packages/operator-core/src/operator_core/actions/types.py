@@ -143,8 +143,8 @@ class ActionDefinition(Positional):
     risk_level: RiskLevel = RiskLevel.MEDIUM
     requires_approval: bool = Field(
         default=False,
-        description="Its author's advice that a person look first. It is shown and decides nothing: "
-        "the policy does, and the one that is shipped asks a person for all but looking and undoing",
+        description="Its author's advice that a person look first; it decides nothing. "
+        "The policy does: the shipped one asks a person for all but looking and taking back",
     )
     idempotent: bool = Field(
         default=False, description="Sending it twice does no more than sending it once"
