@@ -66,6 +66,13 @@ def test_thresholds_and_grace_are_those_of_the_code(name: str) -> None:
         assert row["what Operator does"]
 
 
+def test_every_row_names_a_test_that_breaks_its_rule_from_its_source() -> None:
+    for row in RULE_ROWS:
+        of_clients = row["from"] == "Prometheus"
+        file = "test_tikv_sight.py" if of_clients else "test_tikv_from_source.py"
+        assert f"`{file}::" in row["test"], row["rule"]
+
+
 def test_the_five_that_never_fire_are_named_and_covered() -> None:
     dead = [row for row in ROWS if "what covers what it meant" in row]
     assert len(dead) == 5

@@ -57,14 +57,14 @@ def test_several_hot_regions_of_one_store_are_spread_within_minutes(pd: Pd, kind
 
 @pytest.mark.parametrize("kind", ["read", "write"])
 def test_one_hot_region_is_left_where_it_is(pd: Pd, kind: str) -> None:
-    pd.cluster.begin_fault("hot_region", kind=kind, mib_per_second=300)
+    pd.cluster.begin_fault("hot_region", kind=kind, mib_per_second=300, shape="key")
     before = rates(pd.cluster, kind)
     pd.cluster.advance(LONG_SECONDS)
     assert hot_operators(pd.cluster) == []
     assert rates(pd.cluster, kind) == before
 
 
-@pytest.mark.parametrize(("shape", "moves"), [("range", True), ("key", False)])
+@pytest.mark.parametrize(("shape", "moves"), [("scan", True), ("key", False)])
 async def test_the_parts_of_a_split_range_are_spread_and_a_single_key_is_not(
     pd: Pd, shape: str, *, moves: bool
 ) -> None:

@@ -125,6 +125,38 @@ async def test_a_lost_answer_is_unknown_and_the_probe_settles_it(
     assert answer is ProbeAnswer.HAPPENED
 
 
+MADE_BY_ITSELF = {
+    "cancel_operator",  # the operator ends by itself
+    "scatter_region",  # PD makes no operator where all stands well, and says so in the result
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.action)
+async def test_what_pd_took_and_never_did_is_no_success(
+    case: Case, staged: Callable[[Case], Stage]
+) -> None:
+    stage = staged(case)
+    asked = called(stage, case.action, await case.made(stage))
+    stage.way.forget_effects = True
+    if case.action in MADE_BY_ITSELF:
+        result = await stage.subject.perform(asked)
+        assert result.get("moved", False) is False
+        return
+    with pytest.raises((OutcomeUnknownError, ActionFailedError)) as caught:
+        await stage.subject.perform(asked)
+    stage.way.forget_effects = False
+    assert await stage.subject.probe(asked) is not ProbeAnswer.HAPPENED
+    if isinstance(caught.value, ActionFailedError):  # it was taken back, or PD shows it undone
+        assert case.action in {"drain_store", "delete_store"}
+
+
+async def test_a_scatter_says_whether_anything_moved() -> None:
+    stage = make_stage()
+    asked = called(stage, "scatter_region", {"region_id": (await stage.region())[0]})
+    assert (await stage.subject.perform(asked))["moved"] is True
+    await stage.subject.close()
+
+
 async def test_parameters_that_do_not_fit_are_refused() -> None:
     stage = make_stage()
     with pytest.raises(ActionRefusedError, match="does not take"):

@@ -120,6 +120,7 @@ RECORDED = {
     ],
     "etcd_disk_wal_fsync": [({"instance": "pd-0:2379"}, "0.002")],
     "pd_client_request": [({"instance": "tidb-7:10080"}, "0.5")],
+    "tidb_tikvclient_gc_action": [({"instance": "tidb-7:10080"}, "0.5")],
 }
 
 
@@ -158,6 +159,7 @@ async def test_what_prometheus_tells_breaks_the_rules_it_should(
         "raft_append_slow:store-1",
         "tikv_critical_error:store-10",
         "client_tso_slow:client-tidb-7:10080",
+        "client_gc_failing:client-tidb-7:10080",
     }
 
 
@@ -222,6 +224,18 @@ async def test_two_looks_at_the_processes_give_rates(
         "leader_missing:store-1",
         "partial_partition:store-2",
     }
+
+
+async def test_rates_are_those_of_the_time_that_a_cluster_lives_in(
+    api: PdApi, clock: MovedClock, pages: Pages
+) -> None:
+    pages.pages = {f"kv-{number}": store_page() for number in (1, 2, 10)}
+    eye = MetricsEye(api, clock, metrics_settings({"time_scale": 20}))
+    await eye.look(STORES, None)
+    await clock.sleep(10)  # 200 s of the cluster
+    pages.pages["kv-1"] = store_page(cpu=400)
+    readings = (await eye.look(STORES, None))["store_metrics"].data["readings"]
+    assert readings["cpu_cores"]["1"] == pytest.approx(2.0)
 
 
 async def test_a_store_that_cannot_be_read_hides_only_its_own_rules(

@@ -140,7 +140,7 @@ class Meddler(httpx.AsyncBaseTransport):
 
     `instead` answers in PD's place; `lost` lets PD act and loses its answer. Both are found by
     method and path below the API's prefix. `refuse_effects` and `lose_effects` do the same to
-    everything that is no `GET`.
+    everything that is no `GET`; `forget_effects` says 200 to it and does nothing.
     """
 
     def __init__(self, cluster: SimulatedCluster) -> None:
@@ -150,6 +150,7 @@ class Meddler(httpx.AsyncBaseTransport):
         self.sent: list[str] = []
         self.refuse_effects: httpx.Response | None = None
         self.lose_effects = False
+        self.forget_effects = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         name = f"{request.method} {request.url.path.removeprefix('/pd/api/v1')}"
@@ -159,6 +160,8 @@ class Meddler(httpx.AsyncBaseTransport):
             return self.instead[name]
         if is_effect and self.refuse_effects is not None:
             return self.refuse_effects
+        if is_effect and self.forget_effects:
+            return httpx.Response(200, json="The operator is created.")
         response = await self._real.handle_async_request(request)
         if name in self.lost or (is_effect and self.lose_effects):
             raise httpx.ReadTimeout("no answer", request=request)

@@ -146,7 +146,7 @@ def metrics_settings(settings: JsonObject) -> MetricsSettings:
     """Return how metrics are read.
 
     Args:
-        settings: ``read_metrics``, ``prometheus_url``, ``prometheus_labels``.
+        settings: ``read_metrics``, ``prometheus_url``, ``prometheus_labels``, ``time_scale``.
 
     Raises:
         ConfigurationError: they cannot be used.
@@ -161,6 +161,7 @@ def metrics_settings(settings: JsonObject) -> MetricsSettings:
         is_on=settings.get("read_metrics") is not False,
         prometheus_url=url,
         prometheus_labels=dict(_label(one) for one in labels.split(",") if one.strip()),
+        time_scale=_time_scale(settings.get("time_scale")),
     )
 
 

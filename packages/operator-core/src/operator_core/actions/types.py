@@ -141,7 +141,11 @@ class ActionDefinition(Positional):
     parameters: dict[str, ParamDef] = Field(default_factory=dict)
     action_type: ActionType = ActionType.SUBJECT
     risk_level: RiskLevel = RiskLevel.MEDIUM
-    requires_approval: bool = False
+    requires_approval: bool = Field(
+        default=False,
+        description="Its author's advice that a person look first; it decides nothing. "
+        "The policy does: the shipped one asks a person for all but looking and taking back",
+    )
     idempotent: bool = Field(
         default=False, description="Sending it twice does no more than sending it once"
     )

@@ -131,7 +131,7 @@ def action(  # noqa: PLR0913 - these are the facts that the engine must know of 
         wait_seconds: how long its effect may take.
         stall_seconds: how long it may come no further; None: as long as it may take.
         watch_seconds: how long it is looked at afterwards, to see whether PD leaves it so.
-        requires_approval: whether a person approves it where the policy says nothing.
+        requires_approval: the advice that a person look first; the policy alone decides.
         idempotent: whether sending it twice does no more than once.
         disruptive: whether nothing disruptive may run beside it.
         inverse: the action that undoes it with the same arguments.

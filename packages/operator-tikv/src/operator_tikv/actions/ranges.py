@@ -1,7 +1,7 @@
 """Split, merge and scatter regions, and cancel what PD is doing to one."""
 
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from operator_core.actions.types import ParamDef
 from operator_core.errors import ActionFailedError, ActionRefusedError
@@ -23,6 +23,9 @@ from operator_tikv.pd.api import PdApi
 from operator_tikv.pd.operators import OperatorStatus, OperatorText
 from operator_tikv.pd.types import RegionInfo
 from operator_tikv.view import View
+
+if TYPE_CHECKING:
+    from operator_tikv.hands import Hands
 
 LARGEST_MERGED_MIB: Final = 256
 """A region that is larger is split again at once."""
@@ -130,6 +133,11 @@ class ScatterRegion(RegionChange):
         """Whether PD is through with it; where nothing was to be moved it made no operator."""
         del before
         return now.status in {OperatorStatus.SUCCESS, OperatorStatus.NONE}
+
+    async def afterwards(self, hands: "Hands", view: View, before: RegionSeen) -> JsonObject:
+        """Say whether PD moved anything: its 200 is the same where all stood well."""
+        del view
+        return {"moved": self.shown(await self.read(hands.api)) != self.shown(before)}
 
     async def probe(self, api: PdApi) -> ProbeAnswer:
         """Only the operator tells."""

@@ -49,12 +49,15 @@ class MetricsSettings:
         prometheus_url: the Prometheus to ask; empty: each process itself.
         prometheus_labels: labels that all series of the cluster have there.
         transport: an own way to Prometheus, for tests.
+        time_scale: how many times faster than real time the processes count (simulators): rates
+            are those of the cluster's own time. Prometheus knows no such time.
     """
 
     is_on: bool = True
     prometheus_url: str = ""
     prometheus_labels: Mapping[str, str] = field(default_factory=dict)
     transport: httpx.AsyncBaseTransport | None = None
+    time_scale: float = 1.0
 
 
 class MetricsEye:
@@ -156,7 +159,7 @@ class MetricsEye:
         return page.body.decode(errors="replace")
 
     def _seconds(self) -> float:
-        return self._clock.now().timestamp()
+        return self._clock.now().timestamp() * self._settings.time_scale
 
 
 def store_processes(stores: Sequence[StoreInfo]) -> list[Process]:

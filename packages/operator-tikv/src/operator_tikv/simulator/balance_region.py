@@ -72,7 +72,14 @@ def _movable(world: World, store_id: int, attempts: int) -> list[Region]:
     picked = world.rng.sample(ids, min(attempts, len(ids)))
     found = (world.pd.regions.get(region_id) for region_id in picked)
     hot = heat.hot_region_ids(world)
-    return [r for r in found if r is not None and is_calm(world, r) and r.region_id not in hot]
+    calm = [r for r in found if r is not None and is_calm(world, r) and r.region_id not in hot]
+    return [r for r in calm if not _is_witness(r, store_id)]
+
+
+def _is_witness(region: Region, store_id: int) -> bool:
+    """Whether a peer has no data, so that moving it would level nothing."""
+    peer = region.peer_on(store_id)
+    return peer is not None and peer.is_witness
 
 
 def is_calm(world: World, region: Region) -> bool:

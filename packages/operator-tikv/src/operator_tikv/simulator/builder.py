@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from operator_tikv.simulator.filters import may_receive_leader
 from operator_tikv.simulator.heartbeats import is_unhealthy
@@ -16,6 +16,7 @@ from operator_tikv.simulator.operator_model import (
     PromoteLearner,
     RemovePeer,
     Step,
+    SwitchWitness,
     TransferLeader,
 )
 from operator_tikv.simulator.rule_fit import may_lead
@@ -23,6 +24,9 @@ from operator_tikv.simulator.rule_fit import may_lead
 if TYPE_CHECKING:
     from operator_tikv.simulator.model import Peer, Region
     from operator_tikv.simulator.world import World
+
+
+WITNESS_KINDS: Final = ("witness", "region")
 
 
 class RefusedError(Exception):
@@ -85,7 +89,8 @@ def plan_transfer_leader(
     check_buildable(region)
     if not region.is_healthy(target):
         raise RefusedError(f"cannot transfer leader to {to_store_id}: unhealthy")
-    if not (may_receive_leader(world, to_store_id) and may_lead(world, region, to_store_id)):
+    allowed = may_receive_leader(world, to_store_id) and may_lead(world, region, to_store_id)
+    if target.is_witness or not allowed:
         raise RefusedError("cannot create operator: target leader is not allowed")
     if region.leader_store_id == to_store_id:
         raise RefusedError("no operator step is built")
@@ -102,8 +107,11 @@ def plan_move_peer(
     *,
     description: str,
     kinds: tuple[str, ...],
+    as_witness: bool | None = None,
 ) -> Plan:
     """Plan to move a peer: learner, leader away if needed, joint change, removal.
+
+    Unless it is said, the new peer is a witness where the old one was.
 
     Raises:
         RefusedError: the peer cannot be moved.
@@ -114,7 +122,8 @@ def plan_move_peer(
     check_buildable(region)
     peer_id = world.next_id()
     _refuse_second_peer(region, peer_id, to_store_id)
-    steps: list[Step] = [AddLearner(to_store_id, peer_id)]
+    is_witness = source.is_witness if as_witness is None else as_witness
+    steps: list[Step] = [AddLearner(to_store_id, peer_id, is_witness)]
     if source.role is Role.VOTER:
         steps += _leader_away(world, region, from_store_id)
         joint = EnterJoint(to_store_id, peer_id, from_store_id, source.peer_id)
@@ -145,6 +154,25 @@ def plan_demote(world: World, region: Region, voter: Peer) -> Plan:
     return _with_kinds(Plan("fix-demote-voter", brief, ("replica", "region"), steps))
 
 
+def plan_witness(peer: Peer) -> Plan:
+    """Plan to take its data from a peer."""
+    step = SwitchWitness(peer.store_id, peer.peer_id, to_witness=True)
+    brief = f"switch peer: store [{peer.store_id}] to witness"
+    return Plan("fix-witness-peer", brief, WITNESS_KINDS, (step,))
+
+
+def plan_non_witness(peer: Peer, description: str) -> Plan:
+    """Plan to give a witness its data: it has no voice until it has them, as it could lead."""
+    store_id, peer_id = peer.store_id, peer.peer_id
+    brief = f"switch peer: store [{store_id}] to non-witness"
+    switch = SwitchWitness(store_id, peer_id, to_witness=False, is_batch=peer.is_voter)
+    if not peer.is_voter:
+        return Plan(description, brief, WITNESS_KINDS, (switch,))
+    mute, voice = EnterJoint(0, 0, store_id, peer_id), EnterJoint(store_id, peer_id, 0, 0)
+    steps = (mute, LeaveJoint(mute), switch, voice, LeaveJoint(voice))
+    return Plan(description, brief, WITNESS_KINDS, steps)
+
+
 def plan_add_peer(
     world: World,
     region: Region,
@@ -153,6 +181,7 @@ def plan_add_peer(
     description: str,
     kinds: tuple[str, ...],
     as_learner: bool = False,
+    as_witness: bool = False,
 ) -> Plan:
     """Plan to add a peer; a voter is first a learner.
 
@@ -163,7 +192,7 @@ def plan_add_peer(
         raise RefusedError(f"region already has peer in store {to_store_id}")
     check_buildable(region)
     peer_id = world.next_id()
-    steps: tuple[Step, ...] = (AddLearner(to_store_id, peer_id),)
+    steps: tuple[Step, ...] = (AddLearner(to_store_id, peer_id, as_witness),)
     if not as_learner:
         steps = (*steps, PromoteLearner(to_store_id, peer_id))
     return Plan(description, f"add peer: store [{to_store_id}]", kinds, steps)
@@ -199,7 +228,7 @@ def _leader_away(world: World, region: Region, from_store_id: int) -> list[Step]
     if region.leader_store_id != from_store_id:
         return []
     for peer in region.peers:
-        may = peer.role is Role.VOTER and region.is_healthy(peer)
+        may = peer.role is Role.VOTER and not peer.is_witness and region.is_healthy(peer)
         may = may and peer.store_id != from_store_id and may_lead(world, region, peer.store_id)
         if may and may_receive_leader(world, peer.store_id):
             return [TransferLeader(from_store_id, peer.store_id)]

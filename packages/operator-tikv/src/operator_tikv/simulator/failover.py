@@ -138,7 +138,7 @@ def install(world: World, name: str) -> None:
     pd.operators, pd.results, pd.records = {}, {}, []
     pd.suspects, pd.irregular, pd.patrol, pd.fitted = {}, {}, [], {}
     pd.paused_checkers, pd.buckets = {}, {}
-    pd.former_limits, pd.overlooked = {}, {}
+    pd.former_limits, pd.overlooked, pd.unwitnessed_seconds = {}, {}, {}
     pd.loaded_at_seconds = world.now_seconds
     for scheduler in pd.schedulers.values():
         scheduler.paused_until_seconds = 0.0

@@ -54,7 +54,7 @@ class Aim:
         """The stores that a region's flow falls on."""
         if self.leaders_only:
             return [region.leader_store_id]
-        return [peer.store_id for peer in region.peers]
+        return [peer.store_id for peer in region.peers if not peer.is_witness]
 
     def shift(self, step: Step) -> tuple[int, int]:
         """The store that a step takes the flow from and the one it brings it to; 0 for none."""

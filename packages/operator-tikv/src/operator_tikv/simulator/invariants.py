@@ -44,10 +44,13 @@ def _region(world: World, region: Region) -> Iterator[str]:
     stores = [peer.store_id for peer in region.peers]
     if len(stores) != len(set(stores)):
         yield f"{name} has two peers on one store"
-    if not any(peer.role in (Role.VOTER, Role.INCOMING_VOTER) for peer in region.peers):
+    if not any(peer.is_voter for peer in region.peers):
         yield f"{name} has no voter"
-    if region.leader_peer_id and (region.leader is None or region.leader.role is Role.LEARNER):
+    leader = region.leader
+    if region.leader_peer_id and (leader is None or leader.role is Role.LEARNER):
         yield f"{name} is led by what is no voter"
+    if leader is not None and leader.is_witness:
+        yield f"{name} is led by a witness"
     yield from _reports(world, region, name)
 
 

@@ -75,7 +75,7 @@ def _uses(plan: Plan, size_mib: int) -> Iterator[tuple[int, str]]:
     if size_mib <= 1:
         return
     for step in plan.steps:
-        if isinstance(step, AddLearner):
+        if isinstance(step, AddLearner) and not step.is_witness:
             yield step.store_id, "add-peer"
         elif isinstance(step, RemovePeer):
             yield step.store_id, "remove-peer"

@@ -52,6 +52,13 @@ def hot_rates(world: World, region: Region) -> tuple[float, float]:
     return written, read
 
 
+def read_rate(world: World, region: Region) -> float:
+    """Bytes a second that a region is read, without the ups and downs of single minutes."""
+    load = world.load
+    share = region.weight * load.factor / load.total_weight
+    return load.read_bytes_per_second * share + hot_rates(world, region)[1]
+
+
 def sharing(world: World, hot: HotRange) -> list[int]:
     """The regions among which the flow of a hot range is divided."""
     if hot.end_key == hot.start_key:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from operator_tikv.simulator import builder, failover, operators, wishes
+from operator_tikv.simulator import builder, failover, heat, operators, wishes
 from operator_tikv.simulator.region_status import regions_of
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _is_old(world: World, since_seconds: float) -> bool:
 
 
 def _merge(world: World, source: Region) -> bool:
-    if not _is_free(world, source):
+    if not _is_free(world, source) or source.region_id in heat.hot_region_ids(world):
         return False
     for target in _neighbours(world, source):
         if not _is_free(world, target) or source.size_mib + target.size_mib >= TARGET_LIMIT_MIB:

@@ -48,11 +48,17 @@ class Peer(NamedTuple):
     peer_id: int
     store_id: int
     role: Role = Role.VOTER
+    is_witness: bool = False
+
+    @property
+    def is_voter(self) -> bool:
+        """Whether the role gives this peer a voice."""
+        return self.role in (Role.VOTER, Role.INCOMING_VOTER)
 
     @property
     def may_lead(self) -> bool:
-        """Whether the role allows this peer to be leader."""
-        return self.role in (Role.VOTER, Role.INCOMING_VOTER)
+        """Whether this peer can be leader: a witness votes, but has no data to serve."""
+        return self.is_voter and not self.is_witness
 
 
 @dataclass(frozen=True, slots=True)

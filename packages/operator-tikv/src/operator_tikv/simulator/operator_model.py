@@ -54,10 +54,11 @@ class TransferLeader(NamedTuple):
 
 
 class AddLearner(NamedTuple):
-    """Add a learner and wait until it has its snapshot."""
+    """Add a learner and wait until it has its snapshot, which a witness needs not."""
 
     store_id: int
     peer_id: int
+    is_witness: bool = False
 
     def text(self) -> str:
         """As PD prints it."""
@@ -101,7 +102,8 @@ class EnterJoint(NamedTuple):
         demoted = (
             f"demote voter peer {self.demote_peer_id} on store {self.demote_store_id} to learner"
         )
-        return ", ".join([promoted, demoted] if self.promote_peer_id else [demoted])
+        halves = ((self.promote_peer_id, promoted), (self.demote_peer_id, demoted))
+        return ", ".join(text for peer_id, text in halves if peer_id)
 
     def text(self) -> str:
         """As PD prints it."""
@@ -111,7 +113,7 @@ class EnterJoint(NamedTuple):
         """Whether PD has heard that it is done."""
         promoted = region.peer(self.promote_peer_id)
         demoted = region.peer(self.demote_peer_id)
-        is_promoted = not self.promote_peer_id or (promoted is not None and promoted.may_lead)
+        is_promoted = not self.promote_peer_id or (promoted is not None and promoted.is_voter)
         return is_promoted and (
             demoted is None or demoted.role in (Role.DEMOTING_VOTER, Role.LEARNER)
         )
@@ -129,6 +131,27 @@ class LeaveJoint(NamedTuple):
     def is_finished(self, region: Region) -> bool:
         """Whether PD has heard that it is done."""
         return not region.in_joint_state
+
+
+class SwitchWitness(NamedTuple):
+    """Take a peer's data away, or give it its data by a snapshot."""
+
+    store_id: int
+    peer_id: int
+    to_witness: bool
+    is_batch: bool = False
+
+    def text(self) -> str:
+        """As PD prints it."""
+        kind = "witness" if self.to_witness else "non-witness"
+        batch = "batch switch witness, " * self.is_batch
+        return f"{batch}switch peer {self.peer_id} on store {self.store_id} to {kind}"
+
+    def is_finished(self, region: Region) -> bool:
+        """Whether PD has heard that it is done."""
+        peer = region.peer(self.peer_id)
+        switched = peer is not None and peer.is_witness is self.to_witness
+        return switched and (self.to_witness or self.peer_id not in region.pending)
 
 
 class RemovePeer(NamedTuple):
@@ -185,15 +208,21 @@ Step = (
     | PromoteLearner
     | EnterJoint
     | LeaveJoint
+    | SwitchWitness
     | RemovePeer
     | SplitRegion
     | MergeRegion
 )
 
 
+def needs_snapshot(step: Step) -> bool:
+    """Whether a step waits for data: that of a new peer, or of one that was a witness."""
+    return isinstance(step, AddLearner) or (isinstance(step, SwitchWitness) and not step.to_witness)
+
+
 def step_timeout_seconds(step: Step, size_mib: int) -> float:
-    """How long PD waits for a step: adding a peer is slow, the rest is fast."""
-    if isinstance(step, AddLearner):
+    """How long PD waits for a step: what needs a snapshot is slow, the rest is fast."""
+    if needs_snapshot(step):
         return max(SLOW_STEP_SECONDS, SLOW_SECONDS_PER_MIB * size_mib)
     if isinstance(step, MergeRegion):
         return MERGE_FACTOR * max(FAST_STEP_SECONDS, FAST_SECONDS_PER_MIB * size_mib)

@@ -20,7 +20,9 @@ from operator_tikv.simulator.operator_model import (
     RemovePeer,
     SplitRegion,
     Status,
+    SwitchWitness,
     TransferLeader,
+    needs_snapshot,
 )
 from operator_tikv.simulator.units import go_duration_text
 
@@ -76,6 +78,8 @@ def _start(world: World, region: Region, plan: Plan) -> Operator:
         created_seconds=world.now_seconds,
     )
     limits.take(world, plan, region.size_mib)
+    if any(isinstance(step, SwitchWitness) and not step.to_witness for step in plan.steps):
+        world.pd.unwitnessed_seconds[region.region_id] = world.now_seconds
     world.pd.operators[region.region_id] = operator
     world.pd.results.pop(region.region_id, None)
     for event in ("create", "start"):
@@ -132,7 +136,7 @@ def on_resend(world: World, args: tuple[int, ...]) -> None:
     if operator is None or not _advance(world, operator):
         return
     _send(world, operator)
-    slow = isinstance(operator.plan.steps[operator.current_step], AddLearner)
+    slow = needs_snapshot(operator.plan.steps[operator.current_step])
     delay_seconds = SLOW_RESEND_SECONDS if slow else FAST_RESEND_SECONDS
     world.schedule(delay_seconds, "operator.resend", *args)
 
@@ -181,7 +185,7 @@ def _is_impossible(world: World, region: Region, step: Step) -> bool:
         return (other is not None and other.peer_id != step.peer_id) or _is_lost(
             world, step.store_id
         )
-    if isinstance(step, PromoteLearner):
+    if isinstance(step, PromoteLearner | SwitchWitness):
         return region.peer(step.peer_id) is None
     if isinstance(step, EnterJoint) and step.promote_peer_id:
         return region.peer(step.promote_peer_id) is None
@@ -205,15 +209,16 @@ def _send(world: World, operator: Operator) -> None:
 
 def _execute(world: World, region: Region, step: Step) -> None:
     region_id = region.region_id
-    if isinstance(step, SplitRegion):
-        ranges.split(world, region_id, step.keys)
-    elif isinstance(step, MergeRegion):
-        _merge(world, step)
+    if isinstance(step, SplitRegion | MergeRegion):
+        _execute_range(world, region_id, step)
     elif isinstance(step, TransferLeader):
         if region.leader_store_id != step.to_store_id:
             raft.transfer_leader(world, region_id, step.to_store_id)
     elif isinstance(step, AddLearner):
-        raft.add_learner(world, region_id, Peer(step.peer_id, step.store_id, Role.LEARNER))
+        peer = Peer(step.peer_id, step.store_id, Role.LEARNER, step.is_witness)
+        raft.add_learner(world, region_id, peer)
+    elif isinstance(step, SwitchWitness):
+        raft.switch_witness(world, region_id, step.peer_id, to_witness=step.to_witness)
     elif isinstance(step, RemovePeer):
         if region.peer_on(step.store_id) and region.leader_store_id != step.store_id:
             kept = tuple(peer for peer in region.peers if peer.store_id != step.store_id)
@@ -222,6 +227,13 @@ def _execute(world: World, region: Region, step: Step) -> None:
         changed = _with_roles(region, step)
         if changed != region.peers:
             raft.change_peers(world, region_id, changed)
+
+
+def _execute_range(world: World, region_id: int, step: SplitRegion | MergeRegion) -> None:
+    if isinstance(step, SplitRegion):
+        ranges.split(world, region_id, step.keys)
+    else:
+        _merge(world, step)
 
 
 def _merge(world: World, step: MergeRegion) -> None:

@@ -206,7 +206,7 @@ def _totals(world: World, store: Store) -> dict[str, float]:
         "storage_capacity": float(stats.capacity_bytes if stats else 0),
         "region_count": float(regions.region_count(store.store_id)),
         "leader_count": float(regions.leader_count(store.store_id)),
-        "witness_count": 0.0,
+        "witness_count": float(regions.witness_count(store.store_id)),
         "learner_count": float(_learners(world, store.store_id)),
     }
 
@@ -221,7 +221,7 @@ def _figures(world: World, store: Store) -> dict[str, float]:
         "region_count": float(regions.region_count(store_id)),
         "leader_size": float(regions.leader_size_mib(store_id)),
         "leader_count": float(regions.leader_count(store_id)),
-        "witness_count": 0.0,
+        "witness_count": float(regions.witness_count(store_id)),
         "learner_count": float(_learners(world, store_id)),
         "store_available": float(stats.available_bytes if stats else 0),
         "store_used": float(stats.used_bytes if stats else 0),

@@ -261,9 +261,14 @@ def transfer_leader(world: World, region_id: int, to_store_id: int) -> bool:
 
 
 def change_peers(world: World, region_id: int, peers: tuple[Peer, ...]) -> bool:
-    """Apply a change of the members; returns False where there is no leader with a quorum."""
+    """Apply a change of the members; returns False where there is no leader with a quorum.
+
+    TiKV refuses also what would leave it none ("unsafe to perform conf change").
+    """
     region = world.raft.get(region_id)
     if region is None or not is_led(world, region):
+        return False
+    if not _commands_quorum(world, replace(region, peers=peers), region.leader_store_id):
         return False
     staying = {peer.peer_id for peer in peers}
     changed = replace(
@@ -283,7 +288,10 @@ def change_peers(world: World, region_id: int, peers: tuple[Peer, ...]) -> bool:
 
 
 def add_learner(world: World, region_id: int, peer: Peer) -> bool:
-    """Add a learner and start to send it a snapshot; it is pending until that has arrived."""
+    """Add a learner and start to send it a snapshot; it is pending until that has arrived.
+
+    A witness gets the same without any data.
+    """
     region = world.raft.get(region_id)
     if region is None or not is_led(world, region) or region.peer_on(peer.store_id):
         return False
@@ -295,6 +303,23 @@ def add_learner(world: World, region_id: int, peer: Peer) -> bool:
     return True
 
 
+def switch_witness(world: World, region_id: int, peer_id: int, *, to_witness: bool) -> bool:
+    """Take its data from a peer, or send it some; the leader keeps its own, as it serves them."""
+    region = world.raft.get(region_id)
+    old = region.peer(peer_id) if region else None
+    if region is None or old is None or not is_led(world, region):
+        return False
+    if old.is_witness is to_witness or peer_id == region.leader_peer_id:
+        return False
+    new = old._replace(is_witness=to_witness)
+    if not to_witness:
+        world.raft.put(replace(region, pending=(*region.pending, peer_id)))
+    change_peers(world, region_id, tuple(new if p is old else p for p in region.peers))
+    if not to_witness:
+        _send_snapshot(world, region, new)
+    return True
+
+
 def _send_snapshot(world: World, region: Region, peer: Peer) -> None:
     sender = world.stores.get(region.leader_store_id)
     receiver = world.stores.get(peer.store_id)
@@ -303,7 +328,8 @@ def _send_snapshot(world: World, region: Region, peer: Peer) -> None:
     sender.sending_snapshots += 1
     receiver.receiving_snapshots += 1
     speed = min(sender.ailments.send_mib_per_second, receiver.ailments.receive_mib_per_second)
-    duration_seconds = SNAPSHOT_OVERHEAD_SECONDS + region.size_mib / speed
+    size_mib = 0 if peer.is_witness else region.size_mib
+    duration_seconds = SNAPSHOT_OVERHEAD_SECONDS + size_mib / speed
     world.schedule(
         duration_seconds,
         "raft.snapshot_end",

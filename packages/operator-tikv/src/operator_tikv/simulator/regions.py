@@ -37,6 +37,7 @@ class RegionTable:
         self._led_weight: defaultdict[int, float] = defaultdict(float)
         self._starts: list[tuple[str, int]] | None = None
         self._odd_sized: dict[int, None] = {}
+        self._witnesses: defaultdict[int, int] = defaultdict(int)
 
     def __len__(self) -> int:
         """Count the regions."""
@@ -124,6 +125,15 @@ class RegionTable:
         """Count the peers on a store."""
         return len(self._by_store[store_id])
 
+    def witness_count(self, store_id: int) -> int:
+        """Count the peers on a store that vote without data."""
+        return self._witnesses[store_id]
+
+    @property
+    def has_witnesses(self) -> bool:
+        """Whether any region has a witness."""
+        return any(self._witnesses.values())
+
     def leader_count(self, store_id: int) -> int:
         """Count the leaders on a store."""
         return len(self._led_by_store[store_id])
@@ -176,8 +186,11 @@ class RegionTable:
     def _count_peers(self, region: Region, sign: int) -> None:
         for peer in region.peers:
             store_id = peer.store_id
-            self._size_mib[store_id] += sign * region.size_mib
-            self._weight[store_id] += sign * region.weight
+            if peer.is_witness:  # it holds no data and bears no load
+                self._witnesses[store_id] += sign
+            else:
+                self._size_mib[store_id] += sign * region.size_mib
+                self._weight[store_id] += sign * region.weight
             if sign > 0:
                 self._by_store[store_id][region.region_id] = None
             else:

@@ -53,6 +53,8 @@ def peer_info(peer: Peer | None) -> dict[str, object]:
     fields |= {"id": peer.peer_id, "store_id": peer.store_id}
     if peer.role:
         fields["role"] = int(peer.role)
+    if peer.is_witness:
+        fields["is_witness"] = True
     return fields
 
 

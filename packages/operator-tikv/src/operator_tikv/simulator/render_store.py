@@ -84,7 +84,12 @@ def _counts(world: World, store: Store) -> dict[str, object]:
     unusual = [world.pd.regions.get(region_id) for region_id in world.pd.suspects]
     learners = sum(_is_learner(region, store_id) for region in unusual if region)
     pending = sum(_is_pending(region, store_id) for region in unusual if region)
-    extra = {"learner_count": learners, "pending_peer_count": pending}
+    witnesses = regions.witness_count(store_id)
+    extra = {
+        "learner_count": learners,
+        "witness_count": witnesses,
+        "pending_peer_count": pending,
+    }
     return fields | {name: count for name, count in extra.items() if count}
 
 
@@ -112,7 +117,7 @@ def _times(world: World, store: Store) -> dict[str, object]:
 
 def _is_learner(region: Region, store_id: int) -> bool:
     peer = region.peer_on(store_id)
-    return peer is not None and not peer.may_lead
+    return peer is not None and not peer.is_voter
 
 
 def _is_pending(region: Region, store_id: int) -> bool:

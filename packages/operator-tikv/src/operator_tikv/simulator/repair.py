@@ -173,7 +173,8 @@ def _repair(world: World, region: Region, fleet: Fleet) -> bool:
         return False
     if plan is None:
         return False
-    if operators.submit(world, region, replace(plan, priority=Priority.HIGH)) is None:
+    plan = replace(plan, priority=max(plan.priority, Priority.HIGH))
+    if operators.submit(world, region, plan) is None:
         return False
     world.pd.count(_COUNTER, "rule_checker", "new-operator")
     return True

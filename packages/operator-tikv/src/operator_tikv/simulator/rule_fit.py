@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from operator_tikv.simulator import default_rule
 from operator_tikv.simulator.admin import DEFAULT_RULE
 from operator_tikv.simulator.model import Role
 
@@ -42,24 +43,32 @@ class RegionFit(NamedTuple):
 
 
 def has_own_rules(world: World) -> bool:
-    """Whether rules say more than the replication settings do."""
-    rules = world.admin.rules
-    if not rules or not world.pd.config.replication["enable-placement-rules"]:
+    """Whether rules say more than the replication settings do, as of witnesses."""
+    config, rules = world.pd.config, world.admin.rules
+    if not config.replication["enable-placement-rules"]:
         return False
+    if config.enabled("enable-witness") or world.pd.regions.has_witnesses:
+        return True
     default = rules.get(DEFAULT_RULE)
-    return len(rules) > 1 or default is None or bool(default.get("label_constraints"))
+    own = default is None or bool(default.get("label_constraints"))
+    return bool(rules) and (len(rules) > 1 or own)
 
 
 def signature(world: World) -> str:
     """Text that changes with rules and settings, and with the stores and labels they speak of."""
+    config = world.pd.config
     stores = [(store.store_id, sorted(store.labels.items())) for store in world.stores.values()]
-    return repr((world.admin.rules, world.admin.groups, stores, world.pd.config.replication))
+    settings = (config.replication, config.enabled("enable-witness"))
+    return repr((world.admin.rules, world.admin.groups, stores, settings))
 
 
 def rules_of(world: World, region: Region) -> list[Json]:
     """The rules that apply to a region, in PD's order, without those that others override."""
     chosen: list[Json] = []
-    for rule in sorted(world.admin.rules.values(), key=lambda one: _place(world, one)):
+    rules = world.admin.rules
+    if not rules:  # nobody has asked PD for them yet
+        rules = default_rule.kept_rules(world.admin, world.pd.config.replication)
+    for rule in sorted(rules.values(), key=lambda one: _place(world, one)):
         if not _covers(rule, region):
             continue
         group = str(rule["group_id"])
@@ -147,11 +156,13 @@ def _may_hold(world: World, rule: Json, peer: Peer) -> bool:
     return is_fit and _admits_peer(world, rule, peer)
 
 
-def _unfitness(region: Region, rule: Json, peer: Peer) -> tuple[bool, bool, bool, int]:
-    leads = peer.peer_id == region.leader_peer_id
-    wants_leader = rule["role"] in LEADING
+def _unfitness(region: Region, rule: Json, peer: Peer) -> tuple[bool, bool, bool, bool, int]:
+    leads, for_witness = peer.peer_id == region.leader_peer_id, bool(rule.get("is_witness"))
+    wants_leader = rule["role"] in LEADING and not for_witness
     other_role = (peer.role is Role.LEARNER) != (rule["role"] == "learner")
-    return not region.is_healthy(peer), other_role, leads is not wants_leader, peer.store_id
+    other_kind = peer.is_witness is not for_witness
+    misfit = (other_role, leads is not wants_leader)
+    return other_kind, not region.is_healthy(peer), *misfit, peer.store_id
 
 
 def wanted_count(world: World, region: Region) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from operator_tikv.simulator import better_place, builder, filters, rule_fit, wishes
+from operator_tikv.simulator import better_place, builder, filters, rule_fit, wishes, witnesses
 from operator_tikv.simulator.model import Role
-from operator_tikv.simulator.operator_model import Plan, PromoteLearner
+from operator_tikv.simulator.operator_model import Plan, Priority, PromoteLearner
 
 if TYPE_CHECKING:
     from operator_tikv.simulator.model import Peer, Region, Store
@@ -51,6 +52,7 @@ def make_plan(
             _replace(repair, one)
             or _add(repair, one)
             or _change_role(repair, one)
+            or _switch(repair, one)
             or better_place.by_rule(world, region, one, targets)
         )
         if plan is not None:
@@ -74,13 +76,20 @@ def _is_met(repair: Repair) -> bool:
     going = {*repair.lost, *repair.leaving}
     stays = all(peer.store_id not in going for peer in repair.region.peers)
     is_whole = stays and not any(one.lacking for one in repair.fit.fits)
+    if any(_misses_kind(repair.world, one) for one in repair.fit.fits):
+        return False
     return is_whole and not any(
         better_place.is_wanted(repair.world, repair.region, one) for one in repair.fit.fits
     )
 
 
+def _misses_kind(world: World, one: RuleFit) -> bool:
+    """Whether some peer of a rule is not the witness, or the replica, that it should be."""
+    return any(peer.is_witness is not witnesses.wanted(world, one.rule) for peer in one.peers)
+
+
 def _replace(repair: Repair, one: RuleFit) -> Plan | None:
-    region = repair.region
+    world, region = repair.world, repair.region
     down = [p for p in one.peers if p.store_id in repair.lost and p.peer_id in region.down_peer_ids]
     offline = [peer for peer in one.peers if peer.store_id in repair.leaving]
     for peer in (*down, *offline):
@@ -88,11 +97,20 @@ def _replace(repair: Repair, one: RuleFit) -> Plan | None:
         if target is None:
             _count(repair, "no-store-replace")
             continue
-        name = "replace-rule-down-peer" if peer in down else "replace-rule-offline-peer"
-        return builder.plan_move_peer(
-            repair.world, region, peer.store_id, target.store_id, description=name, kinds=KINDS
+        fast = witnesses.fails_over_fast(world, one.rule, peer, is_down=peer in down)
+        name = f"{'fast-' * fast}replace-rule-{'down' if peer in down else 'offline'}-peer"
+        move = (peer.store_id, target.store_id)
+        plan = builder.plan_move_peer(
+            world, region, *move, description=name, kinds=KINDS, as_witness=fast
         )
-    return None
+        return replace(plan, priority=Priority.URGENT) if fast else plan
+    return witnesses.promote_for_down(world, region, one.peers)
+
+
+def _switch(repair: Repair, one: RuleFit) -> Plan | None:
+    """Make a peer a witness, or give one its data, as its rule wants."""
+    plans = (witnesses.switch(repair.world, repair.region, one.rule, peer) for peer in one.peers)
+    return next((plan for plan in plans if plan is not None), None)
 
 
 def _add(repair: Repair, one: RuleFit) -> Plan | None:
@@ -109,6 +127,7 @@ def _add(repair: Repair, one: RuleFit) -> Plan | None:
         description="add-rule-peer",
         kinds=KINDS,
         as_learner=one.rule["role"] == "learner",
+        as_witness=witnesses.wanted(repair.world, one.rule),
     )
 
 
@@ -141,7 +160,7 @@ def _lead_by(repair: Repair, roles: frozenset[str], description: str) -> Plan | 
     world, region = repair.world, repair.region
     for one in repair.fit.fits:
         for peer in one.peers if one.rule["role"] in roles else ():
-            is_fit = peer.role is Role.VOTER and region.is_healthy(peer)
+            is_fit = peer.role is Role.VOTER and peer.may_lead and region.is_healthy(peer)
             if is_fit and filters.may_receive_leader(world, peer.store_id):
                 return builder.plan_transfer_leader(
                     world, region, peer.store_id, description=description, kinds=("leader",)

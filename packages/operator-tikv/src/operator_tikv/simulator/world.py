@@ -89,6 +89,7 @@ class Pd:
     patrolled_replicas: int = 0
     overlooked: dict[int, int] = field(default_factory=dict)
     split_seconds: dict[int, float] = field(default_factory=dict)
+    unwitnessed_seconds: dict[int, float] = field(default_factory=dict)
     operators: dict[int, Operator] = field(default_factory=dict)
     results: dict[int, Operator] = field(default_factory=dict)
     records: list[Operator] = field(default_factory=list)
@@ -126,13 +127,17 @@ class Pd:
 
 @dataclass(frozen=True, slots=True)
 class HotRange:
-    """Keys that get more than their share; a split spreads them, unless it is a single key."""
+    """Keys that get more than their share; a split spreads them, unless it is a single key.
+
+    `is_scanned`: each read goes over many of them, so TiKV finds no key to split at by itself.
+    """
 
     start_key: str
     end_key: str
     write_bytes_per_second: float
     read_bytes_per_second: float
     since_seconds: float = 0.0
+    is_scanned: bool = False
 
 
 @dataclass(slots=True)

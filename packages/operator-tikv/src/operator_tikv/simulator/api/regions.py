@@ -122,6 +122,11 @@ def _is_follower(region: Region, store_id: int) -> bool:
     return not _is_led(region, store_id) and not _is_learner(region, store_id)
 
 
+def _is_witness(region: Region, store_id: int) -> bool:
+    peer = region.peer_on(store_id)
+    return peer is not None and peer.is_witness
+
+
 def _is_pending(region: Region, store_id: int) -> bool:
     peer = region.peer_on(store_id)
     return peer is not None and peer.peer_id in region.pending
@@ -132,7 +137,7 @@ _KINDS: Final[dict[str, Callable[[Region, int], bool]]] = {
     "leader": _is_led,
     "follower": _is_follower,
     "learner": _is_learner,
-    "witness": lambda _region, _store_id: False,
+    "witness": _is_witness,
     "pending": _is_pending,
 }
 _RANKS: Final[dict[str, Callable[[World, Region], int]]] = {

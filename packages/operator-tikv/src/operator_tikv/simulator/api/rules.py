@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from operator_tikv.simulator import render_region, rule_fit
+from operator_tikv.simulator import default_rule, render_region, rule_fit
 from operator_tikv.simulator.admin import DEFAULT_RULE
 from operator_tikv.simulator.api import http
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from operator_tikv.simulator.api.http import Answer, Call, Handler
     from operator_tikv.simulator.model import Region
     from operator_tikv.simulator.world import World
@@ -30,37 +28,7 @@ def _rules(world: World) -> dict[tuple[str, str], Json]:
     """
     if not world.pd.config.replication["enable-placement-rules"]:
         raise http.PdError(412, DISABLED)
-    if not world.admin.rules:
-        world.admin.rules[DEFAULT_RULE] = _default()
-    default = world.admin.rules.get(DEFAULT_RULE)
-    if default is not None:
-        _follow(default, world.pd.config.replication)
-    return world.admin.rules
-
-
-def _follow(rule: Json, replication: Mapping[str, object]) -> None:
-    """Take over what PD keeps equal: the count, the location labels and the isolation level."""
-    rule["count"] = replication["max-replicas"]
-    labels = [one for one in str(replication["location-labels"]).split(",") if one]
-    for key, value in (
-        ("location_labels", labels),
-        ("isolation_level", replication["isolation-level"]),
-    ):
-        rule.pop(key, None)
-        if value:
-            rule[key] = value
-
-
-def _default() -> Json:
-    return {
-        "group_id": "pd",
-        "id": "default",
-        "start_key": "",
-        "end_key": "",
-        "role": "voter",
-        "is_witness": False,
-        "count": 3,
-    }
+    return default_rule.kept_rules(world.admin, world.pd.config.replication)
 
 
 def list_rules(world: World, _call: Call) -> Answer:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from operator_tikv.simulator import bootstrap, raft
+from operator_tikv.simulator import bootstrap, load_split, raft
 from operator_tikv.simulator.faults.words import (
     Count,
     Fault,
@@ -49,13 +49,16 @@ class Load(Fault):
 
 
 class HotRegion(Fault):
-    """One region gets a flow of its own; a split spreads a `range` and not a `key`."""
+    """One region gets a flow of its own; a split spreads a `range` or `scan` and not a `key`.
+
+    TiKV splits a range by itself where it is read, not one that each read goes over.
+    """
 
     kind: Literal["write", "read"] = "write"
     region: int = Field(0, ge=0)
     leader: int = Field(0, ge=0)
     mib_per_second: Rate = 40.0
-    shape: Literal["range", "key"] = "range"
+    shape: Literal["range", "scan", "key"] = "range"
 
     def settled(self, world: World) -> Self:
         """Choose a region if none is named.
@@ -83,10 +86,12 @@ class HotRegion(Fault):
             raise FaultError(f"no region {self.region}")
         flow = self.mib_per_second * (1 << 20)
         write, read = (flow, 0.0) if self.kind == "write" else (0.0, flow)
-        end_key = region.end_key if self.shape == "range" else region.start_key
+        start_key, scanned = region.start_key, self.shape == "scan"
+        end_key = start_key if self.shape == "key" else region.end_key
         number = max(world.load.hot, default=0) + 1
         memory.former["number"] = number
-        world.load.hot[number] = HotRange(region.start_key, end_key, write, read, world.now_seconds)
+        hot = HotRange(start_key, end_key, write, read, world.now_seconds, is_scanned=scanned)
+        load_split.add_hot_range(world, number, hot)
 
     def end(self, world: World, memory: Memory) -> None:
         """See `Fault.end`."""
@@ -110,9 +115,8 @@ class HotStore(StoreFault):
             flow = self.mib_per_second * (1 << 20) / max(1, len(led))
             write, read = (flow, 0.0) if self.kind == "write" else (0.0, flow)
             for region in filter(None, map(world.raft.get, led)):
-                world.load.hot[number] = HotRange(
-                    region.start_key, region.end_key, write, read, world.now_seconds
-                )
+                hot = HotRange(region.start_key, region.end_key, write, read, world.now_seconds)
+                load_split.add_hot_range(world, number, hot)
                 number += 1
         memory.former["first"], memory.former["after"] = first, number
 
