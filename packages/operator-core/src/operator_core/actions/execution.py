@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from operator_core.actions.outcomes import Failure, classify
 from operator_core.actions.progress import Progress
@@ -46,8 +47,7 @@ LEDGER_LIMIT_SECONDS = 3.0
 _RENEWALS_A_LEASE = 3
 
 
-@dataclass(frozen=True)
-class Terms:
+class Terms(NamedTuple):
     """On what terms an executor runs attempts.
 
     Attributes:
