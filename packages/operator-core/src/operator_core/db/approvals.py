@@ -6,7 +6,6 @@ stand are what the policy demands, the proposal or workflow is approved.
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +25,7 @@ from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowSt
 from operator_core.clock import from_text, to_text
 from operator_core.db import changes, decisions, grounds, rows, suspects
 from operator_core.db.changes import Change, Stamp
+from operator_core.db.codec import decoded
 from operator_core.db.decisions import Judged
 from operator_core.db.engine import Row, Tx
 from operator_core.errors import ApprovalRequiredError, ConflictError, TransitionError
@@ -253,8 +253,8 @@ def words_of(tx: Tx, kind: str, row_id: int, *, ended: bool = False) -> list[Row
 
 def word_of(row: Row, step_id: int | str) -> Word:
     """Return a bound word as it stands to one step."""
-    calls: JsonObject = json.loads(row["calls"])
-    facts: JsonObject = json.loads(row["facts"])
+    calls: JsonObject = decoded(row["calls"])
+    facts: JsonObject = decoded(row["facts"])
     return Word(
         row["approver"],
         from_text(row["at"]),

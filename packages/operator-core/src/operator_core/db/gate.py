@@ -1,7 +1,7 @@
 """What the gate needs to know of an attempt under a policy, as functions of a transaction."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from operator_core.actions.policy import Decision, LoadedPolicy, ruling
@@ -108,8 +108,7 @@ def settle_each(
 # --- at the claim ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """What the policy is asked at a claim, and all that it looks at."""
 
     judged: Judged
