@@ -1,6 +1,5 @@
 """What lets a compensation through the gate, who approved it, and what becomes of the ticket."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,26 +40,26 @@ def refused(facts: GateFacts, one: ActionProposal = UNDO) -> object:
 
 @pytest.mark.parametrize("state", [WorkflowStatus.FAILED, WorkflowStatus.CANCELLED])
 def test_a_compensation_runs_although_its_workflow_has_ended(state: WorkflowStatus) -> None:
-    assert refused(replace(FACTS, workflow=state)) is None
+    assert refused(FACTS._replace(workflow=state)) is None
 
 
 @pytest.mark.parametrize(
     "state", [WorkflowStatus.PENDING, WorkflowStatus.IN_PROGRESS, WorkflowStatus.COMPLETED]
 )
 def test_nothing_of_any_other_workflow_is_undone(state: WorkflowStatus) -> None:
-    assert isinstance(refused(replace(FACTS, workflow=state)), ConflictError)
+    assert isinstance(refused(FACTS._replace(workflow=state)), ConflictError)
 
 
 @pytest.mark.parametrize("state", [one for one in S if one is not S.COMPLETED])
 def test_only_what_is_completed_is_undone(state: ActionStatus) -> None:
-    assert isinstance(refused(replace(FACTS, undone=state)), ConflictError)
+    assert isinstance(refused(FACTS._replace(undone=state)), ConflictError)
 
 
 def test_a_compensation_waits_for_the_one_before_it_and_while_its_workflow_is_paused() -> None:
     waiting = UNDO.model_copy(update={"depends_on_proposal_id": 4})
-    assert isinstance(refused(replace(FACTS, dependency=S.EXECUTING), waiting), NotReadyError)
-    assert refused(replace(FACTS, dependency=S.COMPLETED), waiting) is None
-    assert isinstance(refused(replace(FACTS, workflow_paused=True)), NotReadyError)
+    assert isinstance(refused(FACTS._replace(dependency=S.EXECUTING), waiting), NotReadyError)
+    assert refused(FACTS._replace(dependency=S.COMPLETED), waiting) is None
+    assert isinstance(refused(FACTS._replace(workflow_paused=True)), NotReadyError)
 
 
 def test_no_other_step_of_an_ended_workflow_runs() -> None:

@@ -60,7 +60,6 @@ NO_GUARDS = {
     "db.effects:take": "the claim asked `refusal` in the same transaction",
     "db.gate:_declared": "says what is no drift",
     "db.gate:_undone_call": "a digest",
-    "db.gate:validated": "the claim asks the policy again",
 }
 """What has the shape of a guard and is none, with the reason."""
 

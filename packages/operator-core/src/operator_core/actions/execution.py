@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
 from operator_core.actions.outcomes import Failure, classify
 from operator_core.actions.patience import patiently
@@ -48,8 +49,7 @@ LEDGER_LIMIT_SECONDS = 3.0
 _RENEWALS_A_LEASE = 3
 
 
-@dataclass(frozen=True)
-class Terms:
+class Terms(NamedTuple):
     """On what terms an executor runs attempts.
 
     Attributes:

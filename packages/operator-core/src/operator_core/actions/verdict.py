@@ -4,8 +4,8 @@ The claim calls it inside its transaction and refuses when it does; there is no 
 a proposal to an effect.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from operator_core.actions.policy.ruling import PolicyFacts, policy_refusal
 from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowStatus
@@ -25,8 +25,7 @@ _LIVE_WORKFLOW = (WorkflowStatus.PENDING, WorkflowStatus.IN_PROGRESS)
 _UNDONE_WORKFLOW = (WorkflowStatus.FAILED, WorkflowStatus.CANCELLED)
 
 
-@dataclass(frozen=True)
-class GateFacts:
+class GateFacts(NamedTuple):
     """What the ledger says, read in the transaction of the claim.
 
     Attributes:

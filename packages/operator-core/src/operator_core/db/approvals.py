@@ -6,10 +6,9 @@ stand are what the policy demands, the proposal or workflow is approved.
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from operator_core.actions import approval
@@ -26,6 +25,7 @@ from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowSt
 from operator_core.clock import from_text, to_text
 from operator_core.db import changes, decisions, grounds, rows, suspects
 from operator_core.db.changes import Change, Stamp
+from operator_core.db.codec import decoded
 from operator_core.db.decisions import Judged
 from operator_core.db.engine import Row, Tx
 from operator_core.errors import ApprovalRequiredError, ConflictError, TransitionError
@@ -33,6 +33,8 @@ from operator_core.types import JsonObject
 
 POLICY = "policy"
 """Who approves where the policy demands nobody's word."""
+
+NOTHING: Mapping[int, Judged] = {}
 
 WORDS_OF = {"proposal": "approval.of_proposal", "workflow": "approval.of_workflow"}
 _OPEN = (
@@ -129,18 +131,35 @@ def owner_of(tx: Tx, kind: str, row_id: int) -> Owner:
     return Owner(kind, row, tuple(one for one in found if one.compensates_proposal_id is None))
 
 
-def case_of(tx: Tx, owner: Owner, loaded: LoadedPolicy, stamp: Stamp) -> Case | None:
-    """Return what the policy says of an owner now; None: not all of it is validated."""
+def case_of(
+    tx: Tx, owner: Owner, loaded: LoadedPolicy, stamp: Stamp, just: Mapping[int, Judged] = NOTHING
+) -> Case | None:
+    """Return what the policy says of an owner now; None: not all of it is validated.
+
+    Args:
+        tx: the transaction.
+        owner: what is approved.
+        loaded: the policy in force.
+        stamp: who and when.
+        just: by step, what this transaction has asked already, at the same moment.
+    """
     asked: dict[int, Judged] = {}
     for step in owner.steps:
-        known = decisions.latest(tx, int(step.id or 0))
-        if known is None:
+        step_id = int(step.id or 0)
+        now = just.get(step_id) or _asked_again(tx, step, loaded, stamp)
+        if now is None:
             return None
-        again = decisions.again(known, step, None, stamp.now)
-        crowd = suspects.others(tx, step, again.request, loaded)
-        asked[int(step.id or 0)] = again.among(crowd.told)
+        asked[step_id] = now
     ruled = tuple(decide(loaded, one.request) for one in asked.values())
     return Case(owner, loaded, asked, ruled)
+
+
+def _asked_again(tx: Tx, step: ActionProposal, loaded: LoadedPolicy, stamp: Stamp) -> Judged | None:
+    known = decisions.latest(tx, int(step.id or 0))
+    if known is None:
+        return None
+    again = decisions.again(known, step, None, stamp.now)
+    return again.among(suspects.others(tx, step, again.request, loaded).told)
 
 
 # --- giving a word --------------------------------------------------------------------
@@ -181,7 +200,7 @@ def give(tx: Tx, kind: str, row_id: int, loaded: LoadedPolicy, stamp: Stamp) -> 
     tx.run("approval.insert", approver=stamp.actor, now=stamp.text, **params)
     told = Change("", "approval_given", {"approver": stamp.actor})
     changes.tell(tx, kind, owner.row, told, stamp)
-    return settle(tx, kind, row_id, loaded, stamp)
+    return settle_owner(tx, owner, loaded, stamp, case.asked if case else NOTHING)
 
 
 def _require_welcome(case: Case, person: str, present: Iterable[Row]) -> None:
@@ -234,8 +253,8 @@ def words_of(tx: Tx, kind: str, row_id: int, *, ended: bool = False) -> list[Row
 
 def word_of(row: Row, step_id: int | str) -> Word:
     """Return a bound word as it stands to one step."""
-    calls: JsonObject = json.loads(row["calls"])
-    facts: JsonObject = json.loads(row["facts"])
+    calls: JsonObject = decoded(row["calls"])
+    facts: JsonObject = decoded(row["facts"])
     return Word(
         row["approver"],
         from_text(row["at"]),
@@ -253,9 +272,19 @@ def settle(tx: Tx, kind: str, row_id: int, loaded: LoadedPolicy, stamp: Stamp) -
     """Bind the words that wait for it, and approve where they are what is demanded.
 
     Call it after each word and each validation; it does nothing where it is too early.
+
+    Returns:
+        Its row as it is then.
     """
-    owner = owner_of(tx, kind, row_id)
-    case = case_of(tx, owner, loaded, stamp) if owner.is_open and not owner.is_approved else None
+    return settle_owner(tx, owner_of(tx, kind, row_id), loaded, stamp)
+
+
+def settle_owner(
+    tx: Tx, owner: Owner, loaded: LoadedPolicy, stamp: Stamp, just: Mapping[int, Judged] = NOTHING
+) -> Row:
+    """Do what `settle` does to what was just read; ``just`` is as for `case_of`."""
+    is_due = owner.is_open and not owner.is_approved
+    case = case_of(tx, owner, loaded, stamp, just) if is_due else None
     if case is None:
         return owner.row
     counted = [row["approver"] for row in _bound(tx, case, stamp)]
@@ -333,66 +362,3 @@ def _approve(tx: Tx, case: Case, by: str, stamp: Stamp) -> Row:
     )
     tx.run("proposal.let_go_of_workflow", workflow_id=owner.id, now=stamp.text)
     return row
-
-
-# --- taking it back -------------------------------------------------------------------
-
-
-def void(tx: Tx, proposal_id: int, reason: str, given_before: datetime, stamp: Stamp) -> None:
-    """Take back the words that stood for a proposal: a person must look again.
-
-    A workflow's words end with it, because they were given for the whole.
-
-    Args:
-        tx: the transaction.
-        proposal_id: the proposal that was refused.
-        reason: why.
-        given_before: when it was refused; a word that came later stands.
-        stamp: who and when.
-    """
-    row = changes.get(tx, "proposal", proposal_id)
-    for kind, row_id in (("proposal", proposal_id), ("workflow", row["workflow_id"])):
-        if row_id is None:
-            continue
-        words = words_of(tx, kind, row_id)
-        old = [word for word in words if from_text(word["at"]) <= given_before]
-        for word in old:
-            tx.run("approval.end", id=word["id"], reason=reason, now=stamp.text)
-        if len(old) == len(words):
-            withdraw(tx, kind, row_id, reason, stamp)
-
-
-def withdraw(tx: Tx, kind: str, row_id: int, reason: str, stamp: Stamp) -> None:
-    """Let a proposal or workflow wait for approval again; what has ended stays as it is."""
-    owner = owner_of(tx, kind, row_id)
-    if not owner.is_open or owner.row["approved_at"] is None:
-        return
-    statement = "proposal.unapprove" if kind == "proposal" else "workflow.void_approval"
-    data = {"approved_by": owner.row["approved_by"], "reason": reason}
-    changes.apply(tx, owner.id, Change(statement, "approval_voided", data), stamp)
-
-
-def collect_expired(tx: Tx, stamp: Stamp) -> list[int]:
-    """End the words whose time is over, and let what they approved wait again; return them."""
-    found = tx.all("approval.expired", now=stamp.text)
-    for row in found:
-        kind = "proposal" if row["proposal_id"] is not None else "workflow"
-        row_id = row[f"{kind}_id"]
-        tx.run("approval.end", id=row["id"], reason="it has expired", now=stamp.text)
-        data = {"approver": row["approver"], "expires_at": row["expires_at"]}
-        owner = changes.get(tx, kind, row_id)
-        changes.tell(tx, kind, owner, Change("", "approval_expired", data), stamp)
-        withdraw(tx, kind, row_id, f"the approval by {row['approver']} has expired", stamp)
-    return [row["id"] for row in found]
-
-
-def follow_policy(tx: Tx, loaded: LoadedPolicy, stamp: Stamp) -> None:
-    """Let all that waits be approved anew, as a policy that has just come into force says."""
-    for row in tx.all("approval.standing"):
-        if row["digest"] is not None:
-            tx.run("approval.end", id=row["id"], reason="the policy has changed", now=stamp.text)
-    for kind, name in (("workflow", "workflow.unfinished"), ("proposal", "proposal.pending")):
-        for row in tx.all(name):
-            withdraw(tx, kind, row["id"], "the policy has changed", stamp)
-            if kind == "workflow" or row["workflow_id"] is None:
-                settle(tx, kind, row["id"], loaded, stamp)

@@ -5,8 +5,9 @@ work over in the meantime has a higher one, and what the old owner writes finds 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from operator_core.actions.lifecycle import WORKFLOW_MACHINE
 from operator_core.actions.types import (
@@ -28,8 +29,7 @@ _COMPLETED = Change("proposal.complete", "execution_completed")
 _SUCCESS = {Outcome.SUCCEEDED: 1, Outcome.FAILED: 0, Outcome.UNKNOWN: None}
 
 
-@dataclass(frozen=True)
-class Ending:
+class Ending(NamedTuple):
     """How an attempt ended.
 
     Attributes:
@@ -49,15 +49,14 @@ class Ending:
     result: JsonObject | None = None
     next_retry_at: datetime | None = None
     follower_delay_seconds: float = 0.0
-    stopped: bool = field(default=False)
-    key_spent: bool = field(default=True)
+    stopped: bool = False
+    key_spent: bool = True
 
 
 # --- the end of an attempt ------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Finish:
+class Finish(NamedTuple):
     """An attempt that has ended, and how."""
 
     attempt: Attempt

@@ -1,14 +1,13 @@
 """What a check of a proposal's call says, for the transaction that marks it valid."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from operator_core.actions.policy.request import BlastRadius
 from operator_core.actions.types import ActionDefinition
 from operator_core.types import JsonObject
 
 
-@dataclass(frozen=True)
-class CheckedCall:
+class CheckedCall(NamedTuple):
     """A proposal's call as the registry knows it.
 
     Attributes:

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 from operator_core.actions import approval
 from operator_core.actions.policy import LoadedPolicy
@@ -21,8 +21,7 @@ from operator_core.db.safety import SafetyState
 from operator_core.errors import ConflictError, ConstraintError, LimitError, RequestError
 
 
-@dataclass(frozen=True)
-class ClaimTerms:
+class ClaimTerms(NamedTuple):
     """On what terms an executor claims; ``subject`` is the one it acts on, where it has a name."""
 
     owner: str
@@ -33,8 +32,7 @@ class ClaimTerms:
     sight: Sight = BLIND
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """A proposal that an executor wants to take."""
 
     proposal_id: int
@@ -46,8 +44,7 @@ class Claim:
         return Stamp(self.terms.owner, self.clock.now())
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     """A proposal as it is once it is claimed, by whom, and whether it was sent before."""
 
     proposal: ActionProposal
@@ -57,8 +54,7 @@ class Taken:
     resent: bool = False
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(NamedTuple):
     """A claimed proposal and the record of the attempt.
 
     Attributes:
@@ -77,8 +73,7 @@ class Attempt:
         return self.record.proposal_id
 
 
-@dataclass(frozen=True)
-class _Context:
+class _Context(NamedTuple):
     """What the ledger says besides the proposals themselves, each row by its id."""
 
     switch: SafetyState

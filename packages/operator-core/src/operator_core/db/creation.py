@@ -1,8 +1,8 @@
 """Proposals and workflows that enter the ledger, as work on items of a transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowStatus
 from operator_core.db import changes, rows, safety, secrets
@@ -12,8 +12,7 @@ from operator_core.errors import ConflictError, OperatorError, RequestError
 from operator_core.monitor.types import TicketStatus
 
 
-@dataclass(frozen=True)
-class Creation:
+class Creation(NamedTuple):
     """A proposal that somebody wants stored.
 
     Attributes:
@@ -27,8 +26,7 @@ class Creation:
     acting: bool = False
 
 
-@dataclass(frozen=True)
-class Chain:
+class Chain(NamedTuple):
     """A workflow that somebody wants stored, with its steps in order."""
 
     head: Params
@@ -154,8 +152,7 @@ def create_chains(tx: Tx, items: Sequence[Chain]) -> list[Row | Exception]:
     return [next(made) if isinstance(one, _Storable) else one for one in wanted]
 
 
-@dataclass(frozen=True)
-class _Storable:
+class _Storable(NamedTuple):
     """A workflow that can be stored, and what the insert of each step takes but for its links."""
 
     chain: Chain

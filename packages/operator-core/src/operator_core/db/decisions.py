@@ -1,9 +1,8 @@
 """What the policy said of proposals and attempts, as functions of a transaction."""
 
-import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from operator_core.actions.policy import BlastRadius, Decision, LoadedPolicy, decide
 from operator_core.actions.policy.binding import Call, Facts, facts_at, paths_of
@@ -15,6 +14,7 @@ from operator_core.actions.types import ActionDefinition, ActionProposal, Action
 from operator_core.clock import from_text, to_text
 from operator_core.db import effects, rows
 from operator_core.db.changes import Params, Stamp
+from operator_core.db.codec import decoded
 from operator_core.db.engine import Row, Tx, Value
 from operator_core.errors import ConflictError
 from operator_core.monitor.types import Observation
@@ -35,8 +35,7 @@ _ATTEMPTS, _LAST = "decision.attempts_since", "decision.last_of_remedy"
 _HELPED = "decision.helped"
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(NamedTuple):
     """What a policy is asked about a proposal, and what an approval of it is bound to.
 
     Attributes:
@@ -55,14 +54,14 @@ class Judged:
         """Return it with who else is suspected of the same."""
         if suspects == self.request.suspects:
             return self
-        return replace(self, request=replace(self.request, suspects=suspects))
+        return self._replace(request=self.request._replace(suspects=suspects))
 
     def widened(self, fresh: Rehearsal | None) -> "Judged":
         """Return it with what a rehearsal right before the attempt says is touched."""
         if fresh is None:
             return self
         blast = widened(self.request.blast, fresh)
-        return replace(self, request=replace(self.request, blast=blast))
+        return self._replace(request=self.request._replace(blast=blast))
 
     def call(self, proposal: ActionProposal) -> Call:
         """Return the call that an approval covers."""
@@ -109,7 +108,7 @@ def _of_ticket(tx: Tx, ticket_id: int | None) -> tuple[Severity | None, float | 
     row = tx.one("decision.ticket", id=ticket_id) if ticket_id is not None else None
     if row is None:
         return None, None
-    diagnosis: JsonObject = json.loads(row["diagnosis"] or "{}")
+    diagnosis: JsonObject = decoded(row["diagnosis"] or "{}")
     return Severity(row["severity"]), diagnosis.get("confidence")
 
 
@@ -123,8 +122,7 @@ def again(
         target = target_of(definition.target_parameters, parameters)
         tags = tags_of(definition) | (tags & {TAKES_BACK})
         risk = definition.risk_level
-    request = replace(
-        request,
+    request = request._replace(
         action=proposal.action_name,
         now=now,
         subject=proposal.subject,
@@ -135,7 +133,7 @@ def again(
         parameters=parameters,
     )
     if definition is None:
-        return replace(known, request=request)
+        return known._replace(request=request)
     return Judged(
         request,
         definition.version,
@@ -147,13 +145,12 @@ def again(
 # --- what was decided -----------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Ruling:
+class Ruling(NamedTuple):
     """A decision, what was asked, and the revisions of what it was read from."""
 
     asked: Judged
     decision: Decision
-    revisions: JsonObject = field(default_factory=dict)
+    revisions: JsonObject | None = None
 
 
 def rule_on(
@@ -192,7 +189,7 @@ def note(
         "reasons": rows.to_json(decision.reasons),
         "request": rows.to_json(request.to_json()),
         "binds": rows.to_json(binds),
-        "revisions": rows.to_json(ruling.revisions),
+        "revisions": rows.to_json(ruling.revisions or {}),
     }
     tx.later("decision.insert", [params])
 
@@ -214,7 +211,7 @@ def grounds(tx: Tx, proposal_id: int) -> Facts | None:
     None: nobody had looked by then, or it only waits for people, whose words have their own.
     """
     row = tx.one("decision.latest_validated", proposal_id=proposal_id)
-    found: Facts | None = json.loads(row["binds"]).get(SEEN) if row else None
+    found: Facts | None = decoded(row["binds"]).get(SEEN) if row else None
     return found
 
 
@@ -222,9 +219,9 @@ def ground(tx: Tx, proposal_id: int, look: Observation) -> bool:
     """Bind what the policy allows by itself to the facts of a look, unless it is bound already."""
     row = tx.one("decision.latest_validated", proposal_id=proposal_id)
     judged = of_row(row) if row else None
-    if row is None or judged is None or not judged.facts or SEEN in json.loads(row["binds"]):
+    if row is None or judged is None or not judged.facts or SEEN in decoded(row["binds"]):
         return False
-    binds = json.loads(row["binds"]) | {SEEN: judged.seen(look), LOOK_ID: look.id}
+    binds = decoded(row["binds"]) | {SEEN: judged.seen(look), LOOK_ID: look.id}
     tx.run("decision.ground", id=row["id"], binds=rows.to_json(binds))
     return True
 
@@ -248,8 +245,8 @@ def require_asked(tx: Tx, steps: Iterable[ActionProposal]) -> None:
 
 def of_row(row: Row) -> Judged:
     """Return what was asked, of a row of the ledger."""
-    binds: JsonObject = json.loads(row["binds"])
-    request = PolicyRequest.of_json(json.loads(row["request"]))
+    binds: JsonObject = decoded(row["binds"])
+    request = PolicyRequest.of_json(decoded(row["request"]))
     return Judged(request, binds["version"], tuple(binds["facts"]), tuple(binds["changes"]))
 
 
@@ -266,7 +263,7 @@ def usage(tx: Tx, proposal_id: int, loaded: LoadedPolicy, request: PolicyRequest
     last = found.get(_LAST)
     return Usage(
         limits,
-        [PolicyRequest.of_json(json.loads(row["request"])) for row in found.get(_ATTEMPTS, ())],
+        [PolicyRequest.of_json(decoded(row["request"])) for row in found.get(_ATTEMPTS, ())],
         from_text(last[0]["at"]) if last else None,
         [bool(row["helped"]) for row in found.get(_HELPED, ())],
     )

@@ -15,7 +15,6 @@ from operator_core.actions.types import (
 )
 from operator_core.clock import from_text
 from operator_core.db import (
-    approvals,
     attempts,
     changes,
     gate,
@@ -23,6 +22,7 @@ from operator_core.db import (
     proposals,
     resends,
     rows,
+    withdrawals,
 )
 from operator_core.db.attempts import Ending, Finish, Hold, finish_each
 from operator_core.db.changes import Change, Stamp
@@ -227,7 +227,7 @@ def _void(
     tx: Tx, proposal_id: int, why: str, stamp: Stamp, *, asked_at: datetime, sight: Sight
 ) -> None:
     """Take back what was allowed for another state, and write down what is asked in this one."""
-    approvals.void(tx, proposal_id, why, asked_at, stamp)
+    withdrawals.void(tx, proposal_id, why, asked_at, stamp)
     proposal = rows.proposal(changes.get(tx, "proposal", proposal_id))
     loaded = policies.in_force(tx)
     asked = proposal.status is ActionStatus.VALIDATED and proposal.compensates_proposal_id is None

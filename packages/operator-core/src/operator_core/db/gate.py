@@ -1,9 +1,10 @@
 """What the gate needs to know of an attempt under a policy, as functions of a transaction."""
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
-from operator_core.actions.policy import Effect, LoadedPolicy, ruling
+from operator_core.actions.policy import Decision, LoadedPolicy, ruling
 from operator_core.actions.policy.people import Word
 from operator_core.actions.policy.ruling import PolicyFacts
 from operator_core.actions.policy.sight import blindness
@@ -30,8 +31,7 @@ Define = Callable[[str], ActionDefinition | None]
 """Says what an action's name stands for, where it is registered."""
 
 
-@dataclass(frozen=True)
-class Sight:
+class Sight(NamedTuple):
     """What an executor knows besides the ledger.
 
     Attributes:
@@ -60,31 +60,55 @@ def unseen(proposal: ActionProposal, sight: Sight, stamp: Stamp) -> tuple[str, .
 # --- at validation --------------------------------------------------------------------
 
 
-def validated(tx: Tx, row: Row, call: CheckedCall, loaded: LoadedPolicy, stamp: Stamp) -> str:
-    """Ask the policy about a proposal that has just been found valid; return why it is denied.
-
-    What it allows, or what was approved before it was valid, is approved; a workflow as a
-    whole, once all of it is valid.
-    """
-    proposal_id = int(row["id"])
+def validated(
+    tx: Tx, row: Row, call: CheckedCall, loaded: LoadedPolicy, stamp: Stamp
+) -> tuple[Judged, Decision]:
+    """Ask the policy about a proposal that has just been found valid, and write down its answer."""
     proposal = rows.proposal(row)
     asked = decisions.judged(tx, proposal, call.definition, stamp.now, call.blast)
     asked = asked.among(suspects.others(tx, proposal, asked.request, loaded).told)
-    decision = decisions.rule_on(tx, proposal_id, asked, loaded, stamp)
-    if decision.effect is Effect.DENY:
-        return decision.told
-    if row["workflow_id"] is not None:
-        approvals.settle(tx, "workflow", row["workflow_id"], loaded, stamp)
-    if row["workflow_id"] is None or approvals.words_of(tx, "proposal", proposal_id):
-        approvals.settle(tx, "proposal", proposal_id, loaded, stamp)
-    return ""
+    return asked, decisions.rule_on(tx, row["id"], asked, loaded, stamp)
+
+
+def settle_each(
+    tx: Tx,
+    found: Sequence[tuple[Row, Stamp]],
+    loaded: LoadedPolicy,
+    asked: Mapping[int, Judged],
+) -> dict[int, Row]:
+    """Approve what the policy allows, or what was approved before it was valid.
+
+    A step is approved with its workflow, once all of that is valid, or by words of its own.
+
+    Args:
+        tx: the transaction.
+        found: the rows of proposals that the policy was just asked about.
+        loaded: the policy.
+        asked: what it was asked, by proposal.
+
+    Returns:
+        The rows as they are then, by their ids.
+    """
+    after = {}
+    steps = [(row, stamp) for row, stamp in found if row["workflow_id"] is not None]
+    for row, stamp in found:
+        if row["workflow_id"] is None:
+            alone = approvals.Owner("proposal", row, (rows.proposal(row),))
+            after[row["id"]] = approvals.settle_owner(tx, alone, loaded, stamp, asked)
+    for workflow_id, stamp in {row["workflow_id"]: stamp for row, stamp in steps}.items():
+        whole = approvals.owner_of(tx, "workflow", workflow_id)
+        approvals.settle_owner(tx, whole, loaded, stamp, asked)
+    for row, stamp in steps:
+        if approvals.words_of(tx, "proposal", row["id"]):
+            step = approvals.owner_of(tx, "proposal", row["id"])
+            approvals.settle_owner(tx, step, loaded, stamp, asked)
+    return after | changes.get_each(tx, "proposal", (row["id"] for row, _ in steps))
 
 
 # --- at the claim ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """What the policy is asked at a claim, and all that it looks at."""
 
     judged: Judged

@@ -6,7 +6,7 @@ A crash comes before both or after both.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from operator_core.actions.types import ActionRecord, Outcome
 from operator_core.clock import Clock, monotonic_seconds
@@ -20,8 +20,7 @@ from operator_core.db.ledger import Ledger
 from operator_core.errors import ConflictError, RefusedError
 
 
-@dataclass(frozen=True)
-class Onward:
+class Onward(NamedTuple):
     """A step that has succeeded, and who wants to take the one after it.
 
     Attributes:
@@ -37,8 +36,7 @@ class Onward:
     needs_look: Callable[[str], bool]
 
 
-@dataclass(frozen=True)
-class Went:
+class Went(NamedTuple):
     """The record of a step that has ended, and the claim of the next one, if it was taken."""
 
     record: ActionRecord

@@ -8,7 +8,7 @@ from operator_core.actions.policy import Decision, LoadedPolicy, PolicyRequest
 from operator_core.actions.policy.limits import missed
 from operator_core.actions.policy.words import Demand
 from operator_core.clock import to_text
-from operator_core.db import approvals, decisions, policies, proposals, rows
+from operator_core.db import approvals, decisions, policies, proposals, rows, withdrawals
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import Store
@@ -70,7 +70,7 @@ class PolicyDB(Store):
         def work(tx: Tx) -> bool:
             if not policies.enforce(tx, loaded, source, stamp):
                 return False
-            approvals.follow_policy(tx, loaded, stamp)
+            withdrawals.follow_policy(tx, loaded, stamp)
             return True
 
         return await self._write(work)
@@ -149,7 +149,7 @@ class PolicyDB(Store):
             return []
 
         def work(tx: Tx) -> list[int]:
-            approvals.collect_expired(tx, stamp)
+            withdrawals.collect_expired(tx, stamp)
             late = _overtaken(tx, stamp.now, stamp.text)
             for proposal_id, reason in late.items():
                 proposals.cancel(tx, proposal_id, reason, stamp)

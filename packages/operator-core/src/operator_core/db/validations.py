@@ -1,12 +1,12 @@
 """Marking proposals valid, as work on items of a transaction."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
-from operator_core.actions.policy import LoadedPolicy
+from operator_core.actions.policy import Effect, LoadedPolicy
 from operator_core.actions.types import ActionProposal, ActionStatus
-from operator_core.db import changes, gate, policies, proposals, rows
+from operator_core.db import changes, decisions, gate, policies, proposals, rows
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.checked import CheckedCall
 from operator_core.db.engine import Row, Tx
@@ -19,8 +19,7 @@ _VALIDATED = Change("proposal.validate", "proposal_validated")
 _BY_POLICY = Change("", "proposal_approved", {"approved_by": POLICY})
 
 
-@dataclass(frozen=True)
-class Validation:
+class Validation(NamedTuple):
     """A proposal that is to be marked valid.
 
     Attributes:
@@ -36,8 +35,7 @@ class Validation:
     stamp: Stamp
 
 
-@dataclass(frozen=True)
-class WorkflowValidation:
+class WorkflowValidation(NamedTuple):
     """A workflow whose steps are to be marked valid, all of them or none; see `Validation`."""
 
     workflow_id: int
@@ -50,8 +48,7 @@ class WorkflowValidation:
         return Validation(step_id, self.check, self.auto, self.stamp)
 
 
-@dataclass(frozen=True)
-class _Valid:
+class _Valid(NamedTuple):
     """A proposal as it is when it is valid, and the call that it stands for."""
 
     proposal: ActionProposal
@@ -135,7 +132,30 @@ def _mark_each(
         if loaded is None and one.item.auto and one.proposal.approved_by == POLICY:
             told.append((row, _BY_POLICY, one.item.stamp))
     changes.tell_each(tx, "proposal", told)
-    return [_judged(tx, one, loaded) for one in valid]
+    return _rule_each(tx, valid, loaded) if loaded else [one.proposal for one in valid]
+
+
+def _rule_each(tx: Tx, valid: Sequence[_Valid], loaded: LoadedPolicy) -> list[ActionProposal]:
+    """Let the policy in force rule on proposals that have just been found valid."""
+    stamps = {one.item.proposal_id: one.item.stamp for one in valid}
+    known = changes.get_each(tx, "proposal", stamps)
+    asked: dict[int, decisions.Judged] = {}
+    for one in valid:
+        row, stamp = known[one.item.proposal_id], one.item.stamp
+        if row["status"] != ActionStatus.VALIDATED:
+            continue  # a step before it was denied, and its workflow ended with that
+        asked[row["id"]], decision = gate.validated(tx, row, one.call, loaded, stamp)
+        if decision.effect is Effect.DENY:
+            known[row["id"]] = proposals.cancel(tx, row["id"], decision.told, stamp)
+            known |= changes.get_each(tx, "proposal", _steps(known))
+    found = [(row, stamps[one]) for one, row in known.items()]
+    known |= gate.settle_each(tx, found, loaded, asked)
+    return [rows.proposal(known[one]) for one in stamps]
+
+
+def _steps(known: Mapping[int, Row]) -> list[int]:
+    """Return which proposals are steps of workflows, and change with other ones."""
+    return [one for one, row in known.items() if row["workflow_id"] is not None]
 
 
 def _params(valid: _Valid) -> Params:
@@ -176,17 +196,3 @@ def _validated(row: Row | None, item: Validation, *, ruled: bool) -> _Valid | Ex
         valid |= {"approved_at": stamp.now, "approved_by": POLICY}
     written = None if arguments == row["parameters"] else arguments
     return _Valid(rows.changed(proposal, valid), call, item, voided, written)
-
-
-def _judged(tx: Tx, valid: _Valid, loaded: LoadedPolicy | None) -> ActionProposal:
-    """Let the policy in force rule on a proposal that has just been found valid."""
-    if loaded is None:
-        return valid.proposal
-    proposal_id, stamp = valid.item.proposal_id, valid.item.stamp
-    row = changes.get(tx, "proposal", proposal_id)
-    if row["status"] != ActionStatus.VALIDATED:
-        return rows.proposal(row)  # a step before it was denied, and its workflow ended with that
-    denied = gate.validated(tx, row, valid.call, loaded, stamp)
-    if denied:
-        return rows.proposal(proposals.cancel(tx, proposal_id, denied, stamp))
-    return rows.proposal(changes.get(tx, "proposal", proposal_id))

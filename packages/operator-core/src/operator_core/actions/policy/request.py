@@ -1,8 +1,10 @@
 """What a policy is asked, and what it answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
+from typing import NamedTuple
 
 from operator_core.actions.policy.words import DAY_SECONDS, Demand, Effect
 from operator_core.actions.types import WHOLE_SUBJECT, ActionDefinition, ActionType
@@ -21,8 +23,7 @@ TAKES_BACK = "takes-back"
 NO_BLAST = BlastRadius()
 
 
-@dataclass(frozen=True)
-class PolicyRequest:
+class PolicyRequest(NamedTuple):
     """What somebody wants done, with all that a rule may look at.
 
     Attributes:
@@ -47,7 +48,7 @@ class PolicyRequest:
     tags: frozenset[str] = frozenset()
     risk: RiskLevel = RiskLevel.CRITICAL
     proposer: str = ""
-    parameters: Mapping[str, object] = field(default_factory=dict)
+    parameters: Mapping[str, object] = MappingProxyType({})
     severity: Severity | None = None
     confidence: float | None = None
     blast: BlastRadius | None = None
@@ -65,7 +66,7 @@ class PolicyRequest:
 
     def at(self, now: datetime) -> "PolicyRequest":
         """Return the same request at another moment."""
-        return replace(self, now=now)
+        return self._replace(now=now)
 
     def to_json(self) -> JsonObject:
         """Return it as JSON, for the ledger."""

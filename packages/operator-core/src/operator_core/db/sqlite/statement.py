@@ -57,6 +57,9 @@ class Statement:
 
     def inserts(self, rows: Sequence[Bound]) -> Iterator[tuple[str, Bound, int]]:
         """Return the runs that insert rows: text, what is bound, and how many rows it takes."""
+        if len(rows) == 1:
+            yield self.changing, rows[0], 1
+            return
         done = 0
         for count, text in self._rows:
             while len(rows) - done >= count:
