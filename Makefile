@@ -17,6 +17,8 @@ export UV_NO_PROGRESS := 1
 # Trust what the machine trusts, as pip does, where the machine says what that is.
 export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),true,false)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Where nothing compiled is kept, each process that a test or a demo starts compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow check format lock clean
