@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 OPERATOR = [sys.executable, "-m", "operator_core.cli.main"]
-pytestmark = [pytest.mark.real, pytest.mark.timeout(100)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+"""A demo takes half a minute, and ten times as long on a machine that does much else."""
 
 
 @contextmanager
@@ -79,9 +80,7 @@ def assert_each_step_was_done_once(folder: Path, most_tickets: int = 1) -> None:
     assert {ticket["status"] for ticket in tickets} == {"resolved"}
 
 
-@pytest.mark.parametrize(
-    "subject", ["tikv", "etcd", pytest.param("patroni", marks=pytest.mark.timeout(300))]
-)
+@pytest.mark.parametrize("subject", ["tikv", "etcd", "patroni"])
 def test_the_demo_repairs_its_cluster_and_leaves_nothing_behind(
     tmp_path: Path, subject: str
 ) -> None:
@@ -100,7 +99,7 @@ def test_the_demo_repairs_its_cluster_and_leaves_nothing_behind(
     [
         ("tikv", "step 2/4"),
         pytest.param("etcd", "step 2/7", marks=pytest.mark.slow),
-        pytest.param("patroni", "step 1/1", marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
+        pytest.param("patroni", "step 1/1", marks=pytest.mark.slow),
     ],
 )
 def test_killing_the_agent_in_the_middle_loses_nothing_and_does_nothing_twice(
