@@ -17,6 +17,8 @@ export UV_NO_PROGRESS := 1
 # Trust what the machine trusts, as pip does, where the machine says what that is.
 export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),true,false)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Where nothing compiled is kept, each process that a test or a demo starts compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow check format lock clean
@@ -33,8 +35,8 @@ demo: $(STAMP) ## Watch Operator repair a simulated cluster (no key, no Docker)
 	@$(BIN)/operator demo
 
 test: check ## Everything a commit must pass: the checks, then the tests
-	@$(BIN)/python -m pytest -n 2 -m "not real and not slow"
-	@$(BIN)/python -m pytest -n 4 --dist worksteal -m "real and not slow" # apart: they start processes, and mostly wait for them
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not real and not slow"
+	@$(BIN)/python -m pytest -n 6 --dist worksteal -m "real and not slow" # apart: they start processes, and mostly wait for them
 
 test-slow: $(STAMP) ## The tests that are too slow for every commit (half an hour and more)
 	@command -v prometheus >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \

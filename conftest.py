@@ -1,9 +1,12 @@
 """Time limits and settings for every test of the repository."""
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
 
 UNIT_LIMIT_SECONDS = 2
+REAL_LIMIT_SECONDS = 60
 PROPERTY_LIMIT_SECONDS = 20
 """A property runs its body a hundred times."""
 
@@ -17,14 +20,23 @@ settings.register_profile(
 settings.load_profile("repeatable")
 
 
+def times_slower() -> float:
+    """Return how many programs want each processor now, at least 1: a clock goes on meanwhile."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give unit tests their limit, fixtures left out; others keep that of pyproject.toml."""
+    """Give tests their limit; fixtures count for real ones alone. Some say their own."""
+    slower = times_slower()
     for item in items:
-        if not any(item.get_closest_marker(name) for name in ("real", "slow", "timeout")):
-            item.add_marker(pytest.mark.timeout(limit_seconds(item), func_only=True))
+        if not any(item.get_closest_marker(name) for name in ("slow", "timeout")):
+            limit, is_real = limit_seconds(item) * slower, item.get_closest_marker("real")
+            item.add_marker(pytest.mark.timeout(limit, func_only=not is_real))
 
 
 def limit_seconds(item: pytest.Item) -> int:
-    """Return how long the call of a unit test may take."""
+    """Return how long a test may take on a machine that does nothing else."""
+    if item.get_closest_marker("real"):
+        return REAL_LIMIT_SECONDS
     is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
     return PROPERTY_LIMIT_SECONDS if is_property else UNIT_LIMIT_SECONDS

@@ -71,7 +71,7 @@ def _arguments(node: type_of_function) -> list[ast.arg]:
 
 
 def _bound_methods(module: Module) -> Iterator[type_of_function]:
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.ClassDef):
             for child in node.body:
                 if isinstance(child, type_of_function) and not _is_static(child):
@@ -95,7 +95,7 @@ def swallowed_errors(module: Module) -> list[str]:
     """Find handlers of every exception that do nothing."""
     return [
         module.at(node.lineno, "any error is swallowed")
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.ExceptHandler | ast.Call) and _swallows(node)
     ]
 
@@ -141,15 +141,15 @@ def _uses(module: Module, names: set[str], owner: str) -> list[str]:
 
 def unexplained_skips(module: Module) -> list[str]:
     """Find tests that are left out without a reason."""
-    called = {node.func for node in ast.walk(module.tree) if isinstance(node, ast.Call)}
+    called = {node.func for node in module.nodes if isinstance(node, ast.Call)}
     findings = [
         module.at(node.lineno, f"{ast.unparse(node)} without a reason")
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Attribute) and node not in called and _leaves_out(node)
     ]
     return findings + [
         module.at(node.lineno, f"{ast.unparse(node.func)} without a reason")
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call) and _leaves_out(node.func) and not _has_reason(node)
     ]
 

@@ -52,6 +52,16 @@ class Module:
         return ast.parse(self.text, self.path)
 
     @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Return every node of the tree; most checks walk through all of them."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
+    def tokens(self) -> list[tokenize.TokenInfo]:
+        """Return every token."""
+        return list(tokenize.generate_tokens(io.StringIO(self.text).readline))
+
+    @cached_property
     def name(self) -> str:
         """Return the dotted name: what follows src/ in the path."""
         inner = self.path.rpartition("/src/")[2].removesuffix(".py")
@@ -68,31 +78,30 @@ class Module:
 
     def functions(self) -> Iterator[type_of_function]:
         """Return each function and method, the nested ones too."""
-        for node in ast.walk(self.tree):
-            if isinstance(node, type_of_function):
-                yield node
+        return (node for node in self.nodes if isinstance(node, type_of_function))
 
     def comments(self) -> Iterator[tuple[int, str]]:
         """Return each comment with its line."""
-        for token in tokenize.generate_tokens(io.StringIO(self.text).readline):
+        for token in self.tokens:
             if token.type == tokenize.COMMENT:
                 yield token.start[0], token.string
 
     def code_lines(self) -> set[int]:
         """Return the lines that hold code: no blanks, comments and docstrings."""
         lines: set[int] = set()
-        for token in tokenize.generate_tokens(io.StringIO(self.text).readline):
+        for token in self.tokens:
             if token.type not in _NO_CODE:
                 lines.update(range(token.start[0], token.end[0] + 1))
         return lines - self._docstring_lines()
 
     def _docstring_lines(self) -> set[int]:
         lines: set[int] = set()
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Expr) and _is_text(node.value):
                 lines.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
         return lines
 
+    @cached_property
     def measured_functions(self) -> list[Function]:
         """Return each function with its number of lines."""
         code = self.code_lines()
@@ -133,14 +142,14 @@ class Module:
     def dotted_names(self) -> Iterator[tuple[int, str]]:
         """Return each use of a dotted name, spelled in full whatever it was imported as."""
         origins = self._origins()
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Attribute | ast.Name) and (name := _dotted(node)):
                 first, dot, rest = name.partition(".")
                 yield node.lineno, origins.get(first, first) + dot + rest
 
     def _origins(self) -> dict[str, str]:
         origins: dict[str, str] = {}
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.ImportFrom) and not node.level:
                 for alias in node.names:
                     origins[alias.asname or alias.name] = f"{node.module}.{alias.name}"

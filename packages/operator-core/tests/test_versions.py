@@ -91,12 +91,19 @@ async def propose(one: Bench) -> None:
     await executor.propose_workflow("in order", "d", [recommend() for _ in range(3)])
 
 
+async def waiting(one: Bench) -> int:
+    """Return how many actions nobody has begun."""
+    idle = (ActionStatus.PROPOSED, ActionStatus.VALIDATED)
+    return sum([len(await one.db.list_proposals(status, limit=MAX_RUNNING)) for status in idle])
+
+
 async def until_all_worked(one: Bench, file: Path, *pids: int) -> None:
     """Propose until each process has had another effect, and wait for the end of all work."""
     before = len(effects_in(file))
     while set(pids) - {pid for pid, _ in effects_in(file)[before:]}:
-        await propose(one)
-        await asyncio.sleep(0.5)
+        if await waiting(one) < MAX_RUNNING:  # more would be a queue that a busy machine never ends
+            await propose(one)
+        await asyncio.sleep(0.1)
     for status in (ActionStatus.PROPOSED, ActionStatus.VALIDATED, ActionStatus.EXECUTING):
         while await one.db.list_proposals(status, limit=1):  # noqa: ASYNC110 - other processes
             await asyncio.sleep(0.1)

@@ -96,6 +96,26 @@ async def test_a_member_is_restarted_where_there_is_something_to_do(
     assert await subject.probe(pending) is HAPPENED
 
 
+async def test_a_member_that_patroni_is_at_work_on_is_waited_for(
+    fake: FakeCluster, subject: PatroniSubject
+) -> None:
+    busy = (503, "running pg_rewind from pg1 already in progress")
+    fake.set("pg2", state="stopped", lag="unknown")
+    fake.effects["/restart"] = busy
+    with pytest.raises(ActionFailedError, match="running pg_rewind from pg1"):
+        await subject.restart_member("pg2", only_if_down=True)
+
+    def rewound() -> object:
+        fake.set("pg2", state="streaming", lag=0)
+        return busy
+
+    fake.effects["/restart"] = rewound
+    done = await subject.restart_member("pg2", only_if_down=True)
+    assert done == {"changed": False, "state": "streaming", "patroni": busy[1]}
+    with pytest.raises(ActionFailedError, match="running pg_rewind from pg1"):
+        await subject.restart_member("pg2")
+
+
 async def test_a_replica_is_copied_anew_and_the_leader_never(
     fake: FakeCluster, subject: PatroniSubject
 ) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from operator_core.call_failures import BusyError
 from operator_core.clock import Clock, monotonic_seconds
 from operator_core.errors import (
     ActionFailedError,
@@ -138,10 +139,29 @@ async def restart_member(
     if (only_if_down and member.runs) or (only_if_pending and not member.pending_restart):
         return {"changed": False, "state": member.state}
     endpoint = seen.survey.endpoints[member_name]
-    told = await hands.client.restart(endpoint, only_if_pending=only_if_pending)
+    try:
+        told = await hands.client.restart(endpoint, only_if_pending=only_if_pending)
+    except BusyError as busy:
+        if not only_if_down:
+            raise
+        return await _brought_back(hands, member_name, busy)
     after = await hands.until(lambda now: now.model.members[member_name].runs)
     state = after.model.members[member_name].state
     return {"changed": True, "state_before": member.state, "state_after": state, "patroni": told}
+
+
+async def _brought_back(hands: Hands, member_name: str, busy: BusyError) -> JsonObject:
+    """Wait for what Patroni does with a member that is down; its pages do not tell of a rewind.
+
+    Raises:
+        BusyError: the member is still down after it; nothing was done here.
+    """
+    try:
+        after = await hands.until(lambda now: now.model.members[member_name].runs)
+    except OutcomeUnknownError:
+        raise busy from None
+    state = after.model.members[member_name].state
+    return {"changed": False, "state": state, "patroni": busy.reason}
 
 
 async def restart_patroni(hands: Hands, member_name: str) -> JsonObject:

@@ -82,10 +82,11 @@ def feed_broken(violation: Violation, seen: Observation) -> Assessment:
     return for_a_person(
         name,
         f"{name} runs on the leader's history and cannot fetch from it (a slot, a rule of access, "
-        "or log that the leader has dropped)",
+        "log that the leader has dropped, or its own disk is full)",
         [_not_streaming(name), equals("Same timeline", member_path(name, "timeline"), leads)],
         [below("Its timeline is older", member_path(name, "timeline"), leads)],
-        f"The log of {name} names the reason; where the leader dropped the log, reinitialize it",
+        f"The log of {name} names the reason: make room where its disk is full; where the leader "
+        "dropped the log, reinitialize it",
     )
 
 

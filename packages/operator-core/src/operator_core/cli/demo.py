@@ -60,6 +60,7 @@ class _Screen:
         self._started_seconds = monotonic_seconds()
         self._status = console.status(Text("starting…", style="dim"))
         self.reached_seconds: dict[str, float] = {}
+        self.proposed = ""
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
@@ -73,6 +74,8 @@ class _Screen:
         """Draw one thing that happened."""
         seconds = monotonic_seconds() - self._started_seconds
         self.reached_seconds.setdefault(telling.stage, seconds)
+        if telling.stage == "proposal" and not self.proposed:
+            self.proposed = telling.text.partition(":")[0]  # "workflow 1", or "action 1"
         row = Table.grid(padding=(0, 1))
         row.add_column(width=7, justify="right", style="dim")
         row.add_column(width=9)
@@ -164,7 +167,7 @@ def _play(
     if told is not None:
         raise typer.Exit(128 + told)
     screen.show_timeline()
-    _show_what_next(console, options)
+    _show_what_next(console, options, screen.proposed)
 
 
 def _agent_command(folder: Path) -> list[str]:
@@ -175,10 +178,10 @@ def _agent_command(folder: Path) -> list[str]:
     return [*own, *watching, "--approval", "--lease-seconds", "4"]
 
 
-def _show_what_next(console: Console, options: DemoOptions) -> None:
+def _show_what_next(console: Console, options: DemoOptions, proposed: str) -> None:
     """Print the commands with which a person looks around afterwards."""
     console.print(Text("\nLook around:", style="bold"))
-    for command, why in _COMMANDS:
+    for command, why in _commands(proposed):
         line = Text(f"  {_this_program()} --db {options.ledger_path} {command:<20}", style="cyan")
         line.append(f"  {why}", style="dim")
         console.print(line, soft_wrap=True, highlight=False)
@@ -197,10 +200,18 @@ def _this_program() -> str:
     return str(program.relative_to(here) if program.is_relative_to(here) else program)
 
 
-_COMMANDS = (
-    ("tickets show 1", "the problem, from its first sighting to its end"),
-    ("diagnose 1", "the cause, and the evidence it stands on"),
-    ("workflows show 1", "what was done, step by step"),
-    ("audit list", "every change of state, who made it and when"),
-    ("audit verify", "that nobody rewrote it"),
-)
+def _commands(proposed: str) -> list[tuple[str, str]]:
+    """Return commands and what they show.
+
+    Args:
+        proposed: such as "workflow 1" or "action 1"; nothing where nothing was.
+    """
+    kind, _, number = proposed.partition(" ")
+    done = [(f"{kind}s show {number}", "what was done, step by step")] if proposed else []
+    return [
+        ("tickets show 1", "the problem, from its first sighting to its end"),
+        ("diagnose 1", "the cause, and the evidence it stands on"),
+        *done,
+        ("audit list", "every change of state, who made it and when"),
+        ("audit verify", "that nobody rewrote it"),
+    ]

@@ -13,6 +13,7 @@ from operator_core.cli.text import one_line
 from operator_core.errors import (
     ConflictError,
     LedgerError,
+    NotFoundError,
     OperatorError,
     RefusedError,
     RequestError,
@@ -37,6 +38,16 @@ _EXIT_CODES: dict[type[OperatorError], int] = {
     LedgerError: 5,
     SubjectError: 6,
 }
+_LISTED_BY = {
+    "Lease": "effects list",
+    "Proposal": "actions list",
+    "Schedule": "schedules list",
+    "Snooze": "snooze list",
+    "Subject": "connect",
+    "Ticket": "tickets list --all",
+    "Workflow": "workflows list",
+}
+"""What is not found, and the command that shows which there are."""
 EXIT_CODES_HELP = (
     "Exit codes: 0 done, 1 something is wrong, 2 change the request, 3 a gate is closed, "
     "4 somebody else was first, 5 the ledger needs care, 6 the cluster did not do it, "
@@ -60,7 +71,7 @@ def told(*, debug: bool) -> Iterator[None]:
     try:
         yield
     except OperatorError as error:
-        _fail(f"Error: {error}", exit_code_of(error), debug=debug)
+        _fail(f"Error: {_words_of(error)}", exit_code_of(error), debug=debug)
     except KeyboardInterrupt:
         _fail("Interrupted.", EXIT_INTERRUPTED, debug=debug)
     except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
@@ -71,6 +82,13 @@ def told(*, debug: bool) -> Iterator[None]:
         _fail(f"Error: the output cannot be written: {error.strerror}.", EXIT_WRONG, debug=debug)
     except Exception as error:  # noqa: BLE001 - the last place that can put it into words
         _fault(error, debug=debug)
+
+
+def _words_of(error: OperatorError) -> str:
+    if isinstance(error, NotFoundError) and error.kind in _LISTED_BY:
+        command = _LISTED_BY[error.kind]
+        return f"{error.kind} {error.key} not found: `operator {command}` shows which there are."
+    return str(error)
 
 
 def _fault(error: Exception, *, debug: bool) -> NoReturn:
