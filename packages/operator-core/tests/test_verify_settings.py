@@ -1,4 +1,4 @@
-"""A setting that was put right as it was rehearsed is proven in half the soak, and nothing else."""
+"""A setting that was put right as it was rehearsed is proven in a third of the soak, no more."""
 
 import pytest
 
@@ -34,10 +34,10 @@ def test_what_was_rehearsed_came_true_or_did_not(
     assert came_true(rehearsal, seen(level)) is is_true
 
 
-def test_only_the_soak_is_halved() -> None:
+def test_only_the_soak_is_shortened() -> None:
     usual = Patience(soak_seconds=60)
     shorter = usual.where_foreseen()
-    assert shorter.soak_seconds == 30
+    assert shorter.soak_seconds == 20
     assert (shorter.verify_seconds, shorter.blind_seconds, shorter.gap_seconds) == (
         usual.verify_seconds,
         usual.blind_seconds,

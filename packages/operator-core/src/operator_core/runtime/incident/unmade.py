@@ -217,6 +217,12 @@ def _switchless(incident: IncidentRows, events: list[Row]) -> int:
     return sum(Then(incident, one).switch is None for one in claims)
 
 
+def _unruled(incident: IncidentRows, events: list[Row]) -> int:
+    asked = {(row["proposal_id"], row["at"]) for row in incident["decisions"]}
+    claims = _of(events, "execution_started")
+    return sum((one["proposal_id"], one["timestamp"]) not in asked for one in claims)
+
+
 def _uncounted(incident: IncidentRows, _events: list[Row]) -> int:
     claims = (row for row in incident["decisions"] if row["stage"] == CLAIM)
     return sum(counted(row) is None or not is_whole(incident) for row in claims)
@@ -270,6 +276,11 @@ _LACKS: tuple[tuple[str, Callable[[IncidentRows, list[Row]], int], str], ...] = 
         "claims without the switch",
         _switchless,
         "an older version did not export who set the mode",
+    ),
+    (
+        "claims about which no policy was asked",
+        _unruled,
+        "none was in force; another one, given to the replay, is not asked either",
     ),
     (
         "claims without what their limits counted",
