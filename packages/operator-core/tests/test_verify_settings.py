@@ -34,6 +34,14 @@ def test_what_was_rehearsed_came_true_or_did_not(
     assert came_true(rehearsal, seen(level)) is is_true
 
 
+@pytest.mark.parametrize(("seconds", "soak"), [(30, 30), (0, 0), (90, 60)])
+def test_a_soak_is_no_longer_than_a_relapse_takes_to_show(seconds: float, soak: float) -> None:
+    usual = Patience(soak_seconds=60)
+    shorter = usual.where_relapse_shows_in(seconds)
+    assert shorter == Patience(soak_seconds=soak)
+    assert shorter.where_foreseen().soak_seconds == pytest.approx(soak / 3)
+
+
 def test_only_the_soak_is_shortened() -> None:
     usual = Patience(soak_seconds=60)
     shorter = usual.where_foreseen()

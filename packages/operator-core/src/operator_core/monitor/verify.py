@@ -55,6 +55,14 @@ class Patience:
         gap_seconds = max(cls.gap_seconds, 3 * interval_seconds)
         return cls(soak_seconds=soak_seconds, gap_seconds=gap_seconds)
 
+    def where_relapse_shows_in(self, seconds: float) -> "Patience":
+        """Return it for a problem that would be seen again so soon if it came back.
+
+        Args:
+            seconds: how soon.
+        """
+        return replace(self, soak_seconds=min(self.soak_seconds, seconds))
+
     def where_foreseen(self) -> "Patience":
         """Return it for a setting that was put right with what a rehearsal said would come.
 
