@@ -70,6 +70,7 @@ class Entry:
     method: int = 0
     flags: int = 0
     mode: int = 0
+    dos: int = 0
     disk: int = 0
     listed_extra: bytes = b""
     comment: bytes = b""
@@ -100,7 +101,7 @@ class Entry:
             "<4sHHHHHHIIIHHHHHII",
             b"PK\x01\x02", 0x314, 20, self.flags, self.method, 0, 33, zlib.crc32(self.data),
             size, len(self.data), len(self.name), len(self.listed_extra), len(self.comment),
-            self.disk, 0, self.mode << 16, place,
+            self.disk, 0, self.mode << 16 | self.dos, place,
         )  # fmt: skip
         return told + self.name + self.listed_extra + self.comment
 
@@ -189,6 +190,7 @@ ZIPS: dict[str, Callable[[bytes], bytes]] = {
     "a pipe": odd(mode=0o010644),
     "a socket": odd(mode=0o140644),
     "a folder by its mode": odd(mode=0o040755),
+    "a folder by its mark": odd(dos=0x10),
     "a program that runs as its owner": odd(mode=0o104755),
     "on another disk": odd(disk=5),
     "an end on another disk": lambda packed: zipped(entries_of(packed), disk=1),

@@ -24,6 +24,9 @@ _HEADER, _HEADER_BYTES = "<4sHHHHHLLLHH", 30
 _LISTED_BYTES = 46
 """What the list at the end takes for a file, besides its name."""
 
+_FOLDER = 0x10
+"""How DOS marks a folder."""
+
 _END, _END_BYTES = "<4sHHHHLLH", 22
 
 _NO_ZIP = (
@@ -72,7 +75,9 @@ def _limit(listed: Sequence[zipfile.ZipInfo]) -> None:
 def _is_plain(one: zipfile.ZipInfo) -> bool:
     """Return whether a file is as an export writes it: no link, no folder, no word beside it."""
     mode = one.external_attr >> 16
-    is_file = stat.S_IFMT(mode) in {0, stat.S_IFREG} and not mode & 0o7000
+    is_file = stat.S_IFMT(mode) in {0, stat.S_IFREG} and not (
+        mode & 0o7000 or one.external_attr & _FOLDER
+    )
     is_bare = not (one.extra or one.comment or one.flag_bits or one.volume)
     is_named = one.filename != "" and one.filename == one.orig_filename and one.filename.isascii()
     return is_file and is_bare and is_named and one.compress_type in _COMPRESSIONS
