@@ -162,7 +162,7 @@ FORGED: list[tuple[str, Callable[[Files], Files], str]] = [
         "observations/2.json",
     ),
     ("no rows", lambda f: with_new_manifest({**f, "events.json": b'{"a": 1}'}), "events.json"),
-    ("odd rows", lambda f: with_new_manifest({**f, "events.json": b'[{"a": 1}]'}), "row"),
+    ("odd rows", lambda f: with_new_manifest({**f, "events.json": b'[{"a":1}]'}), "row"),
     ("no ticket", lambda f: with_new_manifest({**f, "tickets.json": b"[]"}), "no ticket"),
 ]
 
@@ -200,7 +200,7 @@ def test_any_flipped_byte_is_found_or_means_nothing(cli: Cli, tmp_path: Path) ->
 
 
 def test_a_large_archive_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("operator_core.runtime.incident.archive.MAX_BYTES", 1000)
+    monkeypatch.setattr("operator_core.runtime.incident.zipped.MAX_BYTES", 1000)
     with pytest.raises(ArchiveError, match="too large"):
         unpack(zipped({"manifest.json": b"x" * 2000}))
 

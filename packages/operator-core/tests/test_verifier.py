@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -349,3 +349,22 @@ async def test_the_look_before_a_remedy_is_kept_and_a_verdict_is_given_once(
         assert (saved.verdict, saved.looks) == (Verdict.VERIFIED, 99)
         assert (await one.said()).count("The remedy is") == 1
         assert await ControlDB(one.ledger.ledger).first_broken_audit_row() is None
+
+
+@pytest.mark.parametrize(("relapse_seconds", "proven_after"), [(None, 20.0), (10.0, 10.0)])
+async def test_a_rule_says_how_soon_a_relapse_would_show(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    relapse_seconds: float | None,
+    proven_after: float,
+) -> None:
+    rules = Pumps(ManualClock()).invariants()
+    said = [replace(rule, relapse_seconds=relapse_seconds) for rule in rules]
+    monkeypatch.setattr(Pumps, "invariants", lambda _: said)
+    async with plant(tmp_path, "clear") as one:
+        await one.rounds(40)
+        proof = await one.proof()
+    assert proof.verdict is Verdict.VERIFIED
+    assert proof.decided_at is not None
+    waited = (proof.decided_at - proof.ended_at).total_seconds()
+    assert proven_after <= waited <= proven_after + LOOK_SECONDS

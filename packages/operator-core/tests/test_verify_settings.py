@@ -1,4 +1,4 @@
-"""A setting that was put right as it was rehearsed is proven in half the soak, and nothing else."""
+"""A setting that was put right as it was rehearsed is proven in a third of the soak, no more."""
 
 import pytest
 
@@ -34,10 +34,18 @@ def test_what_was_rehearsed_came_true_or_did_not(
     assert came_true(rehearsal, seen(level)) is is_true
 
 
-def test_only_the_soak_is_halved() -> None:
+@pytest.mark.parametrize(("seconds", "soak"), [(30, 30), (0, 0), (90, 60)])
+def test_a_soak_is_no_longer_than_a_relapse_takes_to_show(seconds: float, soak: float) -> None:
+    usual = Patience(soak_seconds=60)
+    shorter = usual.where_relapse_shows_in(seconds)
+    assert shorter == Patience(soak_seconds=soak)
+    assert shorter.where_foreseen().soak_seconds == pytest.approx(soak / 3)
+
+
+def test_only_the_soak_is_shortened() -> None:
     usual = Patience(soak_seconds=60)
     shorter = usual.where_foreseen()
-    assert shorter.soak_seconds == 30
+    assert shorter.soak_seconds == 20
     assert (shorter.verify_seconds, shorter.blind_seconds, shorter.gap_seconds) == (
         usual.verify_seconds,
         usual.blind_seconds,

@@ -119,10 +119,10 @@ def test_the_time_to_a_proof_is_told_in_its_parts() -> None:
     assert (marks.detect_looks, marks.fault_looks) == (2.5, 3.5)
     assert (marks.proven_seconds, marks.shown_seconds, marks.grace_seconds) == (160, 30, 15)
     assert (marks.cluster_seconds, marks.own_seconds) == (7, 108)
-    assert marks.roomy_seconds is None
-    quick = scenario(soak_seconds=38, ends="healthy", tickets={"a:b": ["right"]}, actions=["mend"])
-    assert grade(quick, played).roomy_seconds == 160
-    within = score("all", [marks, grade(quick, played)]).within
+    assert marks.roomy_seconds == 160
+    patient = played.model_copy(update={"tickets": (ticket.model_copy(update={"grace": 24}),)})
+    assert grade(wanted, patient).roomy_seconds is None
+    within = score("all", [marks, grade(wanted, patient)]).within
     assert within["own_seconds"][:2] == (2, 2)
     assert within["roomy_seconds"][:2] == (0, 1)
     assert within["proven_seconds"][:2] == (0, 2)

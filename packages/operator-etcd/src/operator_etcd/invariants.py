@@ -184,6 +184,8 @@ INVARIANTS = (
         needs=("members", "status"),
         grace_seconds=10.0,
         clear_seconds=10.0,
+        # A member is asked itself. One that cannot run ends while it starts, within seconds.
+        relapse_seconds=30.0,
     ),
     Invariant(
         name="quorum_at_risk",
@@ -198,8 +200,10 @@ INVARIANTS = (
         description="No member is out of space, so writes are accepted",
         check=alarm_nospace,
         needs=("alarms",),
-        # The alarm stays until it is disarmed, so it neither flaps nor clears by itself.
+        # The alarm stays until it is disarmed, so it neither flaps nor clears by itself. Where
+        # there still is no space the next write raises it again.
         clear_seconds=2.0,
+        relapse_seconds=30.0,
     ),
     Invariant(
         name="alarm_corrupt",

@@ -54,8 +54,8 @@ class Marks(BaseModel):
         grace_seconds: of that, how long the rule lets it pass.
         cluster_seconds: of that, how long the actions took on the cluster.
         own_seconds: the rest: looks, diagnosis, the person's answer and the soak.
-        roomy_seconds: `proven_seconds`, where what is not Operator's leaves room in two minutes for
-            the person's answer and the soak; else None.
+        roomy_seconds: `proven_seconds`, where what is not Operator's (until the cluster shows it,
+            the grace, the actions) takes a minute at most; else None.
         seen: the tickets that were opened, each with its first cause, and what was done.
         error: why there are no marks.
     """

@@ -78,7 +78,7 @@ STAGES = {
     "grace_seconds": "of that the rule's grace",
     "cluster_seconds": "of that the actions on the cluster",
     "own_seconds": "of that the rest: Operator, the person, the soak",
-    "roomy_seconds": "fault to proof, where grace and repair leave room",
+    "roomy_seconds": "fault to proof, where showing, grace and actions take a minute at most",
 }
 """What is timed of a play, by the names that marks have, in words."""
 

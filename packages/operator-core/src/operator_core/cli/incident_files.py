@@ -11,7 +11,7 @@ import typer
 from operator_core.actions.outcomes import error_text
 from operator_core.errors import OperatorError, RequestError
 from operator_core.runtime.incident.archive import MAX_PACKED_BYTES, Archive, unpack
-from operator_core.runtime.incident.misfits import ArchiveError
+from operator_core.runtime.incident.misfits import NO_ROW, ArchiveError
 
 OptionalTicket = Annotated[
     int | None, typer.Argument(metavar="ID", help="The ticket.", show_default=False)
@@ -77,6 +77,6 @@ def rows_that_are_rows() -> Iterator[None]:
         yield
     except OperatorError:
         raise
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except NO_ROW as error:
         reason = error_text(error)
         raise ArchiveError(f"The archive holds a row that is none: {reason}.") from error

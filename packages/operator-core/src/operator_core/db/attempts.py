@@ -285,7 +285,8 @@ def take_over(tx: Tx, proposal: ActionProposal, terms: ClaimTerms, stamp: Stamp)
         "lease_expires_at": lease_end,
         "fence": proposal.fence,
     }
-    data = {"from": proposal.owner, "to": terms.owner}
+    ended = rows.text_or_none(proposal.lease_expires_at)
+    data = {"from": proposal.owner, "to": terms.owner, "lease_expires_at": ended}
     change = Change("proposal.take_over", "execution_taken_over", data, params)
     row = changes.apply(tx, int(proposal.id or 0), change, stamp)
     return _attempt(tx, Taken(rows.proposal(row), terms, stamp))

@@ -8,7 +8,7 @@ from operator_core.actions.policy import BlastRadius, Decision, LoadedPolicy, de
 from operator_core.actions.policy.binding import Call, Facts, facts_at, paths_of
 from operator_core.actions.policy.limits import Watched, watched
 from operator_core.actions.policy.request import TAKES_BACK, PolicyRequest, tags_of, target_of
-from operator_core.actions.policy.ruling import Usage
+from operator_core.actions.policy.ruling import PolicyFacts, Usage
 from operator_core.actions.rehearsal import Rehearsal, widened
 from operator_core.actions.types import ActionDefinition, ActionProposal, ActionStatus
 from operator_core.clock import from_text, to_text
@@ -26,6 +26,9 @@ SEEN = "seen"
 
 LOOK_ID = "look_id"
 """Among what a decision binds: the stored look that showed them, if it was one."""
+
+COUNTED = "counted"
+"""Among the revisions of a claim: what its limits went by, so that it can be counted again."""
 
 MAX_TRIES = 100
 """As many results of a remedy as any breaker looks back on."""
@@ -260,13 +263,33 @@ def usage(tx: Tx, proposal_id: int, loaded: LoadedPolicy, request: PolicyRequest
     for name, params in questions.items():
         tx.expect(name, **params)
     found = {name: tx.all(name, **params) for name, params in questions.items()}
-    last = found.get(_LAST)
+    last, past = found.get(_LAST), found.get(_ATTEMPTS, ())
     return Usage(
         limits,
-        [PolicyRequest.of_json(decoded(row["request"])) for row in found.get(_ATTEMPTS, ())],
+        [PolicyRequest.of_json(decoded(row["request"])) for row in past],
         from_text(last[0]["at"]) if last else None,
         [bool(row["helped"]) for row in found.get(_HELPED, ())],
+        max((row["id"] for row in past), default=0),
     )
+
+
+def counted(facts: PolicyFacts) -> JsonObject:
+    """Return what the limits on an attempt go by, and since when there are other suspects.
+
+    Args:
+        facts: what the policy looks at.
+    """
+    usage, limits = facts.usage, facts.usage.limits
+    found: JsonObject = {}
+    if limits.limits:
+        found["to"] = usage.counted_to
+    if limits.cooldown is not None:
+        found["last_at"] = rows.text_or_none(usage.last_at)
+    if limits.breaker is not None:
+        found["helped"] = list(usage.helped)
+    if facts.suspected_at is not None:
+        found["suspected_at"] = to_text(facts.suspected_at)
+    return found
 
 
 def _questions(

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 
+from operator_core.actions.policy import load
+from operator_core.actions.policy.limits import longest_seconds
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.agent.support import looks_named_by
 from operator_core.clock import from_text, to_text
-from operator_core.db import changes, grounds, rows
+from operator_core.db import changes, decisions, grounds, rows
 from operator_core.db.changes import Change, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import ALL_ROWS, Store
@@ -20,6 +22,15 @@ AROUND_SECONDS = 600.0
 
 MAX_LOOKS = 2000
 """How many looks of one incident are exported at most, the first ones."""
+
+ATTEMPTS = "attempts"
+"""The table of all attempts that limits may have counted, those of other incidents too."""
+
+MAX_ATTEMPTS = 10_000
+"""How many of them are exported at most, the last ones."""
+
+_BEFORE_SECONDS = 86_400.0
+"""How long before an incident's first attempt they are exported, where no limit looks further."""
 
 LOOKS = "observations"
 """The table of looks, which are large: each is a file of its own in an archive."""
@@ -122,6 +133,10 @@ class _Scope:
         return self.of_proposals("decision.list")
 
     @cached_property
+    def policies(self) -> list[Row]:
+        return _each(self.tx, "policy.get", "hash", {row["policy_hash"] for row in self.decisions})
+
+    @cached_property
     def approvals(self) -> list[Row]:
         return _approvals(self.tx, self.proposals, self.workflows)
 
@@ -164,9 +179,8 @@ _READ: dict[str, Callable[[_Scope], list[Row]]] = {
     "rehearsals": lambda one: one.rehearsals,
     "effects": lambda one: one.of_proposals("effect.of_proposal"),
     "verifications": lambda one: one.verifications,
-    "policies": lambda one: _each(
-        one.tx, "policy.get", "hash", {row["policy_hash"] for row in one.decisions}
-    ),
+    ATTEMPTS: lambda one: _attempts(one.tx, one.decisions, one.policies),
+    "policies": lambda one: one.policies,
     "rule_settings": lambda one: one.tx.all("rule_setting.list", subject=one.subject),
     "subjects": lambda one: _each(one.tx, "subject.get", "name", {one.subject} - {""}),
     "events": lambda one: _events(one.tx, one.ticket["id"], one.proposals, one.workflows),
@@ -195,6 +209,17 @@ def _switches(tx: Tx, until: str) -> list[Row]:
     found = [row for kind in SWITCHES for row in tx.all("audit.of_type", event_type=kind)]
     told = (row for row in found if row["timestamp"] <= until)
     return sorted(told, key=lambda row: int(row["id"]))
+
+
+def _attempts(tx: Tx, decided: Iterable[Row], policies: Iterable[Row]) -> list[Row]:
+    """Return the attempts that the limits on an incident's own may have counted, oldest first."""
+    claims = [row["at"] for row in decided if row["stage"] == decisions.CLAIM]
+    if not claims:
+        return []
+    seconds = max([_BEFORE_SECONDS, *(longest_seconds(load(row["text"])) for row in policies)])
+    since = to_text(from_text(min(claims)) - timedelta(seconds=seconds))
+    asked: dict[str, str | int] = {"since": since, "until": max(claims), "limit": MAX_ATTEMPTS}
+    return sorted(tx.all("decision.attempts_between", **asked), key=lambda row: int(row["id"]))
 
 
 def _diagnoses_of_each(tx: Tx, tickets: Iterable[Row]) -> list[Row]:

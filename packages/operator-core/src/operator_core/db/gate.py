@@ -109,10 +109,11 @@ def settle_each(
 
 
 class Asked(NamedTuple):
-    """What the policy is asked at a claim, and all that it looks at."""
+    """What the policy is asked at a claim, all that it looks at, and the look, if there was one."""
 
     judged: Judged
     facts: PolicyFacts
+    seen: Observation | None = None
 
     def decide_again(self, tx: Tx, proposal_id: int, sight: Sight, stamp: Stamp) -> None:
         """Write down what is asked now that the cluster is not as it was, and what rules then."""
@@ -121,8 +122,9 @@ class Asked(NamedTuple):
 
     def note(self, tx: Tx, proposal: ActionProposal, revisions: JsonObject, stamp: Stamp) -> None:
         """Write down that the attempt was allowed, and on what grounds."""
-        ruling = Ruling(self.judged, self.facts.decision, revisions)
-        decisions.note(tx, CLAIM, int(proposal.id or 0), ruling, stamp)
+        read = {**revisions, decisions.COUNTED: decisions.counted(self.facts)}
+        ruling = Ruling(self.judged, self.facts.decision, read)
+        decisions.note(tx, CLAIM, int(proposal.id or 0), ruling, stamp, seen=self.seen)
         if self.judged.facts:
             grounds.pin(tx, proposal)
 
@@ -157,7 +159,7 @@ def asked(
         suspected_at=crowd.since,
         undoes=undoes,
     )
-    return Asked(judged, facts)
+    return Asked(judged, facts, sight.observation)
 
 
 def _judged(tx: Tx, proposal: ActionProposal, sight: Sight, stamp: Stamp) -> Judged:

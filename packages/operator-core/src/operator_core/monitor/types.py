@@ -121,6 +121,8 @@ class Invariant:
             are whole; a ticket about one of them is neither opened nor resolved.
         is_setting: whether it reads what somebody set, which is so or is not, and does not flicker
             as what is measured does: a remedy that came out as rehearsed is then proven sooner.
+        relapse_seconds: how soon after a remedy the problem would be seen again if it came back;
+            a longer soak proves no more. None: nobody can say.
     """
 
     name: str
@@ -133,6 +135,7 @@ class Invariant:
     build: Callable[[Mapping[str, float]], Check] | None = None
     unseen: Callable[[Observation], Iterable[str]] | None = None
     is_setting: bool = False
+    relapse_seconds: float | None = None
 
 
 class RuleSettings(Deferred):

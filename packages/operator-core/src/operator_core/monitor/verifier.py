@@ -90,14 +90,18 @@ class Verifier:
         return VERIFIED if proof.verdict is Verdict.VERIFIED else GONE
 
     async def _patience_with(self, ticket: Ticket, remedy: Remedy, view: View) -> Patience:
-        """Return how long a proof takes: less where a setting is right, as it was rehearsed."""
+        """Return how long a proof takes: less where a relapse shows soon, or a setting is right."""
         mine = [rule for rule in view.rules if rule.name == ticket.invariant_name]
+        soon = [one.relapse_seconds for one in mine if one.relapse_seconds is not None]
+        patience = self._patience
+        if soon and len(soon) == len(mine):
+            patience = patience.where_relapse_shows_in(max(soon))
         if not mine or not all(rule.is_setting for rule in mine):
-            return self._patience
+            return patience
         steps = [step for step in remedy.steps if step.action_type is ActionType.SUBJECT]
         said = [await self._rehearsals.latest(int(step.id or 0)) for step in steps]
         foreseen = [one is not None and came_true(one.rehearsal, view.look) for one in said]
-        return self._patience.where_foreseen() if foreseen and all(foreseen) else self._patience
+        return patience.where_foreseen() if foreseen and all(foreseen) else patience
 
     async def _proof(self, ticket: Ticket, remedy: Remedy) -> Verification | None:
         """Return the proof of a remedy as far as it has come, or one that begins now."""

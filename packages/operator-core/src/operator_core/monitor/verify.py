@@ -15,8 +15,11 @@ from operator_core.monitor.types import Invariant, Observation
 from operator_core.monitor.verification import Capacity, Verdict, Verification
 
 DEFAULT_SOAK_SECONDS = 60.0
-FORESEEN_SHARE = 0.5
-"""How much of the soak is left where the problem is a setting and all came as it was rehearsed."""
+FORESEEN_SHARE = 1 / 3
+"""How much of the soak is left where the problem is a setting and all came as it was rehearsed.
+
+It is what three looks take that come as soon as they may, so the looks decide.
+"""
 
 BROKEN_SINCE = "broken since the remedy began: "
 """How a reason begins that names what broke beside the problem."""
@@ -51,6 +54,14 @@ class Patience:
         """
         gap_seconds = max(cls.gap_seconds, 3 * interval_seconds)
         return cls(soak_seconds=soak_seconds, gap_seconds=gap_seconds)
+
+    def where_relapse_shows_in(self, seconds: float) -> "Patience":
+        """Return it for a problem that would be seen again so soon if it came back.
+
+        Args:
+            seconds: how soon.
+        """
+        return replace(self, soak_seconds=min(self.soak_seconds, seconds))
 
     def where_foreseen(self) -> "Patience":
         """Return it for a setting that was put right with what a rehearsal said would come.

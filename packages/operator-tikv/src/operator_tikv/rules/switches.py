@@ -140,12 +140,14 @@ SWITCH_RULES: Final[tuple[Invariant, ...]] = (
     # A restore pauses schedulers for as long as it takes.
     of_setting(rule(check_scheduler_paused, "scheduler_paused", ["schedulers"], 900)),
     of_setting(rule(check_scheduler_missing, "scheduler_missing", ["schedulers"], 300)),
-    of_setting(rule(check_checker_paused, "checker_paused", ["schedulers"], 300)),
+    # No tool pauses a checker, only a request by hand; PD's own alerts wait a minute too.
+    of_setting(rule(check_checker_paused, "checker_paused", ["schedulers"], 60)),
     of_setting(rule(check_scheduling_halted, "scheduling_halted", ["config"], 60)),
     of_setting(rule(check_limit_zero, "schedule_limit_zero", ["config"], 300)),
     of_setting(rule(check_repair_off, "repair_switched_off", ["config"], 300)),
     of_setting(rule(check_schedule_denied, "schedule_denied", ["placement"], 900)),
-    of_setting(rule(check_unlimited_removal, "store_limit_unlimited", ["config", "stores"], 300)),
+    # PD sets no limit where a store is taken out. Of one that is Up again nothing planned is left.
+    of_setting(rule(check_unlimited_removal, "store_limit_unlimited", ["config", "stores"], 60)),
     rule(check_placement, "placement_unsatisfiable", ["placement"], 300),
     rule(check_missing_labels, "location_labels_missing", ["placement"], 300),
     rule(

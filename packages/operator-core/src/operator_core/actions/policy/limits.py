@@ -48,6 +48,18 @@ def watched(loaded: LoadedPolicy, request: PolicyRequest) -> Watched:
     )
 
 
+def longest_seconds(loaded: LoadedPolicy) -> float:
+    """Return how far back a policy looks at what was done before."""
+    return max(
+        [
+            0.0,
+            *(one.per_seconds for one, _ in loaded.limits),
+            *(one.seconds for one, _ in loaded.cooldowns),
+            *(one.within_seconds for one, _ in loaded.breakers),
+        ]
+    )
+
+
 def over_limit(
     limit: Limit, test: Test, request: PolicyRequest, past: Iterable[PolicyRequest]
 ) -> OperatorError | None:

@@ -38,12 +38,14 @@ class Usage:
         past: the attempts that rate limits may count.
         last_at: when the same was done to the same target, within the cooldown.
         helped: whether it helped there, the last time first.
+        counted_to: the last attempt that was there to be counted, as its decision is numbered.
     """
 
     limits: Watched = field(default_factory=Watched)
     past: Sequence[PolicyRequest] = ()
     last_at: datetime | None = None
     helped: Sequence[bool] = ()
+    counted_to: int = 0
 
 
 @dataclass(frozen=True)

@@ -1129,7 +1129,12 @@ WHERE d.stage = 'validate' AND d.at > :since AND d.action_name = :action_name
 ORDER BY p.id LIMIT 20
 
 -- name: decision.attempts_since
-SELECT request, at FROM decisions WHERE stage = 'claim' AND at > :since ORDER BY at
+SELECT id, request, at FROM decisions WHERE stage = 'claim' AND at > :since ORDER BY at
+
+-- The attempts before a moment that limits may have counted; the latest, if there are more.
+-- name: decision.attempts_between
+SELECT id, proposal_id, at, subject, action_name, target, request FROM decisions
+WHERE stage = 'claim' AND at > :since AND at <= :until ORDER BY at DESC LIMIT :limit
 
 -- name: decision.last_of_remedy
 SELECT at FROM decisions

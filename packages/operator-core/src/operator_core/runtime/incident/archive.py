@@ -8,14 +8,10 @@ makes the audit's rows anew, which the ledger itself would show.
 
 import io
 import json
-import stat
-import struct
 import zipfile
-import zlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from operator_core.db.engine import Row
 from operator_core.db.exports import LOOKS, TABLES, IncidentRows
@@ -24,7 +20,9 @@ from operator_core.runtime.incident.misfits import (
     digest_of,
     is_seal_of,
     misfits,
+    require_none,
 )
+from operator_core.runtime.incident.zipped import files_of
 from operator_core.types import JsonObject
 
 FORMAT = 2
@@ -36,34 +34,15 @@ _FORMATS = frozenset({str(FORMAT), str(UNSEALED)})
 
 MANIFEST = "manifest.json"
 SEAL = "seal.json"
-MAX_FILES = 5_000
-MAX_BYTES = 1 << 30
-"""What an archive may hold unpacked, so that a small file cannot fill the memory."""
-
 MAX_PACKED_BYTES = 1 << 28
-"""What an archive may take as it is; a file without end cannot fill the memory either."""
-
-_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_HEADER_BYTES, _LENGTHS_AT = 30, 26
-"""Of the header before each file in a zip: its size, and where two lengths of it stand."""
-
-_TAIL, _TAIL_BYTES = b"PK\x05\x06", 22
-"""How the end of a zip begins, and its size where no comment follows."""
+"""What an archive may take as it is, so that a file without end cannot fill the memory."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """A fixed time of all files, so that the same incident is the same archive."""
 
-_NO_ZIP = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    ValueError,
+_ADDED_LATER = frozenset(
+    {"attempts", "effects", "group", "group_diagnoses", "switches", "verifications"}
 )
-_ADDED_LATER = frozenset({"effects", "group", "group_diagnoses", "switches", "verifications"})
 """Tables that an archive of an older version does not have."""
 
 
@@ -144,19 +123,21 @@ def unpack(packed: bytes) -> Archive:
     Raises:
         ArchiveError: it is no archive, or something in it does not match.
     """
-    files = _files(packed)
+    files = files_of(packed)
     manifest = _manifest(files)
     named: Mapping[str, str] = manifest["files"]
-    _match("files that the manifest does not name", files.keys() - named.keys() - {MANIFEST, SEAL})
-    _match("files that are missing", named.keys() - files.keys())
+    require_none(
+        "files that the manifest does not name", files.keys() - named.keys() - {MANIFEST, SEAL}
+    )
+    require_none("files that are missing", named.keys() - files.keys())
     changed = {name for name, digest in named.items() if digest_of(files[name]) != digest}
-    _match("files that were changed", changed)
+    require_none("files that were changed", changed)
     absent = {name for name in _ADDED_LATER if f"{name}.json" not in named}
     rows: IncidentRows = {name: [] for name in absent}
     rows |= {name: _rows(files, f"{name}.json") for name in sorted(TABLES - absent - {LOOKS})}
     looks = sorted(name for name in files if name.startswith(f"{LOOKS}/"))
-    rows[LOOKS] = sorted((_row(files, name) for name in looks), key=lambda row: int(row["id"]))
-    _match("what does not fit the audit", misfits(rows))
+    rows[LOOKS] = sorted((_row(files, name) for name in looks), key=lambda row: row["id"])
+    require_none("what does not fit the audit", misfits(rows))
     digest = digest_of(files[MANIFEST])
     seal = None
     if manifest["format"] != UNSEALED or SEAL in files:
@@ -170,54 +151,7 @@ def canonical(value: object) -> bytes:
     return text.encode()
 
 
-def _match(what: str, wrong: set[str] | frozenset[str]) -> None:
-    if wrong:
-        shown = ", ".join(sorted(wrong)[:5])
-        raise ArchiveError(f"The archive does not match: {what}: {shown}.")
-
-
 # --- reading --------------------------------------------------------------------------
-
-
-def _files(packed: bytes) -> dict[str, bytes]:
-    try:
-        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-            listed = archive.infolist()
-            _limit(listed)
-            _require_nothing_else(packed, archive, listed)
-            return {one.filename: archive.read(one) for one in listed}
-    except _NO_ZIP as error:
-        raise ArchiveError(f"This is no archive of an incident: {error}.") from error
-
-
-def _limit(listed: Sequence[zipfile.ZipInfo]) -> None:
-    if len(listed) > MAX_FILES or sum(one.file_size for one in listed) > MAX_BYTES:
-        raise ArchiveError("The archive is too large to be an incident.")
-    odd = {
-        one.filename for one in listed if one.compress_type not in _COMPRESSIONS or _is_link(one)
-    }
-    _match("files that no export writes so", odd)
-    counted = Counter(one.filename for one in listed)
-    _match("names that stand twice", {name for name, count in counted.items() if count > 1})
-
-
-def _require_nothing_else(
-    packed: bytes, archive: zipfile.ZipFile, listed: Sequence[zipfile.ZipInfo]
-) -> None:
-    """See that the archive's bytes are its files and their list; nobody vouches for others."""
-    end = 0
-    for one in sorted(listed, key=lambda one: one.header_offset):
-        if one.header_offset != end:
-            break
-        name_length, extra_length = struct.unpack_from("<HH", packed, end + _LENGTHS_AT)
-        end += _HEADER_BYTES + name_length + extra_length + one.compress_size
-    is_last = packed[-_TAIL_BYTES:].startswith(_TAIL) and not archive.comment
-    if end != archive.start_dir or not is_last:
-        raise ArchiveError("The archive does not match: it holds bytes beside its files.")
-
-
-def _is_link(one: zipfile.ZipInfo) -> bool:
-    return stat.S_ISLNK(one.external_attr >> 16)
 
 
 def _manifest(files: Mapping[str, bytes]) -> JsonObject:
@@ -231,9 +165,18 @@ def _manifest(files: Mapping[str, bytes]) -> JsonObject:
 
 def _parsed(files: Mapping[str, bytes], name: str) -> Any:  # noqa: ANN401 - JSON of any shape
     try:
-        return json.loads(files[name])
+        found = json.loads(files[name], parse_constant=_refused)
+        is_canonical = canonical(found) == files[name]
     except (KeyError, ValueError, RecursionError) as error:
         raise ArchiveError(f"The archive has no readable {name}.") from error
+    if not is_canonical:
+        raise ArchiveError(f"The archive's {name} is not written as an export writes it.")
+    return found
+
+
+def _refused(number: str) -> NoReturn:
+    """Refuse NaN and the infinities, which are no JSON."""
+    raise ValueError(number)
 
 
 def _rows(files: Mapping[str, bytes], name: str) -> list[Row]:
@@ -253,7 +196,8 @@ def _seal(files: Mapping[str, bytes], ticket_id: object, digest: str) -> Row:
 
 
 def _row(files: Mapping[str, bytes], name: str) -> Row:
-    found = _parsed(files, name)
-    if not isinstance(found, dict) or f"{LOOKS}/{found.get('id')}.json" != name:
+    found: Row | None = _parsed(files, name)
+    look_id = found.get("id") if isinstance(found, dict) else None
+    if found is None or type(look_id) is not int or f"{LOOKS}/{look_id}.json" != name:
         raise ArchiveError(f"The archive's {name} is not the look of that number.")
     return found

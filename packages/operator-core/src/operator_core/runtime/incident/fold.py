@@ -60,6 +60,10 @@ class Then:
         found = self._kinds("proposal_id", proposal_id, _STATUS_AFTER)
         return _STATUS_AFTER[found[-1]] if found else None
 
+    def tries_of(self, proposal_id: int | None) -> int:
+        """Return how often a proposal had been begun."""
+        return len(self._kinds("proposal_id", proposal_id, ("execution_started",)))
+
     def workflow_status(self, workflow_id: int | None) -> WorkflowStatus | None:
         """Return the state of a workflow; None: there is none, or nothing tells."""
         found = self._kinds("workflow_id", workflow_id, _WORKFLOW_AFTER)

@@ -9,15 +9,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from operator_core.actions.policy import Decision, Effect, LoadedPolicy, decide, load
+from operator_core.actions.policy.binding import Facts
 from operator_core.actions.policy.people import Word, missing
 from operator_core.actions.policy.ruling import PolicyFacts
 from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.actions.verdict import GateFacts, refusal
 from operator_core.clock import from_text
 from operator_core.db import approvals, decisions, rows
-from operator_core.db.decisions import CLAIM
+from operator_core.db.decisions import CLAIM, SEEN, VALIDATE
 from operator_core.db.engine import Row
 from operator_core.db.exports import IncidentRows
+from operator_core.runtime.incident.counted import counted, usage_at
 from operator_core.runtime.incident.fold import Then
 from operator_core.runtime.incident.replayed import Means, Replayed, replayed
 from operator_core.types import RunMode
@@ -47,12 +49,16 @@ class _Rows:
         found = (row for row in self.incident["policies"] if row["hash"] == digest)
         return self.policy or next((load(row["text"]) for row in found), None)
 
-    def decision_before(self, proposal_id: int | None, event: Row) -> Row | None:
+    def decision_before(
+        self, proposal_id: int | None, event: Row, stage: str | None = None
+    ) -> Row | None:
         """Return what was last asked of the policy about a proposal, up to an event."""
         found = [
             row
             for row in self.incident["decisions"]
-            if row["proposal_id"] == proposal_id and row["at"] <= event["timestamp"]
+            if row["proposal_id"] == proposal_id
+            and row["at"] <= event["timestamp"]
+            and stage in {None, row["stage"]}
         ]
         return found[-1] if found else None
 
@@ -168,8 +174,11 @@ def _policy_facts(known: _Rows, proposal: ActionProposal, event: Row) -> PolicyF
     loaded = known.loaded(asked["policy_hash"]) if asked else None
     if asked is None or loaded is None or asked["stage"] != CLAIM:
         return None
-    judged = decisions.of_row(asked)
+    judged, seen = decisions.of_row(asked), json.loads(asked["binds"]).get(SEEN)
     call = judged.call(proposal).digest
+    undoes = proposal.compensates_proposal_id is not None or judged.request.takes_back
+    since = (counted(asked) or {}).get("suspected_at")
+    tries = Then(known.incident, event).tries_of(proposal.id)
     return PolicyFacts(
         name=f"Proposal {proposal.id}",
         loaded=loaded,
@@ -177,9 +186,39 @@ def _policy_facts(known: _Rows, proposal: ActionProposal, event: Row) -> PolicyF
         call=call,
         words=tuple(_words(known, proposal, event, call)),
         proposers=frozenset({proposal.proposed_by}),
-        due_at=None if proposal.execution_order else proposal.scheduled_at,
-        undoes=proposal.compensates_proposal_id is not None,
+        approved=True,  # a proposal that was not is not claimed
+        bound=seen is not None and not undoes,
+        facts=seen,
+        declared=tuple(_declared(known, proposal, event, tries)),
+        grounds=_grounds(known, proposal, event),
+        usage=usage_at(known.incident, asked, loaded, judged.request),
+        due_at=None if undoes or tries or proposal.execution_order else proposal.scheduled_at,
+        suspected_at=from_text(since) if since else None,
+        undoes=undoes,
     )
+
+
+def _grounds(known: _Rows, proposal: ActionProposal, event: Row) -> Facts | None:
+    """Return the facts that stood when the policy was last asked before the claim."""
+    row = known.decision_before(proposal.id, event, VALIDATE)
+    found: Facts | None = json.loads(row["binds"]).get(SEEN) if row else None
+    return found
+
+
+def _declared(known: _Rows, proposal: ActionProposal, event: Row, tries: int) -> Iterator[str]:
+    """Yield what earlier steps of a workflow, and own earlier tries, said they change."""
+    then = Then(known.incident, event)
+    for step in _steps(known, "workflow_id", proposal.workflow_id) if proposal.workflow_id else ():
+        is_done = then.status_of(step.id) is ActionStatus.COMPLETED
+        if is_done and step.execution_order < proposal.execution_order:
+            yield from _changed_by(known, step, event)
+    if tries:
+        yield from _changed_by(known, proposal, event)
+
+
+def _changed_by(known: _Rows, proposal: ActionProposal, event: Row) -> tuple[str, ...]:
+    asked = known.decision_before(proposal.id, event)
+    return decisions.of_row(asked).changes if asked else ()
 
 
 def _words(known: _Rows, proposal: ActionProposal, event: Row, call: str) -> Iterator[Word]:

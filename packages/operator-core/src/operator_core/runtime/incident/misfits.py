@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Collection
 
 from operator_core.clock import from_text, to_text
 from operator_core.db import audit
@@ -11,9 +12,41 @@ from operator_core.errors import RequestError
 from operator_core.monitor.verification import Verdict
 from operator_core.types import JsonObject
 
+NO_ROW = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What reading a row raises that is none: nobody vouches for those of a file without a seal."""
+
+
+_MAX_NAME_CHARS = 60
+
 
 class ArchiveError(RequestError):
     """An archive that cannot be used as it is; the text says what does not match."""
+
+
+def require_none(what: str, wrong: Collection[str]) -> None:
+    """See that nothing is wrong.
+
+    Args:
+        what: what those that are named would be.
+        wrong: names, which whoever made the file has chosen.
+
+    Raises:
+        ArchiveError: something is.
+    """
+    if wrong:
+        shown = ", ".join(sorted(_on_a_line(one) for one in wrong)[:5])
+        raise ArchiveError(f"The archive does not match: {what}: {shown}.")
+
+
+def _on_a_line(name: str) -> str:
+    return name.encode("unicode_escape").decode()[:_MAX_NAME_CHARS]
 
 
 def digest_of(content: bytes | str) -> str:
@@ -33,7 +66,7 @@ def is_seal_of(seal: Row, ticket_id: object, digest: str) -> bool:
         told = json.loads(seal["event_data"])
         is_told = seal["event_type"] == SEALED and seal["ticket_id"] == ticket_id
         return is_told and not _is_broken(seal) and bool(told["digest"] == digest)
-    except (KeyError, TypeError, ValueError):
+    except NO_ROW:
         return False
 
 
@@ -46,7 +79,7 @@ def misfits(rows: IncidentRows) -> set[str]:
         broken = {f"event {one['id']}" for one in told if _is_broken(one)}
         known = _changed_looks(rows) | _changed_diagnoses(rows)
         return broken | known | _changed_effects(rows) | _changed_proofs(rows)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except NO_ROW as error:
         raise ArchiveError(f"The archive holds a row that is none: {error!r}.") from error
 
 

@@ -25,7 +25,7 @@ from operator_core.runtime.incident.course import detect
 from operator_core.runtime.incident.gated import approve, claim
 from operator_core.runtime.incident.proofs import prove, rehearse
 from operator_core.runtime.incident.replayed import Means, Replayed, replayed
-from operator_core.runtime.incident.retried import retry
+from operator_core.runtime.incident.retried import retry, take_over
 from operator_core.runtime.incident.unmade import RULES
 from operator_core.types import JsonObject
 
@@ -46,13 +46,14 @@ def replay(incident: IncidentRows, means: Means) -> list[Replayed]:
 
 
 def _diagnose(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
-    """The rules say the same of the same look."""
+    """The rules say the same of the same look; of a model's answer the same is left."""
     for row in incident["diagnoses"]:
         stored = rows.diagnosis(row)
-        if stored.diagnoser != RULES or stored.violation is None:
+        if stored.violation is None and stored.diagnoser == RULES:
             continue
         what = f"diagnosis {row['id']}"
-        now = _diagnosed(stored, looks_of(incident, stored), means)
+        make = _diagnosed if stored.diagnoser == RULES else _answered
+        now = make(stored, looks_of(incident, stored), means)
         yield replayed(
             from_text(row["created_at"]), "diagnose", what, _said(stored), now and _said(now)
         )
@@ -94,6 +95,12 @@ def _diagnosed(stored: Diagnosis, looks: dict[int, Observation], means: Means) -
         now=stored.created_at,
     )
     whole = checked(answer, ActionRegistry(means.subject).require).diagnosis
+    return supported(whole, looks)
+
+
+def _answered(stored: Diagnosis, looks: dict[int, Observation], means: Means) -> Diagnosis:
+    """Return what is left of a model's answer, as it is recorded: its claims, its calls."""
+    whole = checked(stored, ActionRegistry(means.subject).require).diagnosis
     return supported(whole, looks)
 
 
@@ -199,6 +206,7 @@ STAGES: dict[str, Callable[[IncidentRows, Means], Iterable[Replayed]]] = {
     "approve": approve,
     "claim": claim,
     "retry": retry,
+    "take over": take_over,
     "verify": prove,
 }
 """What is made again, in the order of the stages."""

@@ -1,4 +1,4 @@
-"""Decides again whether a failed attempt is tried again; pure."""
+"""Decides again whether a failed attempt is tried again, or a lost one taken over; pure."""
 
 import json
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from operator_core.db.engine import Row
 from operator_core.db.exports import IncidentRows
 from operator_core.runtime.incident.replayed import Means, Replayed, replayed
 
+TAKEN_OVER = "execution_taken_over"
 RETRIED = frozenset({"retry_scheduled", "retry_exhausted"})
 
 
@@ -34,6 +35,27 @@ def retry(incident: IncidentRows, _means: Means) -> Iterator[Replayed]:
         recorded = {"again": due is not None, "failures": told["retry_count"], "in_time": True}
         now = {"again": again, "failures": failures, "in_time": waits <= most}
         yield replayed(at, "retry", f"proposal {event['proposal_id']}", recorded, now)
+
+
+def take_over(incident: IncidentRows, _means: Means) -> Iterator[Replayed]:
+    """Work is taken from an owner once its lease has ended, and not before.
+
+    Args:
+        incident: its rows.
+        _means: nothing of it rules here.
+    """
+    for event in incident["events"]:
+        ended = lease_of(event) if event["event_type"] == TAKEN_OVER else None
+        if ended is not None:
+            what = f"proposal {event['proposal_id']}"
+            at, now = from_text(event["timestamp"]), ended <= event["timestamp"]
+            yield replayed(at, "take over", what, {"has_ended": True}, {"has_ended": now})
+
+
+def lease_of(event: Row) -> str | None:
+    """Return when the lease ended whose work was taken over; None: nothing tells."""
+    told: str | None = json.loads(event["event_data"]).get("lease_expires_at")
+    return told
 
 
 def is_permanent(event: Row, limit: int) -> bool:

@@ -8,12 +8,14 @@ from typing import NamedTuple
 
 from operator_core.clock import from_text
 from operator_core.db import rows
+from operator_core.db.decisions import CLAIM
 from operator_core.db.engine import Row
 from operator_core.db.exports import LOOKS, IncidentRows
+from operator_core.runtime.incident.counted import counted, is_whole
 from operator_core.runtime.incident.course import closing_look, opening_look
 from operator_core.runtime.incident.fold import Then
 from operator_core.runtime.incident.replayed import Means
-from operator_core.runtime.incident.retried import is_permanent
+from operator_core.runtime.incident.retried import TAKEN_OVER, is_permanent, lease_of
 from operator_core.types import JsonObject
 
 RULES = "rules"
@@ -23,6 +25,7 @@ MADE = frozenset(
     {
         "diagnosis_superseded",
         "execution_started",
+        "execution_taken_over",
         "proposal_approved",
         "proposal_created",
         "proposal_validated",
@@ -88,7 +91,6 @@ LEFT: dict[str, tuple[frozenset[str], str]] = {
                 "execution_in_doubt",
                 "execution_released",
                 "execution_stopped",
-                "execution_taken_over",
                 "retry_cleared",
                 "retry_started",
             }
@@ -164,19 +166,19 @@ def _kinds(events: list[Row]) -> Iterator[Unmade]:
 
 def _parts(events: list[Row]) -> Iterator[Unmade]:
     """What is taken from the record within decisions that are made again."""
-    counted = [one["event_type"] for one in events]
+    kinds = [one["event_type"] for one in events]
     yield Unmade(
-        "of each claim: what was seen right before it, limits, cooldown and breaker, suspects",
-        counted.count("execution_started"),
-        "that look is not kept, and other incidents' attempts are not in this one",
+        "of each claim: sight, the rehearsal then, other work under way, who is suspected",
+        kinds.count("execution_started"),
+        "that look is not kept, and other incidents' tickets are not in this one",
     )
     yield Unmade(
         "of each proof: how long the problem had been gone, what else was broken",
-        counted.count("remedy_verified") + counted.count("remedy_not_verified"),
+        kinds.count("remedy_verified") + kinds.count("remedy_not_verified"),
         "it rests on looks that are thinned, and on tickets that are not of this incident",
     )
     yield Unmade(
-        "of each retry: its jitter", counted.count("retry_scheduled"), "it is drawn at random"
+        "of each retry: its jitter", kinds.count("retry_scheduled"), "it is drawn at random"
     )
 
 
@@ -215,6 +217,21 @@ def _switchless(incident: IncidentRows, events: list[Row]) -> int:
     return sum(Then(incident, one).switch is None for one in claims)
 
 
+def _unruled(incident: IncidentRows, events: list[Row]) -> int:
+    asked = {(row["proposal_id"], row["at"]) for row in incident["decisions"]}
+    claims = _of(events, "execution_started")
+    return sum((one["proposal_id"], one["timestamp"]) not in asked for one in claims)
+
+
+def _uncounted(incident: IncidentRows, _events: list[Row]) -> int:
+    claims = (row for row in incident["decisions"] if row["stage"] == CLAIM)
+    return sum(counted(row) is None or not is_whole(incident) for row in claims)
+
+
+def _taken_blindly(_incident: IncidentRows, events: list[Row]) -> int:
+    return sum(lease_of(one) is None for one in _of(events, TAKEN_OVER))
+
+
 def _given_up(incident: IncidentRows, events: list[Row]) -> int:
     limits = {row["id"]: row["max_retries"] for row in incident["proposals"]}
     last = _of(events, "retry_exhausted")
@@ -231,9 +248,9 @@ def _kept(incident: IncidentRows) -> set[int]:
 
 _LACKS: tuple[tuple[str, Callable[[IncidentRows, list[Row]], int], str], ...] = (
     (
-        "diagnoses by others than the rules",
+        "of diagnoses by others than the rules: the answer itself",
         _of_models,
-        "a model need not say the same twice",
+        "a model need not say the same twice; what was made of its answer is made again",
     ),
     (
         "diagnoses without the look or the problem that they rest on",
@@ -259,6 +276,21 @@ _LACKS: tuple[tuple[str, Callable[[IncidentRows, list[Row]], int], str], ...] = 
         "claims without the switch",
         _switchless,
         "an older version did not export who set the mode",
+    ),
+    (
+        "claims about which no policy was asked",
+        _unruled,
+        "none was in force; another one, given to the replay, is not asked either",
+    ),
+    (
+        "claims without what their limits counted",
+        _uncounted,
+        "an older version did not write it down, or more was done before than is exported",
+    ),
+    (
+        "take-overs without the lease that had ended",
+        _taken_blindly,
+        "an older version did not write it down",
     ),
     (
         "failures after which nothing was tried again although tries were left",
