@@ -132,10 +132,15 @@ def test_it_is_remembered_since_when_regions_are_misplaced_and_when_they_became_
     assert misplaced_facts(history.with_misplaced(0, 210), 220) == {}
 
 
-@pytest.mark.parametrize(("gained", "is_told"), [(15.0, False), (0.5, True)])
-def test_leaders_are_uneven_while_a_new_store_is_filled(gained: float, *, is_told: bool) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "gained", "is_told"),
+    [(400.0, 15.0, False), (180.0, 0.5, True), (179.0, 0.0, False)],
+)
+def test_leaders_are_uneven_while_a_new_store_is_filled(
+    seconds: float, gained: float, *, is_told: bool
+) -> None:
     stores = with_fourth(leader_count=2, region_count=6)
-    filling = {"filling": {"4": {"seconds": 120.0, "gained_per_minute": gained}}}
+    filling = {"filling": {"4": {"seconds": seconds, "gained_per_minute": gained}}}
     assert bool(broken(make_observation(stores, parts=filling), "leader_imbalance")) is is_told
 
 
