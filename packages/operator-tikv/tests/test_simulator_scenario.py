@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from operator_core.errors import RequestError
+from operator_tikv.lab import TikvLab
 from operator_tikv.simulator import SimulatedCluster
 from operator_tikv.simulator.scenario import (
     ScenarioError,
@@ -181,6 +183,18 @@ def test_every_log_line_is_in_the_unified_format() -> None:
         ({"fault": "stop", "stores": [99]}, "no store 99; there are 1 to 4"),
         ({"fault": "pd_stop", "members": ["pd-9"]}, "no PD server 'pd-9'"),
         ({"fault": "config", "item": "replica-limit", "value": 0}, "replica-limit not found"),
+        (
+            {"fault": "config", "item": "replica-schedule-limit", "value": "none"},
+            "invalid value of replica-schedule-limit: none; such as 64",
+        ),
+        (
+            {"fault": "config", "item": "enable-make-up-replica", "value": "flase"},
+            "invalid value of enable-make-up-replica: flase; such as true",
+        ),
+        (
+            {"fault": "pause_scheduler", "scheduler": "balance-leaders"},
+            "no scheduler 'balance-leaders'; did you mean 'balance-leader-scheduler'",
+        ),
     ],
 )
 def test_a_fault_that_names_what_is_not_there_is_refused_at_once(
@@ -189,6 +203,17 @@ def test_a_fault_that_names_what_is_not_there_is_refused_at_once(
     table = {"duration": "5m", "faults": [{"at": "1m", **fault}]}
     with pytest.raises(ScenarioError, match=f"fault 1: .*{what}"):
         build(read_scenario(table))
+
+
+@pytest.mark.parametrize(
+    ("at", "complaint"),
+    [("1m", "delete_store at 60 s: .*number of up stores"), ("5m", "fault 1: .*after its end")],
+)
+def test_a_fault_that_cannot_be_made_or_never_comes_ends_a_play(at: str, complaint: str) -> None:
+    fault = {"at": at, "fault": "delete_store", "stores": [3]}
+    table = {"duration": "5m", "cluster": {"stores": 3}, "faults": [fault]}
+    with pytest.raises(RequestError, match=complaint):
+        TikvLab().build(table, None).advance_to(90)
 
 
 def test_a_store_that_joins_later_may_be_named() -> None:

@@ -160,6 +160,9 @@ CASES: dict[str, Case] = {
     ),
     "scheduler_paused": case("balance-leader-scheduler", {"fault": "pause_scheduler"}),
     "scheduler_missing": case("balance-leader-scheduler", {"fault": "remove_scheduler"}),
+    "eviction_stalled": case(
+        "evict-leader-scheduler", {"fault": "evict_leader", "stores": [2], "batch": 0}
+    ),
     "checker_paused": case("rule", {"fault": "pause_checker"}),
     "scheduling_halted": case("cluster", config("halt-scheduling", value=True)),
     "schedule_limit_zero": case("leader-schedule-limit", config("leader-schedule-limit", 0)),

@@ -190,6 +190,11 @@ def diagnosed(invariant: str, observation: Observation) -> Diagnosis:
     return diagnose(violations[-1], observation, HYPOTHESES, now=NOW)
 
 
+def test_an_empty_store_that_was_heard_of_a_minute_ago_is_no_ghost() -> None:
+    stopped = picture(fourth={**SILENT, "leader_count": 0, "region_count": 0})
+    assert diagnosed("store_disconnected", stopped).hypothesis == "store_stopped"
+
+
 @pytest.mark.parametrize("cause", PICTURES)
 def test_the_cause_is_found_in_its_picture(cause: str) -> None:
     diagnosis = diagnosed(*PICTURES[cause])

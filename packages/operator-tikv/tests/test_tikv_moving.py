@@ -132,10 +132,15 @@ def test_it_is_remembered_since_when_regions_are_misplaced_and_when_they_became_
     assert misplaced_facts(history.with_misplaced(0, 210), 220) == {}
 
 
-@pytest.mark.parametrize(("gained", "is_told"), [(15.0, False), (0.5, True)])
-def test_leaders_are_uneven_while_a_new_store_is_filled(gained: float, *, is_told: bool) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "gained", "is_told"),
+    [(400.0, 15.0, False), (180.0, 0.5, True), (179.0, 0.0, False)],
+)
+def test_leaders_are_uneven_while_a_new_store_is_filled(
+    seconds: float, gained: float, *, is_told: bool
+) -> None:
     stores = with_fourth(leader_count=2, region_count=6)
-    filling = {"filling": {"4": {"seconds": 120.0, "gained_per_minute": gained}}}
+    filling = {"filling": {"4": {"seconds": seconds, "gained_per_minute": gained}}}
     assert bool(broken(make_observation(stores, parts=filling), "leader_imbalance")) is is_told
 
 
@@ -156,6 +161,30 @@ def test_a_new_store_is_watched_until_it_is_about_as_full_as_the_others() -> Non
         "missing_regions": 45.0,
     }
     assert later.with_stores([*old, filled], 700).filling == {}
+
+
+def _in_rack(name: str) -> list[dict[str, str]]:
+    return [{"key": "rack", "value": name}]
+
+
+RACKED = [
+    make_store(number, region_score=score, region_count=score, meta_labels=_in_rack(rack))
+    for number, rack, score in ((1, "r1", 30), (2, "r2", 90), (3, "r3", 90))
+]
+"""Of three racks with a replica of each region, the first shares its own among several stores."""
+
+
+@pytest.mark.parametrize(
+    ("rack", "regions", "share", "missing"),
+    [("r1", 30, 1.0, 0.0), ("r1", 3, 0.1, 27.0), ("r4", 30, 0.4286, 40.0)],
+)
+def test_a_new_store_is_compared_with_the_others_of_its_rack(
+    rack: str, regions: int, share: float, missing: float
+) -> None:
+    new = make_store(4, region_score=regions, region_count=regions, meta_labels=_in_rack(rack))
+    history = History().with_stores(RACKED, 0).with_stores([*RACKED, new], 60)
+    found = filling_facts(history, [*RACKED, new], 60, ["rack"])["4"]
+    assert (found["score_share"], found["missing_regions"]) == (share, missing)
 
 
 def test_a_store_that_pd_is_preparing_is_new_also_at_the_first_look() -> None:

@@ -110,6 +110,10 @@ CASES: dict[str, tuple[str, Observation]] = {
         "balance-region-scheduler",
         make_observation(schedulers=["balance-leader-scheduler", "balance-hot-region-scheduler"]),
     ),
+    "eviction_stalled": (
+        "evict-leader-scheduler",
+        make_observation(parts=switches(evict_leader_store_ids=[2], evict_leader_batch=0)),
+    ),
     "checker_paused": ("rule", make_observation(parts=switches(paused_checkers=["rule"]))),
     "scheduling_halted": ("cluster", make_observation(parts=config(halt_scheduling="true"))),
     "schedule_limit_zero": (

@@ -218,22 +218,33 @@ def leaving_facts(history: History, now: float) -> JsonObject:
     }
 
 
-def filling_facts(history: History, stores: Iterable[StoreInfo], now: float) -> JsonObject:
+def filling_facts(
+    history: History, stores: Iterable[StoreInfo], now: float, location_labels: Sequence[str] = ()
+) -> JsonObject:
     """Return the data of the part `filling`: stores that came new and have less than the others.
 
     Store id → ``seconds`` since it was first seen, ``region_count`` and ``gained_per_minute``,
     ``score_share`` (its region score against the mean of the others: what PD makes equal), and
-    ``missing_regions`` (how many fewer it has than the others have on average).
+    ``missing_regions`` (how many fewer it has than the others have on average). Where PD keeps
+    replicas apart, a store may get only what its rack or zone has: it is then compared with the
+    others there, if they have less.
+
+    Args:
+        history: what was seen before.
+        stores: the stores of this look.
+        now: the time, in seconds.
+        location_labels: those that PD goes by, the widest first.
     """
     takers = [one for one in stores if one.is_up_tikv]
+    old = [one for one in takers if one.id not in history.filling]
     found: JsonObject = {}
     for store in takers:
-        others = [one.status for one in takers if one.id not in history.filling]
         one = history.filling.get(store.id)
-        if one is None or not others:
+        if one is None or not old:
             continue
-        mean_score = sum(other.region_score for other in others) / len(others)
-        mean_regions = sum(other.region_count for other in others) / len(others)
+        mean_score, mean_regions = min(
+            _means(others) for others in _compared(store, old, location_labels)
+        )
         found[str(store.id)] = {
             "seconds": round(now - one.since, 1),
             "region_count": store.status.region_count,
@@ -242,6 +253,27 @@ def filling_facts(history: History, stores: Iterable[StoreInfo], now: float) -> 
             "missing_regions": round(mean_regions - store.status.region_count, 1),
         }
     return found
+
+
+def _compared(
+    store: StoreInfo, others: Sequence[StoreInfo], location_labels: Sequence[str]
+) -> list[Sequence[StoreInfo]]:
+    """Return all other stores, and those of the same place at each level that has some."""
+    near = others
+    found = [others]
+    for label in location_labels:
+        place = store.labels.get(label)
+        near = [one for one in near if place is not None and one.labels.get(label) == place]
+        if near:
+            found.append(near)
+    return found
+
+
+def _means(stores: Sequence[StoreInfo]) -> tuple[float, float]:
+    """Return the mean region score and the mean count of regions."""
+    count = len(stores)
+    score = sum(one.status.region_score for one in stores) / count
+    return score, sum(one.status.region_count for one in stores) / count
 
 
 def misplaced_regions(pd_metrics: JsonObject) -> tuple[float, float]:

@@ -47,9 +47,14 @@ class TikvLab:
         """
         try:
             scenario = read_scenario(_seeded(table, seed))
-            return TikvLabCluster(scenario, build(scenario))
+            cluster = build(scenario)
         except ScenarioError as error:
             raise RequestError(str(error)) from error
+        for number, one in enumerate(scenario.faults, 1):
+            if one.at_seconds >= scenario.duration:
+                end = f"its end, which is at {scenario.duration:g} s"
+                raise RequestError(f"fault {number}: {one.name}: comes after {end}.")
+        return TikvLabCluster(scenario, cluster)
 
 
 def _seeded(table: Mapping[str, object], seed: int | None) -> dict[str, Any]:
@@ -82,8 +87,14 @@ class TikvLabCluster:
         return TikvSubject(PdClient([_PD_URL], transport=Site(self._cluster)), clock=clock)
 
     def advance_to(self, seconds: float) -> None:
-        """Let virtual time pass."""
+        """Let virtual time pass.
+
+        Raises:
+            RequestError: a fault could not be made, so that the play shows nothing.
+        """
         self._cluster.advance_to(seconds)
+        if refused := self._cluster.world.refused_faults:
+            raise RequestError(f"A fault could not be made: {refused[0]}.")
 
     def scenario_key(self, key: str) -> str:
         """Return the key as it is: stores have the same ids in every play."""

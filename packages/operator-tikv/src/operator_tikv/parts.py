@@ -138,7 +138,7 @@ def _add_stores(
     album.add("cluster", "/stores", whole, *errors, contradicted_by=doubted_by)
     leaving = leaving_facts(history, album.moment.timestamp())
     album.add("leaving", "/stores", leaving if seen else None, error)
-    filling = filling_facts(history, stores, album.moment.timestamp())
+    filling = filling_facts(history, stores, album.moment.timestamp(), _location_labels(answers))
     album.add("filling", "/stores", filling if seen else None, error)
 
 
@@ -183,9 +183,8 @@ def _add_config(album: Album, answers: Answers) -> None:
     rules = answers.rules.value
     placement = None
     if rules is not None and replicate is not None and answers.stores.value is not None:
-        wanted = [one.strip() for one in replicate.location_labels.split(",") if one.strip()]
         placement = facts_config.placement_facts(
-            rules[0].rules, rules[1].rules, answers.known_stores, wanted
+            rules[0].rules, rules[1].rules, answers.known_stores, _location_labels(answers)
         )
     album.add(
         "placement",
@@ -198,6 +197,13 @@ def _add_config(album: Album, answers: Answers) -> None:
     points = answers.safe_points.value
     gc = None if points is None else facts_config.gc_facts(points, answers.pd_time)
     album.add("gc", "/gc/safepoint", gc, answers.safe_points.error)
+
+
+def _location_labels(answers: Answers) -> list[str]:
+    """Return the labels by which PD keeps replicas apart, the widest first."""
+    replicate = answers.replicate.value
+    names = replicate.location_labels.split(",") if replicate is not None else []
+    return [one.strip() for one in names if one.strip()]
 
 
 def _add_pd(album: Album, answers: Answers, history: History) -> None:

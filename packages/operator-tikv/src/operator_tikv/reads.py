@@ -77,10 +77,11 @@ async def schedulers(api: PdApi) -> JsonObject:
     """Read schedulers and checkers: which run, which are paused."""
     names = await api.schedulers()
     paused, evicted, checkers = await asyncio.gather(
-        api.schedulers("paused"), api.evicted_store_ids(names), _paused_checkers(api)
+        api.schedulers("paused"), api.eviction(names), _paused_checkers(api)
     )
     granted = await _granted_store_ids(api, names)
-    return facts.scheduler_facts(names, paused, evicted, checkers, granted)
+    found = facts.scheduler_facts(names, paused, evicted.store_ids, checkers, granted)
+    return {**found, "evict_leader_batch": evicted.batch}
 
 
 async def _granted_store_ids(api: PdApi, names: Sequence[str]) -> list[int]:

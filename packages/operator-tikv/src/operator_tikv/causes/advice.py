@@ -19,6 +19,7 @@ from operator_tikv.rules.words import store_id_of
 _LIMITS: Final[dict[str, Limit]] = {limit.rule: limit for limit in LIMITS}
 
 _PATHS: Final[dict[str, str]] = {
+    "eviction_stalled": "schedulers/evict_leader_batch",
     "scheduling_halted": "config/halt_scheduling",
     "schedule_limit_zero": "config/zero_limits",
     "repair_switched_off": "config/repair_switches_off",
@@ -122,6 +123,13 @@ _ADVICE: Final = (
         ("scheduling_halted",),
         "Somebody set halt-scheduling and left it. Ask whether a recovery runs; then set it to "
         "false.",
+    ),
+    Advice(
+        "eviction_batch_is_zero",
+        ("eviction_stalled",),
+        "An evict-leader that was there when PD was upgraded to 8.5 has a batch of 0 "
+        "(tikv/pd#9416). Set its batch to 3, or delete it and add it again; do not restart a store "
+        "that still leads.",
     ),
     Advice(
         "limit_left_at_zero",

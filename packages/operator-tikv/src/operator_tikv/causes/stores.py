@@ -13,6 +13,10 @@ _AGAIN_AND_AGAIN_PER_SECOND: Final = 0.025
 _FRESH_SECONDS: Final = 60.0
 """A process whose metrics are no older than this lives."""
 
+_AGE: Final = "last_heartbeat_age_seconds"
+_LONG_AGO_SECONDS: Final = 600.0
+"""A store that was removed has been silent for longer; an empty one that stops has not."""
+
 _ONE_SILENT: Final = claim(
     "It is the only silent store", "cluster/silent_store_count", Predicate.EQ, 1, 2.0
 )
@@ -128,10 +132,13 @@ def ghost_of_removed_store(violation: Violation, observation: Observation) -> As
         ),
         supports=[
             case.says("It has no replica", "region_count", Predicate.EQ, 0, 3.0),
-            claim("PD's leader changed of late", "pd/leader_changes", Predicate.GT, 0),
+            claim("PD's leader changed of late", "pd/leader_changes", Predicate.GT, 0, 3.0),
             case.says("PD does not hear it", "state_name", Predicate.NE, "Up"),
         ],
-        contradicts=[case.says("It has replicas", "region_count", Predicate.GT, 0)],
+        contradicts=[
+            case.says("It has replicas", "region_count", Predicate.GT, 0),
+            case.says("It was heard of minutes ago", _AGE, Predicate.LT, _LONG_AGO_SECONDS, 3.0),
+        ],
         components=["pd", f"store-{case.store_id}"],
         escalate=True,
     )

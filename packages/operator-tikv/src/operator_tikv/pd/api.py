@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
@@ -30,6 +30,18 @@ _ABSENT: Final = frozenset({_NOT_FOUND, 405, 410, 412})
 """Nothing there, nothing to ask it of, or a part of PD that is turned off."""
 _NOBODY_EVICTS: Final = ("404 page not found", "not found", "null", "ErrScheduleConfigNotExist")
 _EVICT_OF_ONE_STORE: Final = re.compile(rf"^{EVICT_LEADER}-(\d{{1,20}})$")
+
+
+class Eviction(NamedTuple):
+    """Whose leaders PD moves away.
+
+    Attributes:
+        store_ids: the stores.
+        batch: how many leaders of a store it moves at once; None where PD does not say.
+    """
+
+    store_ids: list[int]
+    batch: int | None
 
 
 class PdApi:
@@ -140,7 +152,11 @@ class PdApi:
         return sorted(_texts(value, "GET /schedulers"))
 
     async def evicted_store_ids(self, schedulers: Sequence[str]) -> list[int]:
-        """Return the stores whose leaders are being evicted.
+        """Return the stores whose leaders are being evicted; see `eviction`."""
+        return (await self.eviction(schedulers)).store_ids
+
+    async def eviction(self, schedulers: Sequence[str]) -> Eviction:
+        """Return whose leaders are being evicted.
 
         Args:
             schedulers: names of the schedulers; old releases have one for each store.
@@ -151,9 +167,10 @@ class PdApi:
             value = (await self.client.get(path)).value
         except PdRefusalError as error:
             if error.status == _NOT_FOUND:
-                return sorted(found)
+                return Eviction(sorted(found), None)
             raise
-        return sorted(found | set(fit(EvictConfig, value, f"GET {path}").stores))
+        config = fit(EvictConfig, value, f"GET {path}")
+        return Eviction(sorted(found | set(config.stores)), config.batch)
 
     async def operators(self) -> list[OperatorText]:
         """Return the operators that PD is working on."""

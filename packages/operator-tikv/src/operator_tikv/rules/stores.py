@@ -13,6 +13,7 @@ from operator_tikv.rules.words import (
     evicted_of,
     found,
     of_setting,
+    restarted_of,
     rule,
     store_target,
     stores_of,
@@ -77,7 +78,8 @@ def check_low_space(observation: Observation, given: Given) -> Iterator[Violatio
 
 def check_evict_leader_left_over(observation: Observation, given: Given) -> Iterator[Violation]:
     """An evict-leader on a store that is well: maintenance that nobody finished."""
-    evicted = evicted_of(observation)
+    # Who restarted a store is at work on it still, and one that dies again keeps its drain.
+    evicted = evicted_of(observation) - restarted_of(observation)
     for store_id, store in stores_of(observation):
         is_well = store["is_healthy"] and store["slow_score"] < SLOW_SCORE
         if store_id in evicted and is_well:
@@ -127,10 +129,16 @@ def check_leader_imbalance(observation: Observation, given: Given) -> Iterator[V
 
 
 def _being_filled(observation: Observation, given: Given) -> set[str]:
-    """Stores that came new and gain regions: a leader can only go where a replica is."""
-    least = given["least_regions_per_minute"]
-    filling = observation.data("filling").items()
-    return {store_id for store_id, one in filling if one["gained_per_minute"] >= least}
+    """Stores that came new and gain regions: a leader can only go where a replica is.
+
+    What a store gains shows only some looks after it came.
+    """
+    least, patience = given["least_regions_per_minute"], given["patience_seconds"]
+    return {
+        store_id
+        for store_id, one in observation.data("filling").items()
+        if one["gained_per_minute"] >= least or one["seconds"] < patience
+    }
 
 
 def _shares_leaders(store: JsonObject) -> bool:
@@ -305,6 +313,7 @@ STORE_RULES: Final[tuple[Invariant, ...]] = (
         # PD's own tolerance is a gap of about ten leaders.
         allowed_share_of_mean=0.4,
         least_regions_per_minute=1.0,
+        patience_seconds=180.0,
     ),
     rule(check_offline_stuck, "offline_stuck", ["stores", "leaving"], 0, 0, stuck_seconds=1800.0),
     rule(check_tombstones, "tombstones_left", ["cluster"], _DAY_SECONDS),

@@ -5,6 +5,7 @@ from typing import Final
 
 from operator_core.monitor.types import Invariant, Observation, Violation
 from operator_core.types import Severity
+from operator_tikv.pd.api import EVICT_LEADER
 from operator_tikv.rules.words import (
     CLUSTER,
     Given,
@@ -34,6 +35,21 @@ def check_scheduler_missing(observation: Observation, given: Given) -> Iterator[
     for name in observation.data("schedulers")["missing"]:
         message = f"PD does not run {name}: somebody removed it."
         yield found("scheduler_missing", name, message, metrics={"scheduler": name})
+
+
+def check_eviction_stalled(observation: Observation, given: Given) -> Iterator[Violation]:
+    """An eviction that moves no leader at all: PD read a batch of 0 after an upgrade."""
+    del given
+    schedulers = observation.data("schedulers")
+    evicted = schedulers["evict_leader_store_ids"]
+    if evicted and schedulers.get("evict_leader_batch") == 0:
+        stores = ", ".join(map(str, evicted))
+        message = (
+            f"The leaders of store {stores} are to be moved away, and PD moves 0 of them at once: "
+            "who waits for this drain waits for ever."
+        )
+        metrics = {"store_ids": evicted, "batch": 0}
+        yield found("eviction_stalled", EVICT_LEADER, message, metrics=metrics)
 
 
 def check_checker_paused(observation: Observation, given: Given) -> Iterator[Violation]:
@@ -140,6 +156,7 @@ SWITCH_RULES: Final[tuple[Invariant, ...]] = (
     # A restore pauses schedulers for as long as it takes.
     of_setting(rule(check_scheduler_paused, "scheduler_paused", ["schedulers"], 900)),
     of_setting(rule(check_scheduler_missing, "scheduler_missing", ["schedulers"], 300)),
+    of_setting(rule(check_eviction_stalled, "eviction_stalled", ["schedulers"], 60)),
     # No tool pauses a checker, only a request by hand; PD's own alerts wait a minute too.
     of_setting(rule(check_checker_paused, "checker_paused", ["schedulers"], 60)),
     of_setting(rule(check_scheduling_halted, "scheduling_halted", ["config"], 60)),

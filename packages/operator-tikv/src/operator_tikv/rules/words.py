@@ -80,6 +80,15 @@ def evicted_of(observation: Observation) -> set[str]:
     return {str(key) for key in observation.data("schedulers").get("evict_leader_store_ids", ())}
 
 
+def restarted_of(observation: Observation) -> set[str]:
+    """Return the ids of the stores whose process began anew in the last five minutes.
+
+    Only metrics tell; without them it is nobody.
+    """
+    restarts = observation.data("store_metrics").get("readings", {}).get("restarts", {})
+    return {store_id for store_id, count in restarts.items() if count > 0}
+
+
 def about_store(
     name: str, store_id: str, store: JsonObject, message: str, severity: Severity
 ) -> Violation:

@@ -62,6 +62,7 @@ _REPLICATION: Final[dict[str, Scalar]] = {
     "enable-placement-rules-cache": False,
     "isolation-level": "",
 }
+_SWITCH: Final = {"true": True, "false": False}
 _DURATION_UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -137,7 +138,7 @@ def parse_duration_seconds(text: str) -> float:
 def _fit(item: str, old: Scalar, value: object) -> Scalar:
     try:
         return _converted(old, value)
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"[PD:common:ErrInvalidParameter]invalid value of {item}: {value}"
         ) from error
@@ -145,7 +146,7 @@ def _fit(item: str, old: Scalar, value: object) -> Scalar:
 
 def _converted(old: Scalar, value: object) -> Scalar:
     if isinstance(old, bool):
-        return {"true": True, "false": False}.get(str(value).lower(), old)
+        return _SWITCH[str(value).lower()]
     if isinstance(old, int | float) and isinstance(value, int | float | str):
         number = float(value)
         return int(number) if number.is_integer() else number

@@ -17,12 +17,14 @@ until = "30m"
 
 from __future__ import annotations
 
+import copy
+import json
 import tomllib
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from operator_core.lab import complaint
+from operator_core.lab import complaint, near
 from operator_tikv.simulator.bootstrap import ClusterSpec
 from operator_tikv.simulator.cluster import SimulatedCluster
 from operator_tikv.simulator.config import ConfigError
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from operator_tikv.simulator.world import World
 
 _STRICT: Final = ConfigDict(frozen=True, extra="forbid")
+_BY_FAULT: Final = ("evict-leader-scheduler", "grant-leader-scheduler")
+"""Schedulers that a fault or a person may add later."""
 _EPOCH_UNIX_SECONDS: Final = 1_750_000_000.0
 
 
@@ -169,9 +173,24 @@ def _unknown(world: World, scenario: Scenario, fault: Fault) -> Iterator[str]:
     for store_id in set(named.get("stores") or ()) - world.stores.keys():
         if not grows:
             yield f"there is no store {store_id}; there are 1 to {max(world.stores)}"
-    item = str(named.get("item", "")).removeprefix("schedule.").removeprefix("replication.")
-    if item and not (item in world.pd.config.schedule or item in world.pd.config.replication):
-        yield f"config item {item} not found"
+    runs = {*world.pd.schedulers, *_BY_FAULT}
+    scheduler = named.get("scheduler")
+    if scheduler is not None and scheduler not in runs:
+        yield f"there is no scheduler {scheduler!r}; {near(scheduler, runs)}"
+    if "item" in named:
+        yield from _unfit(world, named["item"], named["value"])
+
+
+def _unfit(world: World, item: str, value: object) -> Iterator[str]:
+    """Say why PD would not take a value of its configuration."""
+    config = copy.deepcopy(world.pd.config)
+    name = item.removeprefix("schedule.").removeprefix("replication.")
+    known = {**config.schedule, **config.replication}
+    try:
+        config.update(item, value)
+    except ConfigError as error:
+        here = f"such as {json.dumps(known[name])}" if name in known else near(name, known)
+        yield f"{error}; {here}"
 
 
 def _set_up(cluster: SimulatedCluster, scenario: Scenario) -> None:

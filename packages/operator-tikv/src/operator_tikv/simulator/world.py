@@ -177,6 +177,7 @@ class World:
     unled: dict[int, float] = field(default_factory=dict)
     active: dict[int, Active] = field(default_factory=dict)
     planned: dict[int, PlannedFault] = field(default_factory=dict)
+    refused_faults: list[str] = field(default_factory=list)
     faults_numbered: int = 0
     last_id: int = 0
     node_addresses: dict[str, str] = field(default_factory=dict)

@@ -26,13 +26,17 @@ DAY_SECONDS = 86_400.0
 
 
 class EvictLeader(StoreFault):
-    """An evict-leader scheduler is left on the stores."""
+    """An evict-leader scheduler is left on the stores; with a `batch` of 0 it moves nothing."""
+
+    batch: int = Field(3, ge=0, le=10)
 
     def begin(self, world: World, memory: Memory) -> None:
         """See `Fault.begin`."""
         del memory
         for store_id in self.stores:
             scheduling.add_store(world, schedulers.EVICT, store_id)
+        if self.stores:
+            world.pd.schedulers[schedulers.EVICT].batch = self.batch
 
     def end(self, world: World, memory: Memory) -> None:
         """See `Fault.end`."""

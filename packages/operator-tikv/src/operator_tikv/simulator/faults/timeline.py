@@ -176,6 +176,7 @@ def on_begin(world: World, args: tuple[int, ...]) -> None:
         active = begin(world, planned.name, planned.fault)
     except FaultError as error:
         world.record("fault", f"{planned.name} refused: {error}")
+        world.refused_faults.append(f"{planned.name} at {world.now_seconds:g} s: {error}")
         return
     if planned.until_seconds is not None:
         delay_seconds = planned.until_seconds - planned.at_seconds
