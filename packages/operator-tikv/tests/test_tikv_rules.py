@@ -247,6 +247,15 @@ def test_leaders_that_leave_a_drained_store_are_no_incident(changes: dict[str, A
     assert found == (set() if changes else {"leader_drops", "tikv_restarted"})
 
 
+def test_a_store_that_dies_again_and_again_is_told_and_keeps_its_drain() -> None:
+    again = make_observation(
+        HEALTHY, evicted=[1], parts=metrics("store_metrics", restarts={"1": 2.0})
+    )
+    assert broken(again, "tikv_restarted")
+    assert not broken(again, "evict_leader_left_over")
+    assert broken(make_observation(HEALTHY, evicted=[1]), "evict_leader_left_over")
+
+
 def test_a_store_that_still_loses_regions_is_not_stuck() -> None:
     first = make_store(4, **OFFLINE, region_count=60)
     second = make_store(4, **OFFLINE, region_count=59)

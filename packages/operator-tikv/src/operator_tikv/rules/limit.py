@@ -37,7 +37,7 @@ class Limit:
         part: where the reading stands.
         severity: how bad it is.
         per: the reading that it is divided by, such as a quota.
-        is_planned: whether it is expected of a store that is being drained or taken out.
+        planned: how much of it is expected of a store that is being drained or taken out.
         is_idle: whether it means something only while PD works on nothing.
         size: how the reading becomes the number that is compared.
     """
@@ -51,7 +51,7 @@ class Limit:
     part: str = STORE_METRICS
     severity: Severity = Severity.WARNING
     per: str = ""
-    is_planned: bool = False
+    planned: float = 0.0
     is_idle: bool = False
     size: Callable[[float], float] = float
 
@@ -64,7 +64,7 @@ class Limit:
         def unseen(observation: Observation) -> list[str]:
             return self._unseen(observation.data(self.part))
 
-        needs = [self.part, *(["stores", "schedulers"] if self.is_planned else [])]
+        needs = [self.part, *(["stores", "schedulers"] if self.planned else [])]
         needs += ["operators"] if self.is_idle else []
         words = self.words.replace("{value}", "more than what is right")
         return rule(
@@ -85,9 +85,9 @@ class Limit:
         if self.is_idle and observation.data("operators")["count"]:
             return
         data = observation.data(self.part)
-        expected = _leaving(observation) if self.is_planned else set()
+        leaving = _leaving(observation) if self.planned else set()
         for key, (label, value) in self._values(data).items():
-            if self.size(value) > most and key not in expected:
+            if self.size(value) > (max(most, self.planned) if key in leaving else most):
                 where = f" ({label})" if label else ""
                 message = f"{self._who(key)}: {self.words.format(value=_number(value))}{where}."
                 metrics = {self.signal: value, "label": label, self.limit: most}

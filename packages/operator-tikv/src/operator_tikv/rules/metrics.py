@@ -1,5 +1,6 @@
 """Rules about metrics: what each store and PD member must not pass."""
 
+from math import inf
 from typing import Final
 
 from operator_core.monitor.types import Invariant
@@ -207,7 +208,7 @@ LIMITS: Final = (
         "most_lost",
         10.0,
         "its leaders changed by {value} in half a minute, and nobody drains it",
-        is_planned=True,
+        planned=inf,
         size=lambda value: -value,
     ),
     Limit(
@@ -217,7 +218,7 @@ LIMITS: Final = (
         0.0,
         "it was restarted in the last five minutes",
         0.0,
-        is_planned=True,
+        planned=1.0,  # who restarts a drained store does so once; a second time it dies by itself
     ),
     *_shares("tikv", STORE_METRICS),
     *_shares("pd", PD_METRICS),
