@@ -24,6 +24,8 @@ log = get_logger(__name__)
 
 _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 1.0
+_GATHER_SECONDS = 0.01
+"""How long work gathers for the next worker while the one before is not through with its own."""
 
 
 class Job(work.Job):
@@ -63,24 +65,36 @@ class Jobs:
     """Work that waits for workers, of which one at a time takes all of it.
 
     Where two were woken by the same burst of work, one of them would get next to nothing, and a
-    transaction of its own for it.
+    transaction of its own for it. The next one takes work once the one before is through with
+    its own and waits for the disk: they share an interpreter, so sooner it would only get less.
     """
 
     def __init__(self) -> None:
         """Begin with nothing that waits."""
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._turn = threading.Lock()
+        self._through = threading.Event()
+        self._through.set()
+        self._taker = 0
 
     def put(self, job: Job | None) -> None:
         """Let a job wait; None: the worker that takes it ends."""
         self._waiting.put(job)
 
     def take(self, most: int) -> list[Job]:
-        """Wait for work and return what waits, ``most`` jobs or less; none: the worker ends."""
+        """Wait for work and return what waits, ``most`` jobs or less; none: the worker ends.
+
+        A worker that stands still, before a lock for example, holds up the next one for a moment.
+        """
         with self._turn:
             first = self._waiting.get()
-            group = [first] if first else []
-            while group and len(group) < most:
+            if first is None:
+                return []
+            self._through.wait(_GATHER_SECONDS)
+            self._through.clear()
+            self._taker = threading.get_ident()
+            group = [first]
+            while len(group) < most:
                 try:
                     job = self._waiting.get_nowait()
                 except queue.Empty:
@@ -90,6 +104,11 @@ class Jobs:
                     break
                 group.append(job)
             return group
+
+    def through(self) -> None:
+        """Note that this thread is done with what it took, but for waiting."""
+        if self._taker == threading.get_ident():
+            self._through.set()
 
 
 @dataclass(frozen=True)
@@ -159,6 +178,7 @@ class Worker(ABC):
     def _serve(self) -> None:
         while group := self._jobs.take(self._terms.group_size):
             self._settle(group)
+            self._jobs.through()
             self._terms.post(partial(hand_out, group))
         if self._connection is not None:
             self._end(self._connection)

@@ -183,7 +183,10 @@ class PostgresTx:
         text = _ENCODE(params)
         if _NUL in text:
             text = _ENCODE([_storable(one) for one in params])
-        return self._say(f"{name}.each", {"items": text})
+        each, told = f"{name}.each", {"items": text}
+        if "ids" in self._sql[each].names:
+            told["ids"] = _ENCODE([one["id"] for one in params])
+        return self._say(each, told)
 
     def _say(self, name: str, params: Mapping[str, Value]) -> Answer:
         statement = self._sql[name]

@@ -135,6 +135,7 @@ class Writer(Worker):
         tx.end()
         commit = tx.command(_COMMITTED)
         self._wake_others(tx)
+        self._jobs.through()
         try:
             tx.fetch()
         except psycopg.Error as error:

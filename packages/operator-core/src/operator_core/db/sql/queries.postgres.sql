@@ -1,4 +1,6 @@
 -- What only PostgreSQL needs, or needs in other words.
+-- A list of ids comes as JSON, [1,2]; as text it is one step from an array, {1,2}, which costs
+-- less than to take JSON apart.
 
 -- name: clock.now
 SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') AS now
@@ -16,12 +18,12 @@ FOR NO KEY UPDATE
 SELECT id FROM workflows
 WHERE id = ANY (ARRAY(
     SELECT workflow_id FROM action_proposals
-    WHERE id = ANY (ARRAY(SELECT value::bigint FROM json_array_elements_text(:ids::json)))))
+    WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[])))
 ORDER BY id FOR NO KEY UPDATE
 
 -- name: lock.workflow.each
 SELECT id FROM workflows
-WHERE id = ANY (ARRAY(SELECT value::bigint FROM json_array_elements_text(:ids::json)))
+WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[])
 ORDER BY id FOR NO KEY UPDATE
 
 -- Claims share this lock and a change of the switch takes it alone. An advisory lock is fair,
@@ -62,11 +64,11 @@ SELECT set_config('synchronous_commit', 'off', TRUE), pg_notify('operator_ledger
 
 -- name: proposal.get_each
 SELECT * FROM action_proposals
-WHERE id = ANY (ARRAY(SELECT value::bigint FROM json_array_elements_text(:ids::json))) ORDER BY id
+WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[]) ORDER BY id
 
 -- name: proposal.claimable
 SELECT * FROM action_proposals
-WHERE id = ANY (ARRAY(SELECT value::bigint FROM json_array_elements_text(:ids::json))) ORDER BY id
+WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[]) ORDER BY id
 
 -- name: proposal.of_workflows
 SELECT * FROM action_proposals
@@ -88,12 +90,12 @@ RETURNING id
 
 -- name: observation.keep_as
 UPDATE observations SET kept_as = :kept_as
-WHERE id = ANY (ARRAY(SELECT value::bigint FROM json_array_elements_text(:ids::json)))
+WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[])
   AND kept_as <> 'evidence'
 
 -- name: observation.drop
 DELETE FROM observations
-WHERE id = ANY (ARRAY(SELECT value::bigint FROM json_array_elements_text(:ids::json)))
+WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[])
   AND kept_as <> 'evidence'
   AND NOT EXISTS (SELECT 1 FROM diagnoses WHERE diagnoses.observation_id = observations.id)
   AND NOT EXISTS (
@@ -102,21 +104,21 @@ RETURNING id, subject, size_bytes
 
 -- name: workflow.states_of_steps
 SELECT workflow_id, status, next_retry_at, retry_count, max_retries FROM action_proposals
-WHERE workflow_id = ANY (ARRAY(SELECT value::bigint FROM json_array_elements_text(:ids::json)))
+WHERE workflow_id = ANY (translate(:ids, '[]', '{}')::bigint[])
 
 -- name: workflow.get_each
 SELECT * FROM workflows
-WHERE id = ANY (ARRAY(SELECT value::bigint FROM json_array_elements_text(:ids::json))) ORDER BY id
+WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[]) ORDER BY id
 
 -- name: past.remedies
 SELECT p.id, COALESCE(w.name, p.action_name) AS remedy FROM action_proposals p
 LEFT JOIN workflows w ON w.id = p.workflow_id
-WHERE p.id = ANY (ARRAY(SELECT value::bigint FROM json_array_elements_text(:ids::json)))
+WHERE p.id = ANY (translate(:ids, '[]', '{}')::bigint[])
 
 -- name: verification.times
 SELECT MIN(started_at) AS started_at, MAX(COALESCE(completed_at, started_at)) AS ended_at
 FROM action_records
-WHERE proposal_id = ANY (ARRAY(SELECT value::bigint FROM json_array_elements_text(:ids::json)))
+WHERE proposal_id = ANY (translate(:ids, '[]', '{}')::bigint[])
 
 -- What a statement named <name>.each does for all sets of parameters, <name> does for one.
 
@@ -152,8 +154,7 @@ SET status = 'validated', validated_at = item.now, updated_at = item.now,
 FROM json_to_recordset(:items::json) AS item (
     id bigint, parameters text, disruptive bigint, approved_at text, approved_by text, now text)
 WHERE proposal.id = item.id AND proposal.status || '' IN ('proposed')
-  AND proposal.id = ANY (ARRAY(
-    SELECT (value ->> 'id')::bigint FROM json_array_elements(:items::json)))
+  AND proposal.id = ANY (translate(:ids, '[]', '{}')::bigint[])
 
 -- name: proposal.claim.each
 UPDATE action_proposals AS proposal
@@ -163,8 +164,7 @@ SET status = 'executing', owner = item.owner, lease_expires_at = item.lease_expi
 FROM json_to_recordset(:items::json) AS item (
     id bigint, owner text, lease_expires_at text, now text)
 WHERE proposal.id = item.id AND proposal.status || '' IN ('validated')
-  AND proposal.id = ANY (ARRAY(
-    SELECT (value ->> 'id')::bigint FROM json_array_elements(:items::json)))
+  AND proposal.id = ANY (translate(:ids, '[]', '{}')::bigint[])
 
 -- name: proposal.complete.each
 UPDATE action_proposals AS proposal
@@ -172,8 +172,7 @@ SET status = 'completed', owner = NULL, lease_expires_at = NULL, in_doubt = 0,
     last_error = NULL, updated_at = item.now
 FROM json_to_recordset(:items::json) AS item (id bigint, fence bigint, now text)
 WHERE proposal.id = item.id AND proposal.status || '' IN ('executing')
-  AND proposal.id = ANY (ARRAY(
-    SELECT (value ->> 'id')::bigint FROM json_array_elements(:items::json)))
+  AND proposal.id = ANY (translate(:ids, '[]', '{}')::bigint[])
   AND proposal.fence = item.fence
 
 -- name: record.insert.each
@@ -194,8 +193,7 @@ SET completed_at = item.now, success = item.success, outcome = item.outcome,
     error_message = item.error_message, result_data = item.result_data
 FROM json_to_recordset(:items::json) AS item (
     id bigint, now text, success bigint, outcome text, error_message text, result_data text)
-WHERE record.id = item.id AND record.id = ANY (ARRAY(
-    SELECT (value ->> 'id')::bigint FROM json_array_elements(:items::json)))
+WHERE record.id = item.id AND record.id = ANY (translate(:ids, '[]', '{}')::bigint[])
 
 -- name: workflow.insert.each
 INSERT INTO workflows (subject, name, description, ticket_id, status, created_at, updated_at)
@@ -208,16 +206,14 @@ RETURNING id
 UPDATE workflows SET status = 'in_progress', updated_at = item.now
 FROM json_to_recordset(:items::json) AS item (id bigint, now text)
 WHERE workflows.id = item.id AND status || '' IN ('pending')
-  AND workflows.id = ANY (ARRAY(
-    SELECT (value ->> 'id')::bigint FROM json_array_elements(:items::json)))
+  AND workflows.id = ANY (translate(:ids, '[]', '{}')::bigint[])
 
 -- name: workflow.complete.each
 UPDATE workflows
 SET status = 'completed', paused_at = NULL, paused_by = NULL, updated_at = item.now
 FROM json_to_recordset(:items::json) AS item (id bigint, now text)
 WHERE workflows.id = item.id AND status || '' IN ('pending', 'in_progress')
-  AND workflows.id = ANY (ARRAY(
-    SELECT (value ->> 'id')::bigint FROM json_array_elements(:items::json)))
+  AND workflows.id = ANY (translate(:ids, '[]', '{}')::bigint[])
 
 -- name: ticket.lock_diagnosed
 SELECT id FROM tickets WHERE status = 'diagnosed' AND subject = :subject
