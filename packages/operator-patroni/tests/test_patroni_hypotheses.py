@@ -64,6 +64,16 @@ CAUSES: list[tuple[Observation, str, str, list[str]]] = [
         "patroni_stopped",
         ["restart_patroni"],
     ),
+    # A connection that comes about too late says nothing of a process that the supervisor knows.
+    *(
+        (
+            look(feeding, silent(FailureKind.UNREACHABLE), THIRD, processes={"pg2": "stopped"}),
+            "member_down",
+            cause,
+            ["restart_patroni"],
+        )
+        for feeding, cause in ((FEEDING, "patroni_stopped"), (LEADER, "member_stopped"))
+    ),
     (
         look(LEADER, silent(FailureKind.REFUSED), THIRD, processes={"pg2": "unknown"}),
         "member_down",

@@ -222,8 +222,14 @@ async def test_a_lost_patroni_is_started_again_and_a_lost_dcs_is_left_to_people(
     await subject.observe()
     lost = await replica_of(cluster)
     await cluster.kill(lost)
-    seen = await until_seen(subject, lambda seen: f"member_down:member-{lost}" in broken(seen))
-    assert cause(seen, "member_down") == ("patroni_stopped", ["restart_patroni"])
+    # A busy machine may connect too late once or twice; the next look shows that nobody listens.
+    await until_seen(
+        subject,
+        lambda seen: (
+            f"member_down:member-{lost}" in broken(seen)
+            and cause(seen, "member_down") == ("patroni_stopped", ["restart_patroni"])
+        ),
+    )
     with pytest.raises(ActionFailedError, match="does not answer"):
         await subject.switchover(lost)
     probe = call("restart_patroni", member_name=lost)

@@ -68,10 +68,10 @@ def _silent_member(
     )
 
 
-def _ended(seen: Observation, name: str) -> list[Claim]:
+def _ended(seen: Observation, name: str, weight: float = 2.0) -> list[Claim]:
     """Return the claim that the process has ended, where a supervisor knows it."""
     known = remedies.process_state(seen, name) is not None
-    return [_process(name, "Its process does not run", "stopped", 2.0)] if known else []
+    return [_process(name, "Its process does not run", "stopped", weight)] if known else []
 
 
 def _against_an_end(name: str) -> list[Claim]:
@@ -123,11 +123,13 @@ def _patroni_hangs(violation: Violation, seen: Observation) -> Assessment:
         why += [*_still_fed(name, seen, 2.0), *_is_there(name, seen)]
     else:
         why = [_failure(name, "It accepts connections and answers nothing", "timeout", 3.0)]
+    refused = _failure(name, "Nobody listens at its address", "refused")
+    against = [refused, *_ended(seen, name, 3.0)]  # a busy machine connects too late, too
     return _silent_member(
         seen,
         name,
         f"The Patroni of {name} hangs: it is there and answers nothing",
-        ([_silent(name), *why], [_failure(name, "Nobody listens at its address", "refused")]),
+        ([_silent(name), *why], against),
         _FENCE,
     )
 
@@ -149,6 +151,7 @@ def _network_cut(violation: Violation, seen: Observation) -> Assessment:
             _failure(name, "It accepts connections, so it is reached", "timeout"),
             *_still_fed(name, seen, 1.0),
             *_is_there(name, seen),
+            *_ended(seen, name, 3.0),
         ],
         _FENCE,
     )
