@@ -71,7 +71,7 @@ def test_a_cluster_of_which_nothing_is_seen_is_not_remembered(
         (("fake", "--retries", "-1", "--address", "x"), "retries: must be at least 0"),
         (("fake", "--address", "x", "--name", " "), "--name is empty"),
         (("fake", "--unknown", "x"), "--unknown"),
-        (("other",), "No such command 'other'"),
+        (("other",), "No plugin 'other' is installed. Installed:"),
         (("fak",), "Did you mean 'fake'"),
     ],
 )

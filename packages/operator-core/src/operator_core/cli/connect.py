@@ -37,7 +37,7 @@ from operator_core.runtime import plugins
 from operator_core.types import JsonObject
 
 if TYPE_CHECKING:
-    from typer._click import Command
+    from typer._click import Command, Context
 
 NAME = "name"
 """The cluster's name; where a plugin has a setting of this name, it is the same."""
@@ -54,6 +54,15 @@ class ConnectGroup(LazyGroup):
     def load(self, name: str) -> "Command":
         """Make the command of a plugin, with its settings as options."""
         return typer.main.get_command(plugin_app(name, plugins.load_plugin(name)))
+
+    def resolve_command(
+        self, ctx: "Context", args: list[str]
+    ) -> "tuple[str | None, Command | None, list[str]]":
+        """Load the plugin that is named; of one that is not installed, say which ones are."""
+        if args and args[0] not in self.offers():
+            names = ", ".join(self.offers()) or "none"
+            ctx.fail(f"No plugin {args[0]!r} is installed. Installed: {names}.")
+        return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(
