@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -58,10 +59,12 @@ class ConnectGroup(LazyGroup):
     def resolve_command(
         self, ctx: "Context", args: list[str]
     ) -> "tuple[str | None, Command | None, list[str]]":
-        """Load the plugin that is named; of one that is not installed, say which ones are."""
+        """Load the plugin that is named; where there is none, say which ones are installed."""
         if args and args[0] not in self.offers():
             names = ", ".join(self.offers()) or "none"
-            ctx.fail(f"No plugin {args[0]!r} is installed. Installed: {names}.")
+            close = get_close_matches(args[0], self.offers(), 1)
+            guess = f" Did you mean {close[0]!r}?" if close else ""
+            ctx.fail(f"No plugin {args[0]!r} is installed.{guess} Installed: {names}.")
         return super().resolve_command(ctx, args)
 
 
