@@ -14,7 +14,7 @@ from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger
 from operator_core.db.policy import PolicyDB
 from operator_core.runtime import supervisor
-from operator_core.runtime.supervisor import RunOptions
+from operator_core.runtime.options import RunOptions
 from operator_core.subject import FullSubject, complete
 
 PERSON = "bench"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from operator_core.monitor.types import Observation
 from operator_core.runtime import supervisor
-from operator_core.runtime.supervisor import RunOptions
+from operator_core.runtime.options import RunOptions
 from operator_core.subject import FullSubject
 from operator_core.testing.fakes import FakeSubject
 

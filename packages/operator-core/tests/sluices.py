@@ -12,7 +12,7 @@ from operator_core.db.effect_leases import EffectDB
 from operator_core.db.ledger import Ledger
 from operator_core.errors import ActionRefusedError, OutcomeUnknownError
 from operator_core.monitor.types import Observation, Part, Ticket, Violation
-from operator_core.runtime.supervisor import agent_round
+from operator_core.runtime.acting import agent_round
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.subject import ActionCall, ProbeAnswer, SubjectDefaults
 

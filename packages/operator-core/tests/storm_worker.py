@@ -11,7 +11,7 @@ from pathlib import Path
 
 from operator_core.db.control import ControlDB
 from operator_core.runtime import supervisor
-from operator_core.runtime.supervisor import RunOptions
+from operator_core.runtime.options import RunOptions
 from operator_core.subject import ActionCall, FullSubject, ProbeAnswer
 from operator_core.testing.fakes import FakeSubject
 

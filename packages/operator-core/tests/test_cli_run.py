@@ -5,7 +5,7 @@ import pytest
 
 from cli_kit import NASTY, Cli, FakePlugin, FakeSubject, install, unreachable
 from operator_core.monitor.retention import MIB, Retention
-from operator_core.runtime.supervisor import RunOptions
+from operator_core.runtime.options import RunOptions
 
 
 def connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plugin: FakePlugin) -> Cli:

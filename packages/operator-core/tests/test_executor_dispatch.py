@@ -11,10 +11,10 @@ from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.agent.runner import AgentRunner
 from operator_core.db.dispatch import DispatchDB, Startable
 from operator_core.db.ledger import Ledger
-from operator_core.runtime import supervisor
+from operator_core.runtime import acting
+from operator_core.runtime.acting import _agent, _dispatch
 from operator_core.runtime.guards import GuardKeeper
 from operator_core.runtime.loops import waking
-from operator_core.runtime.supervisor import _agent, _dispatch
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.subject import complete
 from operator_core.testing.fakes import FakeSubject, Mode
@@ -147,7 +147,7 @@ async def test_a_stage_that_hangs_holds_up_no_dispatch(
         hangs.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(supervisor, "agent_round", hang)
+    monkeypatch.setattr(acting, "agent_round", hang)
     async with bench(tmp_path, approval_mode=True) as one:
         guards, stop, wired = GuardKeeper(one.ledger, canaries=()), asyncio.Event(), wired_of(one)
         guards.proven = True

@@ -12,7 +12,7 @@ from operator_core.db.control import ControlDB
 from operator_core.db.ledger import LedgerUse
 from operator_core.db.tickets import TicketDB
 from operator_core.monitor.types import Check, Invariant, Observation, Part, TicketStatus, Violation
-from operator_core.runtime.supervisor import agent_round
+from operator_core.runtime.acting import agent_round
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.subject import Hypothesis, SubjectDefaults
 from operator_core.testing.clock import ManualClock

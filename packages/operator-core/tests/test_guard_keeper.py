@@ -18,7 +18,7 @@ from operator_core.clock import monotonic_seconds
 from operator_core.errors import LedgerFullError
 from operator_core.logs import ROOT
 from operator_core.monitor.types import TicketStatus
-from operator_core.runtime import fingerprint, guards, supervisor
+from operator_core.runtime import acting, fingerprint, guards, supervisor
 from operator_core.runtime.guards import (
     AGAIN_SECONDS,
     EVERY_SECONDS,
@@ -125,11 +125,11 @@ async def test_nothing_is_executed_before_the_guards_are_proven() -> None:
     class Stages:
         investigate = reconsider = group = agent = janitor = Stage()
 
-    await supervisor.agent_round(Stages(), may_act=False)  # type: ignore[arg-type]  # notes calls
+    await acting.agent_round(Stages(), may_act=False)  # type: ignore[arg-type]  # notes calls
     assert "validate" in done
     assert "execute" not in done
     done.clear()
-    await supervisor.agent_round(Stages())  # type: ignore[arg-type]  # notes calls
+    await acting.agent_round(Stages())  # type: ignore[arg-type]  # notes calls
     assert done[0] == done[-1] == "execute"  # what is approved waits for no other stage
 
 

@@ -14,7 +14,8 @@ from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import open_ledger
 from operator_core.errors import LedgerGoneError
-from operator_core.runtime.supervisor import RunOptions, run
+from operator_core.runtime.options import RunOptions
+from operator_core.runtime.supervisor import run
 from operator_core.testing.fakes import Mode
 from operator_core.types import RunMode
 

@@ -21,8 +21,9 @@ from operator_core.errors import LedgerBusyError
 from operator_core.monitor.judge import SOURCE_UNREADABLE
 from operator_core.monitor.tickets import MonitorStage
 from operator_core.monitor.types import Observation, TicketPhase, TicketStatus
-from operator_core.runtime import loops, supervisor
-from operator_core.runtime.supervisor import RunOptions, agent_round
+from operator_core.runtime import acting, loops, supervisor
+from operator_core.runtime.acting import agent_round
+from operator_core.runtime.options import RunOptions
 from operator_core.runtime.watch import Watch
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.testing.clock import ManualClock
@@ -237,7 +238,7 @@ async def test_a_round_that_fails_is_followed_by_the_next(
             raise error
         enough.set()
 
-    monkeypatch.setattr(supervisor, "agent_round", round_of)
+    monkeypatch.setattr(acting, "agent_round", round_of)
     async with running(tmp_path, monkeypatch, dark):
         await enough.wait()
 

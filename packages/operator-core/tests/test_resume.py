@@ -10,7 +10,7 @@ from engine_bench import LEASE_SECONDS, Bench, bench
 from operator_core.actions.types import ActionStatus, WorkflowStatus
 from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.db.ledger import Ledger
-from operator_core.runtime.supervisor import agent_round
+from operator_core.runtime.acting import agent_round
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.testing.faults import CrashError, CrashingEngine
 from shelves import Shelf, recommended, shelf_of, states

@@ -26,7 +26,7 @@ from operator_core.db.engine import Tx
 from operator_core.db.ledger import Ledger, open_ledger
 from operator_core.db.schedules import ScheduleDB
 from operator_core.errors import ConflictError, ConstraintError, NotFoundError, RequestError
-from operator_core.runtime.supervisor import agent_round
+from operator_core.runtime.acting import agent_round
 from operator_core.runtime.wiring import WiringOptions, wire
 from operator_core.testing.faults import CrashError, CrashingEngine
 

@@ -27,7 +27,7 @@ from operator_core.errors import (
 )
 from operator_core.runtime import loops, supervisor
 from operator_core.runtime.loops import ended_by, once_usable
-from operator_core.runtime.supervisor import RunOptions
+from operator_core.runtime.options import RunOptions
 
 
 @pytest.fixture(autouse=True)

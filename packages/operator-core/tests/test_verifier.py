@@ -36,7 +36,7 @@ from operator_core.monitor.types import (
 from operator_core.monitor.verification import Capacity, Verdict, Verification
 from operator_core.monitor.verifier import newly_broken
 from operator_core.monitor.verify import Patience
-from operator_core.runtime.supervisor import agent_round
+from operator_core.runtime.acting import agent_round
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.subject import Hypothesis, SubjectDefaults
 from operator_core.testing.clock import ManualClock

@@ -18,7 +18,7 @@ from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger, LedgerUse
 from operator_core.db.policy import PolicyDB
 from operator_core.db.tickets import TicketDB
-from operator_core.runtime.supervisor import agent_round
+from operator_core.runtime.acting import agent_round
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.subject import complete
 from operator_lab.clock import VirtualClock

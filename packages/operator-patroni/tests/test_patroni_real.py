@@ -26,8 +26,8 @@ from operator_core.monitor.tickets import MonitorConfig
 from operator_core.monitor.types import RuleSettings, Ticket
 from operator_core.monitor.verification import Verdict
 from operator_core.monitor.verify import Patience
+from operator_core.runtime.acting import agent_round
 from operator_core.runtime.policy_file import PolicyKeeper
-from operator_core.runtime.supervisor import agent_round
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.subject import ActionCall, ProbeAnswer
 from operator_patroni import lab_faults

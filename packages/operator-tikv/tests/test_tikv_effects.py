@@ -14,7 +14,7 @@ from operator_core.db.effect_leases import EffectDB
 from operator_core.db.ledger import Ledger, open_ledger
 from operator_core.db.tickets import TicketDB
 from operator_core.monitor.types import Violation
-from operator_core.runtime.supervisor import agent_round
+from operator_core.runtime.acting import agent_round
 from operator_core.runtime.wiring import WiringOptions, wire
 from operator_core.testing.faults import CrashError, CrashingEngine
 from operator_core.types import RunMode

@@ -30,9 +30,9 @@ from operator_core.lab import Lab, LabCluster, lab_of
 from operator_core.monitor.tickets import MonitorConfig, soonest_seconds
 from operator_core.monitor.types import RuleSettings
 from operator_core.monitor.verify import Patience
+from operator_core.runtime.acting import agent_round
 from operator_core.runtime.plugins import load_plugin
 from operator_core.runtime.policy_file import PolicyKeeper
-from operator_core.runtime.supervisor import agent_round
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.subject import ActionCall, complete
 from operator_lab.clock import PACE_SECONDS, VirtualClock, keep_pace

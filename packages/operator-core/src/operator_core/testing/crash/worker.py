@@ -13,8 +13,8 @@ from operator_core.db.ledger import Ledger, open_ledger
 from operator_core.db.schedules import ScheduleDB
 from operator_core.errors import OperatorError
 from operator_core.logs import get_logger
+from operator_core.runtime.acting import agent_loops
 from operator_core.runtime.guards import GuardKeeper
-from operator_core.runtime.supervisor import agent_loops
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.testing.crash import flaws
 from operator_core.testing.crash.engine import PointedEngine
