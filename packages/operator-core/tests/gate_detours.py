@@ -6,9 +6,10 @@ from typing import Any, cast
 
 from engine_bench import id_of
 from gate_walk import PEOPLE, Walk
-from operator_core.actions.execution import Terms, carry_out
+from operator_core.actions.execution import carry_out
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.remedy import Remedy
+from operator_core.actions.terms import Terms
 from operator_core.actions.types import ActionRecord, ActionStatus, SafetyMode, WorkflowStatus
 from operator_core.agent.janitor import JANITOR, Janitor
 from operator_core.agent.rollback import Rollback

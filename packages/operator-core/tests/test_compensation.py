@@ -7,6 +7,7 @@ import pytest
 from engine_bench import Bench, bench, id_of
 from operator_core.actions.compensation import compensation_of, may_begin, to_undo
 from operator_core.actions.registry import ActionRegistry
+from operator_core.actions.retry import Wait
 from operator_core.actions.types import (
     ActionProposal,
     ActionRequest,
@@ -300,7 +301,7 @@ async def test_a_step_that_fails_after_its_workflow_ended_is_not_tried_again(
         await one.run(1)
         attempt = await one.executions.claim(2, one.terms("one"))
         await one.db.cancel_workflow(1)
-        ending = Ending(Outcome.FAILED, "no", next_retry_at=one.in_seconds(1))
+        ending = Ending(Outcome.FAILED, "no", retry_in=Wait(1.0, {}))
         await one.executions.finish(attempt, ending)
         assert (await one.get(2)).next_retry_at is None
         assert len(await undoing(one)) == 1

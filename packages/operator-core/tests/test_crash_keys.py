@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from engine_bench import LEASE_SECONDS, Bench, bench
-from operator_core.actions.execution import Terms, carry_out
+from operator_core.actions.execution import carry_out
 from operator_core.actions.registry import ActionRegistry
+from operator_core.actions.terms import Terms
 from operator_core.db.claims import Attempt
 from operator_core.subject import ProbeAnswer
 from operator_core.testing.clock import ManualClock

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from gate_kit import ALLOW, ASK_ONE, ASK_TWO, ROLES, Gate, gate
-from operator_core.actions.execution import Terms, carry_out
+from operator_core.actions.execution import carry_out
+from operator_core.actions.terms import Terms
 from operator_core.actions.types import ActionRecord, ActionStatus, Outcome, SafetyMode
 from operator_core.db.claims import Attempt
 from operator_core.errors import ConflictError, NotReadyError, RefusedError

@@ -3,8 +3,9 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -12,21 +13,32 @@ from engine_bench import Bench, bench, recommend
 from gate_kit import ALLOW, ASK_ONE, ASK_TWO, Gate, gate, wanted
 from operator_core.actions.event_words import EVENTS
 from operator_core.actions.policy import load
+from operator_core.actions.retry import RetryConfig
 from operator_core.actions.types import ActionStatus
+from operator_core.clock import from_text, to_text
 from operator_core.db.exports import ExportDB, IncidentRows
 from operator_core.monitor.types import Violation
 from operator_core.runtime.incident.archive import pack, unpack
 from operator_core.runtime.incident.replay import replay
 from operator_core.runtime.incident.replayed import Means, Replayed
+from operator_core.runtime.incident.retried import RETRIED
 from operator_core.runtime.incident.unmade import FACTS, LEFT, MADE, unmade
 from operator_core.subject import complete
 from operator_core.testing.fakes import Mode
+
+MICROSECOND: Final = timedelta(microseconds=1)
 
 
 async def ticket_of(one: Bench) -> int:
     """Report a problem; return its ticket's id."""
     violation = Violation(invariant="leak", target="1", message="it drips")
     return int((await one.tickets.report(violation, subject="fake")).id or 0)
+
+
+def tries(one: Bench, incident: IncidentRows) -> list[bool]:
+    """Return of each try whether a replay of an incident's rows makes the same of it."""
+    found = replay(incident, Means(complete(one.subject)))
+    return [each.is_same for each in found if each.stage == "retry"]
 
 
 def made_again(
@@ -201,6 +213,32 @@ async def test_tries_are_counted_again(tmp_path: Path) -> None:
         assert not made_again(one, incident)["retry"][0].is_same
 
 
+async def test_the_jitter_of_a_try_is_made_again_by_the_backoff_of_its_executor(
+    tmp_path: Path,
+) -> None:
+    async with bench(tmp_path) as one:
+        one.retry = RetryConfig(min_wait_seconds=7.0, jitter_fraction=0.9)
+        incident = await failed_twice(one)
+        assert [each.is_same for each in made_again(one, incident)["retry"]] == [True, True]
+        [first, _] = [each for each in incident["events"] if each["event_type"] in RETRIED]
+        told = json.loads(first["event_data"])
+        due = from_text(told["next_retry_at"])
+        first["event_data"] = json.dumps({**told, "next_retry_at": to_text(due + MICROSECOND)})
+        assert tries(one, incident) == [False, True]
+
+
+async def test_of_a_try_whose_jitter_was_drawn_only_the_bound_is_known(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        incident = await failed_twice(one)
+        for event in incident["events"]:
+            told = json.loads(event["event_data"])
+            told.pop("backoff", None)
+            event["event_data"] = json.dumps(told)
+        assert tries(one, incident) == [True, True]
+        left = {each.what: each.number for each in unmade(incident, Means(complete(one.subject)))}
+    assert left["of a retry: its jitter"] == 2
+
+
 async def test_a_try_that_comes_later_than_the_backoff_differs(tmp_path: Path) -> None:
     async with bench(tmp_path) as one:
         incident = await failed_twice(one)
@@ -209,8 +247,7 @@ async def test_a_try_that_comes_later_than_the_backoff_differs(tmp_path: Path) -
             if told.get("next_retry_at"):
                 told["next_retry_at"] = "2040-01-01T00:00:00.000000+00:00"
                 event["event_data"] = json.dumps(told)
-        found = list(replay(incident, Means(complete(one.subject))))
-    assert not any(each.is_same for each in found if each.stage == "retry")
+        assert tries(one, incident) == [False, False]
 
 
 # --- what is left out -----------------------------------------------------------------

@@ -106,6 +106,13 @@ def test_pitfalls_19_20_a_try_is_allowed_below_both_limits(
     assert RetryConfig(max_attempts=3).should_retry(count, own_limit) is again
 
 
+def test_the_jitter_of_what_is_named_can_be_reckoned_again_and_differs_from_others() -> None:
+    waits = [RetryConfig().wait(2, 3, key) for key in ("7", "7", "8")]
+    assert waits[0] == waits[1] != waits[2]
+    assert all(wait is not None and 2.0 <= wait.seconds <= 3.0 for wait in waits)
+    assert RetryConfig().wait(3, 3, "7") is None
+
+
 def test_a_ceiling_of_zero_means_never() -> None:
     assert not RetryConfig(max_attempts=0).should_retry(0, 5)
 

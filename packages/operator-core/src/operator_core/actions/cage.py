@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from operator_core.actions.audit import ActionAuditor
-from operator_core.actions.execution import Terms, carry_out
+from operator_core.actions.execution import carry_out
 from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.policy import load
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.retry import RetryConfig
 from operator_core.actions.safety import SafetyController
+from operator_core.actions.terms import Terms
 from operator_core.actions.types import (
     ActionDefinition,
     ActionProposal,

@@ -6,17 +6,17 @@ took the work over. Whatever happens, the attempt ends settled or in doubt.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from typing import NamedTuple
 
 from operator_core.actions.outcomes import Failure, classify
 from operator_core.actions.patience import patiently
 from operator_core.actions.progress import Progress
 from operator_core.actions.readable import readable
 from operator_core.actions.registry import ActionRegistry
+from operator_core.actions.retry import Wait
+from operator_core.actions.terms import Terms
 from operator_core.actions.tools import run_tool
 from operator_core.actions.types import (
     ActionDefinition,
@@ -26,10 +26,10 @@ from operator_core.actions.types import (
     Outcome,
 )
 from operator_core.actions.validation import validate_action_params
-from operator_core.clock import Clock, Stopwatch, ends_within, monotonic_seconds
+from operator_core.clock import Stopwatch, ends_within, monotonic_seconds
 from operator_core.contain import contained
 from operator_core.db.attempts import Ending
-from operator_core.db.claims import Attempt, ClaimTerms
+from operator_core.db.claims import Attempt
 from operator_core.db.executions import ExecutionDB
 from operator_core.errors import LedgerError, LedgerGoneError, LostLeaseError, RequestError
 from operator_core.logs import get_logger
@@ -47,20 +47,6 @@ PROBE_LIMIT_SECONDS = 10.0
 LEDGER_LIMIT_SECONDS = 3.0
 """How long the watch over a call waits for the ledger, which may be away for a while."""
 _RENEWALS_A_LEASE = 3
-
-
-class Terms(NamedTuple):
-    """On what terms an executor runs attempts.
-
-    Attributes:
-        claim: owner, ledger, lease and whether approval is required.
-        retry_at: says for (failures, limit, now) when to try again; None: not any more.
-        clock: the source of time.
-    """
-
-    claim: ClaimTerms
-    retry_at: Callable[[int, int, datetime], datetime | None]
-    clock: Clock
 
 
 @dataclass
@@ -356,14 +342,14 @@ async def _fail(run: _Run, failure: Failure, *, key_spent: bool = True) -> Actio
         return await run.db.finish(
             run.attempt, Ending(Outcome.FAILED, failure.message, stopped=True)
         )
-    retry_at = None if failure.permanent else _retry_at(run)
-    ending = Ending(Outcome.FAILED, failure.message, next_retry_at=retry_at, key_spent=key_spent)
+    wait = None if failure.permanent else _retry_in(run)
+    ending = Ending(Outcome.FAILED, failure.message, retry_in=wait, key_spent=key_spent)
     return await run.db.finish(run.attempt, ending)
 
 
-def _retry_at(run: _Run) -> datetime | None:
+def _retry_in(run: _Run) -> Wait | None:
     failures = run.proposal.retry_count + 1
-    return run.terms.retry_at(failures, run.proposal.max_retries, run.terms.clock.now())
+    return run.terms.retry_in(run.attempt.proposal_id, failures, run.proposal.max_retries)
 
 
 async def _settle_unknown(
@@ -381,9 +367,9 @@ async def _settle_unknown(
     if answer is ProbeAnswer.NOT_HAPPENED:
         return await _fail(run, failure, key_spent=False)
     again = run.definition.idempotent and not (run.stop.requested or failure.permanent)
-    due = _retry_at(run) if again else None
-    if due is not None:
-        due = run.terms.clock.now() if at_once else due
+    wait = _retry_in(run) if again else None
+    if wait is not None:
+        due = run.terms.clock.now() + timedelta(seconds=0.0 if at_once else wait.seconds)
         await run.db.await_resend(run.attempt, failure.message, due)
         return None
     return await run.db.finish(run.attempt, Ending(Outcome.UNKNOWN, failure.message))

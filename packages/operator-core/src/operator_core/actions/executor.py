@@ -7,13 +7,14 @@ from functools import partial
 
 from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.compensation import compensation_of
-from operator_core.actions.execution import Terms, carry_out
+from operator_core.actions.execution import carry_out
 from operator_core.actions.looking import look, needs_look
 from operator_core.actions.policy.request import BlastRadius
 from operator_core.actions.recovery import Recovery
 from operator_core.actions.registry import ActionRegistry
-from operator_core.actions.retry import RetryConfig
+from operator_core.actions.retry import RetryConfig, Wait
 from operator_core.actions.safety import SafetyController
+from operator_core.actions.terms import Terms
 from operator_core.actions.types import (
     ActionProposal,
     ActionRecord,
@@ -317,7 +318,7 @@ class ActionExecutor:
             subject=self._registry.subject_name,
             sight=sight,
         )
-        return Terms(claim, self._retry_at, db.ledger.clock)
+        return Terms(claim, self._retry_in, db.ledger.clock)
 
     # --- cancel -----------------------------------------------------------------------
 
@@ -363,17 +364,11 @@ class ActionExecutor:
             TransitionError: it has not failed.
         """
         async with ExecutionDB(self.db_path, clock=self._clock) as db:
-            now = self._clock.now()
-            return await db.schedule_retry(
-                proposal_id,
-                error_message,
-                lambda failures, limit: self._retry_at(failures, limit, now),
-            )
+            retry_in = partial(self._retry_in, proposal_id)
+            return await db.schedule_retry(proposal_id, error_message, retry_in)
 
-    def _retry_at(self, failures: int, limit: int, now: datetime) -> datetime | None:
-        if not self._retry_config.should_retry(failures, limit):
-            return None
-        return self._retry_config.calculate_next_retry(failures - 1, now)
+    def _retry_in(self, proposal_id: int, failures: int, limit: int) -> Wait | None:
+        return self._retry_config.wait(failures, limit, str(proposal_id))
 
 
 def _unless_cancelled(may_go_on: Callable[[], bool]) -> Callable[[], bool]:

@@ -2,9 +2,10 @@
 
 import asyncio
 
-from operator_core.actions.execution import Terms, settle_abandoned
+from operator_core.actions.execution import settle_abandoned
 from operator_core.actions.lease_sense import LeaseSense
 from operator_core.actions.registry import ActionRegistry
+from operator_core.actions.terms import Terms
 from operator_core.actions.types import ActionProposal
 from operator_core.clock import Seldom, Stopwatch
 from operator_core.db.executions import ExecutionDB, Senses

@@ -4,9 +4,25 @@ import math
 import random
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from operator_core.clock import local_now
 from operator_core.errors import ConfigurationError
+
+_NUMBERS = (
+    "max_attempts",
+    "min_wait_seconds",
+    "max_wait_seconds",
+    "exponential_base",
+    "jitter_fraction",
+)
+
+
+class Wait(NamedTuple):
+    """How long a failed action waits, and by which backoff: anybody can reckon it again."""
+
+    seconds: float
+    backoff: dict[str, float]
 
 
 @dataclass
@@ -18,9 +34,9 @@ class RetryConfig:
         min_wait_seconds: the delay before the first retry.
         max_wait_seconds: the longest delay, jitter included.
         exponential_base: growth of the delay from one retry to the next.
-        jitter_fraction: share of the delay that is added at random, so that many actions
+        jitter_fraction: share of the delay that is added at most, so that many actions
             that failed together are not retried together.
-        rng: source of the jitter.
+        rng: source of the jitter where no key is given.
     """
 
     max_attempts: int = 3
@@ -47,11 +63,30 @@ class RetryConfig:
                 "at least 1"
             )
 
-    def delay_seconds(self, attempt: int) -> float:
-        """Return the delay before retry number ``attempt`` (0 for the first), jitter included."""
+    def delay_seconds(self, attempt: int, key: str = "") -> float:
+        """Return the delay before a retry, jitter included.
+
+        Args:
+            attempt: the retry's number, 0 for the first.
+            key: what is retried. Its jitter follows from it and the number, so that anybody can
+                reckon it again; without a key it is drawn at random.
+        """
         wait = self._backoff_seconds(max(attempt, 0))
-        jitter = self.rng.uniform(0.0, wait * self.jitter_fraction)
-        return min(self.max_wait_seconds, wait + jitter)
+        rng = random.Random(f"{key} {attempt}") if key else self.rng
+        return min(self.max_wait_seconds, wait + rng.uniform(0.0, wait * self.jitter_fraction))
+
+    def wait(self, failures: int, limit: int, key: str) -> Wait | None:
+        """Return how long what has failed so often waits until it is tried again; None: for ever.
+
+        Args:
+            failures: how often it has failed, at least once.
+            limit: its own number of tries.
+            key: what is retried, see `delay_seconds`.
+        """
+        if not self.should_retry(failures, limit):
+            return None
+        numbers = {name: getattr(self, name) for name in _NUMBERS}
+        return Wait(self.delay_seconds(failures - 1, key), numbers)
 
     def longest_seconds(self, attempt: int) -> float:
         """Return the longest delay that retry number ``attempt`` (0 for the first) may have."""

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from operator_core.actions.lifecycle import WORKFLOW_MACHINE
+from operator_core.actions.retry import Wait
 from operator_core.actions.types import (
     ActionProposal,
     ActionRecord,
@@ -36,7 +37,7 @@ class Ending(NamedTuple):
         outcome: what is known of the effect.
         message: what went wrong, if anything.
         result: what the action returned.
-        next_retry_at: for a sure failure: when it is tried again; None: not any more.
+        retry_in: for a sure failure: how long until it is tried again; None: not any more.
         follower_delay_seconds: how long the next step has to wait.
         stopped: the attempt was stopped on request, and surely had no effect.
         key_spent: for a sure failure: the subject itself answered so, and another try has a key
@@ -47,7 +48,7 @@ class Ending(NamedTuple):
     outcome: Outcome
     message: str | None = None
     result: JsonObject | None = None
-    next_retry_at: datetime | None = None
+    retry_in: Wait | None = None
     follower_delay_seconds: float = 0.0
     stopped: bool = False
     key_spent: bool = True
@@ -184,11 +185,11 @@ def _fail(tx: Tx, attempt: Attempt, ending: Ending, stamp: Stamp) -> Row:
     change = Change("proposal.fail", "execution_failed", data, params)
     changes.apply(tx, attempt.proposal_id, change, stamp)
     row = proposals.count_failure(tx, attempt.proposal_id, ending.message, stamp)
-    if ending.next_retry_at is None:
+    if ending.retry_in is None:
         tx.run("proposal.set_counted", id=row["id"], counted=1, now=stamp.text)
         proposals.tell_exhausted(tx, row, ending.message, stamp)
         return row
-    return proposals.set_next_retry(tx, row["id"], ending.next_retry_at, stamp, counted=True)
+    return proposals.retry_later(tx, row["id"], ending.retry_in, stamp, counted=True)
 
 
 def _stop(tx: Tx, attempt: Attempt, ending: Ending, stamp: Stamp) -> Row:

@@ -189,7 +189,7 @@ class ExecutionDB(Store):
         await self._write(lambda tx: attempts.await_resend(tx, attempt, error, due, stamp))
 
     async def schedule_retry(
-        self, proposal_id: int, error: str, retry_at: RetryRule
+        self, proposal_id: int, error: str, retry_in: RetryRule
     ) -> datetime | None:
         """Count a failure that nobody has counted yet and set when the next try is due.
 
@@ -202,7 +202,7 @@ class ExecutionDB(Store):
         """
         stamp = self._stamp("system")
         return await self._write(
-            lambda tx: proposals.schedule_retry(tx, proposal_id, error, retry_at, stamp)
+            lambda tx: proposals.schedule_retry(tx, proposal_id, error, retry_in, stamp)
         )
 
     async def settle_by_person(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from operator_core.actions import approval
 from operator_core.actions.lifecycle import (
@@ -11,6 +11,7 @@ from operator_core.actions.lifecycle import (
     ActionEvent,
     WorkflowEvent,
 )
+from operator_core.actions.retry import Wait
 from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowStatus
 from operator_core.actions.validation import same_json
 from operator_core.actions.workflow import Step, roll_up
@@ -37,7 +38,7 @@ _WORKFLOW_EVENTS = {
     WorkflowStatus.CANCELLED: WorkflowEvent.CANCEL,
 }
 
-RetryRule = Callable[[int, int], datetime | None]
+RetryRule = Callable[[int, int], Wait | None]
 """Says for (failures so far, limit) when to try again; None: not any more."""
 
 
@@ -122,14 +123,39 @@ def count_failure(tx: Tx, proposal_id: int, error: str | None, stamp: Stamp) -> 
     return changes.apply(tx, proposal_id, change, stamp)
 
 
-def set_next_retry(
-    tx: Tx, proposal_id: int, when: datetime | None, stamp: Stamp, *, counted: bool = False
+def retry_later(
+    tx: Tx, proposal_id: int, wait: Wait, stamp: Stamp, *, counted: bool = False
 ) -> Row:
-    """Set when a failed proposal is tried again; None: not any more."""
+    """Let a failed proposal be tried again after its backoff, from this moment on."""
+    when = stamp.now + timedelta(seconds=wait.seconds)
+    return set_next_retry(tx, proposal_id, when, stamp, counted=counted, backoff=wait.backoff)
+
+
+def set_next_retry(
+    tx: Tx,
+    proposal_id: int,
+    when: datetime | None,
+    stamp: Stamp,
+    *,
+    counted: bool = False,
+    backoff: dict[str, float] | None = None,
+) -> Row:
+    """Set when a failed proposal is tried again; None: not any more.
+
+    Args:
+        tx: the transaction.
+        proposal_id: the proposal.
+        when: the moment.
+        stamp: who and when.
+        counted: whether the failure before it is counted already.
+        backoff: the numbers of the one that says so, where nobody chose the moment.
+    """
     text = to_text(when) if when else None
     row = changes.get(tx, "proposal", proposal_id)
     event = "retry_scheduled" if text else "retry_cleared"
-    data = {"next_retry_at": text, "retry_count": row["retry_count"]}
+    data: JsonObject = {"next_retry_at": text, "retry_count": row["retry_count"]}
+    if backoff is not None:
+        data["backoff"] = backoff
     params: Params = {"next_retry_at": text, "failure_counted": int(counted)}
     change = Change("proposal.set_next_retry", event, data, params)
     changed = changes.apply(tx, proposal_id, change, stamp)
@@ -152,7 +178,7 @@ def reset_for_retry(tx: Tx, proposal_id: int, stamp: Stamp) -> Row:
 
 
 def schedule_retry(
-    tx: Tx, proposal_id: int, error: str | None, retry_at: RetryRule, stamp: Stamp
+    tx: Tx, proposal_id: int, error: str | None, retry_in: RetryRule, stamp: Stamp
 ) -> datetime | None:
     """Count a failure that was not counted yet, and set when the next try is due.
 
@@ -160,7 +186,7 @@ def schedule_retry(
         tx: the transaction.
         proposal_id: a failed proposal.
         error: what went wrong.
-        retry_at: says for (failures, limit) when to try again; None: not any more.
+        retry_in: says for (failures, limit) how long until the next try; None: there is none.
         stamp: who and when.
     """
     row = changes.get(tx, "proposal", proposal_id)
@@ -169,10 +195,10 @@ def schedule_retry(
         tx.run("proposal.set_counted", id=proposal_id, counted=int(due is None), now=stamp.text)
         return due
     row = count_failure(tx, proposal_id, error, stamp)
-    due = retry_at(row["retry_count"], row["max_retries"])
-    if due is not None:
-        set_next_retry(tx, proposal_id, due, stamp)
-        return due
+    wait = retry_in(row["retry_count"], row["max_retries"])
+    if wait is not None:
+        waits = retry_later(tx, proposal_id, wait, stamp)
+        return rows.time_or_none(waits["next_retry_at"])
     if row["next_retry_at"] is not None:
         set_next_retry(tx, proposal_id, None, stamp)
     tell_exhausted(tx, row, error, stamp)

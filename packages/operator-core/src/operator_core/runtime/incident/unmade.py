@@ -15,7 +15,7 @@ from operator_core.runtime.incident.counted import counted, is_whole
 from operator_core.runtime.incident.course import closing_look, opening_look
 from operator_core.runtime.incident.fold import Then
 from operator_core.runtime.incident.replayed import Means
-from operator_core.runtime.incident.retried import TAKEN_OVER, is_permanent, lease_of
+from operator_core.runtime.incident.retried import TAKEN_OVER, is_drawn, is_permanent, lease_of
 from operator_core.types import JsonObject
 
 RULES = "rules"
@@ -177,9 +177,6 @@ def _parts(events: list[Row]) -> Iterator[Unmade]:
         kinds.count("remedy_verified") + kinds.count("remedy_not_verified"),
         "it rests on looks that are thinned, and on tickets that are not of this incident",
     )
-    yield Unmade(
-        "of each retry: its jitter", kinds.count("retry_scheduled"), "it is drawn at random"
-    )
 
 
 def _lacking(incident: IncidentRows, events: list[Row]) -> Iterator[Unmade]:
@@ -230,6 +227,10 @@ def _uncounted(incident: IncidentRows, _events: list[Row]) -> int:
 
 def _taken_blindly(_incident: IncidentRows, events: list[Row]) -> int:
     return sum(lease_of(one) is None for one in _of(events, TAKEN_OVER))
+
+
+def _drawn(_incident: IncidentRows, events: list[Row]) -> int:
+    return sum(map(is_drawn, _of(events, "retry_scheduled")))
 
 
 def _given_up(incident: IncidentRows, events: list[Row]) -> int:
@@ -286,6 +287,11 @@ _LACKS: tuple[tuple[str, Callable[[IncidentRows, list[Row]], int], str], ...] = 
         "claims without what their limits counted",
         _uncounted,
         "an older version did not write it down, or more was done before than is exported",
+    ),
+    (
+        "of a retry: its jitter",
+        _drawn,
+        "an older version drew it at random",
     ),
     (
         "take-overs without the lease that had ended",
