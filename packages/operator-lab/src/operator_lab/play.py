@@ -241,8 +241,10 @@ class _Player:
 
     async def _approve(self) -> bool:
         """Say yes to what has waited long enough; return whether anything was said."""
-        workflows = await self._actions.list_workflows(WorkflowStatus.PENDING)
-        said = [await self._approve_workflow(one) for one in workflows if not one.approved_at]
+        pending = await self._actions.list_workflows(WorkflowStatus.PENDING)
+        workflows = [one for one in pending if not one.approved_at]
+        said = [await self._approve_workflow(one) for one in workflows]
+        waiting = {f"workflow {one.id}" for one in workflows}
         for status in (ActionStatus.PROPOSED, ActionStatus.VALIDATED):
             alone = [
                 one
@@ -250,6 +252,9 @@ class _Player:
                 if one.workflow_id is None and one.approved_at is None
             ]
             said += [await self._approve_proposal(one) for one in alone]
+            waiting |= {f"proposal {one.id}" for one in alone}
+        # What was called off in the meantime is not answered any more.
+        self._waiting_since = {k: v for k, v in self._waiting_since.items() if k in waiting}
         return any(said)
 
     async def _approve_workflow(self, workflow: WorkflowProposal) -> bool:
