@@ -186,6 +186,22 @@ async def test_without_a_person_nothing_is_done() -> None:
     assert grade(scenario, played).remedy is False
 
 
+@LIMIT
+async def test_what_was_called_off_before_its_answer_does_not_hold_up_the_play() -> None:
+    eviction = {"at": "1m", "fault": "evict_leader", "stores": [2], "until": "3m"}
+    expect = {
+        "ends": "healthy",
+        "approves_after": "4m",
+        "grace_seconds": {"evict_leader_left_over": 30},
+        "tickets": {"evict_leader_left_over:store-2": ["interrupted_maintenance"]},
+    }
+    scenario = read_scenario(
+        {"name": "x", "duration": "8m", "faults": [eviction], "expect": expect}
+    )
+    marks = grade(scenario, await play(scenario))
+    assert (marks.detected, marks.harmful, marks.error) == (True, (), "")
+
+
 def test_a_lab_that_breaks_is_told_from_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("operator_lab.play.lab_of", lambda _plugin: None)
     broken = read_scenario({"name": "x", "expect": {"ends": "quiet"}})
