@@ -15,7 +15,7 @@ from operator_core.db.control import ControlDB
 from operator_core.db.postgres import upgrade
 from operator_core.db.schema import Migration, migrations
 from operator_core.runtime import supervisor
-from operator_core.runtime.options import RunOptions
+from operator_core.runtime.supervisor import RunOptions  # where each version has it
 from operator_core.subject import FullSubject
 from operator_core.testing.fakes import FakeSubject
 from operator_core.types import RunMode

@@ -37,6 +37,8 @@ from operator_core.runtime.policy_file import PolicyKeeper
 from operator_core.runtime.watching import monitor_loop
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 
+__all__ = ["RunOptions", "run"]
+
 FIRST_LOOK_SECONDS = 0.5
 """The guards are tried so long after the start, unless work waits for them: to see comes first."""
 
