@@ -36,7 +36,7 @@ demo: $(STAMP) ## Watch Operator repair a simulated cluster (no key, no Docker)
 
 test: check ## Everything a commit must pass: the checks, then the tests
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not real and not slow"
-	@$(BIN)/python -m pytest -n 6 --dist worksteal -m "real and not slow" # apart: they start processes, and mostly wait for them
+	@$(BIN)/python -m pytest -n 4 --dist worksteal -m "real and not slow" # apart: they start processes, and mostly wait for them
 
 test-slow: $(STAMP) ## The tests that are too slow for every commit (half an hour and more)
 	@command -v prometheus >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \

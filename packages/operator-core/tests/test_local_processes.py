@@ -40,16 +40,28 @@ def test_a_package_that_is_not_there_carries_nothing() -> None:
     assert local_processes.carried_by("operator_core", "clock.py") is not None
 
 
+def sleeper(folder: Path) -> ProcessSpec:
+    mark = str(folder / "mark")
+    return ProcessSpec(
+        name="sleeper",
+        argv=["sh", "-c", "sleep 60; : $0", mark],
+        marker=mark,
+        pid_file=folder / "sleeper.pid",
+        log_file=folder / "sleeper.log",
+    )
+
+
+def test_the_end_of_a_log_says_why_a_server_ended(tmp_path: Path) -> None:
+    spec = sleeper(tmp_path)
+    assert local_processes.last_line_of(spec) == ""
+    spec.log_file.write_text("it begins\nits port is taken\n", encoding="utf-8")
+    assert local_processes.last_line_of(spec) == "its port is taken"
+
+
 @pytest.mark.real
 @pytest.mark.parametrize("is_frozen", [False, True])
 async def test_a_server_is_killed_frozen_or_not(tmp_path: Path, is_frozen: bool) -> None:
-    spec = ProcessSpec(
-        name="sleeper",
-        argv=["sh", "-c", "sleep 60; : $0", str(tmp_path / "mark")],
-        marker=str(tmp_path / "mark"),
-        pid_file=tmp_path / "sleeper.pid",
-        log_file=tmp_path / "sleeper.log",
-    )
+    spec = sleeper(tmp_path)
     await local_processes.start(spec, 60)
     if is_frozen:
         local_processes.send(spec, signal.SIGSTOP)

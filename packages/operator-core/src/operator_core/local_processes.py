@@ -111,6 +111,16 @@ def pid_of(spec: ProcessSpec) -> int | None:
     return pid if spec.marker in _look(pid)[1] else None
 
 
+def log_of(spec: ProcessSpec) -> str:
+    """Return what the server has written so far, empty where it has not begun."""
+    return spec.log_file.read_text("utf-8", "replace") if spec.log_file.exists() else ""
+
+
+def last_line_of(spec: ProcessSpec) -> str:
+    """Return the end of the server's log: most often the reason why it ended."""
+    return " ".join(log_of(spec).strip().splitlines()[-1:])[:300]
+
+
 def state_of(spec: ProcessSpec) -> ProcessState:
     """Return what the operating system says of the server."""
     pid = pid_of(spec)

@@ -187,10 +187,9 @@ class _PortTakenError(Exception):
 def _must_run(specs: list[ProcessSpec]) -> None:
     for spec in specs:
         if local_processes.state_of(spec) is ProcessState.STOPPED:
-            log = spec.log_file.read_text("utf-8", "replace") if spec.log_file.exists() else ""
-            if "address already in use" in log:
+            if "address already in use" in local_processes.log_of(spec):
                 raise _PortTakenError
-            last = " ".join(log.strip().splitlines()[-1:])[:300]
+            last = local_processes.last_line_of(spec)
             raise ActionFailedError(f"etcd {spec.name} ended at its start: {last}")
 
 

@@ -102,7 +102,7 @@ class LocalPatroniCluster(LocalCluster):
         await until(self._has_dcs, "etcd", _START_SECONDS)
         first, *others = self.names
         await local_processes.start(self.spec(first), lifetime_seconds)
-        await until(self._has_begun, first, _START_SECONDS)
+        await until(self._has_begun, first, _START_SECONDS, self.spec(first))
         for name in others:
             await local_processes.start(self.spec(name), lifetime_seconds)
         await until(self.all_stream, f"the cluster of {self.folder}", _START_SECONDS)
@@ -119,7 +119,15 @@ class LocalPatroniCluster(LocalCluster):
         return True
 
     async def _has_begun(self) -> bool:
-        """Return whether the first member has begun to make the data, so that it will lead."""
+        """Return whether the first member has begun to make the data, so that it will lead.
+
+        Raises:
+            ActionFailedError: it has ended; what it wrote last says why.
+        """
+        first = self.spec(self.names[0])
+        if local_processes.state_of(first) is local_processes.ProcessState.STOPPED:
+            last = local_processes.last_line_of(first)
+            raise ActionFailedError(f"{first.name} ended at its start: {last}")
         try:
             node = await self.client.node(self.endpoints[0])
         except SubjectError:
@@ -255,13 +263,19 @@ def _send(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-async def until(holds: Callable[[], Awaitable[bool]], what: str, seconds: float) -> None:
+async def until(
+    holds: Callable[[], Awaitable[bool]],
+    what: str,
+    seconds: float,
+    server: local_processes.ProcessSpec | None = None,
+) -> None:
     """Wait until something holds.
 
     Args:
         holds: asked again and again.
         what: is waited for, for the error.
         seconds: how long.
+        server: whose log ends with the reason.
 
     Raises:
         ActionFailedError: it did not come to hold.
@@ -269,5 +283,6 @@ async def until(holds: Callable[[], Awaitable[bool]], what: str, seconds: float)
     end = monotonic_seconds() + seconds
     while not await holds():
         if monotonic_seconds() > end:
-            raise ActionFailedError(f"{what} did not come up in {seconds:.0f} s.")
+            why = f": {local_processes.last_line_of(server)}" if server else "."
+            raise ActionFailedError(f"{what} did not come up in {seconds:.0f} s{why}")
         await asyncio.sleep(_POLL_SECONDS)
