@@ -69,7 +69,6 @@ class SimulatedCluster:
         regions: int = 60,
         *,
         spec: ClusterSpec | None = None,
-        world: World | None = None,
     ) -> None:
         """Build a healthy cluster.
 
@@ -78,13 +77,12 @@ class SimulatedCluster:
             stores: how many TiKV stores.
             regions: how many regions, with three replicas each.
             spec: everything about the cluster, instead of the three numbers.
-            world: a world that is built already, instead of those.
 
         Raises:
             ValueError: fewer than three stores or no region.
         """
         self.spec = spec or ClusterSpec(seed=seed, stores=stores, regions=regions)
-        self.world = world or make_world(self.spec)
+        self.world = make_world(self.spec)
 
     @property
     def now_seconds(self) -> float:

@@ -74,16 +74,6 @@ class Then:
         found = self._kinds("workflow_id", workflow_id, ("workflow_paused", "workflow_resumed"))
         return found[-1:] == ["workflow_paused"]
 
-    def has_happened(self, kind: str, key: str, row_id: int | None) -> bool:
-        """Return whether an event of a kind had happened to a proposal or workflow.
-
-        Args:
-            kind: of the event.
-            key: ``proposal_id`` or ``workflow_id``.
-            row_id: whose.
-        """
-        return bool(self._kinds(key, row_id, (kind,)))
-
     def _kinds(self, key: str, row_id: int | None, wanted: Iterable[str]) -> list[str]:
         if row_id is None:
             return []
