@@ -67,3 +67,17 @@ async def test_a_server_is_killed_frozen_or_not(tmp_path: Path, is_frozen: bool)
         local_processes.send(spec, signal.SIGSTOP)
     await local_processes.kill(spec)
     assert local_processes.state_of(spec) is ProcessState.STOPPED
+
+
+@pytest.mark.real
+async def test_a_server_that_becomes_another_program_has_not_ended(tmp_path: Path) -> None:
+    program = tmp_path / "mark"
+    program.write_text('exec sh "$0"\n', encoding="utf-8")
+    spec = sleeper(tmp_path).model_copy(update={"argv": ["sh", str(program)]})
+    await local_processes.start(spec, 60)
+    try:
+        seen = {local_processes.state_of(spec) for _ in range(5000)}
+    finally:
+        await local_processes.kill(spec)
+    assert seen == {ProcessState.RUNNING}
+    assert local_processes.state_of(spec) is ProcessState.STOPPED

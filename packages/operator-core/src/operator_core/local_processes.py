@@ -29,6 +29,8 @@ _WRITE_PID = 'echo $$ > "$1.new" && mv "$1.new" "$1" && shift && exec "$@"'
 _PID_FILE_SECONDS = 5.0
 _LATE_PID_SECONDS = 0.2
 _KILLED_SECONDS = 5.0
+_ENDED = frozenset("ZX")
+"""The letters of processes that have ended."""
 
 
 class ProcessState(StrEnum):
@@ -107,8 +109,11 @@ def pid_of(spec: ProcessSpec) -> int | None:
         pid = int(spec.pid_file.read_text("ascii"))
     except (OSError, ValueError):
         return None
-    # Pids are given out again: it must still be our server.
-    return pid if spec.marker in _look(pid)[1] else None
+    state, command = _look(pid)
+    # Pids are given out again: it must still be our server. One that becomes another program at
+    # this moment, as each start does, shows no command line; nor does one that has ended.
+    becomes = not command and state not in _ENDED
+    return pid if becomes or spec.marker in command else None
 
 
 def log_of(spec: ProcessSpec) -> str:
@@ -126,7 +131,7 @@ def state_of(spec: ProcessSpec) -> ProcessState:
     pid = pid_of(spec)
     letter = _look(pid)[0] if pid else "Z"
     states = {"T": ProcessState.FROZEN, "t": ProcessState.FROZEN}
-    return ProcessState.STOPPED if letter in "ZX" else states.get(letter, ProcessState.RUNNING)
+    return ProcessState.STOPPED if letter in _ENDED else states.get(letter, ProcessState.RUNNING)
 
 
 def _look(pid: int) -> tuple[str, str]:
