@@ -48,7 +48,7 @@ async def test_every_decision_up_to_the_proof_is_the_same(
     async with plant(tmp_path, remedy) as one:
         await one.rounds(120)
         ticket = await one.ticket()
-        found = made_again(one, await ExportDB(one.ledger.ledger).incident(int(ticket.id or 0)))
+        found = made_again(one, await ExportDB(one.ledger).incident(int(ticket.id or 0)))
     assert {"detect", "open", "diagnose", "propose", "claim", "verify"} <= found.keys()
     assert "resolve" in found or ends is Verdict.NOT_VERIFIED
     assert all(each.is_same for stage in found.values() for each in stage)
@@ -70,7 +70,7 @@ async def test_a_verdict_that_its_look_does_not_give_differs(tmp_path: Path, how
     async with plant(tmp_path, "clear") as one:
         await one.rounds(120)
         ticket = await one.ticket()
-        incident = await ExportDB(one.ledger.ledger).incident(int(ticket.id or 0))
+        incident = await ExportDB(one.ledger).incident(int(ticket.id or 0))
         for event in incident["events"]:
             if event["event_type"] == "remedy_verified":
                 told = json.loads(event["event_data"])

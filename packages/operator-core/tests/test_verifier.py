@@ -19,7 +19,7 @@ from operator_core.actions.types import (
 from operator_core.agent.diagnosis import ActionRecommendation, Assessment, Claim, Predicate
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
-from operator_core.db.ledger import LedgerUse
+from operator_core.db.ledger import Ledger, LedgerUse
 from operator_core.db.tickets import TicketDB
 from operator_core.db.verifications import VerifyDB
 from operator_core.monitor.retention import Retention
@@ -147,34 +147,34 @@ class Plant:
     wired: Wired
     pumps: Pumps
     clock: ManualClock
-    ledger: LedgerUse
+    ledger: Ledger
 
     async def rounds(self, seconds: float, *, restarts: bool = False) -> None:
         for _ in range(int(seconds / LOOK_SECONDS)):
             if restarts:
-                self.wired = wire(self.ledger.ledger, self.pumps, options(self.clock))
+                self.wired = wire(self.ledger, self.pumps, options(self.clock))
             await self.wired.monitor.step()
             await agent_round(self.wired)
             await self.wired.agent.drain(5)
             self.clock.advance(LOOK_SECONDS)
 
     async def ticket(self, rule: str = "jam") -> Ticket:
-        found = await TicketDB(self.ledger.ledger).list_tickets()
+        found = await TicketDB(self.ledger).list_tickets()
         (ticket,) = (one for one in found if one.invariant_name == rule)
         return ticket
 
     async def proof(self) -> Verification:
         ticket = await self.ticket()
-        (proof,) = await VerifyDB(self.ledger.ledger).list(int(ticket.id or 0))
+        (proof,) = await VerifyDB(self.ledger).list(int(ticket.id or 0))
         return proof
 
     async def said(self) -> str:
         ticket = await self.ticket()
-        found = await TicketDB(self.ledger.ledger).list_comments(int(ticket.id or 0))
+        found = await TicketDB(self.ledger).list_comments(int(ticket.id or 0))
         return "\n".join(str(one["body"]) for one in found)
 
     async def proposals(self) -> list[ActionProposal]:
-        return await ActionDB(self.ledger.ledger).list_proposals()
+        return await ActionDB(self.ledger).list_proposals()
 
 
 def options(clock: ManualClock) -> WiringOptions:
@@ -188,12 +188,10 @@ async def plant(folder: Path, remedy: str) -> AsyncIterator[Plant]:
     pumps = Pumps(clock, remedy)
     async with LedgerUse(address_of(folder), clock) as ledger:
         await ControlDB(ledger).set_mode(SafetyMode.EXECUTE, actor="test")
-        use = LedgerUse(ledger, clock)
-        async with use:
-            one = Plant(wire(ledger, pumps, options(clock)), pumps, clock, use)
-            await one.rounds(LOOK_SECONDS)
-            pumps.jammed.add("a")
-            yield one
+        one = Plant(wire(ledger, pumps, options(clock)), pumps, clock, ledger)
+        await one.rounds(LOOK_SECONDS)
+        pumps.jammed.add("a")
+        yield one
 
 
 async def test_a_remedy_that_holds_is_verified_after_the_soak(tmp_path: Path) -> None:
@@ -327,7 +325,7 @@ async def test_a_held_ticket_is_not_resolved_though_its_remedy_is_proven(tmp_pat
     async with plant(tmp_path, "clear") as one:
         await one.rounds(10)
         ticket = await one.ticket()
-        await TicketDB(one.ledger.ledger).hold(int(ticket.id or 0), actor="ann")
+        await TicketDB(one.ledger).hold(int(ticket.id or 0), actor="ann")
         await one.rounds(100)
         assert (await one.proof()).verdict is Verdict.VERIFIED
         assert (await one.ticket()).status is TicketStatus.DIAGNOSED
@@ -339,16 +337,16 @@ async def test_the_look_before_a_remedy_is_kept_and_a_verdict_is_given_once(
     async with plant(tmp_path, "clear") as one:
         await one.rounds(50)
         proof = await one.proof()
-        tickets = TicketDB(one.ledger.ledger)
+        tickets = TicketDB(one.ledger)
         dark = Observation(subject="pumps", observed_at=one.clock.now())
         await tickets.record_look(dark, {}, subject="pumps", keep=Retention(budget_bytes=1))
         kept = await tickets.get_observation(int(proof.baseline_id or 0))
         assert kept.data("pumps")["a"] == {"jammed": True, "hot": False}
         late = proof.model_copy(update={"verdict": Verdict.NOT_VERIFIED, "looks": 99})
-        saved = await VerifyDB(one.ledger.ledger).save(late, actor="another")
+        saved = await VerifyDB(one.ledger).save(late, actor="another")
         assert (saved.verdict, saved.looks) == (Verdict.VERIFIED, 99)
         assert (await one.said()).count("The remedy is") == 1
-        assert await ControlDB(one.ledger.ledger).first_broken_audit_row() is None
+        assert await ControlDB(one.ledger).first_broken_audit_row() is None
 
 
 @pytest.mark.parametrize(("relapse_seconds", "proven_after"), [(None, 20.0), (10.0, 10.0)])

