@@ -123,6 +123,13 @@ async def test_a_claim_under_a_policy_takes_few_messages(
     assert max(took) <= MESSAGES_A_CLAIM_UNDER_A_POLICY + 1  # a writer asks once for its chain
 
 
+def plan_of(connection: Connection, name: str) -> str:
+    """Return how the server runs a statement, whatever its values are."""
+    text = numbered(statements("postgres")[name]).text
+    found = connection.execute(f"EXPLAIN (GENERIC_PLAN) {text}".encode(), prepare=False)
+    return "\n".join(row[0] for row in found)
+
+
 @pytest.mark.parametrize(
     ("name", "found_by"),
     [
@@ -141,8 +148,22 @@ def test_a_young_ledger_finds_rows_by_their_ids(
     connection: Connection, name: str, found_by: str
 ) -> None:
     """A plan lasts while the table grows, so it must be a good one before there are numbers."""
-    text = numbered(statements("postgres")[name]).text
-    found = connection.execute(f"EXPLAIN (GENERIC_PLAN) {text}".encode(), prepare=False)
-    plan = "\n".join(row[0] for row in found)
+    plan = plan_of(connection, name)
     assert found_by in plan, plan
     assert "Index Cond: (id = ANY" in plan, plan
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("proposal.next_steps", "depends_on_proposal_id"),
+        ("proposal.of_workflows", "workflow_id"),
+        ("workflow.states_of_steps", "workflow_id"),
+    ],
+)
+def test_steps_are_found_by_what_they_belong_to(
+    connection: Connection, name: str, column: str
+) -> None:
+    """They were found among all steps that ever were, so each one cost more than the one before."""
+    plan = plan_of(connection, name)
+    assert f"Index Cond: ({column} = ANY" in plan, plan

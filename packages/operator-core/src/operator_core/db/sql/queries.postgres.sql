@@ -72,13 +72,12 @@ WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[]) ORDER BY id
 
 -- name: proposal.of_workflows
 SELECT * FROM action_proposals
-WHERE workflow_id IN (
-    SELECT value::bigint FROM json_array_elements_text(:workflow_ids::json))
+WHERE workflow_id = ANY (translate(:workflow_ids, '[]', '{}')::bigint[])
 ORDER BY workflow_id, execution_order, id
 
 -- name: proposal.next_steps
 SELECT * FROM action_proposals
-WHERE depends_on_proposal_id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json))
+WHERE depends_on_proposal_id = ANY (translate(:ids, '[]', '{}')::bigint[])
   AND workflow_id IS NOT NULL AND compensates_proposal_id IS NULL
 ORDER BY id
 
