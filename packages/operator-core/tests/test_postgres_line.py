@@ -1,5 +1,6 @@
 """Statements on PostgreSQL: how many messages work takes, and that rows are found by their ids."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -169,6 +170,19 @@ def test_steps_are_found_by_what_they_belong_to(
     """They were found among all steps that ever were, so each one cost more than the one before."""
     plan = plan_of(connection, name)
     assert f"Index Cond: ({column} = ANY" in plan, plan
+
+
+async def test_what_is_asked_for_in_a_round_of_the_loop_is_one_transaction(
+    postgres_url: str,
+) -> None:
+    ledger = await open_ledger(postgres_url)
+    one = Bench(ledger, ManualClock(), FakeSubject())
+    together = asyncio.gather(*(one.db.create_proposal(proposal()) for _ in range(100)))
+    assert len(await together) == 100
+    with psycopg.connect(postgres_url) as connection:
+        marks = connection.execute("SELECT number FROM operator.commit_marks").fetchall()
+    await ledger.engine.close()
+    assert marks == [(1,)]
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["alike", "each its own"])
