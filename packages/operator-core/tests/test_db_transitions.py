@@ -93,9 +93,7 @@ def test_a_statement_for_many_rows_does_what_the_one_for_a_row_does(name: str) -
 
 @pytest.mark.parametrize("name", of_many_rows("UPDATE"))
 def test_a_change_of_many_rows_on_postgresql_does_what_the_one_of_a_row_does(name: str) -> None:
-    many = ON_POSTGRES[name].replace(
-        "id = ANY (translate(:ids, '[]', '{}')::bigint[])", "id = :id"
-    )
+    many = ON_POSTGRES[name].replace("id = ANY (translate(:ids, '[]', '{}')::bigint[])", "id = :id")
     one = ON_POSTGRES[name.removesuffix(".each")].removesuffix("RETURNING *")
     assert many.replace("status || ''", "status").split() == one.split()
 

@@ -175,7 +175,7 @@ class PostgresTx:
             raise told from error
 
     def _say_each(self, name: str, params: Sequence[Mapping[str, Value]]) -> list[Answer]:
-        """Let a change wait for each set of parameters; rows that become alike share a statement."""
+        """Let a change wait for each set of parameters; those of rows made alike share one."""
         each = f"{name}.each"
         if each in self._sql:
             return [self._say(each, one) for one in alike(params)]
