@@ -20,6 +20,8 @@ from operator_core.actions.types import (
     Outcome,
     WorkflowStatus,
 )
+from operator_core.db.engine import AUDIT_COLUMNS
+from operator_core.db.postgres.tx import numbered
 from operator_core.db.schema import ACTIONS_SCHEMA_SQL, SCHEMA_SQL
 from operator_core.db.statements import parse, statements
 from operator_core.lifecycle import Machine
@@ -29,6 +31,7 @@ from operator_core.testing.faults import CrashError, CrashingEngine
 from operator_core.types import RunMode, Severity
 
 SQL = statements("sqlite")
+ON_POSTGRES = statements("postgres")
 MACHINES: dict[str, Machine[Any, Any]] = {
     "proposal": ACTION_MACHINE,
     "workflow": WORKFLOW_MACHINE,
@@ -43,6 +46,13 @@ EVENTS = [
 
 def quoted(text: str) -> list[str]:
     return re.findall(r"'(\w+)'", text)
+
+
+def of_many_rows(word: str) -> list[str]:
+    """Return PostgreSQL's statements for many rows that begin with a word."""
+    return [
+        name for name, text in ON_POSTGRES.items() if name.endswith(".each") and word in text[:6]
+    ]
 
 
 # --- the SQL and the tables --------------------------------------------------------------
@@ -79,6 +89,31 @@ def test_a_statement_for_many_rows_does_what_the_one_for_a_row_does(name: str) -
     many = SQL[name].replace("id IN (SELECT value FROM json_each(:ids))", "id = :id")
     one = SQL[name.removesuffix(".each")].removesuffix("RETURNING *")
     assert many.replace("+status", "status").split() == one.split()
+
+
+@pytest.mark.parametrize("name", of_many_rows("UPDATE"))
+def test_a_change_of_many_rows_on_postgresql_does_what_the_one_of_a_row_does(name: str) -> None:
+    many = ON_POSTGRES[name].replace("id = ANY (translate(:ids, '[]', '{}')::bigint[])", "id = :id")
+    one = ON_POSTGRES[name.removesuffix(".each")].removesuffix("RETURNING *")
+    assert many.replace("status || ''", "status").split() == one.split()
+
+
+@pytest.mark.parametrize("name", of_many_rows("INSERT"))
+def test_an_insert_of_many_rows_on_postgresql_takes_what_the_one_of_a_row_takes(name: str) -> None:
+    """A row comes as a list, so each place must mean what it means in the statement for one."""
+    one = ON_POSTGRES[name.removesuffix(".each")].removesuffix("RETURNING *").strip()
+    places = {f":{key}": f"item->>{at}" for at, key in enumerate(numbered(one).names)}
+    head, _, values = one.partition("VALUES")
+    many = re.fullmatch(r"(.*)SELECT(.*)FROM jsonb_array_elements.*", ON_POSTGRES[name], re.DOTALL)
+    assert many is not None
+    assert many[1].split() == head.split()
+    takes = re.sub(r"\((item->>\d+)\)::bigint", r"\1", many[2]).split(",")
+    wanted = [key.strip() for key in values.strip("() \n").split(",")]
+    assert [key.strip() for key in takes] == [places.get(key, key) for key in wanted]
+
+
+def test_a_row_of_the_audit_is_in_the_order_of_its_insert() -> None:
+    assert numbered(ON_POSTGRES["audit.insert"]).names == AUDIT_COLUMNS
 
 
 @pytest.mark.parametrize(

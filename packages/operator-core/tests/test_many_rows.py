@@ -12,7 +12,8 @@ from operator_core.db.actions import ActionDB
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Tx, Value
 from operator_core.db.ledger import Ledger, scratch_ledger
-from operator_core.db.sqlite.statement import Statement, alike, named_statements
+from operator_core.db.sqlite.statement import Statement, named_statements
+from operator_core.db.statements import alike
 from operator_core.errors import ConstraintError, NotFoundError
 from operator_core.testing.clock import LeapingClock
 

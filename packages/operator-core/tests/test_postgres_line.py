@@ -1,16 +1,18 @@
 """Statements on PostgreSQL: how many messages work takes, and that rows are found by their ids."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
 
-from engine_bench import Bench, id_of, recommend
+from engine_bench import Bench, id_of, proposal, recommend
 from operator_core.actions.cage import asking
 from operator_core.actions.policy import load
-from operator_core.actions.types import SafetyMode
+from operator_core.actions.types import ActionStatus, SafetyMode
 from operator_core.clock import SYSTEM_CLOCK, to_text
+from operator_core.db.engine import Tx
 from operator_core.db.ledger import open_ledger
 from operator_core.db.policy import PolicyDB
 from operator_core.db.postgres.connection import Address
@@ -23,6 +25,7 @@ from operator_core.testing.fakes import FakeSubject
 
 pytestmark = pytest.mark.real
 
+NOW = "2026-01-01T00:00:00.000000+00:00"
 MESSAGES_A_LIFE_CYCLE = 12
 MESSAGES_A_CLAIM_UNDER_A_POLICY = 5
 
@@ -123,6 +126,13 @@ async def test_a_claim_under_a_policy_takes_few_messages(
     assert max(took) <= MESSAGES_A_CLAIM_UNDER_A_POLICY + 1  # a writer asks once for its chain
 
 
+def plan_of(connection: Connection, name: str) -> str:
+    """Return how the server runs a statement, whatever its values are."""
+    text = numbered(statements("postgres")[name]).text
+    found = connection.execute(f"EXPLAIN (GENERIC_PLAN) {text}".encode(), prepare=False)
+    return "\n".join(row[0] for row in found)
+
+
 @pytest.mark.parametrize(
     ("name", "found_by"),
     [
@@ -141,8 +151,78 @@ def test_a_young_ledger_finds_rows_by_their_ids(
     connection: Connection, name: str, found_by: str
 ) -> None:
     """A plan lasts while the table grows, so it must be a good one before there are numbers."""
-    text = numbered(statements("postgres")[name]).text
-    found = connection.execute(f"EXPLAIN (GENERIC_PLAN) {text}".encode(), prepare=False)
-    plan = "\n".join(row[0] for row in found)
+    plan = plan_of(connection, name)
     assert found_by in plan, plan
     assert "Index Cond: (id = ANY" in plan, plan
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("proposal.next_steps", "depends_on_proposal_id"),
+        ("proposal.of_workflows", "workflow_id"),
+        ("workflow.states_of_steps", "workflow_id"),
+    ],
+)
+def test_steps_are_found_by_what_they_belong_to(
+    connection: Connection, name: str, column: str
+) -> None:
+    """They were found among all steps that ever were, so each one cost more than the one before."""
+    plan = plan_of(connection, name)
+    assert f"Index Cond: ({column} = ANY" in plan, plan
+
+
+async def test_what_is_asked_for_in_a_round_of_the_loop_is_one_transaction(
+    postgres_url: str,
+) -> None:
+    ledger = await open_ledger(postgres_url)
+    one = Bench(ledger, ManualClock(), FakeSubject())
+    together = asyncio.gather(*(one.db.create_proposal(proposal()) for _ in range(100)))
+    assert len(await together) == 100
+    with psycopg.connect(postgres_url) as connection:
+        marks = connection.execute("SELECT number FROM operator.commit_marks").fetchall()
+    await ledger.engine.close()
+    assert marks == [(1,)]
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["alike", "each its own"])
+async def test_only_rows_in_the_right_state_are_changed_and_counted(
+    postgres_url: str, *, apart: bool
+) -> None:
+    """Rows that become alike share a statement, and those that do not share a message."""
+    sent: Counter[str] = Counter()
+    ledger = await open_ledger(postgres_url)
+    one = Bench(ledger, ManualClock(), FakeSubject())
+    ids = [id_of(await one.db.create_proposal(proposal())) for _ in range(6)]
+    await one.db.cancel_proposal(ids[3])
+    missing = 10**9
+    names = [str(place) if apart else "policy" for place in ids]
+    shared = {"parameters": None, "disruptive": None, "approved_at": None, "now": NOW}
+    sets = [
+        {**shared, "id": row_id, "approved_by": name}
+        for row_id, name in zip([*ids, missing], [*names, "policy"], strict=True)
+    ]
+
+    def work(tx: Tx) -> int:
+        tx.all("proposal.get_each", ids="[]")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Line, "fetch", counting(sent))
+            return tx.each("proposal.validate", sets)
+
+    assert await ledger.write(work) == len(ids) - 1
+    found = {each.id: each for each in await one.db.list_proposals()}
+    await ledger.engine.close()
+    assert sent["messages"] == 1
+    assert found.pop(ids[3]).status == ActionStatus.CANCELLED
+    assert [each.approved_by for each in found.values()] == names[:3] + names[4:]
+
+
+async def test_what_only_json_could_spoil_is_stored_as_it_is(postgres_url: str) -> None:
+    ledger = await open_ledger(postgres_url)
+    one = Bench(ledger, ManualClock(), FakeSubject())
+    said = 'é "quoted" \\u0000 [1, null]\n\u2028 {}'
+    made = proposal().model_copy(update={"reason": said})
+    stored = await one.db.get_proposal(id_of(await one.db.create_proposal(made)))
+    await ledger.engine.close()
+    assert stored is not None
+    assert stored.reason == said

@@ -1,8 +1,14 @@
-"""The named SQL statements, read once from the files."""
+"""The named SQL statements, read once from the files, and which rows may share a run of one."""
 
+import json
 import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+
+from operator_core.db.engine import Value
+
+Params = Mapping[str, Value]
 
 _NAME = re.compile(r"^-- name: (\S+)$", re.MULTILINE)
 
@@ -33,3 +39,16 @@ def parse(text: str) -> dict[str, str]:
     if len(set(names)) != len(names):
         raise ValueError("a statement's name stands twice in one file")
     return {name: body.strip() for name, body in zip(names, bodies, strict=True)}
+
+
+def alike(params: Sequence[Params]) -> list[Params]:
+    """Return sets of parameters that differ in nothing but their id as one each, with all ``ids``.
+
+    Args:
+        params: sets of the same names, which are in the same order.
+    """
+    found: dict[tuple[Value, ...], tuple[Params, list[Value]]] = {}
+    for one in params:
+        shared = tuple([value for name, value in one.items() if name != "id"])
+        found.setdefault(shared, (one, []))[1].append(one["id"])
+    return [{**one, "ids": json.dumps(ids)} for one, ids in found.values()]

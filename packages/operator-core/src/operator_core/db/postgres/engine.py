@@ -48,7 +48,7 @@ class PostgresEngine:
         Args:
             url: ``postgresql://…``.
             writers: how many connections write.
-            group_size: how many pieces of work share a transaction at most.
+            group_size: with how many pieces of work a transaction waits for no more.
             patience_seconds: how long work waits for a server that is away.
         """
         self._address = Address(url)
@@ -60,6 +60,8 @@ class PostgresEngine:
         self._reader: Worker = Reader(terms, self._reads, self._offset)
         self._writers = [Writer(terms, self._writes, number) for number in range(writers)]
         self._listener = Listener(self._address, terms.engine_id, self._heard)
+        self._round: list[Job] = []
+        self._group_size = group_size
         self._changes = 0
         self._callbacks: set[Callable[[], None]] = set()
         self._closed = False
@@ -84,15 +86,18 @@ class PostgresEngine:
         It may run more than once, when other processes are in its way or the server goes
         away, but only one run has effects.
         """
-        return cast("T", await self._submit(self._writes, Job(work)))
+        return cast("T", await self._write(Job(work)))
 
     async def write_item(self, work: ItemWork[I, T], item: I) -> T:
         """Run work on an item, together with others' items that wait for the same work."""
-        return cast("T", await self._submit(self._writes, Job(items=work, item=item)))
+        return cast("T", await self._write(Job(items=work, item=item)))
 
     async def read(self, work: Callable[[Tx], T]) -> T:
         """Run work that only reads, on a committed state."""
-        return cast("T", await self._submit(self._reads, Job(work)))
+        self._require_open()
+        job = Job(work)
+        self._reads.put(job)
+        return cast("T", await job.future)
 
     async def changes(self) -> int:
         """Return a number that differs after another process has committed."""
@@ -114,18 +119,31 @@ class PostgresEngine:
         if self._closed:
             return
         self._closed = True
+        self._end_round()
         await self._listener.close()
-        self._reads.put(None)
+        self._reads.put()
         for _ in self._writers:
-            self._writes.put(None)
+            self._writes.put()
         for worker in (self._reader, *self._writers):
             await asyncio.to_thread(worker.join, _CLOSE_SECONDS)
 
-    async def _submit(self, jobs: Jobs, job: Job) -> object:
+    async def _write(self, job: Job) -> object:
         self._require_open()
-        jobs.put(job)
+        if not self._round:
+            self._loop.call_soon(self._end_round)
+        self._round.append(job)
         result: object = await job.future
         return result
+
+    def _end_round(self) -> None:
+        """Let a writer have all that was asked for in a round of the loop, at once.
+
+        A commit wakes many who go on together. Handed over one by one, a writer that got hold of
+        the interpreter in the middle of them took a part, and each part was a transaction.
+        """
+        jobs, self._round = self._round, []
+        for first in range(0, len(jobs), self._group_size):
+            self._writes.put(*jobs[first : first + self._group_size])
 
     def _require_open(self) -> None:
         if self._closed:

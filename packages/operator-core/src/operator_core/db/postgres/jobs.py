@@ -3,7 +3,7 @@
 import queue
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -71,38 +71,40 @@ class Jobs:
 
     def __init__(self) -> None:
         """Begin with nothing that waits."""
-        self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Sequence[Job]] = queue.SimpleQueue()
         self._turn = threading.Lock()
         self._through = threading.Event()
         self._through.set()
         self._taker = 0
 
-    def put(self, job: Job | None) -> None:
-        """Let a job wait; None: the worker that takes it ends."""
-        self._waiting.put(job)
+    def put(self, *jobs: Job) -> None:
+        """Let jobs wait, which one worker takes together; none: the worker that takes it ends."""
+        self._waiting.put(jobs)
 
-    def take(self, most: int) -> list[Job]:
-        """Wait for work and return what waits, ``most`` jobs or less; none: the worker ends.
+    def take(self, enough: int) -> list[Job]:
+        """Wait for work and return what waits; none: the worker ends.
 
         A worker that stands still, before a lock for example, holds up the next one for a moment.
+
+        Args:
+            enough: with how many jobs it stops to look for more.
         """
         with self._turn:
-            first = self._waiting.get()
-            if first is None:
-                return []
+            group = [*self._waiting.get()]
+            if not group:
+                return group
             self._through.wait(_GATHER_SECONDS)
             self._through.clear()
             self._taker = threading.get_ident()
-            group = [first]
-            while len(group) < most:
+            while len(group) < enough:
                 try:
-                    job = self._waiting.get_nowait()
+                    jobs = self._waiting.get_nowait()
                 except queue.Empty:
                     break
-                if job is None:
-                    self._waiting.put(None)  # the end comes after this group
+                if not jobs:
+                    self._waiting.put(jobs)  # the end comes after this group
                     break
-                group.append(job)
+                group += jobs
             return group
 
     def through(self) -> None:
@@ -120,7 +122,7 @@ class Terms:
         engine_id: the engine's own name, one that nobody else has.
         post: runs a function in the event loop.
         patience_seconds: how long work waits for a server that is away.
-        group_size: how many pieces share a transaction at most.
+        group_size: with how many pieces a transaction waits for no more.
     """
 
     address: Address

@@ -7,8 +7,7 @@ they are committed, so they are stored together, right before the commit.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from operator_core.db.changes import Params
-from operator_core.db.engine import AUDIT_COLUMNS, Value
+from operator_core.db.engine import Value
 
 Head = tuple[int, str]
 """Number and hash of the last row."""
@@ -46,8 +45,7 @@ class Tail:
         self.head = None
         self.rows.clear()
 
-    def take(self) -> list[Params]:
+    def take(self) -> list[tuple[Value, ...]]:
         """Return the rows to store, in the order of the chain, and keep them no longer."""
-        found: list[Params] = [dict(zip(AUDIT_COLUMNS, row, strict=True)) for row in self.rows]
-        self.rows.clear()
+        found, self.rows = self.rows, []
         return found

@@ -15,7 +15,7 @@ from operator_core.db.postgres.line import Answer, Connection, Line
 from operator_core.db.postgres.troubles import of_statement
 from operator_core.db.rows import storable
 from operator_core.db.secrets import cleaned, cleaned_each, foreign
-from operator_core.db.statements import statements
+from operator_core.db.statements import alike, statements
 from operator_core.errors import RequestError
 
 NAME = "postgres"
@@ -136,7 +136,9 @@ class PostgresTx:
 
     def insert(self, name: str, params: Sequence[Mapping[str, Value]], /) -> list[int]:
         """Run a named insert for each set of parameters; return the new rows' ids."""
-        answer = self._say_items(name, _clean(params))
+        names = self._sql[name].names
+        rows = [tuple(map(one.__getitem__, names)) for one in _clean(params)]
+        answer = self._say_rows(name, rows)
         self._fetch_told()
         return sorted(row["id"] for row in answer.rows())
 
@@ -173,20 +175,18 @@ class PostgresTx:
             raise told from error
 
     def _say_each(self, name: str, params: Sequence[Mapping[str, Value]]) -> list[Answer]:
-        """Let a change wait for each set of parameters, in one statement where there is one."""
-        if f"{name}.each" in self._sql:
-            return [self._say_items(name, params)]
+        """Let a change wait for each set of parameters; those of rows made alike share one."""
+        each = f"{name}.each"
+        if each in self._sql:
+            return [self._say(each, one) for one in alike(params)]
         return [self._say(name, one) for one in params]
 
-    def _say_items(self, name: str, params: Sequence[Mapping[str, Value]]) -> Answer:
-        """Let a statement for all sets of parameters wait; they hold no secret."""
-        text = _ENCODE(params)
+    def _say_rows(self, name: str, rows: Sequence[tuple[Value, ...]]) -> Answer:
+        """Let an insert of rows wait, each with what it takes for one; they hold no secret."""
+        text = _ENCODE(rows)
         if _NUL in text:
-            text = _ENCODE([_storable(one) for one in params])
-        each, told = f"{name}.each", {"items": text}
-        if "ids" in self._sql[each].names:
-            told["ids"] = _ENCODE([one["id"] for one in params])
-        return self._say(each, told)
+            text = _ENCODE([_storable(row) for row in rows])
+        return self._say(f"{name}.each", {"items": text})
 
     def _say(self, name: str, params: Mapping[str, Value]) -> Answer:
         statement = self._sql[name]
@@ -206,8 +206,8 @@ def _clean(params: Sequence[Mapping[str, Value]]) -> Sequence[Mapping[str, Value
     return cleaned_each(params, foreign(tuple(params[0]))) if params else params
 
 
-def _storable(params: Mapping[str, Value]) -> dict[str, Value]:
-    return {name: storable(v) if isinstance(v, str) else v for name, v in params.items()}
+def _storable(row: tuple[Value, ...]) -> tuple[Value, ...]:
+    return tuple(storable(one) if isinstance(one, str) else one for one in row)
 
 
 def _value(value: Value) -> bytes | None:

@@ -115,7 +115,7 @@ class WriteTx(PostgresTx):
         """Let what was kept back be stored; the commit comes next."""
         rows = self._tail.take()
         if rows:
-            self._say_items("audit.insert", rows)  # made storable when they were chained
+            self._say_rows("audit.insert", rows)  # made storable when they were chained
 
     def notify(self, engine_id: str) -> None:
         """Let other processes be told, after the commit that was said before."""

@@ -72,13 +72,12 @@ WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[]) ORDER BY id
 
 -- name: proposal.of_workflows
 SELECT * FROM action_proposals
-WHERE workflow_id IN (
-    SELECT value::bigint FROM json_array_elements_text(:workflow_ids::json))
+WHERE workflow_id = ANY (translate(:workflow_ids, '[]', '{}')::bigint[])
 ORDER BY workflow_id, execution_order, id
 
 -- name: proposal.next_steps
 SELECT * FROM action_proposals
-WHERE depends_on_proposal_id IN (SELECT value::bigint FROM json_array_elements_text(:ids::json))
+WHERE depends_on_proposal_id = ANY (translate(:ids, '[]', '{}')::bigint[])
   AND workflow_id IS NOT NULL AND compensates_proposal_id IS NULL
 ORDER BY id
 
@@ -120,7 +119,9 @@ SELECT MIN(started_at) AS started_at, MAX(COALESCE(completed_at, started_at)) AS
 FROM action_records
 WHERE proposal_id = ANY (translate(:ids, '[]', '{}')::bigint[])
 
--- What a statement named <name>.each does for all sets of parameters, <name> does for one.
+-- What a statement named <name>.each does for many rows, <name> does for one. A change is given
+-- the ids of the rows that it makes alike. An insert is given JSON, a list of rows, each of them a
+-- list of what <name> takes, in its order: names would be most of the text.
 
 -- name: proposal.insert.each
 INSERT INTO action_proposals (
@@ -130,90 +131,67 @@ INSERT INTO action_proposals (
     compensates_proposal_id, scheduled_at, schedule_id, schedule_due_at, retry_count, max_retries,
     next_retry_at, last_error, disruptive, created_at, updated_at)
 SELECT
-    subject, ticket_id, action_name, action_type, parameters, reason, status, proposed_at,
-    proposed_by, validated_at, cancelled_at, approved_at, approved_by, rejected_at, rejected_by,
-    rejection_reason, workflow_id, execution_order, depends_on_proposal_id, compensation,
-    compensates_proposal_id, scheduled_at, schedule_id, schedule_due_at, retry_count, max_retries,
-    next_retry_at, last_error, disruptive, now, now
-FROM json_to_recordset(:items::json) AS item (
-    subject text, ticket_id bigint, action_name text, action_type text, parameters text,
-    reason text, status text, proposed_at text, proposed_by text, validated_at text,
-    cancelled_at text, approved_at text, approved_by text, rejected_at text, rejected_by text,
-    rejection_reason text, workflow_id bigint, execution_order bigint,
-    depends_on_proposal_id bigint, compensation text, compensates_proposal_id bigint,
-    scheduled_at text, schedule_id bigint, schedule_due_at text, retry_count bigint,
-    max_retries bigint, next_retry_at text, last_error text, disruptive bigint, now text)
+    item->>0, (item->>1)::bigint, item->>2, item->>3, item->>4, item->>5, item->>6, item->>7,
+    item->>8, item->>9, item->>10, item->>11, item->>12, item->>13, item->>14, item->>15,
+    (item->>16)::bigint, (item->>17)::bigint, (item->>18)::bigint, item->>19,
+    (item->>20)::bigint, item->>21, (item->>22)::bigint, item->>23, (item->>24)::bigint,
+    (item->>25)::bigint, item->>26, item->>27, (item->>28)::bigint, item->>29, item->>29
+FROM jsonb_array_elements(:items::jsonb) AS item
 RETURNING id
 
 -- name: proposal.validate.each
-UPDATE action_proposals AS proposal
-SET status = 'validated', validated_at = item.now, updated_at = item.now,
-    parameters = COALESCE(item.parameters, proposal.parameters), disruptive = item.disruptive,
-    approved_at = COALESCE(proposal.approved_at, CASE held WHEN 0 THEN item.approved_at END),
-    approved_by = COALESCE(proposal.approved_by, CASE held WHEN 0 THEN item.approved_by END)
-FROM json_to_recordset(:items::json) AS item (
-    id bigint, parameters text, disruptive bigint, approved_at text, approved_by text, now text)
-WHERE proposal.id = item.id AND proposal.status || '' IN ('proposed')
-  AND proposal.id = ANY (translate(:ids, '[]', '{}')::bigint[])
+UPDATE action_proposals
+SET status = 'validated', validated_at = :now, updated_at = :now,
+    parameters = COALESCE(:parameters, parameters), disruptive = COALESCE(:disruptive, disruptive),
+    approved_at = COALESCE(approved_at, CASE held WHEN 0 THEN :approved_at END),
+    approved_by = COALESCE(approved_by, CASE held WHEN 0 THEN :approved_by END)
+WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[]) AND status || '' IN ('proposed')
 
 -- name: proposal.claim.each
-UPDATE action_proposals AS proposal
-SET status = 'executing', owner = item.owner, lease_expires_at = item.lease_expires_at,
-    fence = proposal.fence + 1, in_doubt = 0, cancel_requested_at = NULL, failure_counted = 0,
-    updated_at = item.now
-FROM json_to_recordset(:items::json) AS item (
-    id bigint, owner text, lease_expires_at text, now text)
-WHERE proposal.id = item.id AND proposal.status || '' IN ('validated')
-  AND proposal.id = ANY (translate(:ids, '[]', '{}')::bigint[])
+UPDATE action_proposals
+SET status = 'executing', owner = :owner, lease_expires_at = :lease_expires_at,
+    fence = fence + 1, in_doubt = 0, cancel_requested_at = NULL, failure_counted = 0,
+    updated_at = :now
+WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[]) AND status || '' IN ('validated')
 
 -- name: proposal.complete.each
-UPDATE action_proposals AS proposal
+UPDATE action_proposals
 SET status = 'completed', owner = NULL, lease_expires_at = NULL, in_doubt = 0,
-    last_error = NULL, updated_at = item.now
-FROM json_to_recordset(:items::json) AS item (id bigint, fence bigint, now text)
-WHERE proposal.id = item.id AND proposal.status || '' IN ('executing')
-  AND proposal.id = ANY (translate(:ids, '[]', '{}')::bigint[])
-  AND proposal.fence = item.fence
+    last_error = NULL, updated_at = :now
+WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[]) AND status || '' IN ('executing')
+  AND (:fence IS NULL OR fence = :fence)
 
 -- name: record.insert.each
 INSERT INTO action_records (
     proposal_id, started_at, completed_at, success, error_message, result_data, outcome,
     idempotency_key, owner, fence)
 SELECT
-    proposal_id, started_at, completed_at, success, error_message, result_data, outcome,
-    idempotency_key, owner, fence
-FROM json_to_recordset(:items::json) AS item (
-    proposal_id bigint, started_at text, completed_at text, success bigint, error_message text,
-    result_data text, outcome text, idempotency_key text, owner text, fence bigint)
+    (item->>0)::bigint, item->>1, item->>2, (item->>3)::bigint, item->>4, item->>5, item->>6,
+    item->>7, item->>8, (item->>9)::bigint
+FROM jsonb_array_elements(:items::jsonb) AS item
 RETURNING id
 
 -- name: record.finish.each
-UPDATE action_records AS record
-SET completed_at = item.now, success = item.success, outcome = item.outcome,
-    error_message = item.error_message, result_data = item.result_data
-FROM json_to_recordset(:items::json) AS item (
-    id bigint, now text, success bigint, outcome text, error_message text, result_data text)
-WHERE record.id = item.id AND record.id = ANY (translate(:ids, '[]', '{}')::bigint[])
+UPDATE action_records
+SET completed_at = :now, success = :success, outcome = :outcome,
+    error_message = :error_message, result_data = :result_data
+WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[])
 
 -- name: workflow.insert.each
 INSERT INTO workflows (subject, name, description, ticket_id, status, created_at, updated_at)
-SELECT subject, name, description, ticket_id, 'pending', now, now
-FROM json_to_recordset(:items::json) AS item (
-    subject text, name text, description text, ticket_id bigint, now text)
+SELECT
+    item->>0, item->>1, item->>2, (item->>3)::bigint, 'pending', item->>4, item->>4
+FROM jsonb_array_elements(:items::jsonb) AS item
 RETURNING id
 
 -- name: workflow.start.each
-UPDATE workflows SET status = 'in_progress', updated_at = item.now
-FROM json_to_recordset(:items::json) AS item (id bigint, now text)
-WHERE workflows.id = item.id AND status || '' IN ('pending')
-  AND workflows.id = ANY (translate(:ids, '[]', '{}')::bigint[])
+UPDATE workflows SET status = 'in_progress', updated_at = :now
+WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[]) AND status || '' IN ('pending')
 
 -- name: workflow.complete.each
-UPDATE workflows
-SET status = 'completed', paused_at = NULL, paused_by = NULL, updated_at = item.now
-FROM json_to_recordset(:items::json) AS item (id bigint, now text)
-WHERE workflows.id = item.id AND status || '' IN ('pending', 'in_progress')
-  AND workflows.id = ANY (translate(:ids, '[]', '{}')::bigint[])
+UPDATE workflows SET status = 'completed', paused_at = NULL, paused_by = NULL, updated_at = :now
+WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[])
+  AND status || '' IN ('pending', 'in_progress')
 
 -- name: ticket.lock_diagnosed
 SELECT id FROM tickets WHERE status = 'diagnosed' AND subject = :subject
@@ -225,9 +203,6 @@ INSERT INTO audit_log (
     writer, seq, timestamp, event_type, actor, subject, ticket_id, workflow_id, proposal_id,
     event_data, prev_hash, hash)
 SELECT
-    writer, seq, timestamp, event_type, actor, subject, ticket_id, workflow_id, proposal_id,
-    event_data, prev_hash, hash
-FROM json_to_recordset(:items::json) AS item (
-    writer text, seq bigint, timestamp text, event_type text, actor text, subject text,
-    ticket_id bigint, workflow_id bigint, proposal_id bigint, event_data text, prev_hash text,
-    hash text)
+    item->>0, (item->>1)::bigint, item->>2, item->>3, item->>4, item->>5, (item->>6)::bigint,
+    (item->>7)::bigint, (item->>8)::bigint, item->>9, item->>10, item->>11
+FROM jsonb_array_elements(:items::jsonb) AS item

@@ -4,7 +4,6 @@ SQLite sets up each run of a statement anew: its places, the tables that it make
 the last id of AUTOINCREMENT. That costs as much as a row does, so many rows share a run.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -93,16 +92,3 @@ def _picker(names: tuple[str, ...]) -> Callable[[Params], Bound]:
 def named_statements() -> Mapping[str, Statement]:
     """Return each statement by its name."""
     return {name: Statement(text) for name, text in statements(NAME).items()}
-
-
-def alike(params: Sequence[Params]) -> list[Params]:
-    """Return sets of parameters that differ in nothing but their id as one each, with all ``ids``.
-
-    Args:
-        params: sets of the same names, which are in the same order.
-    """
-    found: dict[tuple[Value, ...], tuple[Params, list[Value]]] = {}
-    for one in params:
-        shared = tuple([value for name, value in one.items() if name != "id"])
-        found.setdefault(shared, (one, []))[1].append(one["id"])
-    return [{**one, "ids": json.dumps(ids)} for one, ids in found.values()]

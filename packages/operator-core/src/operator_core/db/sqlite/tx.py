@@ -8,7 +8,8 @@ from pathlib import Path
 
 from operator_core.clock import block
 from operator_core.db.engine import Row, Value
-from operator_core.db.sqlite.statement import Bound, Statement, alike, named_statements
+from operator_core.db.sqlite.statement import Bound, Statement, named_statements
+from operator_core.db.statements import alike
 from operator_core.errors import (
     ConstraintError,
     LedgerBusyError,
