@@ -1,6 +1,5 @@
 """`operator mode`, `operator kill`, `operator audit`: the switch and the proof."""
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -69,7 +68,7 @@ async def mode(
             if wanted is not None:
                 await db.set_mode(wanted, actor=session.person)
             state = await db.safety_state()
-    show(session, asdict(state), lambda: stacked(_switch(state), hint(_next_of(state))))
+    show(session, state._asdict(), lambda: stacked(_switch(state), hint(_next_of(state))))
 
 
 def _switch(state: SafetyState) -> RenderableType:
