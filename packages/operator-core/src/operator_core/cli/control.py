@@ -117,7 +117,7 @@ async def kill(
     async with ActionDB(session.db_path) as db:
         report = await ControlDB(db.ledger).kill(actor=session.person, reason=why)
         left = await _left_running(db, wait)
-    data = {"killed": True, "report": report, "not_stopped": left}
+    data = {"killed": True, "report": report._asdict(), "not_stopped": left}
     show(session, data, lambda: _killed(report, left))
 
 
