@@ -20,8 +20,8 @@ import psycopg
 
 from benchmarks.model import Job
 from benchmarks.ours.agent import agent
-from benchmarks.ours.engine import Still
-from benchmarks.ours.victim import prepare
+from benchmarks.ours.still import Still
+from benchmarks.ours.waiting import prepare
 from benchmarks.processes import program
 from operator_core.actions.types import ActionStatus
 from operator_core.db.actions import ActionDB

@@ -23,7 +23,8 @@ def ours(job: Job) -> Metrics:
 
 async def _ours(job: Job) -> Metrics:
     from benchmarks.ours.agent import agent  # noqa: PLC0415 - each contender loads its own only
-    from benchmarks.ours.engine import Still, opened, recommend  # noqa: PLC0415 - as above
+    from benchmarks.ours.engine import opened, recommend  # noqa: PLC0415 - as above
+    from benchmarks.ours.still import Still  # noqa: PLC0415 - as above
 
     subject = Still()
     async with opened(job.where, subject) as engine, agent(job.where, subject):

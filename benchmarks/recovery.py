@@ -13,7 +13,7 @@ from benchmarks.processes import ACT, HANG, IN_FLIGHT, Effect, EffectFile, progr
 
 def ours(job: Job) -> Metrics:
     """Kill and restart our agent's loop."""
-    from benchmarks.ours.victim import prepare  # noqa: PLC0415 - each loads its own only
+    from benchmarks.ours.waiting import prepare  # noqa: PLC0415 - each loads its own only
 
     return _killed_and_restarted(job, "ours.victim", prepare)
 

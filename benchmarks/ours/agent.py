@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from benchmarks.ours.engine import SUBJECT, Still
-from operator_core.actions.policy import load
+from benchmarks.ours.still import SUBJECT, Still
+from operator_core.actions import policy
 from operator_core.config import shut_out_pydantic_plugins
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger
@@ -80,4 +80,4 @@ def _connected(subject: Still) -> Iterator[None]:
 
 async def ask_one_person(ledger: Ledger) -> None:
     """Let the ledger's policy ask one person for everything."""
-    await PolicyDB(ledger).enforce(load(ONE_WORD), source=PERSON, actor=PERSON)
+    await PolicyDB(ledger).enforce(policy.load(ONE_WORD), source=PERSON, actor=PERSON)

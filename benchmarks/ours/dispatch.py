@@ -11,7 +11,8 @@ from time import perf_counter
 
 from benchmarks.model import Job, Metrics
 from benchmarks.ours.agent import PERSON, agent, ask_one_person
-from benchmarks.ours.engine import Ours, Still, opened, recommend
+from benchmarks.ours.engine import Ours, opened, recommend
+from benchmarks.ours.still import Still
 from benchmarks.processes import ACT, EffectFile, program
 from benchmarks.summary import percentiles
 from operator_core.errors import ConflictError

@@ -3,53 +3,19 @@
 No twin rehearses anything and no person is asked: what is left is the engine itself.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.ours.still import ACTION, Still
 from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.safety import SafetyController
-from operator_core.actions.types import ActionDefinition, ActionStatus, ParamDef, SafetyMode
+from operator_core.actions.types import ActionStatus, SafetyMode
 from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.db.actions import ActionDB
-from operator_core.monitor.types import Observation
-from operator_core.subject import SubjectDefaults
-
-ACTION = "touch"
-SUBJECT = "bench"
-
-
-class Still(SubjectDefaults):
-    """A subject with one action that does nothing but say that it was called."""
-
-    name = SUBJECT
-
-    def __init__(self, on_effect: Callable[[int], None] | None = None) -> None:
-        """Take who is told of each effect."""
-        self.effects = 0
-        self._on_effect = on_effect
-
-    async def observe(self) -> Observation:
-        """Return an observation without parts."""
-        return Observation(subject=self.name)
-
-    def get_action_definitions(self) -> list[ActionDefinition]:
-        """Return the one action."""
-        value = {"value": ParamDef(type="int", description="Any number")}
-        return [
-            ActionDefinition(
-                name=ACTION, description="Do nothing", parameters=value, idempotent=True
-            )
-        ]
-
-    async def touch(self, value: int) -> None:
-        """Do nothing."""
-        self.effects += 1
-        if self._on_effect is not None:
-            self._on_effect(value)
 
 
 @dataclass(frozen=True)

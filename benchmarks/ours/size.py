@@ -10,7 +10,8 @@ from time import perf_counter
 from benchmarks.model import Job, Metrics
 from benchmarks.ours.agent import agent
 from benchmarks.ours.dispatch import Arrivals, latencies
-from benchmarks.ours.engine import Still, opened
+from benchmarks.ours.engine import opened
+from benchmarks.ours.still import Still
 from operator_core.db.engine import Tx
 
 SIZES = {"1k": 1_000, "100k": 100_000, "1m": 1_000_000}

@@ -8,11 +8,8 @@ import sys
 
 from benchmarks.model import Job
 from benchmarks.ours.agent import run_agent
-from benchmarks.ours.engine import Ours, Still, opened, recommend
-from benchmarks.ours.work import at_once
+from benchmarks.ours.still import Still
 from benchmarks.processes import HANG, EffectFile
-
-_AT_ONCE = 64
 
 
 class Hanging(Still):
@@ -22,21 +19,6 @@ class Hanging(Still):
         """Begin."""
         await super().touch(value)
         await asyncio.Event().wait()
-
-
-def prepare(job: Job) -> None:
-    """Propose so many actions; the policy approves them."""
-    asyncio.run(_prepare(job))
-
-
-async def _prepare(job: Job) -> None:
-    async with opened(job.where) as ours:
-        await at_once(_AT_ONCE, job.tasks, lambda number: _propose(ours, number))
-
-
-async def _propose(ours: Ours, number: int) -> None:
-    proposal = await ours.executor.propose_action(recommend(number))
-    await ours.validate(int(proposal.id or 0))
 
 
 def main(text: str, mode: str, approval: str = "auto") -> None:

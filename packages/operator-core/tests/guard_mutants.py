@@ -1,5 +1,7 @@
 """Guards with one branch taken out, made from their source."""
 
+import __future__
+
 import ast
 import copy
 import importlib
@@ -129,7 +131,9 @@ def put_in_place(mutant: Mutant, patch: pytest.MonkeyPatch) -> None:
     module: Any = importlib.import_module(f"operator_core.{place}")
     tree = ast.fix_missing_locations(ast.Module([mutant.tree], []))  # type: ignore[list-item]
     made: dict[str, Any] = {}
-    exec(compile(tree, module.__file__, "exec"), vars(module), made)  # noqa: S102 - our own source
+    # Names that stand in annotations only are not there to be evaluated.
+    code = compile(tree, module.__file__, "exec", __future__.annotations.compiler_flag)
+    exec(code, vars(module), made)  # noqa: S102 - our own source
     owner, _, method = name.rpartition(".")
     if owner:
         patch.setattr(getattr(module, owner), method, made[method])

@@ -6,8 +6,9 @@ from pathlib import Path
 from engine_bench import LEASE_SECONDS, Bench, bench
 from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.db.waits import WaitDB
+from operator_core.monitor.config import Patience
 from operator_core.monitor.verification import Verification
-from operator_core.monitor.verify import Patience, Sight, advance
+from operator_core.monitor.verify import Sight, advance
 from operator_core.runtime.watch import Watch
 from operator_core.subject import ProbeAnswer
 from operator_core.testing.clock import START, ManualClock

@@ -1,7 +1,6 @@
 """Processes of one machine whose clocks differ do not take each other's work (ADR 53)."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ def another_process() -> str:
     started_ticks = look_for(pid).started_ticks
     assert here is not None
     assert started_ticks is not None
-    return name_of(replace(here, pid=pid, started_ticks=started_ticks), "a")
+    return name_of(here._replace(pid=pid, started_ticks=started_ticks), "a")
 
 
 @pytest.mark.parametrize(
@@ -39,8 +38,8 @@ def another_process() -> str:
         (OTHER, Sighting(there=True), False),
         (OTHER, Sighting(there=None), False),
         (OTHER, Sighting(there=False), False),
-        (replace(OTHER, host="elsewhere"), Sighting(there=True, started_ticks=80), False),
-        (replace(OTHER, place="before the boot"), Sighting(there=True, started_ticks=80), False),
+        (OTHER._replace(host="elsewhere"), Sighting(there=True, started_ticks=80), False),
+        (OTHER._replace(place="before the boot"), Sighting(there=True, started_ticks=80), False),
         (HERE, Sighting(there=True, started_ticks=70), False),
     ],
 )

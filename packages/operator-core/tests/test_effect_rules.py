@@ -1,6 +1,5 @@
 """What becomes of a lease: the pure rule, without a ledger."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -45,7 +44,7 @@ OPEN: dict[str, Any] = {"ticket_id": 3, "ticket_status": TicketStatus.OPEN}
 
 
 def step(seen: Seen | None = THERE, *, has_eyes: bool = True, **changes: Any) -> Next:  # noqa: ANN401 - any field
-    lease = replace(LEASE, **changes)
+    lease = LEASE._replace(**changes)
     return next_step(lease, seen, NOW, has_eyes=has_eyes).what
 
 
@@ -95,10 +94,10 @@ def test_a_leak_is_an_effect_without_a_lease_or_a_lease_that_is_over_or_without_
         "shut/5": "on the cluster, and no lease covers it"
     }
     assert leaks([LEASE], GONE, NOW) == {"shut/4": "lease 1: its effect is not on the cluster"}
-    assert leaks([replace(LEASE, expires_at=NOW)], None, NOW)["shut/4"].startswith(
+    assert leaks([LEASE._replace(expires_at=NOW)], None, NOW)["shut/4"].startswith(
         "lease 1 is over"
     )
-    assert leaks([replace(LEASE, action_status=A.EXECUTING)], GONE, NOW) == {}
+    assert leaks([LEASE._replace(action_status=A.EXECUTING)], GONE, NOW) == {}
 
 
 def test_no_action_says_of_itself_that_it_takes_back() -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from operator_core.agent.diagnosis import Claim, Predicate
-from operator_core.agent.evidence import bind, holds, part_name, resolve, share_held
+from operator_core.agent.evidence import bind, holds, share_held
+from operator_core.agent.paths import part_name, resolve
 from operator_core.monitor.types import Observation, Part
 from operator_core.types import JsonObject
 

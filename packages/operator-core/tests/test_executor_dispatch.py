@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from engine_bench import LEASE_SECONDS, Bench, bench, id_of, proposal, until
+from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.agent.runner import AgentRunner
 from operator_core.db.dispatch import DispatchDB, Startable
 from operator_core.db.ledger import Ledger
 from operator_core.runtime import acting
-from operator_core.runtime.acting import _agent, _dispatch
+from operator_core.runtime.acting import _agent, _dispatch, agent_loops
 from operator_core.runtime.guards import GuardKeeper
 from operator_core.runtime.loops import waking
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
@@ -180,6 +181,48 @@ async def test_what_a_dead_owner_left_is_settled_before_the_guards_are_tried(
         guards.at_rest.set()
         await loop
         assert one.subject.effects == []
+
+
+async def test_what_was_interrupted_goes_on_before_what_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acting, "RECOVERED_FIRST_SECONDS", 60.0)  # however busy the machine is
+    async with bench(tmp_path, approval_mode=False) as one:
+        waits = await one.validated("act")
+        target = await one.validated("act_again")
+        await one.executions.claim(target, one.terms("dead"))
+        one.clock.advance(LEASE_SECONDS + 1)
+        guards, stop = GuardKeeper(one.ledger, canaries=()), asyncio.Event()
+        guards.proven = True
+        loops = agent_loops(one.ledger, wired_of(one), guards, stop)
+        tasks = [asyncio.create_task(loop) for loop in loops]
+        await until(lambda: len(one.subject.effects) == 2)
+        stop.set()
+        await asyncio.gather(*tasks)
+        assert [effect.idempotency_key.split(":")[2] for effect in one.subject.effects] == [
+            str(target),
+            str(waits),
+        ]
+
+
+async def test_a_recovery_that_hangs_holds_up_what_waits_for_a_moment_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*_: object) -> list[int]:
+        await asyncio.Event().wait()
+        return []
+
+    monkeypatch.setattr(ActionExecutor, "settle_expired", hang)
+    async with bench(tmp_path, approval_mode=False) as one:
+        await one.validated()
+        guards, stop, wired = GuardKeeper(one.ledger, canaries=()), asyncio.Event(), wired_of(one)
+        guards.proven = True
+        tasks = [asyncio.create_task(loop) for loop in agent_loops(one.ledger, wired, guards, stop)]
+        await until(lambda: len(one.subject.effects) == 1)
+        assert not wired.agent.recovered.is_set()
+        stop.set()
+        await asyncio.gather(*tasks)
+        await wired.agent.drain(0)
 
 
 async def test_a_request_to_stop_wakes_who_waits_for_a_change(tmp_path: Path) -> None:

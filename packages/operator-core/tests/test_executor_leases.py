@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -67,7 +66,7 @@ def owner_that_is_gone() -> str:
     """Return the name of an owner whose process's number somebody else has."""
     here = this_process()
     assert here is not None
-    return name_of(replace(here, started_ticks=here.started_ticks - 1), "a")
+    return name_of(here._replace(started_ticks=here.started_ticks - 1), "a")
 
 
 async def test_an_owner_that_is_seen_to_be_dead_is_not_waited_for(tmp_path: Path) -> None:

@@ -46,6 +46,22 @@ def test_where_the_system_tells_too_little_there_is_none(monkeypatch: pytest.Mon
     assert fingerprint.of_this_process() is None
 
 
+def test_operator_s_own_code_counts_before_it_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprint, "_PACKAGE", str(tmp_path))
+    (tmp_path / "canaries").mkdir()
+    late = tmp_path / "canaries" / "table.py"
+    made = {fingerprint.of_this_process()}
+    for text in ("1", "12"):
+        written(late, text)
+        made.add(fingerprint.of_this_process())
+    written(late.with_name("table.pyc"), "compiled")
+    made.add(fingerprint.of_this_process())
+    assert len(made) == 3
+    assert None not in made
+
+
 def test_shared_libraries_count_and_no_other_mapped_file() -> None:
     found = process.libraries()
     assert any("libc" in file for file in found)

@@ -94,7 +94,7 @@ async def test_guards_that_cannot_be_tried_are_not_proven(
     async def full(*_: object) -> None:
         raise LedgerFullError("no room")
 
-    monkeypatch.setattr("operator_core.runtime.guards.release_all", full)
+    monkeypatch.setattr("operator_core.actions.canaries.release_all", full)
     async with bench(tmp_path) as one:
         (found,) = await GuardKeeper(one.ledger).check()
         assert (found.canary, found.alive) == (SCRATCH, False)

@@ -18,9 +18,8 @@ from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import LedgerUse
 from operator_core.db.tickets import TicketDB
-from operator_core.monitor.tickets import MonitorConfig
+from operator_core.monitor.config import MonitorConfig, Patience
 from operator_core.monitor.types import TicketPhase
-from operator_core.monitor.verify import Patience
 from operator_core.runtime.acting import agent_round
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.testing.clock import ManualClock

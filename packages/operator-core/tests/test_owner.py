@@ -1,19 +1,17 @@
 """Owners of leases: what their names tell, and when such a process is surely dead."""
 
-from dataclasses import replace
-
 import pytest
 
 from operator_core.owner import Process, Sighting, is_dead, name_of, process_of, short_name
 
 HERE = Process("web-1", 17, 4_000, "b00t")
-OTHER = replace(HERE, pid=23)
+OTHER = HERE._replace(pid=23)
 RUNS = Sighting(there=True, started_ticks=OTHER.started_ticks)
 
 
 @pytest.mark.parametrize("host", ["web-1", "fe80::1", ""])
 def test_a_name_tells_of_its_process(host: str) -> None:
-    process = replace(OTHER, host=host)
+    process = OTHER._replace(host=host)
     assert process_of(name_of(process, "a1b2")) == process
 
 
@@ -40,8 +38,8 @@ def test_other_names_tell_of_none(name: str) -> None:
     [
         (RUNS, False),
         (Sighting(there=False), True),
-        (replace(RUNS, started_ticks=4_001), True),  # its number was given again
-        (replace(RUNS, ended=True), True),
+        (RUNS._replace(started_ticks=4_001), True),  # its number was given again
+        (RUNS._replace(ended=True), True),
         (Sighting(there=None), False),
         (Sighting(there=True), False),  # it may not be looked at
         (Sighting(there=True, ended=True), False),
@@ -53,7 +51,7 @@ def test_only_what_is_surely_gone_is_dead(sighting: Sighting, *, dead: bool) -> 
 
 @pytest.mark.parametrize("elsewhere", [{"host": "web-2"}, {"place": "other"}])
 def test_nothing_is_known_of_other_machines_boots_and_namespaces(elsewhere: dict[str, str]) -> None:
-    process = replace(OTHER, **elsewhere)  # type: ignore[arg-type] # texts, as the fields are
+    process = OTHER._replace(**elsewhere)  # type: ignore[arg-type] # texts, as the fields are
     assert not is_dead(process, HERE, Sighting(there=False))
 
 

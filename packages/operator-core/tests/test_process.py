@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,9 +68,9 @@ def test_a_process_is_dead_once_it_was_killed_even_if_its_parent_takes_no_note(
 def test_a_number_that_was_given_again_is_another_process() -> None:
     here = process.this_process()
     assert here is not None
-    assert process.is_dead(name_of(replace(here, started_ticks=here.started_ticks - 1), "a"))
-    assert not process.is_dead(name_of(replace(here, host="elsewhere", pid=2**31), "a"))
-    assert process.is_dead(name_of(replace(here, pid=2**70), "a"))
+    assert process.is_dead(name_of(here._replace(started_ticks=here.started_ticks - 1), "a"))
+    assert not process.is_dead(name_of(here._replace(host="elsewhere", pid=2**31), "a"))
+    assert process.is_dead(name_of(here._replace(pid=2**70), "a"))
 
 
 def test_a_thread_that_has_the_number_is_not_the_process() -> None:
@@ -84,7 +83,7 @@ def test_a_thread_that_has_the_number_is_not_the_process() -> None:
 
     thread = threading.Thread(target=stay)
     thread.start()
-    assert process.is_dead(name_of(replace(here, pid=ids.get(), started_ticks=1), "a"))
+    assert process.is_dead(name_of(here._replace(pid=ids.get(), started_ticks=1), "a"))
     done.set()
     thread.join()
 

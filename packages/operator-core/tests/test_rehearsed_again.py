@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,7 +58,7 @@ class _Scaled:
 
     def apply(self, call: ActionRequest) -> Prediction | None:
         found = self.behind.apply(call)
-        return None if found is None else replace(found, blast=BlastRadius(*[self.share] * 4))
+        return None if found is None else found._replace(blast=BlastRadius(*[self.share] * 4))
 
 
 async def _validated(stage: Stage, litres: int) -> int:

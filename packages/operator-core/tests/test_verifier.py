@@ -22,8 +22,8 @@ from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger, LedgerUse
 from operator_core.db.tickets import TicketDB
 from operator_core.db.verifications import VerifyDB
+from operator_core.monitor.config import MonitorConfig, Patience
 from operator_core.monitor.retention import Retention
-from operator_core.monitor.tickets import MonitorConfig
 from operator_core.monitor.types import (
     Invariant,
     Observation,
@@ -35,7 +35,6 @@ from operator_core.monitor.types import (
 )
 from operator_core.monitor.verification import Capacity, Verdict, Verification
 from operator_core.monitor.verifier import newly_broken
-from operator_core.monitor.verify import Patience
 from operator_core.runtime.acting import agent_round
 from operator_core.runtime.wiring import Wired, WiringOptions, wire
 from operator_core.subject import Hypothesis, SubjectDefaults

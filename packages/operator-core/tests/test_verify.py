@@ -7,17 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from operator_core.monitor.config import Patience
 from operator_core.monitor.types import Invariant, Observation, Part, Violation
 from operator_core.monitor.verification import Capacity, Verdict, Verification
-from operator_core.monitor.verify import (
-    MIN_LOOKS,
-    Patience,
-    Sight,
-    advance,
-    is_proven,
-    lost,
-    shown,
-)
+from operator_core.monitor.verify import MIN_LOOKS, Sight, advance, is_proven, lost, shown
 
 ENDED = datetime(2026, 1, 26, 15, 0, tzinfo=UTC)
 PATIENCE = Patience(soak_seconds=60, verify_seconds=120, blind_seconds=900, gap_seconds=100)

@@ -4,8 +4,9 @@ import pytest
 
 from operator_core.actions.rehearsal import Rehearsal, came_true
 from operator_core.clock import utc_now
+from operator_core.monitor.config import Patience
 from operator_core.monitor.types import Observation, Part
-from operator_core.monitor.verify import MIN_LOOKS, Patience
+from operator_core.monitor.verify import MIN_LOOKS
 from operator_core.twin import BlastRadius, Change
 
 NOTHING = BlastRadius(0.0, 0.0, 0.0, 0.0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from operator_core.actions.registry import ActionRegistry
-from operator_core.agent.evidence import resolve
+from operator_core.agent.paths import resolve
 from operator_core.errors import ConfigurationError
 from operator_core.monitor.types import Observation
 from operator_core.runtime.plugins import load_plugin, plugin_names

@@ -22,10 +22,9 @@ from operator_core.db.tickets import TicketDB
 from operator_core.db.verifications import VerifyDB
 from operator_core.db.watching import WatchingDB
 from operator_core.errors import ActionFailedError, ActionRefusedError, ConflictError, RefusedError
-from operator_core.monitor.tickets import MonitorConfig
+from operator_core.monitor.config import MonitorConfig, Patience
 from operator_core.monitor.types import RuleSettings, Ticket
 from operator_core.monitor.verification import Verdict
-from operator_core.monitor.verify import Patience
 from operator_core.runtime.acting import agent_round
 from operator_core.runtime.policy_file import PolicyKeeper
 from operator_core.runtime.wiring import Wired, WiringOptions, wire

@@ -6,7 +6,7 @@ import pytest
 
 from operator_core.actions.registry import ActionRegistry
 from operator_core.agent.diagnosis import Diagnosis
-from operator_core.agent.evidence import resolve
+from operator_core.agent.paths import resolve
 from operator_core.agent.recommend import checked
 from operator_core.agent.rules import diagnose
 from operator_core.monitor.types import Observation

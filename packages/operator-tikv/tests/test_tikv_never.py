@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from operator_core.actions.policy.decide import decide
+from operator_core.actions.policy.effect import Effect
 from operator_core.actions.policy.loading import load, shipped_policy
 from operator_core.actions.policy.request import BlastRadius, PolicyRequest, tags_of
-from operator_core.actions.policy.words import Effect
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.validation import validate_action_params
 from operator_core.agent.diagnosis import ActionRecommendation, Diagnosis

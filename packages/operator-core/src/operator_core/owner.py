@@ -5,13 +5,12 @@ need not wait for that: the name says which process it was, and the system knows
 one is there. Whoever is not sure waits for the end of the lease.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _PARTS_AFTER_HOST = 4
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(NamedTuple):
     """One process, told apart from all others that ever have its number.
 
     Attributes:
@@ -27,8 +26,7 @@ class Process:
     place: str
 
 
-@dataclass(frozen=True)
-class Sighting:
+class Sighting(NamedTuple):
     """What a look for a process's number found.
 
     Attributes:

@@ -17,15 +17,17 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from operator_core.actions.types import ActionDefinition
-from operator_core.agent.diagnosis import Assessment
 from operator_core.errors import UnknownActionError
 from operator_core.monitor.types import Invariant, Observation, Violation
 from operator_core.monitor.verification import Capacity
 from operator_core.twin import Twin
 from operator_core.types import JsonObject
+
+if TYPE_CHECKING:
+    from operator_core.agent.diagnosis import Assessment
 
 PROTOCOL_NAMES = frozenset(
     {
@@ -91,7 +93,7 @@ class Hypothesis:
 
     name: str
     explains: frozenset[str]
-    assess: Callable[[Violation, Observation], Assessment | None]
+    assess: "Callable[[Violation, Observation], Assessment | None]"
     prior: float = field(default=0.5)
     brings: frozenset[str] = frozenset()
     is_cluster_wide: bool = False

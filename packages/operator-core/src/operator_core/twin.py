@@ -6,7 +6,6 @@ the same answers.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from operator_core.actions.types import ActionRequest
@@ -42,8 +41,7 @@ class Change(NamedTuple):
     after: float | None
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(NamedTuple):
     """What would come of one call.
 
     Attributes:

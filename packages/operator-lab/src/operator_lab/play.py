@@ -27,9 +27,8 @@ from operator_core.db.ledger import Ledger, LedgerUse
 from operator_core.db.watching import WatchingDB
 from operator_core.errors import ConflictError, OperatorError, RefusedError
 from operator_core.lab import Lab, LabCluster, lab_of
-from operator_core.monitor.tickets import MonitorConfig, soonest_seconds
+from operator_core.monitor.config import MonitorConfig, Patience, soonest_seconds
 from operator_core.monitor.types import RuleSettings
-from operator_core.monitor.verify import Patience
 from operator_core.runtime.acting import agent_round
 from operator_core.runtime.plugins import load_plugin
 from operator_core.runtime.policy_file import PolicyKeeper

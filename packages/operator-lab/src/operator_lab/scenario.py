@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from operator_core.errors import RequestError
 from operator_core.lab import complaint
-from operator_core.monitor.verify import DEFAULT_SOAK_SECONDS
+from operator_core.monitor.config import DEFAULT_SOAK_SECONDS
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|d)")

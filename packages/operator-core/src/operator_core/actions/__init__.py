@@ -4,7 +4,6 @@ Machines are loaded lazily because they stand above `operator_core.db`, which it
 words of this package: loading them here would be a circular import.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from operator_core.actions.retry import RetryConfig
@@ -27,6 +26,7 @@ from operator_core.errors import (
     UnknownActionError,
     ValidationError,
 )
+from operator_core.late import late
 
 if TYPE_CHECKING:
     from operator_core.actions.audit import ActionAuditor
@@ -72,9 +72,4 @@ __all__ = [
     "validate_action_params",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """Load a machine when it is first asked for."""
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = late(__name__, _LAZY)

@@ -6,7 +6,7 @@ took the work over. Whatever happens, the attempt ends settled or in doubt.
 """
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
@@ -219,7 +219,7 @@ async def _may_send(run: _Run) -> bool:
     half = timedelta(seconds=_lease_seconds(run) / 2)
     late = expires is None or run.terms.clock.now() >= expires - half
     if hold.owned and late:
-        hold = replace(hold, owned=await run.db.renew(run.attempt, run.terms.claim.lease_seconds))
+        hold = hold._replace(owned=await run.db.renew(run.attempt, run.terms.claim.lease_seconds))
     if not hold.owned:
         raise LostLeaseError(f"Proposal {run.proposal.id} was taken over before it was sent.")
     run.stop.requested = hold.killed or hold.cancel_requested
@@ -320,7 +320,7 @@ def _explained(run: _Run, error: BaseException) -> Failure:
     if not run.stop.reason:
         return failure
     own = "" if isinstance(error, asyncio.CancelledError) else f" {failure.message}"
-    return replace(failure, message=f"{run.stop.words}{own}")
+    return failure._replace(message=f"{run.stop.words}{own}")
 
 
 # --- what became of the effect --------------------------------------------------------

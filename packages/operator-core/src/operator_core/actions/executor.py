@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
+from operator_core import db as stores
 from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.compensation import compensation_of
 from operator_core.actions.execution import carry_out
@@ -21,21 +23,21 @@ from operator_core.actions.types import (
     ActionStatus,
 )
 from operator_core.actions.validation import validate_action_params
-from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.clock import SYSTEM_CLOCK, Clock, monotonic_seconds
 from operator_core.config import DEFAULT_LEASE_SECONDS
 from operator_core.config import approval_mode as approval_mode_of_environment
-from operator_core.db.actions import ActionDB
 from operator_core.db.checked import CheckedCall
 from operator_core.db.claims import Attempt, ClaimTerms
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.gate import BLIND, Sight
 from operator_core.db.ledger import Ledger, LedgerAddress
 from operator_core.db.onward import OnwardDB
-from operator_core.db.workflows import WorkflowDB
 from operator_core.errors import ConflictError, NotFoundError
 from operator_core.process import new_owner
 from operator_core.subject import Subject
+
+if TYPE_CHECKING:
+    from operator_core.agent.diagnosis import ActionRecommendation
 
 CANCEL_WAIT_SECONDS = 2.0
 _CANCEL_LOOK_SECONDS = 0.1
@@ -106,7 +108,7 @@ class ActionExecutor:
 
     async def propose_action(
         self,
-        recommendation: ActionRecommendation,
+        recommendation: "ActionRecommendation",
         ticket_id: int | None = None,
         *,
         proposed_by: str = "agent",
@@ -128,14 +130,14 @@ class ActionExecutor:
         await self._safety.ensure()
         proposal = self._proposal(recommendation, ticket_id, proposed_by)
         proposal.scheduled_at = scheduled_at
-        async with ActionDB(self.db_path, clock=self._clock) as db:
+        async with stores.ActionDB(self.db_path, clock=self._clock) as db:
             return await db.create_proposal(proposal, acting=True)
 
     async def propose_workflow(
         self,
         name: str,
         description: str,
-        action_recommendations: Sequence[ActionRecommendation],
+        action_recommendations: "Sequence[ActionRecommendation]",
         ticket_id: int | None = None,
         *,
         proposed_by: str = "agent",
@@ -153,7 +155,7 @@ class ActionExecutor:
         """
         await self._safety.ensure()
         steps = [self._proposal(rec, ticket_id, proposed_by) for rec in action_recommendations]
-        async with ActionDB(self.db_path, clock=self._clock) as db:
+        async with stores.ActionDB(self.db_path, clock=self._clock) as db:
             return await db.create_workflow(
                 name,
                 description,
@@ -164,7 +166,7 @@ class ActionExecutor:
             )
 
     def _proposal(
-        self, recommendation: ActionRecommendation, ticket_id: int | None, proposed_by: str
+        self, recommendation: "ActionRecommendation", ticket_id: int | None, proposed_by: str
     ) -> ActionProposal:
         definition = self._registry.require(recommendation.action_name)
         parameters = validate_action_params(definition, recommendation.parameters)
@@ -204,7 +206,7 @@ class ActionExecutor:
             ValidationError: its parameters do not fit.
             TransitionError: it is not proposed any more.
         """
-        async with ActionDB(self.db_path, clock=self._clock) as db:
+        async with stores.ActionDB(self.db_path, clock=self._clock) as db:
             return await db.validate_proposal(
                 proposal_id, partial(self._checked, blast), auto_approve=not self._approval_mode
             )
@@ -223,7 +225,7 @@ class ActionExecutor:
             OperatorError: what `validate_proposal` raises for a step; then none is validated.
         """
         known = blasts or {}
-        async with WorkflowDB(self.db_path, clock=self._clock) as db:
+        async with stores.WorkflowDB(self.db_path, clock=self._clock) as db:
             return await db.validate(
                 workflow_id,
                 lambda step: self._checked(known.get(int(step.id or 0)), step),
@@ -331,7 +333,7 @@ class ActionExecutor:
             NotFoundError: there is no such proposal.
             ConflictError: it has ended, or its running call could not be stopped in time.
         """
-        async with ActionDB(self.db_path, clock=self._clock) as db:
+        async with stores.ActionDB(self.db_path, clock=self._clock) as db:
             proposal = await _require(db, proposal_id)
             if proposal.status is not ActionStatus.EXECUTING:
                 return await db.cancel_proposal(
@@ -340,7 +342,7 @@ class ActionExecutor:
             await db.request_cancel(proposal_id, cancelled_by=cancelled_by)
             return await self._stopped(db, proposal_id)
 
-    async def _stopped(self, db: ActionDB, proposal_id: int) -> ActionProposal:
+    async def _stopped(self, db: "stores.ActionDB", proposal_id: int) -> ActionProposal:
         for _ in range(int(CANCEL_WAIT_SECONDS / _CANCEL_LOOK_SECONDS)):
             proposal = await _require(db, proposal_id)
             if proposal.status is not ActionStatus.EXECUTING or proposal.in_doubt:
@@ -377,7 +379,7 @@ def _unless_cancelled(may_go_on: Callable[[], bool]) -> Callable[[], bool]:
     return lambda: may_go_on() and not (task is not None and task.cancelling())
 
 
-async def _require(db: ActionDB, proposal_id: int) -> ActionProposal:
+async def _require(db: "stores.ActionDB", proposal_id: int) -> ActionProposal:
     proposal = await db.get_proposal(proposal_id)
     if proposal is None:
         raise NotFoundError("Proposal", proposal_id)

@@ -7,6 +7,7 @@ one machine may have clocks of their own, for which each other's leases are over
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from operator_core.actions.types import ActionProposal
 from operator_core.clock import SYSTEM_CLOCK, Clock, Stopwatch
@@ -18,8 +19,7 @@ _AWAY_SHARE = 1 / 4
 """A ledger that answers later than that may have kept owners from renewing in time."""
 
 
-@dataclass(frozen=True)
-class Leased:
+class Leased(NamedTuple):
     """An attempt of somebody else.
 
     Attributes:

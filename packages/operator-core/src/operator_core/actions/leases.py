@@ -1,9 +1,9 @@
 """Leases of temporary effects, and what is to become of one; pure."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from operator_core.actions.types import ActionRequest, ActionStatus, WorkflowStatus
 from operator_core.monitor.types import TicketStatus
@@ -17,8 +17,7 @@ GIVEN_UP = (ActionStatus.FAILED, ActionStatus.CANCELLED)
 """How an action stands that is not done, and will not be."""
 
 
-@dataclass(frozen=True)
-class EffectLease:
+class EffectLease(NamedTuple):
     """A temporary effect on a cluster: who put it there, why, until when, and what undoes it.
 
     Attributes:
@@ -81,8 +80,7 @@ class EffectLease:
         )
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """What a look at a cluster shows of its temporary effects.
 
     Attributes:
@@ -102,8 +100,7 @@ class Next(StrEnum):
     UNDO = "undo"
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """What is to be done about a lease, and why."""
 
     what: Next

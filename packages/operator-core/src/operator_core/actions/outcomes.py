@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from operator_core.actions.readable import clean_text, cut, name_of, readable
 from operator_core.actions.types import Outcome
@@ -49,8 +49,7 @@ _NO_TEXT = {
 }
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """Why an attempt did not succeed.
 
     Attributes:

@@ -1,11 +1,11 @@
 """Rehearsals: what a twin says would come of proposals, and how right it was; pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from statistics import fmean, median
+from typing import NamedTuple
 
 from operator_core.actions.types import ActionProposal, ActionRequest
-from operator_core.agent.evidence import resolve
+from operator_core.agent.paths import resolve
 from operator_core.errors import UnsafeError
 from operator_core.monitor.types import Observation
 from operator_core.subject import Subject, complete, has_twin
@@ -22,8 +22,7 @@ MET_ERROR = 0.25
 """Up to here the numbers of a rehearsal count as met, see `Measured.number_error`."""
 
 
-@dataclass(frozen=True)
-class Rehearsal:
+class Rehearsal(NamedTuple):
     """What would come of one step, and of all that is rehearsed with it.
 
     Attributes:
@@ -104,7 +103,7 @@ def rehearse(
         blast=_largest([one.blast for one in known]) if len(known) == len(calls) else None,
     )
     return tuple(
-        replace(whole, seconds=one.seconds, changes=one.changes) if one else whole
+        whole._replace(seconds=one.seconds, changes=one.changes) if one else whole
         for one in predictions
     )
 
@@ -230,8 +229,7 @@ def require_safe(rehearsal: Rehearsal) -> None:
 # --- how right it was -----------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(NamedTuple):
     """How far a prediction was from what came.
 
     Attributes:
@@ -296,8 +294,7 @@ def _error(change: Change, actual: float | None) -> float:
     return abs(actual - change.after) / max(abs(change.after - (change.before or 0.0)), 1.0)
 
 
-@dataclass(frozen=True)
-class Calibration:
+class Calibration(NamedTuple):
     """How right the twin was about one action.
 
     Attributes:

@@ -1,7 +1,6 @@
 """The general tools: actions that need no cluster. Pure: the engine does what they ask for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from operator_core.actions.types import ActionDefinition, ActionType, ParamDef
@@ -21,8 +20,7 @@ class LogLine(NamedTuple):
     message: str
 
 
-@dataclass(frozen=True)
-class ToolResult:
+class ToolResult(NamedTuple):
     """What a tool gives back, and what it asks the engine to do.
 
     Attributes:

@@ -1,7 +1,7 @@
 """How the states of a workflow's steps add up to the state of the workflow; pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from operator_core.actions.lifecycle import WorkflowEvent
 from operator_core.actions.types import ActionStatus, WorkflowStatus
@@ -10,16 +10,14 @@ _ENDED = (WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.CANCEL
 _STARTED = (ActionStatus.EXECUTING, ActionStatus.COMPLETED, ActionStatus.FAILED)
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """What the roll-up needs to know of one step."""
 
     status: ActionStatus
     retry_waits: bool = False
 
 
-@dataclass(frozen=True)
-class RollUp:
+class RollUp(NamedTuple):
     """What must happen to the workflow, and whether its remaining steps are cancelled."""
 
     event: WorkflowEvent | None = None

@@ -3,50 +3,16 @@
 import json
 import math
 import operator
-import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from operator_core.actions.readable import readable
 from operator_core.actions.validation import same_json
 from operator_core.agent.diagnosis import Claim, Finding, Predicate
+from operator_core.agent.paths import entry_of, part_name, resolve
 from operator_core.monitor.types import Observation
 
 _MAX_SHOWN_CHARS = 80
-_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
-
-
-class Resolved(NamedTuple):
-    """What stands at a path: whether there is anything, and what."""
-
-    found: bool
-    value: object = None
-
-
-_NOTHING = Resolved(found=False)
-
-
-def resolve(observation: Observation, path: str) -> Resolved:
-    """Return what stands at a path of an observation.
-
-    Args:
-        observation: where to look; an incomplete part can be looked into as well.
-        path: see `Claim`; the first segment is the part's name, alone it names all its data.
-    """
-    part = observation.parts.get(part_name(path))
-    if part is None:
-        return _NOTHING
-    here = Resolved(found=True, value=part.data)
-    for segment in path.split("/")[1:]:
-        here = _step(here.value, _unescaped(segment))
-        if not here.found:
-            break
-    return here
-
-
-def part_name(path: str) -> str:
-    """Return the name of the part that a path leads into."""
-    return _unescaped(path.partition("/")[0])
 
 
 def holds(claim: Claim, observation: Observation) -> bool:
@@ -103,33 +69,6 @@ def shown(value: object) -> str:
     return text if len(text) <= _MAX_SHOWN_CHARS else text[: _MAX_SHOWN_CHARS - 1] + "…"
 
 
-def escaped(name: str) -> str:
-    """Return a name as it stands between the slashes of a path."""
-    return name.replace("~", "~0").replace("/", "~1")
-
-
-def _unescaped(segment: str) -> str:
-    return segment.replace("~1", "/").replace("~0", "~")
-
-
-def _step(value: object, segment: str) -> Resolved:
-    if isinstance(value, dict):
-        return _entry(value, segment)
-    if isinstance(value, list) and _INDEX.fullmatch(segment) and int(segment) < len(value):
-        return Resolved(found=True, value=value[int(segment)])
-    return _NOTHING
-
-
-def _entry(value: dict[Any, object], segment: str) -> Resolved:
-    if segment in value:
-        return Resolved(found=True, value=value[segment])
-    # Numbers as keys become text in the ledger; a path must lead to the same before and after.
-    for key, entry in value.items():
-        if isinstance(key, int) and not isinstance(key, bool) and str(key) == segment:
-            return Resolved(found=True, value=entry)
-    return _NOTHING
-
-
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[object, object], bool]:
     def holds_between(value: object, bound: object) -> bool:
         both_text = isinstance(value, str) and isinstance(bound, str)
@@ -150,7 +89,7 @@ def _contains(value: object, wanted: object) -> bool:
     if isinstance(wanted, str) and isinstance(value, str):
         return wanted in value
     if isinstance(wanted, str) and isinstance(value, dict):
-        return _entry(value, wanted).found
+        return entry_of(value, wanted).found
     return False
 
 

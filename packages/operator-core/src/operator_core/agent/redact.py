@@ -6,7 +6,8 @@ that it has read already.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Final
 
 from operator_core.types import JsonObject
@@ -46,18 +47,24 @@ _NAMED: Final = (
     + ")"
 )
 
+
+def _late(pattern: str, flags: re.RegexFlag = re.NOFLAG) -> Callable[[], re.Pattern[str]]:
+    """Compile a pattern when it is first used: that takes long, and few texts are suspicious."""
+    return cache(partial(re.compile, pattern, flags))
+
+
 # Each pattern with signs in small letters: in a text without one of them it finds nothing.
 _PATTERNS: Final = (
     # scheme://user:password@host; what begins with signs that stand for themselves is found fast
-    (("://",), re.compile(r"(://[^\s:/@\"\\]{0,128}:)[^\s@/\"\\]{1,256}(?=@)")),
+    (("://",), _late(r"(://[^\s:/@\"\\]{0,128}:)[^\s@/\"\\]{1,256}(?=@)")),
     # Authorization: Bearer …, and the bare word in a log line
     (
         ("bearer", "basic"),
-        re.compile(r"(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}", _ANY_CASE),
+        _late(r"(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}", _ANY_CASE),
     ),
     (
         ("authorization",),
-        re.compile(
+        _late(
             rf"(authorization(?:\\?[\"'])?\s*[:=]\s*(?:\\?[\"'])?(?:[a-z0-9_-]{{1,20}}\s+)?){_NO_JSON}"
             r"[A-Za-z0-9._~+/=-]{8,}(?![A-Za-z0-9._~+/=-]|\s+\[redacted)",
             _ANY_CASE,
@@ -65,49 +72,47 @@ _PATTERNS: Final = (
     ),
     (
         ("cookie",),
-        re.compile(
+        _late(
             rf"(cookie(?:\\?[\"'])?\s*[:=]\s*(?:\\?[\"'])?){_NO_JSON}(?=[A-Za-z0-9_])"
             r"[^\"\\\r\n]{4,}",
             _ANY_CASE,
         ),
     ),
-    (_NAME_SIGNS, re.compile(_NAMED, _ANY_CASE | re.DOTALL)),
+    (_NAME_SIGNS, _late(_NAMED, _ANY_CASE | re.DOTALL)),
     # --password …
-    (_NAME_SIGNS, re.compile(rf"(--[a-z-]{{0,20}}{_NAMES} +)(?!-){_VALUE}", _ANY_CASE)),
+    (_NAME_SIGNS, _late(rf"(--[a-z-]{{0,20}}{_NAMES} +)(?!-){_VALUE}", _ANY_CASE)),
     # a private key, whole or cut off
     (
         ("private key",),
-        re.compile(
+        _late(
             r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:(?:[^\"-]|-(?!----))*"
             r"-----END [A-Z ]*PRIVATE KEY-----|(?:[A-Za-z0-9+/=\s]|\\{1,4}[nr])*)"
         ),
     ),
     # what is known by its form: keys of AWS, GitHub, GitLab, Slack, Google, Stripe, npm, Hugging
     # Face, Vault and models, signed addresses, and JSON web tokens
-    (("akia", "asia"), re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
-    (("amz-",), re.compile(r"(amz-(?:signature|security-token)=)[A-Za-z0-9%/+=]{8,}", _ANY_CASE)),
+    (("akia", "asia"), _late(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
+    (("amz-",), _late(r"(amz-(?:signature|security-token)=)[A-Za-z0-9%/+=]{8,}", _ANY_CASE)),
     (
         ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"),
-        re.compile(
-            r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,}|glpat-[\w-]{20,})", re.ASCII
-        ),
+        _late(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,}|glpat-[\w-]{20,})", re.ASCII),
     ),
-    (("xox",), re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}")),
-    (("hooks.slack.com",), re.compile(r"(hooks\.slack\.com/services/)[A-Za-z0-9/_-]{8,}")),
+    (("xox",), _late(r"\bxox[abprs]-[A-Za-z0-9-]{10,}")),
+    (("hooks.slack.com",), _late(r"(hooks\.slack\.com/services/)[A-Za-z0-9/_-]{8,}")),
     (
         ("aiza", "_live_", "_test_", "sk-ant-", "sk-proj-"),
-        re.compile(
+        _late(
             r"\b(?:AIza[\w-]{35}|[sr]k_(?:live|test)_\w{16,}|sk-(?:ant|proj)-[\w-]{20,})",
             re.ASCII,
         ),
     ),
     (
         ("npm_", "hf_", "hvs."),
-        re.compile(r"\b(?:npm_[A-Za-z0-9]{36}|hf_[A-Za-z0-9]{30,}|hvs\.[\w-]{20,})", re.ASCII),
+        _late(r"\b(?:npm_[A-Za-z0-9]{36}|hf_[A-Za-z0-9]{30,}|hvs\.[\w-]{20,})", re.ASCII),
     ),
     (
         ("eyj",),
-        re.compile(
+        _late(
             r"(?<![A-Za-z0-9_-])(?=eyJ|[A-Za-z0-9_-]*?-eyJ)"
             r"[A-Za-z0-9_-]{11,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"
         ),
@@ -118,7 +123,7 @@ _SIGNS: Final = tuple(
         "key" if sign.endswith("key") else sign for signs, _ in _PATTERNS for sign in signs
     )
 )
-_SECRET_NAME: Final = re.compile(rf"{_NAMES}$", _ANY_CASE)
+_SECRET_NAME: Final = _late(rf"{_NAMES}$", _ANY_CASE)
 
 
 def redacted(text: str) -> str:
@@ -131,7 +136,7 @@ def redacted(text: str) -> str:
         return text
     for signs, pattern in _PATTERNS:
         if any(sign in folded for sign in signs):
-            text = pattern.sub(_marked, text)
+            text = pattern().sub(_marked, text)
     return text
 
 
@@ -159,7 +164,7 @@ def holds_secret(value: object) -> bool:
     """
     if isinstance(value, Mapping):
         return any(
-            holds_secret(one) or bool(one and isinstance(one, str) and _SECRET_NAME.search(key))
+            holds_secret(one) or bool(one and isinstance(one, str) and _SECRET_NAME().search(key))
             for key, one in value.items()
         )
     if isinstance(value, list | tuple):
@@ -175,6 +180,6 @@ def without_secrets(settings: Mapping[str, object]) -> JsonObject:
 def _kept(key: str, value: object) -> object:
     if isinstance(value, dict):
         return without_secrets(value)
-    if _SECRET_NAME.search(key):
+    if _SECRET_NAME().search(key):
         return MARK
     return redacted(value) if isinstance(value, str) else value

@@ -25,17 +25,10 @@ from operator_core.agent.diagnosis import (
     Predicate,
     TimelineEntry,
 )
-from operator_core.agent.evidence import (
-    bind,
-    finding,
-    holds,
-    part_name,
-    resolve,
-    share_held,
-    shown,
-)
+from operator_core.agent.evidence import bind, finding, holds, share_held, shown
 from operator_core.agent.past import PAST_BOUND, signature, warnings
 from operator_core.agent.past import weighed as with_weight
+from operator_core.agent.paths import part_name, resolve
 from operator_core.agent.recommend import plans_of
 from operator_core.monitor.types import Observation, Violation
 from operator_core.subject import Hypothesis

@@ -1,6 +1,5 @@
 """`operator mode`, `operator kill`, `operator audit`: the switch and the proof."""
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -69,7 +68,7 @@ async def mode(
             if wanted is not None:
                 await db.set_mode(wanted, actor=session.person)
             state = await db.safety_state()
-    show(session, asdict(state), lambda: stacked(_switch(state), hint(_next_of(state))))
+    show(session, state._asdict(), lambda: stacked(_switch(state), hint(_next_of(state))))
 
 
 def _switch(state: SafetyState) -> RenderableType:
@@ -118,7 +117,7 @@ async def kill(
     async with ActionDB(session.db_path) as db:
         report = await ControlDB(db.ledger).kill(actor=session.person, reason=why)
         left = await _left_running(db, wait)
-    data = {"killed": True, "report": report, "not_stopped": left}
+    data = {"killed": True, "report": report._asdict(), "not_stopped": left}
     show(session, data, lambda: _killed(report, left))
 
 

@@ -25,7 +25,7 @@ from operator_core.cli.incident_files import (
 from operator_core.cli.logs import configure_logs
 from operator_core.cli.render import facts, hint, stacked
 from operator_core.cli.views_diagnosis import claim_table, diagnosis_view, former_table
-from operator_core.db import rows
+from operator_core.db import diagnoses
 from operator_core.db.control import ControlDB
 from operator_core.db.exports import looks_of
 from operator_core.db.ledger import LedgerAddress
@@ -142,7 +142,7 @@ def _exported(archive: Archive, file: Path, wanted: int | None) -> list[Checkabl
     if not archive.rows["diagnoses"]:
         raise RequestError(f"{file} holds no diagnosis.")
     with rows_that_are_rows():
-        found = [rows.diagnosis(row) for row in archive.rows["diagnoses"]]
+        found = [diagnoses.of_row(row) for row in archive.rows["diagnoses"]]
         return [(one, looks_of(archive.rows, one)) for one in _wanted(found, wanted)]
 
 

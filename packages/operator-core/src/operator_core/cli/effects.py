@@ -104,7 +104,7 @@ async def renew(
 
 def _plain(one: EffectLease) -> JsonObject:
     undo = one.undo.model_dump(mode="json") if one.undo else None
-    return {**vars(one), "undo": undo}
+    return {**one._asdict(), "undo": undo}
 
 
 def _table(leases: list[EffectLease]) -> RenderableType:

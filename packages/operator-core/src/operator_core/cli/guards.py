@@ -1,12 +1,11 @@
 """`operator guards`: tries the guards of the gate with planted bad actions."""
 
-from dataclasses import asdict
 from functools import partial
 
 import typer
 from rich.console import RenderableType
 
-from operator_core.actions.canaries.canary import Sighting
+from operator_core.actions.canaries.sighting import Sighting
 from operator_core.cli.context import Session, command, new_group, show
 from operator_core.cli.failures import EXIT_WRONG
 from operator_core.cli.logs import configure_logs
@@ -42,7 +41,7 @@ async def check(session: Session) -> None:
     configure_logs(debug=session.debug)
     async with LedgerUse(session.db_path) as ledger:
         found = await GuardKeeper(ledger).check()
-    show(session, [asdict(one) for one in found], partial(_view, found))
+    show(session, [one._asdict() for one in found], partial(_view, found))
     if not all(one.alive for one in found):
         raise typer.Exit(EXIT_WRONG)
 

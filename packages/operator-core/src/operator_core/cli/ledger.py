@@ -77,7 +77,7 @@ async def info(session: Session) -> None:
     data = {
         "looks": kept.looks,
         "size_bytes": kept.size_bytes,
-        "limits": asdict(kept.limits) if kept.limits else None,
+        "limits": kept.limits._asdict() if kept.limits else None,
         "kinds": [one._asdict() for one in kept.kinds],
     }
     columns = ("why", "looks", "size", "oldest")

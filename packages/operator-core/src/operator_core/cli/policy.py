@@ -176,8 +176,8 @@ async def explain(session: Session, action_id: Id) -> None:
     decision, steps = decide(loaded, asked), trace(loaded, asked)
     data = {
         "request": asked.to_json(),
-        "decision": asdict(decision),
-        "rules": [asdict(step) for step in steps],
+        "decision": decision._asdict(),
+        "rules": [step._asdict() for step in steps],
         "approvals": standing.words,
         "lacks": standing.lacks,
         "history": past,

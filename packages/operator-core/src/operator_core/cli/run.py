@@ -20,7 +20,7 @@ from operator_core.config import (
     policy_file,
 )
 from operator_core.errors import RequestError
-from operator_core.monitor.verify import DEFAULT_SOAK_SECONDS
+from operator_core.monitor.config import DEFAULT_SOAK_SECONDS
 from operator_core.runtime.options import RunOptions
 from operator_core.runtime.supervisor import run as run_loop
 from operator_core.visible import visible

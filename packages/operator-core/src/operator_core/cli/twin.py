@@ -1,6 +1,5 @@
 """`operator twin`: how right the rehearsals were."""
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -40,4 +39,4 @@ async def report(
     found = calibration(
         (action, one.rehearsal, one.measured) for action, one in measured if one.measured
     )
-    show(session, [asdict(one) for one in found], lambda: calibration_view(found))
+    show(session, [one._asdict() for one in found], lambda: calibration_view(found))

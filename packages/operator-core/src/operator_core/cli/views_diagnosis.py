@@ -12,8 +12,9 @@ from operator_core.agent.diagnosis import (
     Finding,
     Predicate,
 )
-from operator_core.agent.evidence import holds, resolve
+from operator_core.agent.evidence import holds
 from operator_core.agent.past import of_cause, told
+from operator_core.agent.paths import resolve
 from operator_core.cli.render import bullets, facts, stacked, table, word
 from operator_core.cli.views import as_json, parameters_text
 from operator_core.monitor.types import Observation

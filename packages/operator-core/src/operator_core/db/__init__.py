@@ -1,19 +1,20 @@
 """The ledger: schema, SQL, engines and the typed access to it."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from operator_core.late import late
 
 if TYPE_CHECKING:
     from operator_core.db.actions import ActionDB
     from operator_core.db.tickets import TicketDB
+    from operator_core.db.workflows import WorkflowDB
 
-_LAZY = {"ActionDB": "operator_core.db.actions", "TicketDB": "operator_core.db.tickets"}
+_LAZY = {
+    "ActionDB": "operator_core.db.actions",
+    "TicketDB": "operator_core.db.tickets",
+    "WorkflowDB": "operator_core.db.workflows",
+}
 
-__all__ = ["ActionDB", "TicketDB"]
+__all__ = ["ActionDB", "TicketDB", "WorkflowDB"]
 
-
-def __getattr__(name: str) -> object:
-    """Load a store when it is first asked for."""
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = late(__name__, _LAZY)

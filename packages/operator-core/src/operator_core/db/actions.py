@@ -14,6 +14,7 @@ from operator_core.actions.types import (
 from operator_core.db import changes, proposals, rows, safety
 from operator_core.db.checked import CheckedCall
 from operator_core.db.creation import Chain, Creation, create_chains, create_each
+from operator_core.db.dispatch import DispatchDB
 from operator_core.db.engine import Tx
 from operator_core.db.store import ALL_ROWS, SYSTEM_ACTOR, Store
 from operator_core.db.validations import Validation, validate_each
@@ -391,6 +392,4 @@ class ActionDB(Store):
 
     async def next_due_at(self) -> str | None:
         """Return when the next proposal, retry or schedule becomes due, as text."""
-        now = self.ledger.now_text()
-        row = await self._read(lambda tx: tx.one("proposal.next_due", now=now))
-        return row["due"] if row else None
+        return await DispatchDB(self.ledger).next_due_at()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator_core.agent.again import Superseded, chain, looks_needed, remedy_asked
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.agent.support import looks_named_by, supported
-from operator_core.db import changes, incidents, rows
+from operator_core.db import changes, diagnoses, incidents, rows
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import Store
@@ -103,7 +103,7 @@ class AgainDB(Store):
         looks = await TicketDB(self.ledger).list_looks(looks_named_by(said))
         judged, stamp = supported(said, looks), self._stamp(said.diagnoser)
         row = await self._write(lambda tx: _supersede(tx, stored, judged, why, stamp))
-        return rows.diagnosis(row) if row else None
+        return diagnoses.of_row(row) if row else None
 
 
 def _reconsidered(tx: Tx, subject: str | None, ticket_id: int | None = None) -> list[Row]:
@@ -111,7 +111,7 @@ def _reconsidered(tx: Tx, subject: str | None, ticket_id: int | None = None) -> 
 
 
 def _diagnoses(tx: Tx, ticket_id: int) -> list[Diagnosis]:
-    return [rows.diagnosis(row) for row in tx.all("diagnosis.list", ticket_id=ticket_id)]
+    return [diagnoses.of_row(row) for row in tx.all("diagnosis.list", ticket_id=ticket_id)]
 
 
 def _supersede(

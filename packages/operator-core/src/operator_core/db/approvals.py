@@ -5,14 +5,16 @@ to the calls, to the facts that they rest on, to the policy, to a time. When the
 stand are what the policy demands, the proposal or workflow is approved.
 """
 
+from __future__ import annotations
+
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from operator_core.actions import approval
-from operator_core.actions.policy import Decision, Effect, LoadedPolicy, decide
+from operator_core.actions.policy import Decision, Effect, decide
+from operator_core.actions.policy.effect import DAY_SECONDS
 from operator_core.actions.policy.people import (
     Word,
     has_role,
@@ -20,16 +22,21 @@ from operator_core.actions.policy.people import (
     why_not_approve,
     why_not_counted,
 )
-from operator_core.actions.policy.words import DAY_SECONDS, Demand
 from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowStatus
 from operator_core.clock import from_text, to_text
 from operator_core.db import changes, decisions, grounds, rows, suspects
 from operator_core.db.changes import Change, Stamp
 from operator_core.db.codec import decoded
-from operator_core.db.decisions import Judged
-from operator_core.db.engine import Row, Tx
 from operator_core.errors import ApprovalRequiredError, ConflictError, TransitionError
-from operator_core.types import JsonObject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from operator_core.actions.policy import LoadedPolicy
+    from operator_core.actions.policy.words import Demand
+    from operator_core.db.decisions import Judged
+    from operator_core.db.engine import Row, Tx
+    from operator_core.types import JsonObject
 
 POLICY = "policy"
 """Who approves where the policy demands nobody's word."""
@@ -45,8 +52,7 @@ _OPEN = (
 )
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(NamedTuple):
     """What is approved: a proposal, or a workflow.
 
     Attributes:
@@ -80,8 +86,7 @@ class Owner:
         return frozenset(step.proposed_by for step in self.steps)
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """An owner with what the policy says of each of its steps now."""
 
     owner: Owner
@@ -114,8 +119,8 @@ class Case:
             for one in self.decisions
             for demand in missing(self.loaded.policy, one, able, proposers)
         ]
-        most = {one.role: max(o.count for o in every if o.role == one.role) for one in every}
-        return tuple(Demand(role=role, count=count) for role, count in most.items())
+        most = {one.role: one for one in sorted(every, key=lambda one: one.count)}
+        return tuple(most[role] for role in dict.fromkeys(one.role for one in every))
 
 
 def owner_of(tx: Tx, kind: str, row_id: int) -> Owner:

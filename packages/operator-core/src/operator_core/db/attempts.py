@@ -5,7 +5,6 @@ work over in the meantime has a higher one, and what the old owner writes finds 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -231,8 +230,7 @@ def _attempt(tx: Tx, taken: Taken) -> Attempt:
 # --- leases ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Hold:
+class Hold(NamedTuple):
     """How an owner stands to its attempt."""
 
     owned: bool

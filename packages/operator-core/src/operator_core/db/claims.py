@@ -1,24 +1,29 @@
 """The claim that starts an attempt, as work on items of a transaction."""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from operator_core.actions import approval
-from operator_core.actions.policy import LoadedPolicy
-from operator_core.actions.policy.ruling import PolicyFacts
 from operator_core.actions.types import ActionProposal, ActionRecord, ActionStatus, WorkflowStatus
 from operator_core.actions.verdict import GateFacts, refusal
-from operator_core.clock import Clock
 from operator_core.db import changes, effects, gate, policies, proposals, resends, rows, safety
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.codec import decoded
-from operator_core.db.engine import Row, Tx
 from operator_core.db.gate import BLIND, Sight
-from operator_core.db.safety import SafetyState
 from operator_core.errors import ConflictError, ConstraintError, LimitError, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from operator_core.actions.policy import LoadedPolicy
+    from operator_core.actions.policy.ruling import PolicyFacts
+    from operator_core.clock import Clock
+    from operator_core.db.engine import Row, Tx
+    from operator_core.db.safety import SafetyState
 
 
 class ClaimTerms(NamedTuple):

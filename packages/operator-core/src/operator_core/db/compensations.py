@@ -5,8 +5,8 @@ or is in doubt then, the workflow remembers that they are due, and they are made
 transaction that ends that step: what is in doubt is undone by nobody.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from operator_core.actions import approval, compensation
 from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowProposal
@@ -19,8 +19,7 @@ _WAITS = (ActionStatus.PROPOSED, ActionStatus.VALIDATED)
 _LOST = (ActionStatus.FAILED, ActionStatus.CANCELLED)
 
 
-@dataclass(frozen=True)
-class _Approval:
+class _Approval(NamedTuple):
     """An approval that a compensation goes by; held: it needs one of its own in any case."""
 
     by: str | None = None

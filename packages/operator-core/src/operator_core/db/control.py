@@ -4,7 +4,7 @@ import json
 from functools import partial
 
 from operator_core.actions.types import AuditEvent
-from operator_core.db import audit, incidents, rows, safety
+from operator_core.db import audit, rows, safety, subjects
 from operator_core.db.engine import Row, Tx
 from operator_core.db.safety import KillReport, SafetyState
 from operator_core.db.store import ALL_ROWS, Store
@@ -107,7 +107,7 @@ class ControlDB(Store):
     ) -> None:
         """Remember a cluster, or change how it is reached."""
         stamp, text = self._stamp(actor), rows.to_json(settings)
-        await self._write(lambda tx: incidents.connect_subject(tx, name, plugin, text, stamp))
+        await self._write(lambda tx: subjects.connect(tx, name, plugin, text, stamp))
 
     async def list_subjects(self) -> list[JsonObject]:
         """Return the connected clusters: name, plugin and settings."""

@@ -1,10 +1,11 @@
 """What the policy said of proposals and attempts, as functions of a transaction."""
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from __future__ import annotations
 
-from operator_core.actions.policy import BlastRadius, Decision, LoadedPolicy, decide
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from operator_core.actions.policy import BlastRadius, Decision, decide
 from operator_core.actions.policy.binding import Call, Facts, facts_at, paths_of
 from operator_core.actions.policy.limits import Watched, watched
 from operator_core.actions.policy.request import TAKES_BACK, PolicyRequest, tags_of, target_of
@@ -13,12 +14,17 @@ from operator_core.actions.rehearsal import Rehearsal, widened
 from operator_core.actions.types import ActionDefinition, ActionProposal, ActionStatus
 from operator_core.clock import from_text, to_text
 from operator_core.db import effects, rows
-from operator_core.db.changes import Params, Stamp
 from operator_core.db.codec import decoded
-from operator_core.db.engine import Row, Tx, Value
 from operator_core.errors import ConflictError
-from operator_core.monitor.types import Observation
 from operator_core.types import JsonObject, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from operator_core.actions.policy import LoadedPolicy
+    from operator_core.db.changes import Params, Stamp
+    from operator_core.db.engine import Row, Tx, Value
+    from operator_core.monitor.types import Observation
 
 VALIDATE, CLAIM = "validate", "claim"
 SEEN = "seen"
@@ -53,13 +59,13 @@ class Judged(NamedTuple):
     facts: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
 
-    def among(self, suspects: tuple[str, ...]) -> "Judged":
+    def among(self, suspects: tuple[str, ...]) -> Judged:
         """Return it with who else is suspected of the same."""
         if suspects == self.request.suspects:
             return self
         return self._replace(request=self.request._replace(suspects=suspects))
 
-    def widened(self, fresh: Rehearsal | None) -> "Judged":
+    def widened(self, fresh: Rehearsal | None) -> Judged:
         """Return it with what a rehearsal right before the attempt says is touched."""
         if fresh is None:
             return self

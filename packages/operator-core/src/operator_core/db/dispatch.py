@@ -1,7 +1,7 @@
 """`DispatchDB`: what may be started at one moment, in one look at the ledger."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from operator_core.actions.types import ActionProposal
 from operator_core.db import rows
@@ -10,8 +10,7 @@ from operator_core.db.store import Store
 from operator_core.types import RunMode
 
 
-@dataclass(frozen=True)
-class Startable:
+class Startable(NamedTuple):
     """What may be started at one moment.
 
     Attributes:
@@ -51,3 +50,9 @@ class DispatchDB(Store):
             return Startable(may_act=True, retries=mine, ready=list(map(rows.proposal, ready)))
 
         return await self._read(work)
+
+    async def next_due_at(self) -> str | None:
+        """Return when the next proposal, retry or schedule becomes due, as text."""
+        now = self.ledger.now_text()
+        row = await self._read(lambda tx: tx.one("proposal.next_due", now=now))
+        return row["due"] if row else None

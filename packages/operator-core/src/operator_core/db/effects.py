@@ -6,8 +6,8 @@ effect surely is not there any more. Whatever dies in between, the row is still 
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from operator_core.actions.compensation import compensation_of, had_no_effect, undo_of
 from operator_core.actions.leases import NOT_OURS
@@ -27,8 +27,7 @@ from operator_core.errors import (
 from operator_core.types import JsonObject
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A temporary effect that a call will have."""
 
     effect: str
@@ -132,8 +131,7 @@ def _params(wanted: Wanted, stamp: Stamp, *, not_ours: bool) -> Params:
 # --- after it -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """How an attempt ended, as far as leases care.
 
     Attributes:

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from operator_core.actions.lease_sense import Leased
 from operator_core.actions.types import (
@@ -34,8 +34,7 @@ from operator_core.db.store import Store
 from operator_core.errors import ConflictError, RefusedError, StaleApprovalError
 
 
-@dataclass(frozen=True)
-class Senses:
+class Senses(NamedTuple):
     """What a process sees of the owners of attempts.
 
     Attributes:

@@ -11,7 +11,7 @@ from operator_core.actions.policy.limits import longest_seconds
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.agent.support import looks_named_by
 from operator_core.clock import from_text, to_text
-from operator_core.db import changes, decisions, grounds, rows
+from operator_core.db import changes, decisions, diagnoses, grounds, rows
 from operator_core.db.changes import Change, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import ALL_ROWS, Store
@@ -151,7 +151,7 @@ class _Scope:
     @cached_property
     def named(self) -> set[int]:
         """The looks that something rests on."""
-        found = {one for row in self.diagnoses for one in looks_named_by(rows.diagnosis(row))}
+        found = {one for row in self.diagnoses for one in looks_named_by(diagnoses.of_row(row))}
         found |= {row["observation_id"] for row in (*self.rehearsals, *self.approvals)}
         found |= grounds.looks_of_decisions(self.decisions)
         found |= {row[name] for row in self.verifications for name in ("baseline_id", "look_id")}

@@ -1,14 +1,13 @@
 """What the gate needs to know of an attempt under a policy, as functions of a transaction."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
-from typing import NamedTuple
+from __future__ import annotations
 
-from operator_core.actions.policy import Decision, LoadedPolicy, ruling
-from operator_core.actions.policy.people import Word
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from operator_core.actions.policy import Decision, ruling
 from operator_core.actions.policy.ruling import PolicyFacts
 from operator_core.actions.policy.sight import blindness
-from operator_core.actions.rehearsal import Rehearsal
 from operator_core.actions.types import ActionDefinition, ActionProposal, ActionStatus
 from operator_core.db import (
     approvals,
@@ -20,12 +19,17 @@ from operator_core.db import (
     safety,
     suspects,
 )
-from operator_core.db.changes import Stamp
-from operator_core.db.checked import CheckedCall
 from operator_core.db.decisions import CLAIM, VALIDATE, Judged, Ruling
-from operator_core.db.engine import Row, Tx
-from operator_core.monitor.types import Observation
-from operator_core.types import JsonObject
+
+if TYPE_CHECKING:
+    from operator_core.actions.policy import LoadedPolicy
+    from operator_core.actions.policy.people import Word
+    from operator_core.actions.rehearsal import Rehearsal
+    from operator_core.db.changes import Stamp
+    from operator_core.db.checked import CheckedCall
+    from operator_core.db.engine import Row, Tx
+    from operator_core.monitor.types import Observation
+    from operator_core.types import JsonObject
 
 Define = Callable[[str], ActionDefinition | None]
 """Says what an action's name stands for, where it is registered."""
@@ -199,7 +203,7 @@ def _words_of_undone(
     )
     words = _bound_words(tx, undone, int(undone.id or 0)) if same else ()
     return tuple(
-        replace(word, call=call if word.call == undone_call else "", facts={}) for word in words
+        word._replace(call=call if word.call == undone_call else "", facts={}) for word in words
     )
 
 

@@ -9,7 +9,7 @@ from operator_core.agent.past import signature_of
 from operator_core.agent.redact import redacted
 from operator_core.agent.support import looks_named_by
 from operator_core.clock import to_text
-from operator_core.db import changes, decisions, looks, proposals, resends, rows, secrets
+from operator_core.db import changes, decisions, looks, proposals, resends, rows
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.errors import ConstraintError
@@ -181,16 +181,3 @@ def _digests(tx: Tx, ids: Iterable[int]) -> dict[str, str]:
     """Return the digests of looks, so that the audit covers what a diagnosis rests on."""
     found = {one: tx.one("observation.digest", id=one) for one in sorted(ids)}
     return {str(one): row["digest"] for one, row in found.items() if row}
-
-
-def connect_subject(tx: Tx, name: str, plugin: str, settings: str, stamp: Stamp) -> None:
-    """Remember a cluster that Operator is connected to.
-
-    Raises:
-        RequestError: its settings hold a secret.
-    """
-    secrets.require_none("Connecting with these settings", settings)
-    params: Params = {"plugin": plugin, "settings": settings, "actor": stamp.actor}
-    tx.run("subject.put", name=name, now=stamp.text, **params)
-    data = {"name": name, "plugin": plugin}
-    changes.note(tx, "subject_connected", data, stamp, subject=name)

@@ -4,8 +4,8 @@ A monitor holds the lease of the subject it watches, so that of several operator
 it. The fence grows with each new holder: what a former one still writes can be told by it.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from operator_core.clock import from_text, to_text
 from operator_core.db import changes
@@ -15,8 +15,7 @@ from operator_core.db.store import Store
 from operator_core.errors import RequestError
 
 
-@dataclass(frozen=True)
-class Lease:
+class Lease(NamedTuple):
     """A lease as it stood when it was read.
 
     Attributes:

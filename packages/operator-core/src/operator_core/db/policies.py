@@ -4,11 +4,18 @@ So whoever opens the ledger is ruled by it, with whatever executor; a ledger tha
 policy is ruled by none.
 """
 
-from operator_core.actions.policy import LoadedPolicy, load
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from operator_core.actions import policy
 from operator_core.db import changes, rows, secrets
-from operator_core.db.changes import Stamp
-from operator_core.db.engine import Row, Tx
 from operator_core.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from operator_core.actions.policy import LoadedPolicy
+    from operator_core.db.changes import Stamp
+    from operator_core.db.engine import Row, Tx
 
 _KEPT: dict[str, LoadedPolicy] = {}
 """Policies by their hash: what a hash says never changes."""
@@ -40,7 +47,7 @@ def by_hash(tx: Tx, digest: str) -> LoadedPolicy:
         row = tx.one("policy.get", hash=digest)
         if row is None:
             raise NotFoundError("Policy", digest)
-        _KEPT[digest] = load(row["text"])
+        _KEPT[digest] = policy.load(row["text"])
     return _KEPT[digest]
 
 

@@ -1,24 +1,28 @@
 """`PolicyDB`: the policy in force, what it decided, and who approved what."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from __future__ import annotations
 
-from operator_core.actions.policy import Decision, LoadedPolicy, PolicyRequest
+from typing import TYPE_CHECKING, NamedTuple
+
 from operator_core.actions.policy.limits import missed
-from operator_core.actions.policy.words import Demand
 from operator_core.clock import to_text
 from operator_core.db import approvals, decisions, policies, proposals, rows, withdrawals
-from operator_core.db.changes import Stamp
-from operator_core.db.engine import Row, Tx
 from operator_core.db.store import Store
-from operator_core.types import JsonObject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from operator_core.actions.policy import Decision, LoadedPolicy, PolicyRequest
+    from operator_core.actions.policy.words import Demand
+    from operator_core.db.changes import Stamp
+    from operator_core.db.engine import Row, Tx
+    from operator_core.types import JsonObject
 
 _PAGE = 1000
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """How an approval stands.
 
     Attributes:
@@ -32,8 +36,7 @@ class Standing:
     words: tuple[Row, ...]
 
 
-@dataclass(frozen=True)
-class Past:
+class Past(NamedTuple):
     """One decision of the past: for which proposal, and what was asked."""
 
     proposal_id: int

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from operator_core.actions.rehearsal import Measured, Rehearsal
 from operator_core.db import changes, looks, rows
@@ -15,8 +15,7 @@ from operator_core.types import JsonObject
 _RECENT = 1000
 
 
-@dataclass(frozen=True)
-class Rehearsed:
+class Rehearsed(NamedTuple):
     """A rehearsal in the ledger.
 
     Attributes:

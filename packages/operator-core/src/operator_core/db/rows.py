@@ -26,7 +26,6 @@ from operator_core.actions.types import (
     WorkflowProposal,
     WorkflowStatus,
 )
-from operator_core.agent.diagnosis import Diagnosis
 from operator_core.agent.redact import redacted
 from operator_core.clock import as_utc, from_text, to_text
 from operator_core.db.codec import decoded, encoder
@@ -298,16 +297,10 @@ def schedule(row: Row) -> Schedule:
 
 def audit_event(row: Row) -> AuditEvent:
     """Return an event of the audit."""
-    return AuditEvent(
-        proposal_id=row["proposal_id"],
-        event_type=row["event_type"],
-        event_data=json.loads(row["event_data"]),
-        actor=row["actor"],
-        timestamp=from_text(row["timestamp"]),
-        workflow_id=row["workflow_id"],
-        ticket_id=row["ticket_id"],
-        subject=row["subject"],
-    )
+    fields = {name: row[name] for name in AuditEvent.model_fields}
+    fields["event_data"] = json.loads(row["event_data"])
+    fields["timestamp"] = from_text(row["timestamp"])
+    return _built(AuditEvent, fields)
 
 
 def ticket(row: Row) -> Ticket:
@@ -368,10 +361,3 @@ def observation(row: Row) -> Observation:
     """Return an observation with its id."""
     content: JsonObject = json.loads(row["content"])
     return Observation.model_validate({**content, "id": row["id"], "subject": row["subject"]})
-
-
-def diagnosis(row: Row) -> Diagnosis:
-    """Return a diagnosis with its id."""
-    content: JsonObject = json.loads(row["content"])
-    own = {"id": row["id"], "ticket_id": row["ticket_id"], "created_at": row["created_at"]}
-    return Diagnosis.model_validate({**content, **own})

@@ -1,7 +1,7 @@
 """The one switch: run mode and kill, as functions of a transaction."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from operator_core.db import changes, compensations, proposals, resends, rows
 from operator_core.db.changes import Change, Stamp
@@ -10,8 +10,7 @@ from operator_core.errors import ConstraintError, ObserveOnlyError
 from operator_core.types import RunMode
 
 
-@dataclass(frozen=True)
-class SafetyState:
+class SafetyState(NamedTuple):
     """How the switch stands.
 
     Attributes:
@@ -39,8 +38,7 @@ class SafetyState:
         return None if self.mode is RunMode.EXECUTE else ObserveOnlyError()
 
 
-@dataclass(frozen=True)
-class KillReport:
+class KillReport(NamedTuple):
     """What the kill switch did, and what it could not do.
 
     Attributes:
@@ -132,7 +130,7 @@ def kill(tx: Tx, reason: str, stamp: Stamp) -> KillReport:
         request_cancel(tx, proposal_id, stamp)
     data = {"reason": reason, "running": list(running), "in_doubt": list(report.in_doubt)}
     changes.note(tx, "kill_switch", data, stamp)
-    return replace(report, running=running)
+    return report._replace(running=running)
 
 
 def cancel_pending(tx: Tx, reason: str, stamp: Stamp) -> KillReport:

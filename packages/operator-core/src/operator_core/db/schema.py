@@ -5,11 +5,11 @@ migrations lead an older one to the same place, and a test proves the two equal.
 """
 
 import re
-from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
 
-_SQL = files("operator_core.db") / "sql"
+_SQL = Path(__file__).with_name("sql")
 
 SCHEMA_SQL = (_SQL / "tickets.sqlite.sql").read_text(encoding="utf-8")
 ACTIONS_SCHEMA_SQL = (_SQL / "actions.sqlite.sql").read_text(encoding="utf-8")
@@ -19,8 +19,7 @@ POSTGRES_ACTIONS_SCHEMA_SQL = (_SQL / "actions.postgres.sql").read_text(encoding
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)\.(\w+)\.sql")
 
 
-@dataclass(frozen=True)
-class Migration:
+class Migration(NamedTuple):
     """One numbered step of the schema."""
 
     version: int

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from operator_core.db.engine import Value
 
@@ -20,7 +20,7 @@ def statements(engine: str) -> dict[str, str]:
     Args:
         engine: the engine's name; its own file, where there is one, overrides the common one.
     """
-    folder = files("operator_core.db") / "sql"
+    folder = Path(__file__).with_name("sql")
     found = parse((folder / "queries.sql").read_text(encoding="utf-8"))
     own = folder / f"queries.{engine}.sql"
     if own.is_file():

@@ -4,20 +4,24 @@ Where two stores look dead at once it is seldom both of them, and mostly what th
 network, a switch, the eyes. So an action on one of several suspects is not one that helps.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from __future__ import annotations
+
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
 
-from operator_core.actions.policy import LoadedPolicy, PolicyRequest
 from operator_core.actions.policy.decide import suspecting
-from operator_core.actions.policy.words import Suspects
-from operator_core.actions.types import ActionProposal
 from operator_core.clock import from_text, to_text
-from operator_core.db.engine import Row, Tx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from operator_core.actions.policy import LoadedPolicy, PolicyRequest
+    from operator_core.actions.policy.words import Suspects
+    from operator_core.actions.types import ActionProposal
+    from operator_core.db.engine import Row, Tx
 
 
-@dataclass(frozen=True)
-class Others:
+class Others(NamedTuple):
     """The other suspects.
 
     Attributes:

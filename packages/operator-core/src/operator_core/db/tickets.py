@@ -7,12 +7,12 @@ from datetime import datetime
 from operator_core.agent.diagnosis import Diagnosis
 from operator_core.agent.support import looks_named_by, supported
 from operator_core.clock import to_text
-from operator_core.db import incidents, looks, rows
+from operator_core.db import diagnoses, incidents, looks, rows
 from operator_core.db.engine import Row, Tx
 from operator_core.db.looks import NewLook
 from operator_core.db.store import ALL_ROWS, SYSTEM_ACTOR, Store
 from operator_core.errors import ConstraintError, NotFoundError
-from operator_core.monitor.retention import Retention
+from operator_core.monitor.retention import KEEP, Retention
 from operator_core.monitor.types import (
     Observation,
     Sighting,
@@ -25,8 +25,6 @@ from operator_core.types import JsonObject
 
 DEFAULT_FLAP_WINDOW_SECONDS = 600.0
 MONITOR = "monitor"
-KEEP = Retention()
-"""How much of what was seen is kept where nobody says otherwise."""
 
 
 class TicketDB(Store):
@@ -253,7 +251,7 @@ class TicketDB(Store):
             diagnosis = diagnosis.model_copy(update={"subject": ticket.subject})
         judged = supported(diagnosis, await self.list_looks(looks_named_by(diagnosis)))
         row = await self._write(lambda tx: incidents.add_diagnosis(tx, judged, stamp))
-        return rows.diagnosis(row)
+        return diagnoses.of_row(row)
 
     async def list_looks(self, ids: Iterable[int]) -> dict[int, Observation]:
         """Return those of some observations that are kept, by id."""
@@ -266,7 +264,7 @@ class TicketDB(Store):
     async def list_diagnoses(self, ticket_id: int) -> list[Diagnosis]:
         """Return the diagnoses of a ticket, oldest first."""
         found = await self._read(lambda tx: tx.all("diagnosis.list", ticket_id=ticket_id))
-        return [rows.diagnosis(row) for row in found]
+        return [diagnoses.of_row(row) for row in found]
 
 
 def _put_sightings(tx: Tx, subject: str, sightings: dict[str, Sighting]) -> None:

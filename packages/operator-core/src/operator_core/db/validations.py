@@ -1,16 +1,22 @@
 """Marking proposals valid, as work on items of a transaction."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from __future__ import annotations
 
-from operator_core.actions.policy import Effect, LoadedPolicy
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+from operator_core.actions.policy import Effect
 from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.db import changes, decisions, gate, policies, proposals, rows
 from operator_core.db.changes import Change, Params, Stamp
-from operator_core.db.checked import CheckedCall
-from operator_core.db.engine import Row, Tx
 from operator_core.errors import ConstraintError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from operator_core.actions.policy import LoadedPolicy
+    from operator_core.db.checked import CheckedCall
+    from operator_core.db.engine import Row, Tx
 
 POLICY = "policy"
 """Who approves where no person has to."""

@@ -1,12 +1,18 @@
 """Approvals that are taken back or end, as functions of a transaction."""
 
-from datetime import datetime
+from __future__ import annotations
 
-from operator_core.actions.policy import LoadedPolicy
+from typing import TYPE_CHECKING
+
 from operator_core.clock import from_text
 from operator_core.db import approvals, changes
 from operator_core.db.changes import Change, Stamp
-from operator_core.db.engine import Tx
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from operator_core.actions.policy import LoadedPolicy
+    from operator_core.db.engine import Tx
 
 
 def void(tx: Tx, proposal_id: int, reason: str, given_before: datetime, stamp: Stamp) -> None:

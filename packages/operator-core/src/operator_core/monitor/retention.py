@@ -32,8 +32,7 @@ GIVES_WAY: Final = (KeptAs.HOUR, KeptAs.MINUTE, KeptAs.INCIDENT, KeptAs.FRESH)
 """What is dropped first where the budget is reached; evidence never is."""
 
 
-@dataclass(frozen=True)
-class Retention:
+class Retention(NamedTuple):
     """How much of what was seen is kept.
 
     Attributes:
@@ -58,6 +57,10 @@ class Retention:
             Step(KeptAs.FRESH, KeptAs.MINUTE, self.fresh_seconds, 60.0),
             Step(KeptAs.MINUTE, KeptAs.HOUR, max(_DAY_SECONDS, self.fresh_seconds), _HOUR_SECONDS),
         )
+
+
+KEEP: Final = Retention()
+"""How much of what was seen is kept where nobody says otherwise."""
 
 
 class Step(NamedTuple):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,49 +10,18 @@ from operator_core.agent.redact import redacted
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.contain import contained
 from operator_core.db.ledger import Ledger
-from operator_core.db.tickets import KEEP, MONITOR, TicketDB
+from operator_core.db.tickets import MONITOR, TicketDB
 from operator_core.db.watching import WatchingDB
 from operator_core.errors import TransitionError
 from operator_core.logs import get_logger
+from operator_core.monitor.config import MonitorConfig, soonest_seconds
 from operator_core.monitor.detect import Detection, detect, failed_observation
-from operator_core.monitor.retention import Retention
 from operator_core.monitor.tuning import tuned
 from operator_core.monitor.types import Observation, Ticket, Violation
 from operator_core.monitor.verifier import GONE, Verifier, View
-from operator_core.monitor.verify import Patience
 from operator_core.subject import FullSubject
 
 log = get_logger(__name__)
-
-DEFAULT_OBSERVE_LIMIT_SECONDS = 30.0
-SOONER = 3
-"""Looks come at most so many times as often, as a cluster in trouble must not be burdened."""
-
-
-def soonest_seconds(interval_seconds: float) -> float:
-    """Return how long after a look the next one may come; so soon it does after an action.
-
-    Args:
-        interval_seconds: the usual distance of looks.
-    """
-    return interval_seconds / SOONER
-
-
-@dataclass(frozen=True)
-class MonitorConfig:
-    """How a cluster is watched.
-
-    Attributes:
-        observe_limit_seconds: a look that takes longer has failed.
-        flap_window_seconds: a problem that comes back sooner reopens its ticket.
-        retention: how much of what was seen is kept.
-        patience: how long a remedy's proof takes.
-    """
-
-    observe_limit_seconds: float = DEFAULT_OBSERVE_LIMIT_SECONDS
-    flap_window_seconds: float = 600.0
-    retention: Retention = KEEP
-    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True)

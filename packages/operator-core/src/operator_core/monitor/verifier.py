@@ -13,9 +13,10 @@ from operator_core.db.rehearsals import RehearsalDB
 from operator_core.db.tickets import MONITOR
 from operator_core.db.verifications import VerifyDB
 from operator_core.logs import get_logger
+from operator_core.monitor.config import Patience
 from operator_core.monitor.types import Invariant, Observation, Ticket, TicketStatus
 from operator_core.monitor.verification import Capacity, Verdict, Verification
-from operator_core.monitor.verify import Patience, Sight, advance, is_proven, lost, shown, uncounted
+from operator_core.monitor.verify import Sight, advance, is_proven, lost, shown, uncounted
 from operator_core.subject import FullSubject
 from operator_core.types import Severity
 

@@ -6,69 +6,20 @@ the remedy declared. What could not be checked proves nothing.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from operator_core.agent.evidence import escaped
+from operator_core.agent.paths import escaped
+from operator_core.monitor.config import Patience
 from operator_core.monitor.judge import judge
 from operator_core.monitor.types import Invariant, Observation
 from operator_core.monitor.verification import Capacity, Verdict, Verification
-
-DEFAULT_SOAK_SECONDS = 60.0
-FORESEEN_SHARE = 1 / 3
-"""How much of the soak is left where the problem is a setting and all came as it was rehearsed.
-
-It is what three looks take that come as soon as they may, so the looks decide.
-"""
 
 BROKEN_SINCE = "broken since the remedy began: "
 """How a reason begins that names what broke beside the problem."""
 
 MIN_LOOKS = 3
 """How many looks in a row must show that a problem is gone, however far apart they are."""
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a proof takes, and how long it may take.
-
-    Attributes:
-        soak_seconds: how long a problem must be gone.
-        verify_seconds: how long it may outlast its remedy.
-        blind_seconds: how long after the remedy the proof may be missing.
-        gap_seconds: a longer time between two looks breaks the soak: nobody knows what was then.
-    """
-
-    soak_seconds: float = DEFAULT_SOAK_SECONDS
-    verify_seconds: float = 120.0
-    blind_seconds: float = 1800.0
-    gap_seconds: float = 300.0
-
-    @classmethod
-    def with_looks_every(cls, interval_seconds: float, *, soak_seconds: float) -> "Patience":
-        """Return the usual one; looks far apart are no gap where that is their distance.
-
-        Args:
-            interval_seconds: the distance of looks.
-            soak_seconds: how long a problem must be gone.
-        """
-        gap_seconds = max(cls.gap_seconds, 3 * interval_seconds)
-        return cls(soak_seconds=soak_seconds, gap_seconds=gap_seconds)
-
-    def where_relapse_shows_in(self, seconds: float) -> "Patience":
-        """Return it for a problem that would be seen again so soon if it came back.
-
-        Args:
-            seconds: how soon.
-        """
-        return replace(self, soak_seconds=min(self.soak_seconds, seconds))
-
-    def where_foreseen(self) -> "Patience":
-        """Return it for a setting that was put right with what a rehearsal said would come.
-
-        The looks that a proof needs stay as many.
-        """
-        return replace(self, soak_seconds=self.soak_seconds * FORESEEN_SHARE)
 
 
 @dataclass(frozen=True)

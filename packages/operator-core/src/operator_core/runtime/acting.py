@@ -13,6 +13,12 @@ from operator_core.runtime.wiring import Wired
 DISPATCH_FIRST_SECONDS = 0.01
 """How long the other stages wait after a change, so that they do not hold up its dispatch."""
 
+RECOVERED_FIRST_SECONDS = 0.1
+"""How long a start waits at most for what was interrupted, before it dispatches anything else.
+
+So long the other stages wait in turn, which are loaded then.
+"""
+
 TRIAL_FIRST_SECONDS = 0.5
 """How long a round waits at most for a trial of the guards, which what is to be executed needs."""
 
@@ -40,6 +46,7 @@ async def _dispatch(ledger: Ledger, one: Wired, guards: GuardKeeper, stop: async
 
     async with waking(ledger, stop) as wake:
         with ledger.offering(take):
+            await wait(one.agent.recovered, RECOVERED_FIRST_SECONDS)
             while not stop.is_set():
                 wake.clear()
                 async with enduring("dispatch", one.subject.name, stop):
@@ -53,6 +60,7 @@ async def _agent(ledger: Ledger, one: Wired, guards: GuardKeeper, stop: asyncio.
     async with waking(ledger, stop) as wake:
         async with enduring("agent", one.subject.name, stop):
             await one.agent.recover()  # what a dead owner left behind: first of all
+        await wait(stop, RECOVERED_FIRST_SECONDS)
         while not stop.is_set():
             await wait(guards.at_rest, TRIAL_FIRST_SECONDS)
             wake.clear()

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from operator_core.actions.canaries.canary import Canary, Sighting, release_all
-from operator_core.actions.canaries.table import CANARIES
+from operator_core import db
+from operator_core.actions import canaries as known
+from operator_core.actions.canaries.sighting import Sighting
 from operator_core.actions.types import AuditEvent
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger
-from operator_core.db.tickets import TicketDB
 from operator_core.logs import get_logger
 from operator_core.monitor.types import Violation
 from operator_core.runtime import fingerprint
@@ -38,7 +38,7 @@ class GuardKeeper:
     Args:
         ledger: an open ledger, where the result goes and which is dropped to observe; the
             canaries themselves are planted in a scratch ledger.
-        canaries: those to let go.
+        canaries: those to let go; None: all there are.
         tell: told in a line what happens.
     """
 
@@ -46,12 +46,11 @@ class GuardKeeper:
         self,
         ledger: Ledger,
         *,
-        canaries: Sequence[Canary] = CANARIES,
+        canaries: "Sequence[known.Canary] | None" = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._ledger = ledger
         self._control = ControlDB(ledger)
-        self._tickets = TicketDB(ledger)
         self._canaries = canaries
         self._tell = tell
         self._due_at = ledger.clock.now()
@@ -107,7 +106,8 @@ class GuardKeeper:
     async def _sightings(self) -> list[Sighting]:
         """Return what became of each canary; a guard that cannot be tried is not proven."""
         try:
-            return await release_all(self._canaries, self._ledger.clock)
+            every = known.CANARIES if self._canaries is None else self._canaries
+            return await known.release_all(every, self._ledger.clock)
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing is proven
             return [Sighting(SCRATCH, alive=False, detail=f"the guards cannot be tried: {error}")]
 
@@ -125,13 +125,14 @@ class GuardKeeper:
                 "looks on. Mend it, run `operator guards check`, then `operator mode execute`.",
                 severity=Severity.CRITICAL,
             )
-            await self._tickets.report(violation, reported_by=ACTOR)
+            await db.TicketDB(self._ledger).report(violation, reported_by=ACTOR)
 
     async def _settle(self) -> None:
         """Resolve the tickets of guards that are alive again; the mode is for a person to set."""
-        for ticket in await self._tickets.list_tickets(unresolved=True):
+        tickets = db.TicketDB(self._ledger)
+        for ticket in await tickets.list_tickets(unresolved=True):
             if ticket.invariant_name == INVARIANT:
-                await self._tickets.resolve(
+                await tickets.resolve(
                     int(ticket.id or 0), actor=ACTOR, resolution="every guard is alive"
                 )
 

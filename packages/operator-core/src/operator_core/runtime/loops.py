@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from operator_core.clock import SYSTEM_CLOCK, Seldom, from_text
-from operator_core.db.actions import ActionDB
+from operator_core.db.dispatch import DispatchDB
 from operator_core.db.ledger import Ledger
 from operator_core.errors import (
     LedgerAwayError,
@@ -96,7 +96,7 @@ async def until_something_happens(ledger: Ledger, wake: asyncio.Event) -> None:
 
 async def _seconds_to_next_due(ledger: Ledger) -> float:
     try:
-        due = await ActionDB(ledger).next_due_at()
+        due = await DispatchDB(ledger).next_due_at()
     except LedgerError:
         return LONGEST_WAIT_SECONDS
     if due is None:

@@ -1,17 +1,15 @@
 """What one process does."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from operator_core.config import DEFAULT_LEASE_SECONDS
-from operator_core.db.tickets import KEEP
-from operator_core.monitor.retention import Retention
-from operator_core.monitor.verify import DEFAULT_SOAK_SECONDS
+from operator_core.monitor.config import DEFAULT_SOAK_SECONDS
+from operator_core.monitor.retention import KEEP, Retention
 
 
-@dataclass(frozen=True)
-class RunOptions:
+class RunOptions(NamedTuple):
     """What one process does.
 
     Attributes:

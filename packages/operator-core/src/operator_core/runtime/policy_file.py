@@ -1,14 +1,15 @@
 """The policy's file: read when it has changed; a faulty one changes nothing and is told of."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from operator_core.actions.policy import LoadedPolicy, PolicyError, load, shipped_policy
-from operator_core.actions.policy.loading import MAX_POLICY_CHARS
+from operator_core import db
+from operator_core.actions import policy
 from operator_core.db.ledger import Ledger
 from operator_core.db.policy import PolicyDB
-from operator_core.db.tickets import TicketDB
+from operator_core.errors import ConfigurationError
 from operator_core.logs import get_logger
 from operator_core.monitor.types import Violation
 from operator_core.types import Severity
@@ -30,13 +31,13 @@ class _Mark(NamedTuple):
     inode: int
 
 
-def read_policy(path: Path) -> LoadedPolicy:
+def read_policy(path: Path) -> "policy.LoadedPolicy":
     """Return the policy of a file.
 
     Raises:
         PolicyError: it cannot be read or used; names every fault.
     """
-    return load(read_text(path))
+    return policy.load(read_text(path))
 
 
 def read_text(path: Path) -> str:
@@ -47,9 +48,9 @@ def read_text(path: Path) -> str:
     """
     try:
         with path.open(encoding="utf-8") as file:
-            return file.read(MAX_POLICY_CHARS + 1)
+            return file.read(policy.MAX_POLICY_CHARS + 1)
     except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError((f"{path} cannot be read: {error}",)) from error
+        raise policy.PolicyError((f"{path} cannot be read: {error}",)) from error
 
 
 class PolicyKeeper:
@@ -72,7 +73,7 @@ class PolicyKeeper:
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._policies = PolicyDB(ledger)
-        self._tickets = TicketDB(ledger)
+        self._ledger = ledger
         self._path = path
         self._default = default
         self._tell = tell
@@ -91,7 +92,12 @@ class PolicyKeeper:
             return
         known = {row["source"] for row in await self._policies.list_policies() if row["in_force"]}
         if known == {SHIPPED} or (not known and self._default):
-            await self._enforce(load(shipped_policy()), SHIPPED)
+            await self._enforce(policy.load(policy.shipped_policy()), SHIPPED)
+        elif known:
+            with suppress(ConfigurationError):  # each claim says so
+                await (
+                    self._policies.in_force()
+                )  # loaded now, and not while a claim holds the ledger
 
     async def step(self) -> None:
         """Read the file if it has changed; end approvals and proposals whose time is over."""
@@ -113,18 +119,18 @@ class PolicyKeeper:
     async def _reload(self, path: Path) -> None:
         try:
             loaded = read_policy(path)
-        except PolicyError as error:
+        except policy.PolicyError as error:
             await self._complain(path, error)
             return
         await self._enforce(loaded, str(path))
         await self._settle(path)
 
-    async def _enforce(self, loaded: LoadedPolicy, source: str) -> None:
+    async def _enforce(self, loaded: "policy.LoadedPolicy", source: str) -> None:
         if await self._policies.enforce(loaded, source=source, actor=ACTOR):
             log.info("policy_in_force", policy=loaded.digest, source=source)
             self._tell(f"policy {loaded.digest[:12]} is in force ({source})")
 
-    async def _complain(self, path: Path, error: PolicyError) -> None:
+    async def _complain(self, path: Path, error: "policy.PolicyError") -> None:
         log.error("policy_refused", path=str(path), reason=str(error))
         self._tell(f"the policy file {path} is refused: {error}")
         violation = Violation(
@@ -133,11 +139,12 @@ class PolicyKeeper:
             message=f"{error} The policy before it stays in force.",
             severity=Severity.CRITICAL,
         )
-        await self._tickets.report(violation, reported_by=ACTOR)
+        await db.TicketDB(self._ledger).report(violation, reported_by=ACTOR)
 
     async def _settle(self, path: Path) -> None:
-        for ticket in await self._tickets.list_tickets(unresolved=True):
+        tickets = db.TicketDB(self._ledger)
+        for ticket in await tickets.list_tickets(unresolved=True):
             if (ticket.invariant_name, ticket.target) == (INVARIANT, str(path)):
-                await self._tickets.resolve(
+                await tickets.resolve(
                     int(ticket.id or 0), actor=ACTOR, resolution="the policy file can be used"
                 )

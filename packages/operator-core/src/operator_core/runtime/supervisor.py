@@ -7,17 +7,16 @@ loops, and the next due time sets the timer.
 import asyncio
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
+from operator_core import db as stores
 from operator_core.actions.types import ActionStatus
 from operator_core.clock import SYSTEM_CLOCK, Clock
-from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
 from operator_core.errors import ConfigurationError
-from operator_core.monitor.tickets import MonitorConfig
-from operator_core.monitor.verify import Patience
+from operator_core.monitor.config import MonitorConfig, Patience
 from operator_core.runtime.acting import agent_loops
 from operator_core.runtime.guards import GuardKeeper
 from operator_core.runtime.loops import (
@@ -43,8 +42,7 @@ FIRST_LOOK_SECONDS = 0.5
 """The guards are tried so long after the start, unless work waits for them: to see comes first."""
 
 
-@dataclass(frozen=True)
-class _Started:
+class _Started(NamedTuple):
     """What a process works with."""
 
     ledger: Ledger
@@ -157,7 +155,7 @@ async def _keep_guards(ledger: Ledger, guards: GuardKeeper, stop: asyncio.Event)
 
 async def _work_waits(ledger: Ledger) -> bool:
     """Return whether there is work to go on with, as after a crash: nothing runs unguarded."""
-    db = ActionDB(ledger)
+    db = stores.ActionDB(ledger)
     running = await db.list_proposals(ActionStatus.EXECUTING, limit=1)
     return bool(running or await db.list_ready(limit=1))
 

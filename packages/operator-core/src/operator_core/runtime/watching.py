@@ -1,18 +1,17 @@
 """The loop that watches one cluster, in one process at a time."""
 
 import asyncio
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from operator_core.db.ledger import Ledger
-from operator_core.monitor.tickets import soonest_seconds
+from operator_core.monitor.config import soonest_seconds
 from operator_core.runtime.loops import enduring, or_stop, wait, wait_or_sooner
 from operator_core.runtime.options import RunOptions
 from operator_core.runtime.watch import Watch
 from operator_core.runtime.wiring import Wired
 
 
-@dataclass(frozen=True)
-class _Seen:
+class _Seen(NamedTuple):
     """What one look leaves to the next: the snoozed problems told of, and how soon it comes."""
 
     quiet: frozenset[str]

@@ -1,41 +1,29 @@
-"""The composition root: one cluster, wired to the ledger with all its stages."""
+"""The composition root: one cluster, wired to the ledger with all its stages.
+
+A stage is loaded when it is first used: after a crash, what was interrupted goes on before there is
+anything to look or think with.
+"""
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
+from operator_core import agent as thinking
+from operator_core import monitor as watching
 from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.retry import RetryConfig
 from operator_core.actions.safety import SafetyController
-from operator_core.agent.grouper import GroupStage
-from operator_core.agent.investigate import InvestigateStage
-from operator_core.agent.janitor import Janitor
-from operator_core.agent.reconsider import ReconsiderStage
 from operator_core.agent.runner import AgentRunner
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.config import DEFAULT_LEASE_SECONDS
 from operator_core.db.ledger import Ledger
-from operator_core.monitor.tickets import MonitorConfig, MonitorStage
+from operator_core.monitor.config import MonitorConfig
 from operator_core.subject import FullSubject
 
 
-@dataclass(frozen=True)
-class Wired:
-    """The stages of one cluster."""
-
-    subject: FullSubject
-    monitor: MonitorStage
-    investigate: InvestigateStage
-    reconsider: ReconsiderStage
-    group: GroupStage
-    agent: AgentRunner
-    janitor: Janitor
-    executor: ActionExecutor
-    safety: SafetyController
-
-
-@dataclass(frozen=True)
-class WiringOptions:
+class WiringOptions(NamedTuple):
     """What can be set when a cluster is wired.
 
     Attributes:
@@ -51,6 +39,51 @@ class WiringOptions:
     monitor: MonitorConfig | None = None
     retry: RetryConfig | None = None
     clock: Clock = SYSTEM_CLOCK
+
+
+@dataclass(frozen=True)
+class Wired:
+    """The stages of one cluster, and what they share."""
+
+    ledger: Ledger
+    subject: FullSubject
+    registry: ActionRegistry
+    executor: ActionExecutor
+    safety: SafetyController
+    agent: AgentRunner
+    options: WiringOptions
+
+    @cached_property
+    def monitor(self) -> "watching.MonitorStage":
+        """What looks at the cluster and opens tickets."""
+        options = self.options
+        return watching.MonitorStage(
+            self.ledger, self.subject, options.monitor, clock=options.clock
+        )
+
+    @cached_property
+    def investigate(self) -> "thinking.InvestigateStage":
+        """What finds causes."""
+        return thinking.InvestigateStage(
+            self.ledger, self.subject, self.registry, clock=self.options.clock
+        )
+
+    @cached_property
+    def reconsider(self) -> "thinking.ReconsiderStage":
+        """What asks for a cause again."""
+        return thinking.ReconsiderStage(
+            self.ledger, self.subject, self.registry, clock=self.options.clock
+        )
+
+    @cached_property
+    def group(self) -> "thinking.GroupStage":
+        """What finds the tickets that have one cause."""
+        return thinking.GroupStage(self.ledger, self.subject)
+
+    @cached_property
+    def janitor(self) -> "thinking.Janitor":
+        """What takes temporary effects back."""
+        return thinking.Janitor(self.ledger, self.subject, self.registry, clock=self.options.clock)
 
 
 def wire(ledger: Ledger, subject: FullSubject, options: WiringOptions | None = None) -> Wired:
@@ -73,14 +106,5 @@ def wire(ledger: Ledger, subject: FullSubject, options: WiringOptions | None = N
         lease_seconds=opts.lease_seconds,
         clock=opts.clock,
     )
-    return Wired(
-        subject=subject,
-        monitor=MonitorStage(ledger, subject, opts.monitor, clock=opts.clock),
-        investigate=InvestigateStage(ledger, subject, registry, clock=opts.clock),
-        reconsider=ReconsiderStage(ledger, subject, registry, clock=opts.clock),
-        group=GroupStage(ledger, subject),
-        agent=AgentRunner(ledger, subject, executor, safety, clock=opts.clock),
-        janitor=Janitor(ledger, subject, registry, clock=opts.clock),
-        executor=executor,
-        safety=safety,
-    )
+    agent = AgentRunner(ledger, subject, executor, safety, clock=opts.clock)
+    return Wired(ledger, subject, registry, executor, safety, agent, opts)

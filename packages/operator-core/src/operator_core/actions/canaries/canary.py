@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from operator_core.actions.cage import Cage, cage, scratch, sweep
+from operator_core.actions.canaries.sighting import Sighting
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.ledger import Ledger
 from operator_core.errors import OperatorError
@@ -41,21 +42,6 @@ class Canary:
     policy: bool = True
     require_approval: bool = False
     run: Callable[[Cage, int], Awaitable[None]] = Cage.run
-
-
-@dataclass(frozen=True)
-class Sighting:
-    """What became of a canary.
-
-    Attributes:
-        canary: its name.
-        alive: whether it was refused as it must be.
-        detail: what happened.
-    """
-
-    canary: str
-    alive: bool
-    detail: str
 
 
 CONTROL = "a good action"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from operator_core.actions.validation import same_json
-from operator_core.agent.evidence import escaped, resolve
+from operator_core.agent.paths import escaped, resolve
 from operator_core.monitor.types import Observation
 from operator_core.types import JsonObject
 

@@ -8,9 +8,10 @@ from pydantic import AwareDatetime, Field
 from pydantic import ValidationError as ModelError
 
 from operator_core.actions.policy.decide import decide
+from operator_core.actions.policy.effect import Effect
 from operator_core.actions.policy.loading import LoadedPolicy, PolicyError, model_faults
 from operator_core.actions.policy.request import BlastRadius, Decision, PolicyRequest
-from operator_core.actions.policy.words import Effect, Share, Strict, Words
+from operator_core.actions.policy.words import Share, Strict, Words
 from operator_core.types import JsonObject, RiskLevel, Severity
 
 _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)

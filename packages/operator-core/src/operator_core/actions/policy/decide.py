@@ -1,12 +1,17 @@
 """The ruling: a request and a policy in, a decision out; pure."""
 
-from dataclasses import dataclass, replace
+from __future__ import annotations
+
 from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from operator_core.actions.policy.conditions import ConditionError
-from operator_core.actions.policy.loading import LoadedPolicy, ReadyRule
+from operator_core.actions.policy.effect import EVERYBODY, Effect
 from operator_core.actions.policy.request import Decision, PolicyRequest
-from operator_core.actions.policy.words import EVERYBODY, Demand, Effect, Suspects
+
+if TYPE_CHECKING:
+    from operator_core.actions.policy.loading import LoadedPolicy, ReadyRule
+    from operator_core.actions.policy.words import Demand, Suspects
 
 NO_RULE = "no rule of the policy matches, and what no rule allows is denied"
 UNKNOWN_BLAST = "nobody knows how much it would touch, so a person must approve"
@@ -14,6 +19,8 @@ UNKNOWN_BLAST = "nobody knows how much it would touch, so a person must approve"
 
 @cache
 def _anybody() -> tuple[Demand, ...]:
+    from operator_core.actions.policy.words import Demand  # noqa: PLC0415 - only with a policy
+
     return (Demand(role=EVERYBODY, count=1),)
 
 
@@ -76,20 +83,19 @@ def _crowded(loaded: LoadedPolicy, request: PolicyRequest, decision: Decision) -
         return decision
     reasons = (*decision.reasons, f"{table.name}: {', '.join(request.suspects)} besides")
     if table.effect == "deny":
-        return replace(decision, effect=Effect.DENY, reasons=reasons, approvals=())
+        return decision._replace(effect=Effect.DENY, reasons=reasons, approvals=())
     if decision.effect is Effect.AUTO:
-        decision = replace(
-            decision, effect=Effect.APPROVE, approvals=_anybody(), proposer_may_approve=False
+        decision = decision._replace(
+            effect=Effect.APPROVE, approvals=_anybody(), proposer_may_approve=False
         )
-    return replace(decision, reasons=reasons)
+    return decision._replace(reasons=reasons)
 
 
 def _denied(loaded: LoadedPolicy, rule: str, reason: str) -> Decision:
     return Decision(Effect.DENY, rule, (reason,), loaded.digest)
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """How one rule stood to a request: the key that did not fit, or that it decided."""
 
     rule: str

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from operator_core.actions.policy.effect import EVERYBODY
 from operator_core.actions.policy.people import seats_left
-from operator_core.actions.policy.words import EVERYBODY, Match, Policy, Rule
+from operator_core.actions.policy.words import Match, Policy, Rule
 
 
 def unreached(policy: Policy) -> Iterator[str]:

@@ -4,14 +4,11 @@ What they count are the attempts that the ledger holds, so they survive restarts
 all processes together.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from __future__ import annotations
 
-from operator_core.actions.policy.loading import LoadedPolicy
-from operator_core.actions.policy.matching import Test
-from operator_core.actions.policy.request import PolicyRequest
-from operator_core.actions.policy.words import Breaker, Cooldown, Limit
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
 from operator_core.errors import (
     BreakerError,
     LimitError,
@@ -20,9 +17,16 @@ from operator_core.errors import (
     PolicyDeniedError,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
-@dataclass(frozen=True)
-class Watched:
+    from operator_core.actions.policy.loading import LoadedPolicy
+    from operator_core.actions.policy.matching import Test
+    from operator_core.actions.policy.request import PolicyRequest
+    from operator_core.actions.policy.words import Breaker, Cooldown, Limit
+
+
+class Watched(NamedTuple):
     """The limits that concern one request.
 
     Attributes:

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 
 from pydantic import ValidationError as ModelError
 
@@ -16,10 +16,10 @@ from operator_core.actions.policy.conditions import (
     compile_condition,
 )
 from operator_core.actions.policy.doubts import never, too_few, unreached
+from operator_core.actions.policy.effect import EVERYBODY
 from operator_core.actions.policy.matching import Test, all_of, tests_of
 from operator_core.actions.policy.windows import Inside, freeze_test
 from operator_core.actions.policy.words import (
-    EVERYBODY,
     Breaker,
     Cooldown,
     Freeze,
@@ -135,8 +135,7 @@ def _doubts(policy: Policy) -> Iterator[str]:
 
 def shipped_policy(name: str = DEFAULT) -> str:
     """Return the text of a policy that comes with Operator."""
-    folder = files("operator_core.actions.policy")
-    return (folder / f"{name}.toml").read_text(encoding="utf-8")
+    return Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8")
 
 
 def digest_of(policy: Policy) -> str:

@@ -1,15 +1,21 @@
 """Whose word counts, and whether it is enough; pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from __future__ import annotations
 
-from operator_core.actions.policy.request import Decision
-from operator_core.actions.policy.words import EVERYBODY, Demand, Effect, Policy
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from operator_core.actions.policy.effect import EVERYBODY, Effect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from operator_core.actions.policy.request import Decision
+    from operator_core.actions.policy.words import Demand, Policy
 
 
-@dataclass(frozen=True)
-class Word:
+class Word(NamedTuple):
     """One person's approval as the ledger keeps it.
 
     Attributes:
@@ -26,7 +32,7 @@ class Word:
     expires_at: datetime
     policy_hash: str
     call: str
-    facts: Mapping[str, object] = field(default_factory=dict)
+    facts: Mapping[str, object] = MappingProxyType({})
 
 
 def why_not_counted(
@@ -82,7 +88,7 @@ def missing(
         (demand, demand.count - sum(has_role(policy, one, demand.role) for one in able))
         for demand in decision.approvals
     )
-    return tuple(Demand(role=demand.role, count=lack) for demand, lack in short if lack > 0)
+    return tuple(demand.of(lack) for demand, lack in short if lack > 0)
 
 
 def _missing_distinct(
@@ -94,7 +100,8 @@ def _missing_distinct(
     for person in people:
         _seat(policy, places, holder, person, set())
     free = [role for place, role in enumerate(places) if place not in holder]
-    return tuple(Demand(role=role, count=free.count(role)) for role in dict.fromkeys(free))
+    asked = {demand.role: demand for demand in demands}
+    return tuple(asked[role].of(free.count(role)) for role in dict.fromkeys(free))
 
 
 def seats_left(policy: Policy, demands: Sequence[Demand], people: Sequence[str]) -> int:

@@ -1,18 +1,23 @@
 """What a policy is asked, and what it answers."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from types import MappingProxyType
-from typing import NamedTuple
+from __future__ import annotations
 
-from operator_core.actions.policy.words import DAY_SECONDS, Demand, Effect
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from operator_core.actions.policy.effect import DAY_SECONDS, Effect
 from operator_core.actions.types import WHOLE_SUBJECT, ActionDefinition, ActionType
 from operator_core.clock import from_text, to_text
 from operator_core.twin import BlastRadius
 from operator_core.types import JsonObject, RiskLevel, Severity
 
-__all__ = ["BlastRadius", "Decision", "Demand", "PolicyRequest", "tags_of", "target_of"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from operator_core.actions.policy.words import Demand
+
+__all__ = ["BlastRadius", "Decision", "PolicyRequest", "tags_of", "target_of"]
 
 HARMLESS_TAGS = frozenset({"read-only", "restores-sight"})
 """What only looks, or helps to look: no harm can come of it."""
@@ -64,7 +69,7 @@ class PolicyRequest(NamedTuple):
         """Whether it only takes back a temporary effect of Operator's own."""
         return TAKES_BACK in self.tags
 
-    def at(self, now: datetime) -> "PolicyRequest":
+    def at(self, now: datetime) -> PolicyRequest:
         """Return the same request at another moment."""
         return self._replace(now=now)
 
@@ -86,7 +91,7 @@ class PolicyRequest(NamedTuple):
         }
 
     @classmethod
-    def of_json(cls, data: JsonObject) -> "PolicyRequest":
+    def of_json(cls, data: JsonObject) -> PolicyRequest:
         """Return the request that `to_json` wrote down."""
         return cls(
             action=data["action"],
@@ -104,8 +109,7 @@ class PolicyRequest(NamedTuple):
         )
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """What a policy says of a request.
 
     Attributes:

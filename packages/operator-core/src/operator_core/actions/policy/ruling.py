@@ -1,12 +1,14 @@
 """What the policy in force says of an attempt that is about to begin; pure."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 from operator_core.actions.policy.binding import Facts, drift
 from operator_core.actions.policy.decide import decide
+from operator_core.actions.policy.effect import Effect
 from operator_core.actions.policy.limits import (
     Watched,
     cooling,
@@ -15,10 +17,7 @@ from operator_core.actions.policy.limits import (
     over_limit,
     tripped,
 )
-from operator_core.actions.policy.loading import LoadedPolicy
 from operator_core.actions.policy.people import Word, missing, people_of, why_not_counted
-from operator_core.actions.policy.request import Decision, PolicyRequest
-from operator_core.actions.policy.words import Effect
 from operator_core.errors import (
     ApprovalRequiredError,
     BlindError,
@@ -28,9 +27,15 @@ from operator_core.errors import (
     StaleApprovalError,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
 
-@dataclass(frozen=True)
-class Usage:
+    from operator_core.actions.policy.loading import LoadedPolicy
+    from operator_core.actions.policy.request import Decision, PolicyRequest
+
+
+class Usage(NamedTuple):
     """What was done before, as far as the limits on a request ask for it.
 
     Attributes:
@@ -41,7 +46,7 @@ class Usage:
         counted_to: the last attempt that was there to be counted, as its decision is numbered.
     """
 
-    limits: Watched = field(default_factory=Watched)
+    limits: Watched = Watched()
     past: Sequence[PolicyRequest] = ()
     last_at: datetime | None = None
     helped: Sequence[bool] = ()

@@ -1,7 +1,6 @@
 """What stands in a policy file, as models: a key that is not known here is refused."""
 
 import re
-from enum import StrEnum
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,13 +14,9 @@ from pydantic import (
     model_validator,
 )
 
+from operator_core.actions.policy.effect import DAY_SECONDS, Effect
 from operator_core.deferred import Deferred
 from operator_core.types import RiskLevel, Severity
-
-EVERYBODY = "*"
-"""As a member of a role: every user of the operating system."""
-
-DAY_SECONDS = 86_400.0
 
 LONGEST_SECONDS = 10 * 366 * DAY_SECONDS
 """Longer than that nothing of the past counts; a larger number is a slip."""
@@ -81,14 +76,6 @@ Severities = Annotated[tuple[Severity, ...], BeforeValidator(_listed)]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Days = Annotated[tuple[Day, ...], BeforeValidator(_listed)]
 TimeOfDay = Annotated[str, AfterValidator(_time_of_day)]
-
-
-class Effect(StrEnum):
-    """What a rule says of a request."""
-
-    DENY = "deny"
-    AUTO = "auto"
-    APPROVE = "approve"
 
 
 class Strict(Deferred):
@@ -152,6 +139,10 @@ class Demand(Strict):
 
     role: Word
     count: Count = Field(default=1, ge=1, le=100)
+
+    def of(self, count: int) -> "Demand":
+        """Return the demand for another number of the same people."""
+        return self.model_copy(update={"count": count})
 
 
 class Rule(Named):

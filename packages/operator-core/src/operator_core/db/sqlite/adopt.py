@@ -8,7 +8,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from operator_core.clock import from_text
 from operator_core.db import changes
@@ -30,8 +30,7 @@ _LINKS = {
 }
 
 
-@dataclass(frozen=True)
-class OldTables:
+class OldTables(NamedTuple):
     """The rows of an older file, and the highest ids it ever gave."""
 
     rows: dict[str, list[Row]]

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from operator_core.clock import from_text
-from operator_core.db import rows
+from operator_core.db import diagnoses, rows
 from operator_core.db.engine import Row
 from operator_core.db.exports import LOOKS, IncidentRows, looks_of
 from operator_core.monitor.judge import Judgement, judge
@@ -25,7 +25,7 @@ def detect(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
         means: what they are made with now.
     """
     for row in incident["diagnoses"]:
-        look = looks_of(incident, rows.diagnosis(row)).get(int(row["observation_id"] or 0))
+        look = looks_of(incident, diagnoses.of_row(row)).get(int(row["observation_id"] or 0))
         if look is not None:
             yield _seen(incident, means, look, look.observed_at.isoformat(), "detect")
     for event in incident["events"]:

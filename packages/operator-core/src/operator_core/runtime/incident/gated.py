@@ -6,7 +6,7 @@ that stood, the policy. What it saw at that moment alone is not in them; `unmade
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from operator_core.actions.policy import Decision, Effect, LoadedPolicy, decide, load
 from operator_core.actions.policy.binding import Facts
@@ -235,9 +235,9 @@ def _words(known: _Rows, proposal: ActionProposal, event: Row, call: str) -> Ite
     for row in found:
         word = approvals.word_of(row, int(step.id or 0))
         if undone is not None:
-            word = replace(word, call=call)
+            word = word._replace(call=call)
         digest = known.policy.digest if known.policy else word.policy_hash
-        yield replace(word, policy_hash=digest)
+        yield word._replace(policy_hash=digest)
 
 
 def _is_covered(undo: ActionProposal, undone: ActionProposal) -> bool:

@@ -9,17 +9,10 @@ from operator_core.actions.types import ActionProposal
 from operator_core.clock import from_text
 from operator_core.db import rows
 from operator_core.db.exports import IncidentRows
+from operator_core.monitor.config import Patience
 from operator_core.monitor.types import Observation
 from operator_core.monitor.verification import Verdict, Verification
-from operator_core.monitor.verify import (
-    BROKEN_SINCE,
-    Patience,
-    Sight,
-    advance,
-    lost,
-    shown,
-    uncounted,
-)
+from operator_core.monitor.verify import BROKEN_SINCE, Sight, advance, lost, shown, uncounted
 from operator_core.runtime.incident.replayed import Means, Replayed, replayed, rules_of
 from operator_core.types import JsonObject
 

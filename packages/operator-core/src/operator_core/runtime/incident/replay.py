@@ -16,7 +16,7 @@ from operator_core.agent.recommend import checked
 from operator_core.agent.rules import diagnose
 from operator_core.agent.support import supported
 from operator_core.clock import from_text
-from operator_core.db import rows
+from operator_core.db import diagnoses, rows
 from operator_core.db.engine import Row
 from operator_core.db.exports import IncidentRows, looks_of
 from operator_core.errors import NotFoundError
@@ -48,7 +48,7 @@ def replay(incident: IncidentRows, means: Means) -> list[Replayed]:
 def _diagnose(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
     """The rules say the same of the same look; of a model's answer the same is left."""
     for row in incident["diagnoses"]:
-        stored = rows.diagnosis(row)
+        stored = diagnoses.of_row(row)
         if stored.violation is None and stored.diagnoser == RULES:
             continue
         what = f"diagnosis {row['id']}"
@@ -61,7 +61,7 @@ def _diagnose(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
 
 def _supersede(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
     """The later look still does not bear out the diagnosis that was superseded by it."""
-    known = {int(row["id"]): rows.diagnosis(row) for row in incident["diagnoses"]}
+    known = {int(row["id"]): diagnoses.of_row(row) for row in incident["diagnoses"]}
     for event in incident["events"]:
         if event["event_type"] != "diagnosis_superseded":
             continue
@@ -142,7 +142,7 @@ def _member(incident: IncidentRows, ticket_id: int | None, event: Row) -> Member
     ]
     if not tickets or not before:
         return None
-    return Member(rows.ticket(tickets[0]), rows.diagnosis(before[-1]))
+    return Member(rows.ticket(tickets[0]), diagnoses.of_row(before[-1]))
 
 
 # --- propose --------------------------------------------------------------------------
@@ -162,7 +162,7 @@ def _propose(incident: IncidentRows, _means: Means) -> Iterator[Replayed]:
         if mine:
             what = f"proposals {', '.join(str(one['id']) for one in mine)}"
             calls = [[one["action_name"], json.loads(one["parameters"])] for one in mine]
-            wanted = _recommended(rows.diagnosis(row))
+            wanted = _recommended(diagnoses.of_row(row))
             at = from_text(mine[0]["proposed_at"])
             yield replayed(at, "propose", what, calls, wanted)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from operator_core.actions.event_words import words_of
 from operator_core.clock import from_text, to_text
-from operator_core.db import rows
+from operator_core.db import diagnoses
 from operator_core.db.engine import Row
 from operator_core.db.exports import IncidentRows
 from operator_core.types import JsonObject
@@ -66,9 +66,9 @@ def timeline(incident: IncidentRows) -> list[Moment]:
     return [one._replace(seconds=(one.at - began).total_seconds()) for one in moments]
 
 
-def _diagnosed(diagnoses: Iterable[Row]) -> Iterator[Moment]:
-    for row in diagnoses:
-        made = rows.diagnosis(row)
+def _diagnosed(found: Iterable[Row]) -> Iterator[Moment]:
+    for row in found:
+        made = diagnoses.of_row(row)
         ruled_out = "; ".join(
             f"not {one.hypothesis}: {one.rejected_because}" for one in made.alternatives
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from operator_core.clock import from_text
-from operator_core.db import rows
+from operator_core.db import diagnoses
 from operator_core.db.decisions import CLAIM
 from operator_core.db.engine import Row
 from operator_core.db.exports import LOOKS, IncidentRows
@@ -186,12 +186,12 @@ def _lacking(incident: IncidentRows, events: list[Row]) -> Iterator[Unmade]:
 
 
 def _of_models(incident: IncidentRows, _events: list[Row]) -> int:
-    return sum(rows.diagnosis(row).diagnoser != RULES for row in incident["diagnoses"])
+    return sum(diagnoses.of_row(row).diagnoser != RULES for row in incident["diagnoses"])
 
 
 def _baseless(incident: IncidentRows, _events: list[Row]) -> int:
     kept = _kept(incident)
-    made = map(rows.diagnosis, incident["diagnoses"])
+    made = map(diagnoses.of_row, incident["diagnoses"])
     return sum(one.observation_id not in kept or one.violation is None for one in made)
 
 

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from operator_core.actions.executor import ActionExecutor
@@ -148,7 +148,7 @@ def _dead() -> str:
     here = this_process()
     if here is None:
         raise RuntimeError("The crash test needs Linux with /proc.")
-    return name_of(replace(here, started_ticks=here.started_ticks - 1), "dead")
+    return name_of(here._replace(started_ticks=here.started_ticks - 1), "dead")
 
 
 async def _abandon(
