@@ -12,7 +12,7 @@ import uuid
 
 import psycopg
 
-from operator_core.db.postgres.connection import SCHEMA, Address
+from operator_core.db.postgres.connection import SCHEMA, Address, unhurried
 from operator_core.db.postgres.line import Connection
 from operator_core.db.postgres.place import LOCK, settle
 from operator_core.db.postgres.troubles import translate
@@ -59,6 +59,7 @@ def upgrade(address: Address, now: str, *, unfinished: bool = False) -> str:
     try:
         with connection:
             if not _is_current(connection):
+                unhurried(connection)
                 with connection.transaction():
                     connection.execute(LOCK, [_lock(connection)])
                     _upgrade(connection, now)
