@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from operator_core.actions.readable import clean_text, cut, name_of, readable
 from operator_core.actions.types import Outcome
+from operator_core.contain import said
 from operator_core.errors import (
     ActionFailedError,
     ActionRefusedError,
@@ -127,10 +128,7 @@ def _errors_behind(error: BaseException) -> Iterator[BaseException]:
 
 
 def _own_text(error: BaseException) -> str:
-    try:
-        text = str(error).strip()
-    except Exception:  # noqa: BLE001 - the text of a foreign error may raise anything
-        text = ""
+    text = said(error).strip()
     if text and isinstance(error, OperatorError):
         return text
     return f"{name_of(type(error))}: {text or _standard_text(error)}"

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from operator_core.clock import SYSTEM_CLOCK, Seldom, from_text
+from operator_core.contain import said
 from operator_core.db.actions import ActionDB
 from operator_core.db.ledger import Ledger
 from operator_core.errors import (
@@ -116,7 +117,7 @@ async def enduring(stage: str, subject: str, stop: asyncio.Event) -> AsyncIterat
     except LedgerGoneError:
         raise  # no command of a person reaches this process any more, not even the kill switch
     except Exception as error:
-        log.exception("round_failed", stage=stage, subject=subject, reason=str(error))
+        log.exception("round_failed", stage=stage, subject=subject, reason=said(error))
         await wait(stop, TROUBLE_PAUSE_SECONDS)
 
 
