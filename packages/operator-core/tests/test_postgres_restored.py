@@ -97,6 +97,19 @@ async def test_a_restored_dump_begins_anew_once_however_many_open_it(
         assert len(await control.list_events(event_type="ledger_restored")) == 1
 
 
+async def test_a_copy_of_a_ledger_that_nobody_has_used_is_a_ledger_of_its_own(
+    empty_database: str, restored: str
+) -> None:
+    """Such as a template that databases are made of: there is nothing to hold."""
+    async with ActionDB(empty_database) as db:
+        first = db.ledger.ledger_id
+    restore(await asyncio.to_thread(dump, empty_database), restored)
+    async with ActionDB(restored) as db:
+        assert db.ledger.ledger_id != first
+        assert not (await ControlDB(db.ledger).safety_state()).ever_set
+        assert await ControlDB(db.ledger).list_events() == []
+
+
 async def test_a_process_ends_whose_ledger_is_replaced_by_a_dump(
     empty_database: str, postgres_server: PostgresServer
 ) -> None:

@@ -24,6 +24,8 @@ LOCK = "SELECT pg_advisory_xact_lock(hashtext($1), 0)"
 _ACTOR = "restore"
 _NOTED = "SELECT place FROM ledger WHERE id = 1"
 _NOTE = "UPDATE ledger SET place = $1 WHERE id = 1"
+_RENAME = "UPDATE ledger SET ledger_id = $1 WHERE id = 1"
+_IS_USED = "SELECT EXISTS (SELECT FROM audit_log)"
 _OBJECTS = """
 SELECT d.oid || '/' || COALESCE(to_regclass('ledger')::oid::text, 'none')
 FROM pg_database d WHERE d.datname = current_database()
@@ -49,7 +51,7 @@ def settle(connection: Connection, lock: str, now: str) -> str:
         connection.execute(LOCK, [lock])
         noted = _noted(connection)  # again, now that nobody else does so
         if noted not in {None, here}:
-            _begin_anew(connection, now)
+            _begin_anew(connection, uuid.uuid4().hex, now)
         connection.execute(_NOTE, [here])
     return here
 
@@ -84,10 +86,14 @@ def require_same(connection: Connection, known: str, where: str) -> None:
         )
 
 
-def _begin_anew(connection: Connection, now: str) -> None:
+def _begin_anew(connection: Connection, ledger_id: str, now: str) -> None:
+    """In a template, which nobody has used, there is nothing to hold."""
+    if _value(connection, _IS_USED) == "False":
+        connection.execute(_RENAME, [ledger_id])
+        return
     tx = WriteTx(connection, f"{uuid.uuid4().hex}.{_ACTOR}")
     tx.begin()
-    restore.begin_anew(tx, uuid.uuid4().hex, Stamp(_ACTOR, from_text(now)))
+    restore.begin_anew(tx, ledger_id, Stamp(_ACTOR, from_text(now)))
     tx.end()
     tx.fetch()
     log.warning("ledger_restored", note="it is in observe mode, and its pending work is held")
