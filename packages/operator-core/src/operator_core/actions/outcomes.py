@@ -32,8 +32,12 @@ _SENT = (
     ConnectionAbortedError,
     BrokenPipeError,
     EOFError,
+    MemoryError,
+    RecursionError,
 )
-"""Errors after which the effect may have happened: it was sent, or being sent."""
+"""Errors after which the effect may have happened: it was sent, or being sent.
+
+Memory and stack end anywhere, also while the answer is read: no author can promise where."""
 
 # Client libraries have errors of their own, which core must not import; these names are
 # shared by most. Taking one too many for "sent" costs a probe, one too few a second effect.
