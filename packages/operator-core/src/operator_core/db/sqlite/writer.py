@@ -49,7 +49,7 @@ class Writer:
         missed = self.missed()
         if missed is not None:
             for job in group:
-                job.error = missed
+                job.error = missed if job.work or job.items else None
             return
         writes = [job for job in group if job.__class__ is Job]
         if writes:
