@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
@@ -170,11 +169,7 @@ class _Nameless(type):
 
 
 class Ending:
-    """It ends the process of whoever shows it, or asks what it is."""
-
-    @property
-    def __class__(self) -> NoReturn:
-        raise SystemExit(8)
+    """It ends the process of whoever shows it."""
 
     def __repr__(self) -> str:
         raise SystemExit(3)
