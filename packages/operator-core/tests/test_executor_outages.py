@@ -1,13 +1,18 @@
 """The ledger cannot be used when a call ends: what its process knows is not lost (ADR 61)."""
 
+import math
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
 from engine_bench import LEASE_SECONDS, Bench, bench
+from ledger_places import address_of
 from operator_core.actions.patience import LONGEST_TROUBLE_SECONDS, patiently
 from operator_core.actions.types import ActionStatus
+from operator_core.clock import utc_now
+from operator_core.db.address import is_postgres
 from operator_core.db.executions import ExecutionDB
 from operator_core.errors import (
     LedgerAwayError,
@@ -19,6 +24,7 @@ from operator_core.errors import (
     LedgerGoneError,
     LedgerReadOnlyError,
     LedgerVersionError,
+    NotFoundError,
 )
 from operator_core.subject import ProbeAnswer
 from operator_core.testing.clock import LeapingClock, ManualClock
@@ -135,6 +141,79 @@ async def test_a_ledger_that_answers_late_was_away(
             assert await two.settle_expired(one.subject) == []
         one.clock.advance(LEASE_SECONDS / 2)
         assert await two.settle_expired(one.subject) == [target]
+
+
+async def test_an_outage_is_noticed_whoever_has_met_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another stage waited for the ledger, and recovery was the first to find it back."""
+    async with bench(tmp_path, clock=ManualClock()) as one:
+        target = await one.validated()
+        attempt = await one.executions.claim(target, one.terms("one"))
+        two = one.executor("two")
+        assert await two.settle_expired(one.subject) == []
+        one.clock.advance(LEASE_SECONDS)
+        with monkeypatch.context() as patch:
+            patch.setattr(one.ledger.engine, "read", away)
+            with pytest.raises(LedgerAwayError):
+                await one.db.list_proposals()
+        assert await two.settle_expired(one.subject) == []
+        assert await one.executions.renew(attempt, LEASE_SECONDS)
+        one.clock.advance(LEASE_SECONDS)
+        assert await two.settle_expired(one.subject) == [target]
+
+
+async def away(_: object) -> None:
+    raise LedgerAwayError("The server does not answer.")
+
+
+async def test_who_wants_to_hear_of_late_answers_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(tmp_path) as one:
+        heard: list[float] = []
+        one.ledger.on_late(heard.append)
+        monkeypatch.setattr("operator_core.db.ledger._LATE_SECONDS", 1e6)
+        await one.validated()
+        assert heard == []
+        monkeypatch.setattr("operator_core.db.ledger._LATE_SECONDS", 0.0)
+        await one.db.list_proposals()
+        with pytest.raises(NotFoundError):
+            await one.db.approve_proposal(99)
+        assert len(heard) == 2
+        monkeypatch.setattr(one.ledger.engine, "read", away)
+        with pytest.raises(LedgerAwayError):
+            await one.db.list_proposals()
+        assert heard.pop() == math.inf
+        assert max(heard) < 1e3
+
+
+async def test_a_process_that_starts_after_its_server_leaves_owners_time_to_renew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has not met the outage. The owner knew how its call had ended, and was not heard."""
+    async with bench(tmp_path, clock=ManualClock()) as one:
+        target = await one.validated()
+        attempt = await one.executions.claim(target, one.terms("one"))
+        one.clock.advance(LEASE_SECONDS)
+        started_at = one.clock.now()
+
+        async def started(_: ExecutionDB) -> datetime:
+            return started_at
+
+        monkeypatch.setattr(ExecutionDB, "server_started_at", started)
+        one.clock.advance(1)
+        assert await one.executor("two").settle_expired(one.subject) == []
+        assert await one.executions.renew(attempt, LEASE_SECONDS)
+        one.clock.advance(LEASE_SECONDS)
+        assert await one.executor("three").settle_expired(one.subject) == [target]
+
+
+async def test_only_a_server_says_since_when_it_runs(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        started_at = await one.executions.server_started_at()
+        assert (started_at is not None) is is_postgres(address_of(tmp_path))
+        assert started_at is None or started_at < utc_now()
 
 
 async def waited_seconds(error: type[LedgerError]) -> float:

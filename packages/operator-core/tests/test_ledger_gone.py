@@ -1,6 +1,7 @@
 """The ledger's file is deleted, moved or replaced under a process that works on it."""
 
 import asyncio
+import gc
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,17 @@ async def test_nothing_is_read_or_written_where_nobody_else_sees_it(
             await db.list_proposals()
     async with ActionDB(path) as db:
         assert await db.list_proposals() == []
+
+
+async def test_letting_go_of_what_is_gone_is_no_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = await open_ledger(tmp_path / "ledger.db")
+    delete(tmp_path / "ledger.db")
+    await ledger.engine.close()
+    del ledger
+    gc.collect()  # only then is it told of an error that nobody has asked for
+    assert caplog.records == []
 
 
 async def test_the_log_of_the_new_ledger_outlives_the_old_one(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from operator_core.db.sqlite import connection as connecting
 from operator_core.db.sqlite import tx as transactions
 from operator_core.db.sqlite.engine import SqliteEngine
 from operator_core.errors import (
+    LedgerAwayError,
     LedgerBusyError,
     LedgerCorruptError,
     LedgerError,
@@ -204,6 +205,26 @@ async def test_a_folder_that_cannot_be_written_is_refused(open_to_all: Path) -> 
             pass
         async with refusal(folder / "new" / "l.db", LedgerUnavailableError):
             pass
+
+
+async def test_a_folder_that_may_not_be_entered_for_a_while_is_no_ledger_that_is_gone(
+    open_to_all: Path,
+) -> None:
+    """Its process ended, and said that the file was deleted or replaced."""
+    folder = open_to_all / "closed"
+    folder.mkdir()
+    os.chown(folder, NOBODY if os.geteuid() == 0 else -1, -1)
+    async with ActionDB(folder.parent / "l.db"):
+        pass  # what is imported late may not be readable for everybody
+    with as_nobody():
+        async with ActionDB(folder / "l.db") as db:
+            folder.chmod(0o000)
+            for work in (db.create_proposal(proposal()), db.list_proposals()):
+                with pytest.raises(LedgerAwayError, match="cannot be looked at: Permission"):
+                    await work
+            folder.chmod(0o700)
+            await db.create_proposal(proposal())
+            assert len(await db.list_proposals()) == 1
 
 
 # --- locks -------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from engine_bench import LEASE_SECONDS, Bench, bench
 from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.executor import ActionExecutor
-from operator_core.actions.readable import readable
+from operator_core.actions.readable import name_of, readable
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.types import ActionDefinition, ActionStatus, Outcome
 from operator_core.agent.diagnosis import ActionRecommendation
@@ -26,12 +26,20 @@ class ForeignError(BaseException):
     """What is no `Exception`, so that few handlers catch it."""
 
 
+class WordlessError(Exception):
+    """It ends the process of whoever wants to know what it says."""
+
+    def __str__(self) -> str:
+        raise SystemExit(4)
+
+
 ODD = [
     ForeignError("x"),
     SystemExit(3),
     asyncio.CancelledError(),
     BaseExceptionGroup("x", [ForeignError()]),
 ]
+ODD_ANSWERS = [*ODD, WordlessError()]
 
 
 @dataclass
@@ -82,7 +90,7 @@ async def test_what_is_no_exception_leaves_a_call_in_doubt_at_once(
         assert type(error).__name__ in str(record.error_message)
 
 
-@pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", ODD_ANSWERS, ids=lambda error: type(error).__name__)
 async def test_a_probe_that_raises_no_exception_is_no_answer(
     tmp_path: Path, error: BaseException
 ) -> None:
@@ -92,13 +100,20 @@ async def test_a_probe_that_raises_no_exception_is_no_answer(
         await assert_in_doubt_at_once(one, await one.validated())
 
 
-@pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", ODD_ANSWERS, ids=lambda error: type(error).__name__)
 async def test_a_look_that_raises_no_exception_is_a_failed_look(
     tmp_path: Path, error: BaseException
 ) -> None:
     async with bench(tmp_path) as one:
         monitor = MonitorStage(one.ledger, OddSubject(asking_raises=error), clock=one.clock)
         assert not (await monitor.step()).complete
+
+
+async def test_a_failed_call_says_what_can_be_said(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        one.subject = OddSubject(acting_raises=WordlessError())
+        record = await one.run(await one.validated())
+        assert record.error_message == "WordlessError: no reason given"
 
 
 async def test_a_request_to_stop_is_none_of_the_subjects_errors() -> None:
@@ -153,6 +168,13 @@ class _Nameless(type):
         raise RuntimeError("this type does not tell its name")
 
 
+class Ending:
+    """It ends the process of whoever shows it."""
+
+    def __repr__(self) -> str:
+        raise SystemExit(3)
+
+
 class Nameless(metaclass=_Nameless):
     """Its type's name cannot be read in the usual way, and it cannot be shown."""
 
@@ -164,12 +186,13 @@ def test_a_result_whose_types_name_cannot_be_read_is_readable() -> None:
     assert readable(Nameless()) == {"result": "<Nameless>"}
 
 
-async def test_an_action_with_such_a_result_completes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [Nameless, Ending], ids=["nameless", "ending"])
+async def test_an_action_with_such_a_result_completes(tmp_path: Path, kind: type) -> None:
     async with bench(tmp_path) as one:
-        one.subject.result = {"made": Nameless()}
+        one.subject.result = {"made": kind()}
         target = await one.validated()
         record = await one.run(target)
-        assert (record.success, record.result_data) == (True, {"made": "<Nameless>"})
+        assert (record.success, record.result_data) == (True, {"made": f"<{name_of(kind)}>"})
         assert await one.status(target) is ActionStatus.COMPLETED
 
 

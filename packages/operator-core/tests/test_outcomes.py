@@ -67,6 +67,8 @@ def during(outer: BaseException, inner: BaseException) -> BaseException:
         (BrokenPipeError(), UNKNOWN, False),
         (asyncio.IncompleteReadError(b"", 4), UNKNOWN, False),
         (KeyboardInterrupt(), UNKNOWN, False),
+        (MemoryError(), UNKNOWN, False),
+        (RecursionError(), UNKNOWN, False),
         (SystemExit(1), UNKNOWN, False),
         (ReadTimeout(), UNKNOWN, False),
         (RemoteProtocolError(), UNKNOWN, False),

@@ -1,6 +1,7 @@
 """The switch: observe by default, set once, seen by everybody, lifted only by a person."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.safety import SafetyController
 from operator_core.actions.types import ActionStatus, SafetyMode
 from operator_core.config import approval_mode
+from operator_core.db.engine import Tx
 from operator_core.errors import ConfigurationError, ObserveOnlyError, RequestError
 from operator_core.testing.fakes import FakeSubject
 
@@ -88,6 +90,26 @@ async def test_each_change_counts(path: Path) -> None:
     killed = await controller(path).state()
     revisions = [state.revision for state in (first, *changed, killed)]
     assert revisions == [1, 2, 3, 4, 5]
+
+
+async def test_a_kill_is_as_late_as_the_last_claim_that_it_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had the time at which it was asked for: the audit told of claims after the kill."""
+    async with bench(tmp_path) as one:
+        asked_at, real = one.clock.now(), one.ledger.write
+
+        async def waits_for_others(work: Callable[[Tx], object]) -> object:
+            one.clock.advance(5)
+            return await real(work)
+
+        monkeypatch.setattr(one.ledger, "write", waits_for_others)
+        await one.safety.kill(actor="alice", reason="enough")
+        killed_at = (await one.control.safety_state()).killed_at
+        assert killed_at is not None
+        assert (killed_at - asked_at).total_seconds() == 5
+        (told,) = await one.control.list_events(event_type="kill_switch")
+        assert told.timestamp == killed_at
 
 
 async def test_kill_reports_what_it_did(tmp_path: Path) -> None:

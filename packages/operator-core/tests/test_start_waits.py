@@ -22,6 +22,7 @@ from operator_core.errors import (
     LedgerBusyError,
     LedgerCorruptError,
     LedgerFullError,
+    LedgerReadOnlyError,
     LedgerUnavailableError,
     OperatorError,
 )
@@ -49,7 +50,9 @@ class Start:
         return "started"
 
 
-@pytest.mark.parametrize("kind", [LedgerAwayError, LedgerBusyError, LedgerFullError])
+@pytest.mark.parametrize(
+    "kind", [LedgerAwayError, LedgerBusyError, LedgerFullError, LedgerReadOnlyError]
+)
 async def test_what_passes_is_waited_for_and_told_once(kind: type[OperatorError]) -> None:
     told: list[str] = []
     start = Start([kind("Free some space.")] * 5)
@@ -88,6 +91,10 @@ async def test_whatever_ends_first_asks_to_stop() -> None:
         ("connection refused", LedgerAwayError),
         ("timeout expired", LedgerAwayError),
         ("FATAL:  the database system is starting up", LedgerAwayError),
+        ("FATAL:  the database system is shutting down", LedgerAwayError),
+        ("FATAL:  sorry, too many clients already", LedgerBusyError),
+        ('FATAL:  too many connections for role "x"', LedgerBusyError),
+        ("FATAL:  remaining connection slots are reserved for roles with", LedgerBusyError),
         ('FATAL:  password authentication failed for user "x"', LedgerUnavailableError),
         ('FATAL:  database "x" does not exist', LedgerUnavailableError),
     ],

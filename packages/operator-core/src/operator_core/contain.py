@@ -35,6 +35,16 @@ async def contained(work: Awaitable[Found]) -> Found:
         raise SubjectError("The subject's code raised what would end this process.") from error
 
 
+def said(error: BaseException) -> str:
+    """Return what an error says; nothing where its own code fails to, however it does."""
+    try:
+        return str(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - the text of a foreign error may raise anything
+        return ""
+
+
 def _is_asked_to_stop() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -27,7 +27,7 @@ from operator_core.actions.types import (
 )
 from operator_core.actions.validation import validate_action_params
 from operator_core.clock import Stopwatch, ends_within, monotonic_seconds
-from operator_core.contain import contained
+from operator_core.contain import contained, said
 from operator_core.db.attempts import Ending
 from operator_core.db.claims import Attempt
 from operator_core.db.executions import ExecutionDB
@@ -380,5 +380,5 @@ async def _probe(run: _Run) -> ProbeAnswer:
         async with asyncio.timeout(PROBE_LIMIT_SECONDS):
             return ProbeAnswer(await contained(run.subject.probe(run.call)))
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody knows the answer
-        log.warning("probe_failed", proposal_id=run.proposal.id, error=str(error))
+        log.warning("probe_failed", proposal_id=run.proposal.id, error=said(error))
         return ProbeAnswer.UNKNOWN

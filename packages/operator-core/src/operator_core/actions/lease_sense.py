@@ -59,6 +59,11 @@ class LeaseSense:
         if took_seconds > self.lease_seconds * _AWAY_SHARE:
             self.was_away()
 
+    def server_started(self, ago_seconds: float) -> None:
+        """Take note of how long the ledger's server runs: before that, nobody could renew."""
+        if 0 <= ago_seconds < self.lease_seconds * _RENEWED_SHARE:
+            self.was_away()
+
     def was_away(self) -> None:
         """Take note that the ledger could not be used: owners that live could not renew either."""
         self._leapt = Stopwatch(self.clock)

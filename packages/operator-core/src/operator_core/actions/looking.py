@@ -5,7 +5,7 @@ import asyncio
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.rehearsal import foresee
 from operator_core.actions.types import ActionDefinition, ActionType
-from operator_core.contain import contained
+from operator_core.contain import contained, said
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.gate import Sight
 from operator_core.logs import get_logger
@@ -46,6 +46,6 @@ async def look(
             seen = await contained(subject.observe())
         effects = complete(subject).temporary_effects(seen) if blind is None else blind
     except Exception as error:  # noqa: BLE001 - who cannot look is blind, whatever the reason
-        log.warning("not_seen", proposal_id=proposal_id, reason=str(error))
+        log.warning("not_seen", proposal_id=proposal_id, reason=said(error))
         return Sight(define, effects=blind)
     return Sight(define, seen, effects, foresee(subject, seen, call) if rehearsed else None)

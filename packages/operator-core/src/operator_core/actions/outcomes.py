@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from operator_core.actions.readable import clean_text, cut, name_of, readable
 from operator_core.actions.types import Outcome
+from operator_core.contain import said
 from operator_core.errors import (
     ActionFailedError,
     ActionRefusedError,
@@ -31,8 +32,12 @@ _SENT = (
     ConnectionAbortedError,
     BrokenPipeError,
     EOFError,
+    MemoryError,
+    RecursionError,
 )
-"""Errors after which the effect may have happened: it was sent, or being sent."""
+"""Errors after which the effect may have happened: it was sent, or being sent.
+
+Memory and stack end anywhere, also while the answer is read: no author can promise where."""
 
 # Client libraries have errors of their own, which core must not import; these names are
 # shared by most. Taking one too many for "sent" costs a probe, one too few a second effect.
@@ -126,10 +131,7 @@ def _errors_behind(error: BaseException) -> Iterator[BaseException]:
 
 
 def _own_text(error: BaseException) -> str:
-    try:
-        text = str(error).strip()
-    except Exception:  # noqa: BLE001 - the text of a foreign error may raise anything
-        text = ""
+    text = said(error).strip()
     if text and isinstance(error, OperatorError):
         return text
     return f"{name_of(type(error))}: {text or _standard_text(error)}"

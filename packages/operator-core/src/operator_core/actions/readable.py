@@ -61,7 +61,9 @@ def name_of(kind: type) -> str:
 def _safe_repr(value: object) -> str:
     try:
         return _SHORT.repr(value)
-    except Exception:  # noqa: BLE001 - the value's own code may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - the value's own code may raise anything
         return f"<{name_of(type(value))}>"
 
 
@@ -76,7 +78,9 @@ class _ShortRepr(reprlib.Repr):
         del level
         try:
             return cut(repr(x), self.maxother)
-        except Exception:  # noqa: BLE001 - as above
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - as above
             return f"<{name_of(type(x))}>"
 
 
@@ -96,7 +100,9 @@ class _Reader:
         self._values_left -= 1
         try:
             return self._read(value)
-        except Exception:  # noqa: BLE001 - a value's own code may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - a value's own code may raise anything
             return self._text(_safe_repr(value))
 
     def _read(self, value: object) -> JsonValue:

@@ -33,7 +33,8 @@ class Recovery:
     async def settle_expired(self, db: ExecutionDB, subject: Subject, terms: Terms) -> list[int]:
         """Settle the attempts on a subject whose owner went away; return their proposals."""
         if self._sense is None:
-            self._sense = LeaseSense(db.ledger.clock, terms.claim.lease_seconds)
+            self._sense = await _first_sense(db, terms)
+        db.ledger.on_late(self._sense.asked)  # whoever asked: an outage ends with some answer
         try:
             return await self._settle_all(db, subject, terms, self._sense)
         except LedgerError:
@@ -84,3 +85,15 @@ class Recovery:
             except ConflictError:
                 return None
         return attempt.proposal_id
+
+
+async def _first_sense(db: ExecutionDB, terms: Terms) -> LeaseSense:
+    """Return the sense of a process that starts: it has not seen whether the ledger was away.
+
+    But the server says since when it runs.
+    """
+    sense = LeaseSense(db.ledger.clock, terms.claim.lease_seconds)
+    started_at = await db.server_started_at()
+    if started_at is not None:
+        sense.server_started((db.ledger.clock.now() - started_at).total_seconds())
+    return sense

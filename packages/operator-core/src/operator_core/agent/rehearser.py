@@ -12,7 +12,7 @@ from operator_core.actions.rehearsal import (
     together,
 )
 from operator_core.actions.types import ActionProposal, ActionRecord, ActionType
-from operator_core.contain import contained
+from operator_core.contain import contained, said
 from operator_core.db import rows
 from operator_core.db.ledger import Ledger
 from operator_core.db.rehearsals import RehearsalDB
@@ -93,7 +93,9 @@ class Rehearser:
             async with asyncio.timeout(LOOK_LIMIT_SECONDS):
                 return await contained(self._subject.observe())
         except Exception as error:  # noqa: BLE001 - whatever a subject raises, nothing was seen
-            log.info("no_twin", subject=self._subject.name, reason=str(error) or "it took too long")
+            log.info(
+                "no_twin", subject=self._subject.name, reason=said(error) or "it took too long"
+            )
             return None
 
     async def measure(self, record: ActionRecord) -> None:

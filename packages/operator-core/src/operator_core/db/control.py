@@ -37,9 +37,13 @@ class ControlDB(Store):
         return await self._write(lambda tx: safety.set_mode(tx, mode, stamp))
 
     async def kill(self, *, actor: str, reason: str) -> KillReport:
-        """Pull the kill switch."""
-        stamp = self._stamp(actor)
-        return await self._write(lambda tx: safety.kill(tx, reason, stamp))
+        """Pull the kill switch; it says that it was pulled when nobody could claim any more."""
+
+        def work(tx: Tx) -> KillReport:
+            safety.state(tx)  # waits for the claims that go on
+            return safety.kill(tx, reason, self._stamp(actor))
+
+        return await self._write(work)
 
     # --- audit ------------------------------------------------------------------------
 

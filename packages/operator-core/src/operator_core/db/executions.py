@@ -128,6 +128,11 @@ class ExecutionDB(Store):
             lambda tx: changes.tell(tx, "proposal", rows.brief(attempt.proposal), told, stamp)
         )
 
+    async def server_started_at(self) -> datetime | None:
+        """Return since when the ledger's server runs; None: it needs none."""
+        row = await self._read(lambda tx: tx.one("clock.server_start"))
+        return None if row is None else rows.time_or_none(row["started_at"])
+
     async def list_expired(self) -> list[ActionProposal]:
         """Return executing proposals whose owner's lease has ended."""
         now = self.ledger.now_text()

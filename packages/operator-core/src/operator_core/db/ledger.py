@@ -1,7 +1,8 @@
 """One open ledger: its engine, its id and its clock, shared by all who use it in one loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -10,13 +11,18 @@ from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from operator_core.actions.types import ActionProposal, ActionStatus
-from operator_core.clock import SYSTEM_CLOCK, Clock, to_text
+from operator_core.clock import SYSTEM_CLOCK, Clock, monotonic_seconds, to_text
 from operator_core.db.address import LedgerAddress, is_postgres
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Engine, ItemWork, Tx
 from operator_core.db.sqlite.engine import SqliteEngine
 from operator_core.db.sqlite.scratch import ScratchEngine
-from operator_core.errors import ConfigurationError, LedgerCorruptError, LedgerUnavailableError
+from operator_core.errors import (
+    ConfigurationError,
+    LedgerCorruptError,
+    LedgerError,
+    LedgerUnavailableError,
+)
 
 __all__ = ["Ledger", "LedgerAddress", "LedgerUse", "open_ledger", "scratch_ledger"]
 
@@ -26,16 +32,37 @@ I = TypeVar("I")  # noqa: E741 - an item
 _DRIVER = "psycopg"
 
 
+_LATE_SECONDS = 0.1
+"""Answers that come sooner are told to nobody."""
+
+
 class _Wakes:
-    """Who waits for changes, whatever clock they go by."""
+    """Who waits for changes, and who wants to hear of late answers, whatever clock they go by."""
 
     def __init__(self) -> None:
         self.events: set[asyncio.Event] = set()
         self.takers: set[Callable[[ActionProposal], None]] = set()
+        self.late: set[Callable[[float], None]] = set()
 
     def ring(self) -> None:
         for event in self.events:
             event.set()
+
+    async def timed(self, answer: Awaitable[T]) -> T:
+        """Return an answer of the engine, and tell who wants to hear it that it came late."""
+        began_seconds = monotonic_seconds()
+        try:
+            return await answer
+        except LedgerError:
+            began_seconds = -math.inf  # none came
+            raise
+        finally:
+            self._tell_late(monotonic_seconds() - began_seconds)
+
+    def _tell_late(self, seconds: float) -> None:
+        if seconds >= _LATE_SECONDS:
+            for tell in self.late:
+                tell(seconds)
 
 
 class Ledger:
@@ -60,19 +87,26 @@ class Ledger:
 
     async def write(self, work: Callable[[Tx], T]) -> T:
         """Run work in a transaction, durable on return, and wake who waits for changes."""
-        result = await self.engine.write(work)
+        result = await self._wakes.timed(self.engine.write(work))
         self._wakes.ring()
         return result
 
     async def write_item(self, work: ItemWork[I, T], item: I) -> T:
         """Run work on an item together with others' items; durable on return, as `write`."""
-        result = await self.engine.write_item(work, item)
+        result = await self._wakes.timed(self.engine.write_item(work, item))
         self._wakes.ring()
         return result
 
     async def read(self, work: Callable[[Tx], T]) -> T:
         """Run work that only reads."""
-        return await self.engine.read(work)
+        return await self._wakes.timed(self.engine.read(work))
+
+    def on_late(self, tell: Callable[[float], None]) -> None:
+        """Have a function called with how many seconds an answer took, where it came late.
+
+        An answer that is an error of the ledger's took for ever.
+        """
+        self._wakes.late.add(tell)
 
     def subscribe(self) -> asyncio.Event:
         """Return an event that is set after each write made through this ledger.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from operator_core.agent.redact import redacted
 from operator_core.clock import SYSTEM_CLOCK, Clock
-from operator_core.contain import contained
+from operator_core.contain import contained, said
 from operator_core.db.ledger import Ledger
 from operator_core.db.tickets import MONITOR, TicketDB
 from operator_core.db.watching import WatchingDB
@@ -148,7 +148,7 @@ class MonitorStage:
         except TimeoutError:
             reason = f"no answer within {limit_seconds:g} s"
         except Exception as error:  # noqa: BLE001 - whatever a subject raises, the watch goes on
-            reason = f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {said(error)}"
         else:
             return _as_stored(seen.model_copy(update={"subject": name}))
         log.warning("observation_failed", subject=name, reason=reason)

@@ -7,6 +7,7 @@ from operator_core.actions.policy.binding import paths_of
 from operator_core.actions.rehearsal import came_true
 from operator_core.actions.remedy import Remedy, RemedyState, remedy_of
 from operator_core.actions.types import ActionType
+from operator_core.contain import said
 from operator_core.db.actions import ActionDB
 from operator_core.db.ledger import Ledger
 from operator_core.db.rehearsals import RehearsalDB
@@ -135,7 +136,7 @@ class Verifier:
         try:
             return self._subject.capacity(look)
         except Exception as error:  # noqa: BLE001 - what cannot be checked is not verified
-            log.warning("capacity_not_known", subject=self._subject.name, reason=str(error))
+            log.warning("capacity_not_known", subject=self._subject.name, reason=said(error))
             return None
 
     def _declared(self, remedy: Remedy) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from operator_core.clock import SYSTEM_CLOCK, Seldom, from_text
+from operator_core.contain import said
 from operator_core.db.dispatch import DispatchDB
 from operator_core.db.ledger import Ledger
 from operator_core.errors import (
@@ -17,6 +18,7 @@ from operator_core.errors import (
     LedgerError,
     LedgerFullError,
     LedgerGoneError,
+    LedgerReadOnlyError,
 )
 from operator_core.logs import get_logger
 
@@ -33,6 +35,9 @@ QUIET_SECONDS = 0.01
 TROUBLE_PAUSE_SECONDS = 1.0
 TELL_SECONDS = 60.0
 PARENT_LOOK_SECONDS = 0.5
+
+_PASSES = (LedgerAwayError, LedgerBusyError, LedgerFullError, LedgerReadOnlyError)
+"""What others mend while a process waits."""
 
 
 async def wait(event: asyncio.Event, seconds: float) -> None:
@@ -112,7 +117,7 @@ async def enduring(stage: str, subject: str, stop: asyncio.Event) -> AsyncIterat
     except LedgerGoneError:
         raise  # no command of a person reaches this process any more, not even the kill switch
     except Exception as error:
-        log.exception("round_failed", stage=stage, subject=subject, reason=str(error))
+        log.exception("round_failed", stage=stage, subject=subject, reason=said(error))
         await wait(stop, TROUBLE_PAUSE_SECONDS)
 
 
@@ -149,7 +154,7 @@ async def ended_by(
 async def once_usable(
     start: Callable[[], Awaitable[Found]], stop: asyncio.Event, tell: Callable[[str], None]
 ) -> Found | None:
-    """Return what a start gives, waiting for a ledger that is away, busy or full for a while.
+    """Return what a start gives, waiting for a ledger that is away, busy, full or read-only.
 
     Who supervises processes gives one up that ends again and again; so this one waits as one does
     that has started. What nobody mends by waiting ends it.
@@ -166,7 +171,7 @@ async def once_usable(
     while not stop.is_set():
         try:
             return await start()
-        except (LedgerAwayError, LedgerBusyError, LedgerFullError) as error:
+        except _PASSES as error:
             if telling.is_due(SYSTEM_CLOCK):
                 tell(f"waiting for the ledger: {error} It goes on by itself then.")
         await wait(stop, TROUBLE_PAUSE_SECONDS)

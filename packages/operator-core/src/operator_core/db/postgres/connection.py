@@ -42,6 +42,11 @@ _SETTINGS = {
     "synchronous_commit": "on",
     "TimeZone": "UTC",
 }
+_UNHURRIED = """
+SELECT set_config(name, '0', FALSE) FROM pg_settings WHERE name IN (
+    'statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout',
+    'idle_session_timeout')
+"""
 _NETWORK = {
     "connect_timeout": str(_CONNECT_SECONDS),
     "keepalives_idle": "5",
@@ -131,3 +136,12 @@ class Address:
             f"The ledger {self} needs PostgreSQL 14 or newer and a database in UTF8; this is "
             f"version {version // 10_000} with {encoding}."
         )
+
+
+def unhurried(connection: Connection) -> None:
+    """Let one connection take its time: limits of a server are for what is done every day.
+
+    Args:
+        connection: what moves or upgrades a whole ledger.
+    """
+    connection.execute(_UNHURRIED)

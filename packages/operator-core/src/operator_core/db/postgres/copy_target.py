@@ -13,7 +13,7 @@ from psycopg import sql
 from psycopg.errors import DataError, IntegrityError
 
 from operator_core.db.engine import Value
-from operator_core.db.postgres.connection import Address
+from operator_core.db.postgres.connection import Address, unhurried
 from operator_core.db.postgres.line import Connection
 from operator_core.db.postgres.troubles import of_statement, translate
 from operator_core.db.postgres.tx import PostgresTx
@@ -179,6 +179,7 @@ def open_target(url: str, now: str) -> Iterator[CopyTarget]:
     connection = address.connect_once("operator copy", lock_seconds=_LOCK_SECONDS)
     try:
         with connection:
+            unhurried(connection)
             yield CopyTarget(connection, str(address))
     except psycopg.Error as error:
         raise translate(error, str(address)) from error

@@ -42,6 +42,7 @@ class PostgresEngine:
         writers: int = WRITERS,
         group_size: int = GROUP_SIZE,
         patience_seconds: float = PATIENCE_SECONDS,
+        place: str | None = None,
     ) -> None:
         """Take the URL; `open` brings the ledger up to date first.
 
@@ -50,10 +51,13 @@ class PostgresEngine:
             writers: how many connections write.
             group_size: with how many pieces of work a transaction waits for no more.
             patience_seconds: how long work waits for a server that is away.
+            place: where the ledger lies, as `upgrade` says; None: nobody looks again.
         """
         self._address = Address(url)
         self._loop = asyncio.get_running_loop()
-        terms = Terms(self._address, uuid.uuid4().hex, self._post, patience_seconds, group_size)
+        terms = Terms(
+            self._address, uuid.uuid4().hex, self._post, patience_seconds, group_size, place
+        )
         self._offset = Offset()
         self._reads = Jobs()
         self._writes = Jobs()
@@ -77,8 +81,7 @@ class PostgresEngine:
         Raises:
             LedgerError: the ledger cannot be used; the message says what to do.
         """
-        await asyncio.to_thread(upgrade, Address(url), now)
-        return cls(url)
+        return cls(url, place=await asyncio.to_thread(upgrade, Address(url), now))
 
     async def write(self, work: Callable[[Tx], T]) -> T:
         """Run work in a transaction; its effects are durable on return.

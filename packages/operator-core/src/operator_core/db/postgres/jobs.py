@@ -16,6 +16,7 @@ from operator_core.db import work
 from operator_core.db.engine import ItemWork, Tx
 from operator_core.db.postgres.connection import Address
 from operator_core.db.postgres.line import Connection
+from operator_core.db.postgres.place import require_same
 from operator_core.db.postgres.troubles import is_contention, is_lost, translate
 from operator_core.db.work import Piece
 from operator_core.logs import get_logger
@@ -123,6 +124,7 @@ class Terms:
         post: runs a function in the event loop.
         patience_seconds: how long work waits for a server that is away.
         group_size: with how many pieces a transaction waits for no more.
+        place: where the ledger lies; None: nobody looks whether it still does.
     """
 
     address: Address
@@ -130,6 +132,7 @@ class Terms:
     post: Callable[[Callable[[], object]], None]
     patience_seconds: float
     group_size: int
+    place: str | None = None
 
 
 class Worker(ABC):
@@ -253,9 +256,20 @@ class Worker(ABC):
     def _connected(self) -> Connection:
         if self._connection is None:
             connection = self._terms.address.connect(self.name)
+            self._require_same(connection)
             self._connection = connection
             self._greet(connection)
         return self._connection
+
+    def _require_same(self, connection: Connection) -> None:
+        """While there was no connection another ledger may have been restored there."""
+        if self._terms.place is None:
+            return
+        try:
+            require_same(connection, self._terms.place, str(self._terms.address))
+        except BaseException:
+            connection.close()
+            raise
 
     def _tidy(self, error: psycopg.Error) -> None:
         """Leave no transaction open behind a failure, nor a connection that is lost."""

@@ -30,7 +30,13 @@ _GOING_AWAY = (
     errors.ReadOnlySqlTransaction,  # a primary that has become a replica: connect anew
     errors.TooManyConnections,
 )
-_STARTING = ("is starting up", "not yet accepting connections", "in recovery mode")
+_STARTING = (
+    "is starting up",
+    "is shutting down",
+    "not yet accepting connections",
+    "in recovery mode",
+)
+_CROWDED = ("too many clients", "too many connections", "remaining connection slots")
 _REFUSED = "FATAL:"
 """Begins what a server says that will not have a connection."""
 _STALE_PLAN = "cached plan must not change result type"
@@ -56,7 +62,7 @@ def is_lost(error: BaseException, connection: "psycopg.Connection[object] | None
 
 
 def is_starting(error: BaseException) -> bool:
-    """Return whether the server took the connection only to say that it is not up yet.
+    """Return whether the server took the connection only to say that it is not up yet, or ends.
 
     An error of connecting has no code of the server's, only its words.
     """
@@ -83,6 +89,11 @@ def translate(error: BaseException, where: str) -> OperatorError:
         return LedgerBusyError(
             f"Other processes hold what is needed in the ledger {where}. Try again; if it stays "
             "so, look for a long transaction in pg_stat_activity."
+        )
+    if isinstance(error, psycopg.OperationalError) and any(say in str(error) for say in _CROWDED):
+        return LedgerBusyError(
+            f"The server of the ledger {where} has no connection left for Operator. End other "
+            "sessions, or raise max_connections or the limit of the user or database."
         )
     return _of_server(error, where)
 

@@ -12,8 +12,9 @@ import uuid
 
 import psycopg
 
-from operator_core.db.postgres.connection import SCHEMA, Address
+from operator_core.db.postgres.connection import SCHEMA, Address, unhurried
 from operator_core.db.postgres.line import Connection
+from operator_core.db.postgres.place import LOCK, settle
 from operator_core.db.postgres.troubles import translate
 from operator_core.db.postgres.tx import PostgresTx
 from operator_core.db.schema import Migration, migrations
@@ -27,7 +28,6 @@ NAME = "postgres"
 UPGRADE_WAIT_SECONDS = 60.0
 """How long one operator waits for another that upgrades the same ledger."""
 
-_LOCK = "SELECT pg_advisory_xact_lock(hashtext($1), 0)"
 _RECORD_TABLE = """
 CREATE TABLE schema_migrations (
     version BIGINT PRIMARY KEY, name TEXT NOT NULL, needs BIGINT NOT NULL,
@@ -36,13 +36,18 @@ CREATE TABLE schema_migrations (
 _NEEDS = re.compile(r"^-- needs: (\d+)$", re.MULTILINE)
 
 
-def upgrade(address: Address, now: str, *, unfinished: bool = False) -> None:
+def upgrade(address: Address, now: str, *, unfinished: bool = False) -> str:
     """Apply what is missing, in one transaction; a ledger that is up to date is not written.
+
+    One that was restored from a server's dump begins anew then (ADR 69).
 
     Args:
         address: the database.
         now: the present moment as text.
         unfinished: whether a ledger may be there that was copied and is not usable yet.
+
+    Returns:
+        Where the ledger lies; empty for one that may be unfinished.
 
     Raises:
         LedgerVersionError: a newer Operator wrote it and this one cannot work on it.
@@ -54,11 +59,14 @@ def upgrade(address: Address, now: str, *, unfinished: bool = False) -> None:
     try:
         with connection:
             if not _is_current(connection):
+                unhurried(connection)
                 with connection.transaction():
-                    connection.execute(_LOCK, [f"operator upgrade {_schema(connection)}"])
+                    connection.execute(LOCK, [_lock(connection)])
                     _upgrade(connection, now)
-            if not unfinished:
-                _require_finished(connection)
+            if unfinished:
+                return ""
+            _require_finished(connection)
+            return settle(connection, _lock(connection), now)
     except psycopg.Error as error:
         raise translate(error, str(address)) from error
 
@@ -128,6 +136,10 @@ def _versions(connection: Connection) -> tuple[int, int]:
         ) from None
     version, needs = row.fetchone() or (0, 0)
     return int(version or 0), int(needs or 0)
+
+
+def _lock(connection: Connection) -> str:
+    return f"operator upgrade {_schema(connection)}"
 
 
 def _schema(connection: Connection) -> str:

@@ -171,7 +171,8 @@ CREATE TABLE IF NOT EXISTS ledger (
     id BIGINT PRIMARY KEY CHECK (id = 1),
     ledger_id TEXT COLLATE "C" NOT NULL,
     created_at TEXT COLLATE "C" NOT NULL,
-    backup_at TEXT COLLATE "C"
+    backup_at TEXT COLLATE "C",
+    place TEXT COLLATE "C"
 );
 
 -- Each row's hash covers the one before it in its writer's chain.

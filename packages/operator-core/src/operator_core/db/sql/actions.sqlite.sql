@@ -178,7 +178,8 @@ CREATE TABLE IF NOT EXISTS ledger (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     ledger_id TEXT NOT NULL,
     created_at TEXT NOT NULL,
-    backup_at TEXT
+    backup_at TEXT,
+    place TEXT
 );
 
 -- Each row's hash covers the one before it in its writer's chain.

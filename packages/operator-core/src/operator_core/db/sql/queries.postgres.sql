@@ -5,6 +5,10 @@
 -- name: clock.now
 SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') AS now
 
+-- name: clock.server_start
+SELECT to_char(pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')
+    AS started_at
+
 -- name: lock.workflow
 SELECT id FROM workflows WHERE id = :id FOR NO KEY UPDATE
 

@@ -9,6 +9,9 @@ PRAGMA integrity_check(10)
 -- name: sqlite.foreign_key_check
 PRAGMA foreign_key_check
 
+-- name: clock.server_start
+SELECT NULL AS started_at
+
 -- name: ledger.mark_backup
 UPDATE ledger SET backup_at = :now WHERE id = 1
 

@@ -55,10 +55,14 @@ FileId = tuple[int, int]
 
 
 def file_id(path: Path) -> FileId | None:
-    """Return what tells the file at a path from others; None: there is none."""
+    """Return what tells the file at a path from others; None: there is none.
+
+    Raises:
+        OSError: nobody can tell, as where the folder may not be entered.
+    """
     try:
         found = path.stat()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_dev, found.st_ino
 

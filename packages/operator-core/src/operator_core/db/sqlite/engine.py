@@ -182,10 +182,10 @@ class SqliteEngine:
     ) -> None:
         try:
             connection = opened()
+            writer = self._writer = Writer(self.path, connection, file_id(self.path))
         except Exception as error:  # noqa: BLE001 - handed to whoever waits in `open`
             self._post(partial(_settle, ready, error))
             return
-        writer = self._writer = Writer(self.path, connection, file_id(self.path))
         self._post(partial(_settle, ready, None))
         ended = False
         while not ended:

@@ -15,7 +15,7 @@ from operator_core.db.sqlite.pace import Pace
 from operator_core.db.sqlite.tx import BUSY_HANDLER_SECONDS, SqliteTx, begin, roll_back, translate
 from operator_core.db.sqlite.upgrade import WRITER
 from operator_core.db.work import Job, Piece, pieces
-from operator_core.errors import LedgerError, LedgerGoneError
+from operator_core.errors import LedgerAwayError, LedgerError, LedgerGoneError
 
 _CHECKPOINT_PAGES = 1000
 
@@ -46,8 +46,10 @@ class Writer:
 
     def serve(self, group: Sequence[Job]) -> None:
         """Run a group and keep the results: writes first, then reads on what is committed."""
-        if self.is_gone():
-            self._refuse(group)
+        missed = self.missed()
+        if missed is not None:
+            for job in group:
+                job.error = missed if job.work or job.items else None
             return
         writes = [job for job in group if job.__class__ is Job]
         if writes:
@@ -66,7 +68,7 @@ class Writer:
         Returns:
             Whether they are done; False: nothing was, and `serve` is the way.
         """
-        if self.is_gone():
+        if self.missed() is not None:
             return False
         began_seconds = monotonic_seconds()
         self._wait_for_others(waits=False)
@@ -91,25 +93,29 @@ class Writer:
     def data_version(self) -> int | None:
         """Return what `data_version` says of this file; None: `serve` says what is wrong."""
         try:
-            return None if self.is_gone() else data_version(self._tx)
+            return None if self.missed() else data_version(self._tx)
         except sqlite3.Error:
             return None
 
-    def is_gone(self) -> bool:
-        """Return whether the path leads to another file now, which commands of people change."""
-        return self._file is not None and file_id(self._path) != self._file
+    def missed(self) -> LedgerError | None:
+        """Return why this file is not the one that commands of people change; None: it is."""
+        try:
+            if self._file is None or file_id(self._path) == self._file:
+                return None
+        except OSError as error:
+            return LedgerAwayError(
+                f"The ledger {self._path} cannot be looked at: {error.strerror}. Let this user "
+                "enter its folder; until then nothing is read from it or written to it."
+            )
+        return LedgerGoneError(
+            f"The ledger {self._path} was deleted or replaced while it was in use: nobody "
+            "else sees what is written to it. Start this process again."
+        )
 
     def close(self) -> None:
         """Let go of the file."""
         self._tx.close()
         self._connection.close()
-
-    def _refuse(self, group: Sequence[Job]) -> None:
-        for job in group:
-            job.error = LedgerGoneError(
-                f"The ledger {self._path} was deleted or replaced while it was in use: nobody "
-                "else sees what is written to it. Start this process again."
-            )
 
     def _wait_for_others(self, *, waits: bool) -> None:
         if waits == self._waits:

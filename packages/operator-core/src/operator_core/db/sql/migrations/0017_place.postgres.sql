@@ -1,0 +1,4 @@
+-- Where the ledger lies, so that one which was restored elsewhere is known.
+-- needs: 2
+
+ALTER TABLE ledger ADD COLUMN place TEXT COLLATE "C";
