@@ -41,7 +41,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 """A fixed time of all files, so that the same incident is the same archive."""
 
 _ADDED_LATER = frozenset(
-    {"attempts", "effects", "group", "group_diagnoses", "switches", "verifications"}
+    {"attempts", "effects", "group", "group_diagnoses", "switches", "verifications", "watching"}
 )
 """Tables that an archive of an older version does not have."""
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from operator_core.clock import from_text, to_text
 from operator_core.db import audit
 from operator_core.db.engine import Row
-from operator_core.db.exports import LOOKS, SEALED, IncidentRows
+from operator_core.db.exports import LOOKS, SEALED, WATCHING, IncidentRows
 from operator_core.errors import RequestError
 from operator_core.monitor.verification import Verdict
 from operator_core.types import JsonObject
@@ -75,7 +75,7 @@ def misfits(rows: IncidentRows) -> set[str]:
     try:
         if not rows["tickets"]:
             return {"tickets.json has no ticket"}
-        told = (*rows["events"], *rows["switches"])
+        told = (*rows["events"], *rows["switches"], *rows[WATCHING])
         broken = {f"event {one['id']}" for one in told if _is_broken(one)}
         known = _changed_looks(rows) | _changed_diagnoses(rows)
         return broken | known | _changed_effects(rows) | _changed_proofs(rows)

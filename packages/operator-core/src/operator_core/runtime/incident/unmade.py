@@ -11,6 +11,7 @@ from operator_core.db import rows
 from operator_core.db.decisions import CLAIM
 from operator_core.db.engine import Row
 from operator_core.db.exports import LOOKS, IncidentRows
+from operator_core.db.tickets import MONITOR
 from operator_core.runtime.incident.counted import counted, is_whole
 from operator_core.runtime.incident.course import closing_look, opening_look
 from operator_core.runtime.incident.fold import Then
@@ -202,7 +203,12 @@ def _unrehearsed(incident: IncidentRows, _events: list[Row]) -> int:
 
 def _unseen_openings(incident: IncidentRows, events: list[Row]) -> int:
     opened = _of(events, "ticket_opened") + _of(events, "ticket_reopened")
-    return sum(opening_look(incident, one) is None for one in opened)
+    own = [one for one in opened if one["actor"] == MONITOR]
+    return sum(opening_look(incident, one) is None for one in own)
+
+
+def _opened_otherwise(_incident: IncidentRows, events: list[Row]) -> int:
+    return sum(one["actor"] != MONITOR for one in _of(events, "ticket_opened"))
 
 
 def _ended_otherwise(incident: IncidentRows, events: list[Row]) -> int:
@@ -267,6 +273,11 @@ _LACKS: tuple[tuple[str, Callable[[IncidentRows, list[Row]], int], str], ...] = 
         "tickets that opened on a look that is not kept",
         _unseen_openings,
         "what was seen is thinned",
+    ),
+    (
+        "tickets that the monitor did not open",
+        _opened_otherwise,
+        "a person opened them, or another part of Operator; no rule has seen the problem",
     ),
     (
         "tickets that the monitor did not end",
