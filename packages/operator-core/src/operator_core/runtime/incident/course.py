@@ -106,13 +106,16 @@ def _waits(incident: IncidentRows) -> bool:
 def _opened(incident: IncidentRows, means: Means, look: Observation, event: Row) -> Replayed:
     """The problem is seen and not snoozed; a ticket opened once its grace was over, no later."""
     own, since = _own(incident, means, look), incident["tickets"][0]["first_seen_at"]
+    key = _key(incident)
     now: dict[str, object] = {
         "broken": own is not None and _is_broken(own, incident),
         "snoozed": is_snoozed(incident, to_text(look.observed_at), event["timestamp"]),
     }
     recorded: dict[str, object] = {"broken": True, "snoozed": False}
     if event["event_type"] == OPENED and own is not None:
-        recorded |= {"in_grace": False, "due_before": None}
+        told = json.loads(event["event_data"]).get("message")
+        recorded |= {"in_grace": False, "due_before": None, "message": told}
+        now["message"] = next((one.message for one in own.violations if one.key == key), None)
         lasted = from_text(event["timestamp"]) - from_text(since)
         now |= {"in_grace": lasted < own.grace, "due_before": _due_before(incident, means, look)}
     at = from_text(event["timestamp"])

@@ -144,8 +144,15 @@ def claim(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
         facts = _gate_facts(known, proposal, event, switch)
         refused = refusal(_as_claimed(proposal), facts, require_approval=False)
         what = f"proposal {proposal.id} ({CLAIM}): {proposal.action_name}"
-        now = {"refused": str(refused) if refused else ""}
+        now = {"refused": str(refused) if refused else _unasked(known, event, facts)}
         yield replayed(from_text(event["timestamp"]), "claim", what, {"refused": ""}, now)
+
+
+def _unasked(known: _Rows, event: Row, facts: GateFacts) -> str:
+    """Return that no policy was asked about an attempt although one was in force, else nothing."""
+    policies = known.incident["policies"]
+    was_in_force = any(row["loaded_at"] <= event["timestamp"] for row in policies)
+    return "the policy in force was not asked" if was_in_force and facts.policy is None else ""
 
 
 def _as_claimed(proposal: ActionProposal) -> ActionProposal:

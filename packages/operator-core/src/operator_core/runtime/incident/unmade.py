@@ -4,13 +4,14 @@ Every kind of event is either made again, or no decision, or named here: a test 
 """
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import NamedTuple
 
 from operator_core.clock import from_text
 from operator_core.db import rows
 from operator_core.db.decisions import CLAIM
 from operator_core.db.engine import Row
-from operator_core.db.exports import LOOKS, IncidentRows
+from operator_core.db.exports import LOOKS, WATCHING, IncidentRows
 from operator_core.db.tickets import MONITOR
 from operator_core.runtime.incident.counted import counted, is_whole
 from operator_core.runtime.incident.course import closing_look, opening_look
@@ -68,6 +69,10 @@ LEFT: dict[str, tuple[frozenset[str], str]] = {
             {
                 "approval_given",
                 "proposal_rejected",
+                "rule_reset",
+                "rule_set",
+                "snooze_ended",
+                "snoozed",
                 "ticket_acknowledged",
                 "ticket_commented",
                 "ticket_held",
@@ -152,12 +157,13 @@ def unmade(incident: IncidentRows, means: Means) -> list[Unmade]:
         incident: its rows.
         means: what the rest is made with; nothing later than its `until` counts.
     """
-    until = means.until
-    events = [
-        one for one in incident["events"] if until is None or from_text(one["timestamp"]) <= until
-    ]
-    found = [*_lacking(incident, events), *_parts(events), *_kinds(events)]
+    events, watching = (_up_to(incident[name], means.until) for name in ("events", WATCHING))
+    found = [*_lacking(incident, events), *_parts(events), *_kinds([*events, *watching])]
     return [one for one in found if one.number]
+
+
+def _up_to(events: list[Row], until: datetime | None) -> list[Row]:
+    return [one for one in events if until is None or from_text(one["timestamp"]) <= until]
 
 
 def _kinds(events: list[Row]) -> Iterator[Unmade]:
