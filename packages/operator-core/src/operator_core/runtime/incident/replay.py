@@ -26,6 +26,7 @@ from operator_core.runtime.incident.gated import approve, claim
 from operator_core.runtime.incident.proofs import prove, rehearse
 from operator_core.runtime.incident.replayed import Means, Replayed, replayed
 from operator_core.runtime.incident.retried import retry, take_over
+from operator_core.runtime.incident.taken_back import take_back
 from operator_core.runtime.incident.unmade import RULES
 from operator_core.runtime.incident.watched import is_snoozed
 from operator_core.types import JsonObject
@@ -214,6 +215,7 @@ STAGES: dict[str, Callable[[IncidentRows, Means], Iterable[Replayed]]] = {
     "claim": claim,
     "retry": retry,
     "take over": take_over,
+    "take back": take_back,
     "verify": prove,
 }
 """What is made again, in the order of the stages."""

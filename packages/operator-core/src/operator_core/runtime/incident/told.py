@@ -147,8 +147,18 @@ class _Counted(_Told):
     suspected_at: Moment | None = None
 
 
+class _Source(_Told):
+    """How a source was seen."""
+
+    observed_at: Moment
+    complete: bool
+    error: str | None = None
+    agrees: bool
+
+
 class _Revisions(_Told):
     counted: _Counted | None = None
+    sources: dict[str, _Source] | None = None
 
 
 _APPROVAL: dict[str, TypeAdapter[Any]] = {

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
+from operator_core.actions.registry import ActionRegistry
 from operator_core.clock import from_text
 from operator_core.db import rows
 from operator_core.db.decisions import CLAIM
 from operator_core.db.engine import Row
 from operator_core.db.exports import LOOKS, WATCHING, IncidentRows
 from operator_core.db.tickets import MONITOR
-from operator_core.runtime.incident.counted import counted, is_whole
+from operator_core.runtime.incident.counted import counted, is_whole, sources
 from operator_core.runtime.incident.course import closing_look, opening_look
 from operator_core.runtime.incident.fold import Then
 from operator_core.runtime.incident.replayed import Means
@@ -26,6 +27,7 @@ RULES = "rules"
 MADE = frozenset(
     {
         "diagnosis_superseded",
+        "effect_undo_proposed",
         "execution_started",
         "execution_taken_over",
         "proposal_approved",
@@ -115,7 +117,6 @@ LEFT: dict[str, tuple[frozenset[str], str]] = {
                 "effect_overdue",
                 "effect_released",
                 "effect_renewed",
-                "effect_undo_proposed",
             }
         ),
         "their leases rest on the clock, and on what was seen right before an attempt",
@@ -158,7 +159,12 @@ def unmade(incident: IncidentRows, means: Means) -> list[Unmade]:
         means: what the rest is made with; nothing later than its `until` counts.
     """
     events, watching = (_up_to(incident[name], means.until) for name in ("events", WATCHING))
-    found = [*_lacking(incident, events), *_parts(events), *_kinds([*events, *watching])]
+    blind = Unmade(
+        "claims without how they saw their sources",
+        _sourceless(incident, means),
+        "an older version did not write it down",
+    )
+    found = [*_lacking(incident, events), blind, *_parts(events), *_kinds([*events, *watching])]
     return [one for one in found if one.number]
 
 
@@ -175,9 +181,9 @@ def _parts(events: list[Row]) -> Iterator[Unmade]:
     """What is taken from the record within decisions that are made again."""
     kinds = [one["event_type"] for one in events]
     yield Unmade(
-        "of each claim: sight, the rehearsal then, other work under way, who is suspected",
+        "of each claim: the rehearsal then, other disruptive work under way, who is suspected",
         kinds.count("execution_started"),
-        "that look is not kept, and other incidents' tickets are not in this one",
+        "they are inputs: that look is not kept, and other incidents' tickets are not in this one",
     )
     yield Unmade(
         "of each proof: how long the problem had been gone, what else was broken",
@@ -235,6 +241,14 @@ def _unruled(incident: IncidentRows, events: list[Row]) -> int:
 def _uncounted(incident: IncidentRows, _events: list[Row]) -> int:
     claims = (row for row in incident["decisions"] if row["stage"] == CLAIM)
     return sum(counted(row) is None or not is_whole(incident) for row in claims)
+
+
+def _sourceless(incident: IncidentRows, means: Means) -> int:
+    """Count the claims whose actions need sources and that do not say how they were seen."""
+    define = ActionRegistry(means.subject).get_definition
+    claims = [row for row in incident["decisions"] if row["stage"] == CLAIM]
+    needing = [row for row in claims if getattr(define(row["action_name"]), "needs_sources", ())]
+    return sum(sources(row) is None for row in needing)
 
 
 def _taken_blindly(_incident: IncidentRows, events: list[Row]) -> int:
