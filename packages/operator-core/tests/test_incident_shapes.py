@@ -194,6 +194,18 @@ def test_a_replay_of_forged_rows_ends_in_an_answer_or_a_line(
         assert made
 
 
+@pytest.mark.parametrize(
+    "changed", [{"worse": 1.5}, {"better": "x"}, {"changes": [1]}, {"seconds": "x"}, {"undo": [1]}]
+)
+def test_a_rehearsal_that_foretells_nothing_is_told(changed: dict[str, Any]) -> None:
+    said = {"seconds": 1.0, "changes": [], "better": [], "worse": [], "blast": None, "undo": []}
+    row = {"id": 1, "proposal_id": 1, "rehearsed_at": NOW, "prediction": json.dumps(said)}
+    assert list(faults({"rehearsals": [row]})) == []
+    row["prediction"] = json.dumps({**said, **changed})
+    (told,) = faults({"rehearsals": [row]})
+    assert next(iter(changed)) in told
+
+
 FORGED: dict[str, tuple[str, dict[str, Any]]] = {
     "who did it is an object": ("events", {"actor": {"a": 1}}),
     "a policy that is none": ("policies", {"text": "[[rule]]"}),

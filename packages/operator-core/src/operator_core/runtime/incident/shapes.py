@@ -25,6 +25,7 @@ from operator_core.errors import NotFoundError, OperatorError
 from operator_core.runtime.incident.told import (
     require_bound,
     require_grounds,
+    require_prediction,
     require_request,
     require_told,
 )
@@ -249,6 +250,7 @@ def _decision(row: Row) -> object:
 
 
 def _rehearsal(row: Row) -> object:
+    require_prediction(row)
     return Rehearsal.of_json(json.loads(row["prediction"]))
 
 

@@ -128,6 +128,17 @@ class _Request(_Told):
     suspects: list[str] = Field(default_factory=list)
 
 
+class _Prediction(_Told):
+    """What a twin foretold, as `Rehearsal.to_json` writes it down."""
+
+    seconds: float | None
+    changes: list[list[Any]]
+    better: list[str]
+    worse: list[str]
+    blast: _Blast | None
+    undo: list[str] = Field(default_factory=list)
+
+
 class _Binds(_Told):
     """What a decision rests on."""
 
@@ -229,6 +240,18 @@ def require_grounds(decision: Row) -> None:
     """
     _Binds.model_validate_json(decision["binds"])
     _Revisions.model_validate_json(decision["revisions"])
+
+
+def require_prediction(rehearsal: Row) -> None:
+    """See that a rehearsal says what a twin foretold.
+
+    Args:
+        rehearsal: its row.
+
+    Raises:
+        ValueError: it does not.
+    """
+    _Prediction.model_validate_json(rehearsal["prediction"])
 
 
 def require_bound(approval: Row) -> None:
