@@ -9,6 +9,7 @@ import pytest
 
 from operator_core.errors import ActionFailedError, RequestError
 from operator_core.lab import lab_of
+from operator_core.subject import complete
 from operator_core.types import JsonObject
 from operator_etcd.lab import EtcdLab, EtcdLabCluster
 from operator_etcd.lab_spec import FaultPart, read_spec
@@ -111,3 +112,11 @@ def test_the_documentation_names_every_fault() -> None:
     kinds = get_args(FaultPart.model_fields["fault"].annotation)
     assert kinds
     assert [kind for kind in kinds if f"| `{kind}` |" not in page] == []
+
+
+def test_what_a_cluster_calls_things_is_known_before_it_starts() -> None:
+    cluster = EtcdLabCluster(read_spec({"cluster": {"members": 3}}))
+    assert cluster.targets() == {"cluster", "n1", "n2", "n3"}
+    subject = complete(cluster.catalogue())
+    assert "member_down" in {one.name for one in subject.invariants()}
+    assert "restart_member" in {one.name for one in subject.get_action_definitions()}

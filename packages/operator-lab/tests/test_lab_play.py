@@ -91,6 +91,82 @@ def test_a_name_without_which_nothing_can_be_right_is_refused(
     assert str(refusal.value).startswith("mine.toml: expect: ")
 
 
+TIKV: dict[str, object] = {"subject": "tikv", "cluster": {"stores": 4}}
+MISSPELT: dict[str, tuple[dict[str, object], str, str]] = {
+    "a store": (TIKV, "store_down:stoer-2", "'stoer-2', did you mean 'store-2'?"),
+    "a store without a number": (TIKV, "store_down:store-", "did you mean 'store-"),
+    "a store that there is not": (TIKV, "store_down:store-7", "did you mean 'store-"),
+    "a server of PD": (TIKV, "pd_member_down:pd-0", "'pd-0', did you mean 'pd-pd-0'?"),
+    "the cluster": (TIKV, "low_space:clutser", "did you mean 'cluster'?"),
+    "a scheduler": (
+        TIKV,
+        "scheduler_paused:balance-leader",
+        "did you mean 'balance-leader-scheduler'?",
+    ),
+    "an item that a fault names": (
+        {
+            **TIKV,
+            "faults": [
+                {"at": 1, "fault": "config", "item": "merge-schedule-limit", "value": 0},
+            ],
+        },
+        "schedule_limit_zero:merge-shedule-limit",
+        "did you mean 'merge-schedule-limit'?",
+    ),
+}
+
+
+@LIMIT
+@pytest.mark.parametrize("what", MISSPELT)
+def test_a_target_that_is_none_and_looks_like_one_is_refused(what: str) -> None:
+    table, key, told = MISSPELT[what]
+    expect = {"ends": "escalated", "tickets": {key: []}}
+    with pytest.raises(ScenarioError, match=re.escape(told)) as refusal:
+        check(read_scenario({"name": "x", **table, "expect": expect}, "mine.toml"))
+    assert str(refusal.value).startswith("mine.toml: expect: there is no target ")
+
+
+@LIMIT
+@pytest.mark.parametrize(
+    ("fault", "key"),
+    [
+        ({"fault": "join"}, "store_fills_slowly:store-245"),
+        ({"fault": "evict_leader", "stores": [1]}, "eviction_stalled:evict-leader-scheduler"),
+        ({"fault": "evict_leader", "stores": [1]}, "store_down:store-4"),
+        ({"fault": "pause_scheduler"}, "scheduler_paused:balance-leader-scheduler"),
+        ({"fault": "pause_checker"}, "checker_paused:rule"),
+    ],
+)
+def test_a_target_that_may_be_is_taken(fault: dict[str, object], key: str) -> None:
+    expect = {"ends": "escalated", "tickets": {key: []}}
+    check(read_scenario({"name": "x", "faults": [{"at": 1, **fault}], "expect": expect}))
+
+
+@LIMIT
+@pytest.mark.parametrize("ends", ["healthy", "escalated"])
+def test_an_end_of_no_problem_is_refused(ends: str) -> None:
+    with pytest.raises(ScenarioError, match="none is named: name in"):
+        check(read_scenario({"name": "x", "expect": {"ends": ends}}))
+    check(read_scenario({"name": "x", "expect": {"ends": ends, "also": ["low_space"]}}))
+
+
+@LIMIT
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"sets": "x"}, "sets: is no key here; known: cluster"),
+        ({"sets": "x"}, "or did you mean 'set' by 'sets'?"),
+        ({"cluster": 7}, "cluster: must be a table, such as [cluster]"),
+        ({"cluster": {"config": 1}}, "cluster.config: must be a table"),
+        ({"name": 7}, "name: must be text in quotes"),
+        ({"seeds": 7}, "seeds: must be a list"),
+    ],
+)
+def test_what_a_value_must_be_is_told_as_toml_has_it(wrong: dict[str, object], told: str) -> None:
+    with pytest.raises(ScenarioError, match=re.escape(told)):
+        check(read_scenario({"name": "x", "expect": {"ends": "quiet"}, **wrong}))
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from operator_core.agent.grouping import Member, roots
 from operator_core.agent.rules import diagnose
 from operator_core.call_failures import FailureKind
+from operator_core.monitor.types import Ticket, TicketPhase
 from operator_patroni.definitions import DEFINITIONS
 from operator_patroni.hypotheses import HYPOTHESES
 from operator_patroni.invariants import INVARIANTS
@@ -198,6 +200,35 @@ def test_every_cause_is_shown_by_a_case_and_every_rule_has_causes() -> None:
     explained = {rule for one in HYPOTHESES for rule in one.explains}
     assert explained == {one.name for one in INVARIANTS}
     assert {name for one in HYPOTHESES for name in one.brings} <= explained
+
+
+def test_who_ended_in_a_pause_that_leaves_nobody_leading_follows_that() -> None:
+    """The end of the pause brings back both: one remedy, and no restart in the middle of it."""
+    causes = {one.name: one for one in HYPOTHESES}
+    seen = look(LOST, SECOND, THIRD, paused=True)
+    leads, stopped = (
+        Member(ticket_of(number, seen, rule), found(seen, rule))
+        for number, rule in enumerate(("no_primary", "postgres_down"), 1)
+    )
+    assert stopped.diagnosis.hypothesis == "stopped_in_pause"
+    assert roots([leads, stopped], causes) == {2: 1}
+    acting = leads.ticket.model_copy(update={"phase": TicketPhase.ACTING})
+    assert roots([replace(leads, ticket=acting), stopped], causes) == {2: 1}
+
+
+def ticket_of(number: int, seen: Observation, rule: str) -> Ticket:
+    [broken, *_] = [one for one in violations(seen) if one.invariant == rule]
+    return Ticket(
+        id=number,
+        subject="patroni",
+        violation_key=broken.key,
+        invariant_name=rule,
+        target=broken.target,
+        message=broken.message,
+        severity=broken.severity,
+        first_seen_at=NOW,
+        last_seen_at=NOW,
+    )
 
 
 def test_what_is_recommended_is_an_action_of_the_subject() -> None:

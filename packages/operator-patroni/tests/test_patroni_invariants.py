@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from operator_core.call_failures import FailureKind
 from operator_core.types import Severity
 from operator_patroni.invariants import INVARIANTS
-from patroni_samples import LEADER, MIB, SECOND, THIRD, Seat, broken, leader, look, violations
+from patroni_samples import (
+    LEADER,
+    MIB,
+    NOW,
+    SECOND,
+    THIRD,
+    Seat,
+    broken,
+    leader,
+    look,
+    observed,
+    survey_of,
+    violations,
+)
 
 if TYPE_CHECKING:
     from operator_core.monitor.types import Observation
@@ -117,6 +131,49 @@ def test_what_is_at_work_neither_opens_nor_resolves_a_ticket() -> None:
     for state in ("starting", "creating replica"):
         assert list(rule.unseen(look(LEADER, replace(DOWN, state=state)))) == ["member-pg2"]
     assert list(rule.unseen(look(LEADER, DOWN, THIRD))) == []
+
+
+AWAY = Seat("pg1", state="stopped", role="replica", lag="unknown", timeline=None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "more", "is_told"),
+    [
+        (5.0, {}, False),
+        (60.0, {}, False),
+        (-3.0, {}, False),  # the clocks of two machines differ
+        (61.0, {}, True),
+        (-90.0, {}, True),
+        (5.0, {"state": "crashed"}, False),
+        (5.0, {"state": "start failed"}, True),
+        (None, {}, True),
+    ],
+)
+def test_who_led_before_is_given_a_minute_to_be_rewound(
+    seconds: float | None, more: dict[str, Any], *, is_told: bool
+) -> None:
+    at = None if seconds is None else (NOW - timedelta(seconds=seconds)).isoformat()
+    [rule] = [one for one in INVARIANTS if one.name == "postgres_down"]
+    assert rule.unseen is not None
+    for paused in (False, True):
+        seen = observed(
+            survey_of(
+                replace(AWAY, **more),
+                leader("pg2", timeline=2),
+                replace(THIRD, timeline=2),
+                paused=paused,
+                history=((1, 25, "no recovery target specified", at, "pg2"),),
+            )
+        )
+        told = "postgres_down:member-pg1" in broken(seen)
+        assert told is (is_told or paused)
+        assert ("member-pg1" in rule.unseen(seen)) is not told
+
+
+def test_who_leads_and_is_down_is_told_at_once() -> None:
+    history = ((1, 25, "no recovery target specified", NOW.isoformat(), "pg1"),)
+    seen = observed(survey_of(LOST, SECOND, THIRD, history=history))
+    assert "postgres_down:member-pg1" in broken(seen)
 
 
 def severity(seen: Observation, invariant: str) -> Severity:

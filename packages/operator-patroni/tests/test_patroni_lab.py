@@ -9,12 +9,13 @@ import pytest
 
 from operator_core.errors import ConfigurationError, RequestError
 from operator_core.lab import lab_of
+from operator_core.subject import complete
 from operator_core.types import JsonObject
 from operator_lab.names import unknown_names
 from operator_lab.scenario import find_scenarios, load_scenario, read_scenario
 from operator_patroni.client import PatroniClient
 from operator_patroni.cluster_files import programs
-from operator_patroni.lab import PatroniLab
+from operator_patroni.lab import PatroniLab, PatroniLabCluster
 from operator_patroni.lab_faults import _BEGIN, _END
 from operator_patroni.lab_spec import HAVE_AN_END, FaultName, read_spec
 from operator_patroni.plugin import plugin
@@ -106,3 +107,11 @@ def test_the_scenario_of_the_documentation_is_read() -> None:
 
 def test_the_documentation_names_every_fault() -> None:
     assert [kind for kind in get_args(FaultName) if f"| `{kind}` |" not in PAGE] == []
+
+
+def test_what_a_cluster_calls_things_is_known_before_it_starts() -> None:
+    cluster = PatroniLabCluster(read_spec({"cluster": {"members": 2}}))
+    assert cluster.targets() == {"cluster", "pg1", "pg2"}
+    subject = complete(cluster.catalogue())
+    assert "postgres_down" in {one.name for one in subject.invariants()}
+    assert "restart_patroni" in {one.name for one in subject.get_action_definitions()}

@@ -16,6 +16,18 @@ from pydantic import BaseModel, ValidationError
 from operator_core.clock import Clock
 from operator_core.subject import Subject
 
+_KINDS = {
+    "bool_type": "true or false",
+    "dict_type": "a table, such as [cluster] or { a = 1 }",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "list_type": 'a list, such as [1] or ["a"]',
+    "model_type": "a table, such as [cluster] or { a = 1 }",
+    "string_type": "text in quotes",
+    "tuple_type": 'a list, such as [1] or ["a"]',
+}
+"""What a value must be, as somebody writes it in TOML."""
+
 
 def complaint(error: ValidationError, model: type[BaseModel]) -> str:
     """Say in one line what of a scenario is not right, each with its place and what would be.
@@ -33,8 +45,8 @@ def complaint(error: ValidationError, model: type[BaseModel]) -> str:
             text = f"is no key here; {near(str(last), _keys(model, places))}"
         elif found["type"] == "missing":
             text = "is missing"
-        elif found["type"] in {"list_type", "tuple_type"}:
-            text = 'must be a list, such as [1] or ["a"]'
+        elif found["type"] in _KINDS:
+            text = f"must be {_KINDS[found['type']]}"
         told.append(f"{place}: {text}" if place else text)
     return "; ".join(dict.fromkeys(told))
 
@@ -113,6 +125,17 @@ class LabCluster(Protocol):
 
         Args:
             clock: the time that the subject goes by; its sleep lets the cluster's time pass.
+        """
+        ...
+
+    def catalogue(self) -> Subject:
+        """Return the same subject before the start: for its names, reaching for nothing."""
+        ...
+
+    def targets(self) -> frozenset[str]:
+        """Return what problems can be at, as scenarios write it.
+
+        What resembles one of these names is taken for a misspelling; other names may be right.
         """
         ...
 

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
-from operator_core.clock import Clock, utc_now
+from operator_core.clock import SYSTEM_CLOCK, Clock, utc_now
 from operator_core.lab import Truth
 from operator_core.lab_real import Event, Timeline
 from operator_core.process_supervisor import LocalSupervisor
@@ -27,6 +27,7 @@ _LOOK_SECONDS = 1.0
 """How long Operator waits for a member's answer: its looks are no more than seconds apart."""
 _SPARE_SECONDS = 120
 """How long servers may outlive their scenario where the lab was killed and cannot end them."""
+_NOWHERE = "http://127.0.0.1:1"
 _MIB = 1024 * 1024
 
 
@@ -101,6 +102,16 @@ class EtcdLabCluster:
         """Return what Operator sees, over connections of its own."""
         client = EtcdClient(self._cluster.endpoints, Timeouts(read_seconds=_LOOK_SECONDS))
         return EtcdSubject(client, LocalSupervisor(self._cluster.file), "etcd-lab", clock)
+
+    def catalogue(self) -> EtcdSubject:
+        """Return the subject of no cluster, for its names."""
+        supervisor = LocalSupervisor(Path("not-started"))
+        return EtcdSubject(EtcdClient([_NOWHERE]), supervisor, "etcd-lab", SYSTEM_CLOCK)
+
+    def targets(self) -> frozenset[str]:
+        """Return the members, and the cluster."""
+        count = self._spec.cluster.members
+        return frozenset({"cluster", *(f"n{number}" for number in range(1, count + 1))})
 
     def advance_to(self, seconds: float) -> None:
         """Begin and end the faults whose time has come.

@@ -8,17 +8,17 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from difflib import get_close_matches
 from typing import NamedTuple
 
 from operator_core.errors import ConfigurationError, RequestError
 from operator_core.logs import tell_from
 from operator_core.runtime.ending import until_told
 from operator_core.subject import complete
-from operator_lab.clock import VirtualClock
 from operator_lab.grade import Marks, grade
 from operator_lab.names import unknown_names
 from operator_lab.play import lab_for, play
-from operator_lab.scenario import Scenario, ScenarioError
+from operator_lab.scenario import OWN_KEYS, Scenario, ScenarioError
 from operator_lab.words import Played
 
 
@@ -64,17 +64,39 @@ def check(scenario: Scenario) -> list[str]:
     except ScenarioError:
         raise
     except (ConfigurationError, RequestError) as error:
-        raise ScenarioError(f"{scenario.file}: {error}") from error
+        raise ScenarioError(f"{scenario.file}: {error}{_meant(scenario)}") from error
     if min(cluster.fault_seconds, default=0.0) >= scenario.duration:
         words = f"its first fault comes after its end, which is at {scenario.duration:g} s"
         raise ScenarioError(f"{scenario.file}: {words}.")
-    if lab.is_real_time:
-        return []
-    clock = VirtualClock(cluster.started_at, cluster.advance_to)
-    needed, idle = unknown_names(scenario.expect, complete(cluster.subject(clock)))
+    _require_problem(scenario)
+    subject = complete(cluster.catalogue())
+    needed, idle = unknown_names(scenario.expect, subject, cluster.targets())
     if needed:
         raise ScenarioError(f"{scenario.file}: expect: there is {'; '.join(needed)}")
     return idle
+
+
+def _meant(scenario: Scenario) -> str:
+    """Return which of the lab's own keys somebody may have meant who wrote one of no plugin."""
+    near = {key: get_close_matches(key, OWN_KEYS, n=1, cutoff=0.7) for key in scenario.table}
+    told = [f"; or did you mean {names[0]!r} by {key!r}?" for key, names in near.items() if names]
+    return "".join(told)
+
+
+def _require_problem(scenario: Scenario) -> None:
+    """See that something is expected where the end is one of a problem.
+
+    Raises:
+        ScenarioError: nothing is, so whatever came would be right; names the file.
+    """
+    expect = scenario.expect
+    says = expect.tickets or expect.also or expect.actions or expect.never
+    if expect.ends in {"healthy", "escalated"} and not says:
+        raise ScenarioError(
+            f'{scenario.file}: expect: ends = "{expect.ends}" is the end of a problem, and none is '
+            "named: name in [expect.tickets] what must be seen, or let it end "
+            '"quiet" (nothing is wrong) or "unseen" (no rule sees it)'
+        )
 
 
 async def _played(job: Job) -> Played:

@@ -1,6 +1,7 @@
 """Which names of a scenario nobody knows: a misspelt one would only look like a wrong answer."""
 
 from collections.abc import Collection, Iterator
+from difflib import get_close_matches
 from typing import NamedTuple
 
 from operator_core.agent.diagnosis import UNKNOWN_CAUSE
@@ -8,6 +9,8 @@ from operator_core.lab import near
 from operator_core.monitor.tuning import BUILT_IN_RULES
 from operator_core.subject import FullSubject
 from operator_lab.scenario import Expectation
+
+_LIKE_A_TARGET = 0.7
 
 
 class Named(NamedTuple):
@@ -24,12 +27,15 @@ class Named(NamedTuple):
     is_needed: bool
 
 
-def unknown_names(expect: Expectation, subject: FullSubject) -> tuple[list[str], list[str]]:
+def unknown_names(
+    expect: Expectation, subject: FullSubject, targets: Collection[str] = ()
+) -> tuple[list[str], list[str]]:
     """Return the names that the subject does not have, each with what may have been meant.
 
     Args:
         expect: what a right answer is.
         subject: on which the scenario is played.
+        targets: what problems can be at there, as far as it is known.
 
     Returns:
         Those without which nothing can be right, and those that only say nothing.
@@ -44,8 +50,18 @@ def unknown_names(expect: Expectation, subject: FullSubject) -> tuple[list[str],
     told = [
         (one, f"no {one.kind} {one.name!r}, {near(one.name, known[one.kind])}") for one in missing
     ]
-    needed = [words for one, words in told if one.is_needed] or [*_unaskable(expect, subject)]
+    needed = [words for one, words in told if one.is_needed]
+    needed = needed or [*_misspelt(expect, targets), *_unaskable(expect, subject)]
     return needed, [words for one, words in told if not one.is_needed]
+
+
+def _misspelt(expect: Expectation, targets: Collection[str]) -> Iterator[str]:
+    """Yield targets that are none and look like one: others may come up in a play."""
+    for key in dict.fromkeys((*expect.tickets, *expect.settles)):
+        target = key.partition(":")[2]
+        meant = get_close_matches(target, sorted(targets), n=1, cutoff=_LIKE_A_TARGET)
+        if meant and target not in targets:
+            yield f"no target {target!r}, did you mean {meant[0]!r}?"
 
 
 def _unaskable(expect: Expectation, subject: FullSubject) -> Iterator[str]:

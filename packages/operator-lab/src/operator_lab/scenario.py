@@ -148,7 +148,8 @@ class Scenario(_Strict):
     file: str = ""
 
 
-_OWN = frozenset(Scenario.model_fields) - {"table", "file"}
+OWN_KEYS = frozenset(Scenario.model_fields) - {"table", "file"}
+"""The keys of a file that the lab reads; all others are the plugin's."""
 
 
 def load_scenario(path: Path) -> Scenario:
@@ -174,8 +175,8 @@ def read_scenario(table: dict[str, Any], file: str = "scenario") -> Scenario:
     Raises:
         ScenarioError: something in it is not right; names every fault.
     """
-    own = {key: value for key, value in table.items() if key in _OWN}
-    rest = {key: value for key, value in table.items() if key not in _OWN}
+    own = {key: value for key, value in table.items() if key in OWN_KEYS}
+    rest = {key: value for key, value in table.items() if key not in OWN_KEYS}
     try:
         return Scenario.model_validate({**own, "table": rest, "file": file})
     except ValidationError as error:

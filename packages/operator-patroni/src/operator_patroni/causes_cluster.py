@@ -287,7 +287,14 @@ _LEFT_BEHIND = frozenset({"timeline_diverged", "replica_not_streaming"})
 _BROUGHT = frozenset({"no_primary", "no_failover_candidate", "sync_standby_missing"})
 
 CLUSTER = (
-    Hypothesis("paused_without_leader", _NO_PRIMARY, _paused_without_leader, prior=0.8),
+    Hypothesis(
+        "paused_without_leader",
+        _NO_PRIMARY,
+        _paused_without_leader,
+        prior=0.8,
+        brings=frozenset({"postgres_down"}),  # nobody starts it, nor rewinds what led before
+        is_cluster_wide=True,
+    ),
     Hypothesis("election_stuck", _NO_PRIMARY, _election_stuck, prior=0.6),
     Hypothesis("nobody_fit", _NO_PRIMARY, _nobody_fit, prior=0.7),
     Hypothesis("leader_does_not_serve", _NO_PRIMARY, _leader_does_not_serve, prior=0.6),

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
-from operator_core.clock import Clock, utc_now
+from operator_core.clock import SYSTEM_CLOCK, Clock, utc_now
 from operator_core.lab import Truth
 from operator_core.lab_real import Event, Timeline
 from operator_core.process_supervisor import LocalSupervisor
@@ -24,6 +24,7 @@ from operator_patroni.transport import Timeouts
 
 _TIMEOUTS = Timeouts(read_seconds=2.0)
 """How long Operator waits for a member's answer: its looks are no more than seconds apart."""
+_NOWHERE = "http://127.0.0.1:1"
 _SPARE_SECONDS = 240
 """How long servers may outlive their scenario where the lab was killed and cannot end them."""
 
@@ -93,6 +94,16 @@ class PatroniLabCluster:
         client = PatroniClient(self._cluster.endpoints, _TIMEOUTS)
         supervisor = LocalSupervisor(self._cluster.file)
         return PatroniSubject(client, "patroni-lab", clock, supervisor=supervisor)
+
+    def catalogue(self) -> PatroniSubject:
+        """Return the subject of no cluster, for its names."""
+        supervisor = LocalSupervisor(Path("not-started"))
+        client = PatroniClient([_NOWHERE], _TIMEOUTS)
+        return PatroniSubject(client, "patroni-lab", SYSTEM_CLOCK, supervisor=supervisor)
+
+    def targets(self) -> frozenset[str]:
+        """Return the members, and the cluster."""
+        return frozenset({"cluster", *self._spec.cluster.options().names})
 
     def advance_to(self, seconds: float) -> None:
         """Begin and end the faults whose time has come.

@@ -1,7 +1,9 @@
 """What breaks on a cluster under Patroni: pure functions of one observation."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 
+from operator_core.clock import as_utc
 from operator_core.monitor.types import Check, Observation, Violation
 from operator_core.types import JsonObject, Severity
 from operator_patroni.model import IN_WORK, RUNNING, Member, Model, is_no_candidate, model_from
@@ -9,6 +11,9 @@ from operator_patroni.observation import members_of, nodes_of
 
 LAG_BYTES = 16.0 * 1024 * 1024
 """A replica that is further behind shows readers an old state, and takes long to take over."""
+
+REJOIN_SECONDS = 60.0
+"""How long after a change of the leader a member that is down may be on its way back."""
 
 _MIB = 1024 * 1024
 
@@ -102,8 +107,9 @@ def member_down(seen: Observation) -> Iterator[Violation]:
 
 def postgres_down(seen: Observation) -> Iterator[Violation]:
     """A member's Patroni answers, and its PostgreSQL does not run."""
+    rejoining = _rejoining(seen)
     for name, node in nodes_of(seen).items():
-        if node["reachable"] and node["state"] not in RUNNING | IN_WORK:
+        if node["reachable"] and node["state"] not in RUNNING | IN_WORK and name not in rejoining:
             yield _at(
                 name,
                 "postgres_down",
@@ -116,11 +122,38 @@ def postgres_down(seen: Observation) -> Iterator[Violation]:
 def brought_elsewhere(seen: Observation) -> Iterator[str]:
     """Yield members of which nobody can say yet whether they will run.
 
-    Patroni tries a start that failed again and again, and a copy is no replica before it is whole.
+    Patroni tries a start that failed again and again, a copy is no replica before it is whole, and
+    what led before is rewound.
     """
+    rejoining = _rejoining(seen)
     for name, node in nodes_of(seen).items():
-        if node["reachable"] and node["state"] in IN_WORK:
+        if node["reachable"] and (node["state"] in IN_WORK or name in rejoining):
             yield target_of(name)
+
+
+def _rejoining(seen: Observation) -> frozenset[str]:
+    """Return the members that are down and that Patroni may be rewinding: it tells so nowhere.
+
+    It does so with what left the leader's history, soon after another member has taken over.
+    """
+    leader, last_at = _cluster(seen).get("leader"), seen.data("history").get("last_at")
+    is_paused = seen.data("members").get("paused", True)
+    if is_paused or not leader or not _is_lately(last_at, seen.observed_at):
+        return frozenset()
+    down = (name for name, node in nodes_of(seen).items() if node.get("state") in _DOWN)
+    return frozenset(down) - {leader}
+
+
+_DOWN = frozenset({"stopped", "crashed"})
+
+
+def _is_lately(moment: object, now: datetime) -> bool:
+    """Return whether Patroni wrote a moment down that is not long ago, by any of its clocks."""
+    try:
+        passed = now - as_utc(datetime.fromisoformat(str(moment)))
+    except ValueError:
+        return False  # older versions write none
+    return abs(passed) <= timedelta(seconds=REJOIN_SECONDS)
 
 
 def _fed_replicas(seen: Observation) -> Iterator[Member]:

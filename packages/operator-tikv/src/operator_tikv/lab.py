@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
+from operator_core.clock import SYSTEM_CLOCK
 from operator_core.errors import RequestError
 from operator_core.lab import Truth
+from operator_tikv.actions.schedulers import GRANT_LEADER, PLAIN_SCHEDULERS
+from operator_tikv.pd.api import EVICT_LEADER
 from operator_tikv.pd.client import PdClient
+from operator_tikv.reads import CHECKERS
+from operator_tikv.rules.words import store_target
 from operator_tikv.simulator import create_app
+from operator_tikv.simulator.api.schedulers import FURTHER
 from operator_tikv.simulator.model import MetaState, NodeState
 from operator_tikv.simulator.nodes import NodeError
 from operator_tikv.simulator.raft import is_led
@@ -19,7 +25,7 @@ from operator_tikv.simulator.scenario import Scenario, ScenarioError, build, rea
 from operator_tikv.subject import TikvSubject
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from operator_core.clock import Clock
     from operator_tikv.simulator import SimulatedCluster
@@ -27,6 +33,8 @@ if TYPE_CHECKING:
     from operator_tikv.simulator.world import World
 
 _PD_URL: Final = "http://pd.lab:2379"
+_GAIN_STORES: Final = frozenset({"join", "ghost_store", "lost_data"})
+_TARGETS: Final = ("cluster", "pd", "regions", "read", "write", "pd/default")
 
 
 class TikvLab:
@@ -75,6 +83,9 @@ class TikvLabCluster:
             at for one in scenario.faults for at in (one.at_seconds, one.until_seconds) if at
         }
         self.fault_seconds = tuple(sorted(moments))
+        self._may_gain_stores = any(one.name in _GAIN_STORES for one in scenario.faults)
+        told = (*scenario.cluster.config, *(one.fault.model_dump() for one in scenario.faults))
+        self._named = frozenset(_names_in(told))
 
     async def start(self) -> None:
         """Do nothing: a simulation runs no process."""
@@ -85,6 +96,19 @@ class TikvLabCluster:
     def subject(self, clock: Clock) -> TikvSubject:
         """Return the subject of the cluster, which it reaches without a network."""
         return TikvSubject(PdClient([_PD_URL], transport=Site(self._cluster)), clock=clock)
+
+    def catalogue(self) -> TikvSubject:
+        """Return the subject as it is: it reaches for nothing by itself."""
+        return self.subject(SYSTEM_CLOCK)
+
+    def targets(self) -> frozenset[str]:
+        """Return stores and PD servers, and what else a rule of TiKV finds broken."""
+        pd, stores = self._cluster.world.pd, self._cluster.world.stores
+        members = (f"pd-{one.name}" for one in pd.members)
+        # A store that joins, or comes back, has a number that PD gives it.
+        known = () if self._may_gain_stores else map(store_target, stores)
+        schedulers = (*PLAIN_SCHEDULERS, *FURTHER, EVICT_LEADER, GRANT_LEADER, *pd.schedulers)
+        return frozenset({*_TARGETS, *CHECKERS, *schedulers, *self._named, *members, *known})
 
     def advance_to(self, seconds: float) -> None:
         """Let virtual time pass.
@@ -126,6 +150,17 @@ class TikvLabCluster:
             if store.node_state is NodeState.REMOVING
         ]
         return [*added, *removed, *paused, *leaving]
+
+
+def _names_in(values: object) -> Iterator[str]:
+    """Yield every text in the parameters of faults: schedulers, checkers and items they name."""
+    if isinstance(values, str):
+        yield values
+    elif isinstance(values, dict):
+        yield from _names_in([*values.values()])
+    elif isinstance(values, list | tuple):
+        for one in values:
+            yield from _names_in(one)
 
 
 def _is_exposed(world: World, region: Region) -> bool:

@@ -16,6 +16,12 @@ class EventWords(NamedTuple):
 
 
 _OF_STAGES: Final = {
+    "detect": {
+        "snoozed": "snoozed",
+        "snooze_ended": "the snooze was ended",
+        "rule_set": "the rule was set",
+        "rule_reset": "the rule is as shipped again",
+    },
     "ticket": {
         "ticket_opened": "ticket opened",
         "ticket_reopened": "the problem came back",

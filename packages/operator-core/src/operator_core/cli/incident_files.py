@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from operator_core.actions.outcomes import error_text
-from operator_core.errors import OperatorError, RequestError
+from operator_core.errors import RequestError
 from operator_core.runtime.incident.archive import MAX_PACKED_BYTES, Archive, unpack
-from operator_core.runtime.incident.misfits import NO_ROW, ArchiveError
+from operator_core.runtime.incident.misfits import ArchiveError, no_row
+from operator_core.runtime.incident.shapes import NO_ROW
 
 OptionalTicket = Annotated[
     int | None, typer.Argument(metavar="ID", help="The ticket.", show_default=False)
@@ -75,8 +75,7 @@ def rows_that_are_rows() -> Iterator[None]:
     """
     try:
         yield
-    except OperatorError:
+    except ArchiveError:
         raise
     except NO_ROW as error:
-        reason = error_text(error)
-        raise ArchiveError(f"The archive holds a row that is none: {reason}.") from error
+        raise no_row(error) from error

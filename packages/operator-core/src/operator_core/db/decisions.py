@@ -36,6 +36,9 @@ LOOK_ID = "look_id"
 COUNTED = "counted"
 """Among the revisions of a claim: what its limits went by, so that it can be counted again."""
 
+SOURCES = "sources"
+"""Among the revisions of a claim: how each source was seen that its action needs."""
+
 MAX_TRIES = 100
 """As many results of a remedy as any breaker looks back on."""
 

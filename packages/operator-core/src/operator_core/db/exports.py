@@ -16,6 +16,7 @@ from operator_core.db.changes import Change, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import ALL_ROWS, Store
 from operator_core.monitor.types import Observation
+from operator_core.types import JsonObject
 
 AROUND_SECONDS = 600.0
 """How long before and after an incident its looks belong to it."""
@@ -40,6 +41,11 @@ SEALED = "incident_exported"
 
 SWITCHES = ("mode_changed", "kill_switch")
 """The audit's events of the switch, which belong to no ticket and rule all of them."""
+
+WATCHING = "watching"
+"""The table of how the problem was watched: the audit's events of rules and snoozes."""
+
+SNOOZED, SNOOZE_ENDED, RULE_SET, RULE_RESET = "snoozed", "snooze_ended", "rule_set", "rule_reset"
 
 IncidentRows = dict[str, list[Row]]
 """Rows by the name of their table."""
@@ -186,6 +192,7 @@ _READ: dict[str, Callable[[_Scope], list[Row]]] = {
     "events": lambda one: _events(one.tx, one.ticket["id"], one.proposals, one.workflows),
     "ledger": lambda one: one.tx.all("ledger.get"),
     "switches": lambda one: _switches(one.tx, one.ticket["resolved_at"] or one.now),
+    WATCHING: lambda one: _watching(one.tx, one.ticket, one.ticket["resolved_at"] or one.now),
 }
 TABLES = frozenset(_READ)
 """The tables of an incident; an archive has these and no others."""
@@ -209,6 +216,38 @@ def _switches(tx: Tx, until: str) -> list[Row]:
     found = [row for kind in SWITCHES for row in tx.all("audit.of_type", event_type=kind)]
     told = (row for row in found if row["timestamp"] <= until)
     return sorted(told, key=lambda row: int(row["id"]))
+
+
+def _watching(tx: Tx, ticket: Row, until: str) -> list[Row]:
+    """Return who changed the rules of a ticket's cluster and snoozed its problem, up to its end."""
+    kinds = (SNOOZED, SNOOZE_ENDED, RULE_SET, RULE_RESET)
+    told = (row for kind in kinds for row in tx.all("audit.of_type", event_type=kind))
+    known = sorted((row for row in told if row["timestamp"] <= until), key=lambda row: row["id"])
+    snoozes: set[int] = set()
+    return [row for row in known if _concerns(row, ticket, snoozes)]
+
+
+def _concerns(event: Row, ticket: Row, snoozes: set[int]) -> bool:
+    """Return whether an event is about how a ticket's problem is watched.
+
+    Args:
+        event: of a rule, or of a snooze.
+        ticket: the ticket.
+        snoozes: those that concern it, up to here; brought up to date.
+    """
+    if event["subject"] not in {None, ticket["subject"]}:
+        return False
+    data = json.loads(event["event_data"])
+    if event["event_type"] == SNOOZED and _is_covered(data, ticket):
+        snoozes.add(data["snooze_id"])
+    return "snooze_id" not in data or data["snooze_id"] in snoozes
+
+
+def _is_covered(snooze: JsonObject, ticket: Row) -> bool:
+    """Return whether a snooze is about a problem, and was not over before it was seen."""
+    wanted = {"rule": ticket["invariant_name"], "target": ticket["target"]}
+    is_about = all(snooze[key] in {None, value} for key, value in wanted.items())
+    return is_about and bool(snooze["until"] > ticket["first_seen_at"])
 
 
 def _attempts(tx: Tx, decided: Iterable[Row], policies: Iterable[Row]) -> list[Row]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from operator_core.actions.policy import Decision, ruling
 from operator_core.actions.policy.ruling import PolicyFacts
-from operator_core.actions.policy.sight import blindness
+from operator_core.actions.policy.sight import blindness, sources_of
 from operator_core.actions.types import ActionDefinition, ActionProposal, ActionStatus
 from operator_core.db import (
     approvals,
@@ -113,11 +114,19 @@ def settle_each(
 
 
 class Asked(NamedTuple):
-    """What the policy is asked at a claim, all that it looks at, and the look, if there was one."""
+    """What the policy is asked at a claim, all that it looks at, and the look, if there was one.
+
+    Attributes:
+        judged: what is asked.
+        facts: what it looks at.
+        seen: the look.
+        sources: how that showed the sources that the action needs, if it needs any.
+    """
 
     judged: Judged
     facts: PolicyFacts
     seen: Observation | None = None
+    sources: Mapping[str, object] = MappingProxyType({})
 
     def decide_again(self, tx: Tx, proposal_id: int, sight: Sight, stamp: Stamp) -> None:
         """Write down what is asked now that the cluster is not as it was, and what rules then."""
@@ -126,7 +135,7 @@ class Asked(NamedTuple):
 
     def note(self, tx: Tx, proposal: ActionProposal, revisions: JsonObject, stamp: Stamp) -> None:
         """Write down that the attempt was allowed, and on what grounds."""
-        read = {**revisions, decisions.COUNTED: decisions.counted(self.facts)}
+        read = {**revisions, decisions.COUNTED: decisions.counted(self.facts), **self.sources}
         ruling = Ruling(self.judged, self.facts.decision, read)
         decisions.note(tx, CLAIM, int(proposal.id or 0), ruling, stamp, seen=self.seen)
         if self.judged.facts:
@@ -163,7 +172,14 @@ def asked(
         suspected_at=crowd.since,
         undoes=undoes,
     )
-    return Asked(judged, facts, sight.observation)
+    return Asked(judged, facts, sight.observation, _sources(proposal, sight))
+
+
+def _sources(proposal: ActionProposal, sight: Sight) -> JsonObject:
+    definition = sight.define(proposal.action_name)
+    if definition is None or not definition.needs_sources:
+        return {}
+    return {decisions.SOURCES: sources_of(definition, sight.observation)}
 
 
 def _judged(tx: Tx, proposal: ActionProposal, sight: Sight, stamp: Stamp) -> Judged:

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 from operator_core.actions.policy.request import HARMLESS_TAGS, tags_of
 from operator_core.actions.types import ActionDefinition
-from operator_core.monitor.types import Observation
+from operator_core.monitor.types import Observation, Part
+from operator_core.types import JsonObject
 
 CLOCK_SKEW_SECONDS = 5.0
 """How far the clocks of two machines may lie apart."""
@@ -30,6 +31,34 @@ def blindness(
         (name, _fault(observation, name, oldest, newest)) for name in definition.needs_sources
     )
     return tuple(f"{name} {fault}" for name, fault in faults if fault)
+
+
+def sources_of(definition: ActionDefinition, observation: Observation | None) -> JsonObject:
+    """Return what `blindness` goes by, to be written down: how each source was seen.
+
+    Args:
+        definition: the action, with the parts of the observation that it needs.
+        observation: the last look; None: there was none.
+    """
+    parts = observation.parts if observation else {}
+    return {
+        name: parts[name].model_dump(mode="json", include=_KEPT)
+        for name in definition.needs_sources
+        if name in parts
+    }
+
+
+def as_seen(sources: JsonObject) -> Observation:
+    """Return a look that shows no more than how each source was seen.
+
+    Args:
+        sources: as `sources_of` gives them.
+    """
+    parts = {name: Part.model_validate({"source": name, **one}) for name, one in sources.items()}
+    return Observation(parts=parts)
+
+
+_KEPT = {"observed_at", "complete", "error", "agrees"}
 
 
 def _fault(observation: Observation, name: str, oldest: datetime, newest: datetime) -> str:

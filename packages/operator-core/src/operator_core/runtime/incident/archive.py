@@ -21,6 +21,7 @@ from operator_core.runtime.incident.misfits import (
     is_seal_of,
     misfits,
     require_none,
+    require_rows,
 )
 from operator_core.runtime.incident.zipped import files_of
 from operator_core.types import JsonObject
@@ -41,7 +42,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 """A fixed time of all files, so that the same incident is the same archive."""
 
 _ADDED_LATER = frozenset(
-    {"attempts", "effects", "group", "group_diagnoses", "switches", "verifications"}
+    {"attempts", "effects", "group", "group_diagnoses", "switches", "verifications", "watching"}
 )
 """Tables that an archive of an older version does not have."""
 
@@ -137,6 +138,7 @@ def unpack(packed: bytes) -> Archive:
     rows |= {name: _rows(files, f"{name}.json") for name in sorted(TABLES - absent - {LOOKS})}
     looks = sorted(name for name in files if name.startswith(f"{LOOKS}/"))
     rows[LOOKS] = sorted((_row(files, name) for name in looks), key=lambda row: row["id"])
+    require_rows(rows)
     require_none("what does not fit the audit", misfits(rows))
     digest = digest_of(files[MANIFEST])
     seal = None
@@ -192,6 +194,7 @@ def _seal(files: Mapping[str, bytes], ticket_id: object, digest: str) -> Row:
         raise ArchiveError(
             "The archive does not match its seal: something was changed after it was exported."
         )
+    require_rows({"events": [seal]})
     return seal
 
 

@@ -13,7 +13,7 @@ from operator_core.actions.policy.limits import watched
 from operator_core.actions.policy.request import PolicyRequest
 from operator_core.actions.policy.ruling import Usage
 from operator_core.clock import from_text, to_text
-from operator_core.db.decisions import COUNTED
+from operator_core.db.decisions import COUNTED, SOURCES
 from operator_core.db.engine import Row
 from operator_core.db.exports import ATTEMPTS, MAX_ATTEMPTS, IncidentRows
 from operator_core.types import JsonObject
@@ -26,6 +26,16 @@ def counted(decision: Row) -> JsonObject | None:
         decision: of the claim.
     """
     found: JsonObject | None = json.loads(decision["revisions"]).get(COUNTED)
+    return found
+
+
+def sources(decision: Row) -> JsonObject | None:
+    """Return how a claim saw its sources; None: its action needs none, or nothing tells.
+
+    Args:
+        decision: of the claim.
+    """
+    found: JsonObject | None = json.loads(decision["revisions"]).get(SOURCES)
     return found
 
 

@@ -57,24 +57,31 @@ class Then:
 
     def status_of(self, proposal_id: int | None) -> ActionStatus | None:
         """Return the state of a proposal; None: there is none, or nothing tells."""
-        found = self._kinds("proposal_id", proposal_id, _STATUS_AFTER)
+        found = self.kinds("proposal_id", proposal_id, _STATUS_AFTER)
         return _STATUS_AFTER[found[-1]] if found else None
 
     def tries_of(self, proposal_id: int | None) -> int:
         """Return how often a proposal had been begun."""
-        return len(self._kinds("proposal_id", proposal_id, ("execution_started",)))
+        return len(self.kinds("proposal_id", proposal_id, ("execution_started",)))
 
     def workflow_status(self, workflow_id: int | None) -> WorkflowStatus | None:
         """Return the state of a workflow; None: there is none, or nothing tells."""
-        found = self._kinds("workflow_id", workflow_id, _WORKFLOW_AFTER)
+        found = self.kinds("workflow_id", workflow_id, _WORKFLOW_AFTER)
         return _WORKFLOW_AFTER[found[-1]] if found else None
 
     def is_paused(self, workflow_id: int | None) -> bool:
         """Return whether a workflow was paused."""
-        found = self._kinds("workflow_id", workflow_id, ("workflow_paused", "workflow_resumed"))
+        found = self.kinds("workflow_id", workflow_id, ("workflow_paused", "workflow_resumed"))
         return found[-1:] == ["workflow_paused"]
 
-    def _kinds(self, key: str, row_id: int | None, wanted: Iterable[str]) -> list[str]:
+    def kinds(self, key: str, row_id: int | None, wanted: Iterable[str]) -> list[str]:
+        """Return the kinds of what had happened to a row, oldest first.
+
+        Args:
+            key: the column that names the row.
+            row_id: its number; None: there is none.
+            wanted: kinds of events that count.
+        """
         if row_id is None:
             return []
         kinds = frozenset(wanted)

@@ -12,6 +12,8 @@ from operator_core.actions.policy import Decision, Effect, LoadedPolicy, decide,
 from operator_core.actions.policy.binding import Facts
 from operator_core.actions.policy.people import Word, missing
 from operator_core.actions.policy.ruling import PolicyFacts
+from operator_core.actions.policy.sight import as_seen, blindness
+from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.actions.verdict import GateFacts, refusal
 from operator_core.clock import from_text
@@ -19,7 +21,7 @@ from operator_core.db import approvals, decisions, rows
 from operator_core.db.decisions import CLAIM, SEEN, VALIDATE
 from operator_core.db.engine import Row
 from operator_core.db.exports import IncidentRows
-from operator_core.runtime.incident.counted import counted, usage_at
+from operator_core.runtime.incident.counted import counted, sources, usage_at
 from operator_core.runtime.incident.fold import Then
 from operator_core.runtime.incident.replayed import Means, Replayed, replayed
 from operator_core.types import RunMode
@@ -142,10 +144,18 @@ def claim(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
         if event["event_type"] != "execution_started" or proposal is None or switch is None:
             continue
         facts = _gate_facts(known, proposal, event, switch)
+        facts = facts._replace(unseen=_unseen(known, proposal, event, means))
         refused = refusal(_as_claimed(proposal), facts, require_approval=False)
         what = f"proposal {proposal.id} ({CLAIM}): {proposal.action_name}"
-        now = {"refused": str(refused) if refused else ""}
+        now = {"refused": str(refused) if refused else _unasked(known, event, facts)}
         yield replayed(from_text(event["timestamp"]), "claim", what, {"refused": ""}, now)
+
+
+def _unasked(known: _Rows, event: Row, facts: GateFacts) -> str:
+    """Return that no policy was asked about an attempt although one was in force, else nothing."""
+    policies = known.incident["policies"]
+    was_in_force = any(row["loaded_at"] <= event["timestamp"] for row in policies)
+    return "the policy in force was not asked" if was_in_force and facts.policy is None else ""
 
 
 def _as_claimed(proposal: ActionProposal) -> ActionProposal:
@@ -167,6 +177,16 @@ def _gate_facts(
         undone=then.status_of(proposal.compensates_proposal_id),
         policy=_policy_facts(known, proposal, event),
     )
+
+
+def _unseen(known: _Rows, proposal: ActionProposal, event: Row, means: Means) -> tuple[str, ...]:
+    """Return what was seen too little for the action, by what the claim wrote down of its look."""
+    asked = known.decision_before(proposal.id, event, CLAIM)
+    told = sources(asked) if asked else None
+    definition = ActionRegistry(means.subject).get_definition(proposal.action_name)
+    if asked is None or told is None or definition is None:
+        return ()
+    return blindness(definition, as_seen(told), from_text(asked["at"]))
 
 
 def _policy_facts(known: _Rows, proposal: ActionProposal, event: Row) -> PolicyFacts | None:

@@ -3,31 +3,47 @@
 import hashlib
 import json
 from collections.abc import Collection
+from itertools import islice
 
 from operator_core.clock import from_text, to_text
 from operator_core.db import audit
 from operator_core.db.engine import Row
-from operator_core.db.exports import LOOKS, SEALED, IncidentRows
+from operator_core.db.exports import LOOKS, SEALED, WATCHING, IncidentRows
 from operator_core.errors import RequestError
 from operator_core.monitor.verification import Verdict
+from operator_core.runtime.incident.shapes import NO_ROW, faults, in_words
 from operator_core.types import JsonObject
 
-NO_ROW = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
-"""What reading a row raises that is none: nobody vouches for those of a file without a seal."""
-
-
 _MAX_NAME_CHARS = 60
+_MAX_REASON_CHARS = 200
+_MAX_FAULTS = 2
 
 
 class ArchiveError(RequestError):
     """An archive that cannot be used as it is; the text says what does not match."""
+
+
+def no_row(error: Exception) -> ArchiveError:
+    """Return what to say of an archive of which a row cannot be read.
+
+    Args:
+        error: one of `NO_ROW`.
+    """
+    return ArchiveError(f"The archive holds a row that is none: {on_a_line(in_words(error))}.")
+
+
+def require_rows(incident: IncidentRows) -> None:
+    """See that the tables of an archive hold rows of a ledger.
+
+    Args:
+        incident: the tables as they were read.
+
+    Raises:
+        ArchiveError: some are none; names the first of them.
+    """
+    wrong = [on_a_line(one) for one in islice(faults(incident), _MAX_FAULTS)]
+    if wrong:
+        raise ArchiveError(f"The archive holds rows that are none: {'; '.join(wrong)}.")
 
 
 def require_none(what: str, wrong: Collection[str]) -> None:
@@ -41,12 +57,13 @@ def require_none(what: str, wrong: Collection[str]) -> None:
         ArchiveError: something is.
     """
     if wrong:
-        shown = ", ".join(sorted(_on_a_line(one) for one in wrong)[:5])
+        shown = ", ".join(sorted(on_a_line(one, _MAX_NAME_CHARS) for one in wrong)[:5])
         raise ArchiveError(f"The archive does not match: {what}: {shown}.")
 
 
-def _on_a_line(name: str) -> str:
-    return name.encode("unicode_escape").decode()[:_MAX_NAME_CHARS]
+def on_a_line(text: str, limit: int = _MAX_REASON_CHARS) -> str:
+    """Return a text of an archive without what would colour it or begin another line."""
+    return text.encode("unicode_escape").decode()[:limit]
 
 
 def digest_of(content: bytes | str) -> str:
@@ -75,12 +92,12 @@ def misfits(rows: IncidentRows) -> set[str]:
     try:
         if not rows["tickets"]:
             return {"tickets.json has no ticket"}
-        told = (*rows["events"], *rows["switches"])
+        told = (*rows["events"], *rows["switches"], *rows[WATCHING])
         broken = {f"event {one['id']}" for one in told if _is_broken(one)}
         known = _changed_looks(rows) | _changed_diagnoses(rows)
         return broken | known | _changed_effects(rows) | _changed_proofs(rows)
     except NO_ROW as error:
-        raise ArchiveError(f"The archive holds a row that is none: {error!r}.") from error
+        raise no_row(error) from error
 
 
 def _is_broken(event: Row) -> bool:

@@ -6,14 +6,15 @@ from datetime import datetime
 
 from operator_core.actions.rehearsal import Rehearsal, rehearse_steps, together
 from operator_core.actions.types import ActionProposal
-from operator_core.clock import from_text
+from operator_core.clock import from_text, to_text
 from operator_core.db import rows
 from operator_core.db.exports import IncidentRows
 from operator_core.monitor.config import Patience
 from operator_core.monitor.types import Observation
 from operator_core.monitor.verification import Verdict, Verification
 from operator_core.monitor.verify import BROKEN_SINCE, Sight, advance, lost, shown, uncounted
-from operator_core.runtime.incident.replayed import Means, Replayed, replayed, rules_of
+from operator_core.runtime.incident.replayed import Means, Replayed, replayed
+from operator_core.runtime.incident.watched import rules_at
 from operator_core.types import JsonObject
 
 _SHORTEST_SECONDS = 1e-6
@@ -120,7 +121,8 @@ def _before(proof: Verification, at: datetime) -> Verification:
 
 
 def _sight(incident: IncidentRows, proof: Verification, seen: Observation, means: Means) -> Sight:
-    ticket, rules = incident["tickets"][0], rules_of(incident, means.subject)
+    ticket = incident["tickets"][0]
+    rules = rules_at(incident, means.subject, to_text(seen.observed_at))
     is_broken, unread = shown(rules, seen, ticket["invariant_name"], ticket["target"])
     capacity = means.subject.capacity(seen)
     unread = unread or uncounted(proof.capacity, capacity)

@@ -15,7 +15,7 @@ from operator_core.agent.grouping import Member, why_below
 from operator_core.agent.recommend import checked
 from operator_core.agent.rules import diagnose
 from operator_core.agent.support import supported
-from operator_core.clock import from_text
+from operator_core.clock import from_text, to_text
 from operator_core.db import diagnoses, rows
 from operator_core.db.engine import Row
 from operator_core.db.exports import IncidentRows, looks_of
@@ -26,7 +26,9 @@ from operator_core.runtime.incident.gated import approve, claim
 from operator_core.runtime.incident.proofs import prove, rehearse
 from operator_core.runtime.incident.replayed import Means, Replayed, replayed
 from operator_core.runtime.incident.retried import retry, take_over
+from operator_core.runtime.incident.taken_back import take_back
 from operator_core.runtime.incident.unmade import RULES
+from operator_core.runtime.incident.watched import is_snoozed
 from operator_core.types import JsonObject
 
 
@@ -71,11 +73,17 @@ def _supersede(incident: IncidentRows, means: Means) -> Iterator[Replayed]:
         look = looks.get(int(made.observation_id or 0))
         fresh = _diagnosed(made, looks, means)
         former = {one.hypothesis for one in chain([*_until(known, stored)])[:-1]}
-        why = superseded(stored, fresh, look, former) if fresh and look else None
+        is_asked = look is not None and not _is_snoozed(incident, look, event)
+        why = superseded(stored, fresh, look, former) if fresh and look and is_asked else None
         recorded = {"turn": told["turn"], "reason": told["reason"]}
         now = {"turn": why.turn.value, "reason": why.reason} if why else None
         what = f"diagnosis {stored.id} by diagnosis {made.id}"
         yield replayed(from_text(event["timestamp"]), "supersede", what, recorded, now)
+
+
+def _is_snoozed(incident: IncidentRows, look: Observation, event: Row) -> bool:
+    """Return whether nobody asked at an event whether a look bears out a diagnosis."""
+    return is_snoozed(incident, to_text(look.observed_at), event["timestamp"])
 
 
 def _until(known: Mapping[int, Diagnosis], last: Diagnosis) -> Iterator[Diagnosis]:
@@ -207,6 +215,7 @@ STAGES: dict[str, Callable[[IncidentRows, Means], Iterable[Replayed]]] = {
     "claim": claim,
     "retry": retry,
     "take over": take_over,
+    "take back": take_back,
     "verify": prove,
 }
 """What is made again, in the order of the stages."""

@@ -5,9 +5,6 @@ from datetime import datetime
 from typing import NamedTuple
 
 from operator_core.actions.policy import LoadedPolicy
-from operator_core.db.exports import IncidentRows
-from operator_core.monitor.tuning import tuned
-from operator_core.monitor.types import Invariant, RuleSettings
 from operator_core.runtime.incident.archive import canonical
 from operator_core.subject import FullSubject
 
@@ -63,12 +60,3 @@ class Means(NamedTuple):
 def replayed(at: datetime, stage: str, what: str, recorded: object, now: object) -> Replayed:
     """Return a decision with both of its answers as canonical JSON."""
     return Replayed(at, stage, what, canonical(recorded).decode(), canonical(now).decode())
-
-
-def rules_of(incident: IncidentRows, subject: FullSubject) -> list[Invariant]:
-    """Return the rules of an incident's cluster, with the settings that it has."""
-    settings = {
-        row["rule"]: RuleSettings.model_validate_json(row["settings"])
-        for row in incident["rule_settings"]
-    }
-    return list(tuned(subject.invariants(), settings))

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from operator_core.actions.event_words import words_of
 from operator_core.clock import from_text, to_text
-from operator_core.db import diagnoses
+from operator_core.db import diagnoses, rows
 from operator_core.db.engine import Row
-from operator_core.db.exports import IncidentRows
+from operator_core.db.exports import SNOOZED, WATCHING, IncidentRows
 from operator_core.types import JsonObject
 
 _TOLD_BY_ROWS = frozenset({"ticket_diagnosed"})
@@ -23,6 +23,7 @@ _SHOWN_KEYS = (
     "policy",
     "text",
     "reasons",
+    "settings",
 )
 _MAX_CHARS = 400
 _RANKS = {"detect": 0, "ticket": 1, "diagnose": 2}
@@ -61,9 +62,20 @@ def timeline(incident: IncidentRows) -> list[Moment]:
     began = from_text(ticket["first_seen_at"])
     actions = {row["id"]: row["action_name"] for row in incident["proposals"]}
     first = Moment(began, 0.0, "detect", "first seen", "monitor", detail=ticket["message"])
-    rest = [*_diagnosed(incident["diagnoses"]), *_told(incident["events"], actions)]
+    events = [*incident["events"], *_watching(incident)]
+    rest = [*_diagnosed(incident["diagnoses"]), *_told(events, actions)]
     moments = sorted([first, *rest], key=lambda one: (one.at, _RANKS.get(one.stage, len(_RANKS))))
     return [one._replace(seconds=(one.at - began).total_seconds()) for one in moments]
+
+
+def _watching(incident: IncidentRows) -> Iterator[Row]:
+    """Yield who snoozed the problem, and who changed its rule while it was there."""
+    ticket = incident["tickets"][0]
+    for row in incident[WATCHING]:
+        told = json.loads(row["event_data"])
+        is_own = told.get("rule") == ticket["invariant_name"]
+        if "snooze_id" in told or (is_own and row["timestamp"] >= ticket["first_seen_at"]):
+            yield row
 
 
 def _diagnosed(found: Iterable[Row]) -> Iterator[Moment]:
@@ -91,6 +103,7 @@ def _told(events: Iterable[Row], actions: dict[int, str]) -> Iterator[Moment]:
         stage, words = words_of(row["event_type"])
         data = json.loads(row["event_data"])
         said = [_said(data[key]) for key in _SHOWN_KEYS if data.get(key)]
+        said += [f"until {data['until'][:19]}Z"] if row["event_type"] == SNOOZED else []
         yield Moment(
             from_text(row["timestamp"]),
             0.0,
@@ -103,6 +116,8 @@ def _told(events: Iterable[Row], actions: dict[int, str]) -> Iterator[Moment]:
 
 
 def _said(value: object) -> str:
+    if isinstance(value, dict):
+        return rows.to_json(value)
     return "; ".join(str(one) for one in value) if isinstance(value, list) else str(value)
 
 

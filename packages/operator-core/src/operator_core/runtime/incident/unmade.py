@@ -4,14 +4,17 @@ Every kind of event is either made again, or no decision, or named here: a test 
 """
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import NamedTuple
 
+from operator_core.actions.registry import ActionRegistry
 from operator_core.clock import from_text
 from operator_core.db import diagnoses
 from operator_core.db.decisions import CLAIM
 from operator_core.db.engine import Row
-from operator_core.db.exports import LOOKS, IncidentRows
-from operator_core.runtime.incident.counted import counted, is_whole
+from operator_core.db.exports import LOOKS, WATCHING, IncidentRows
+from operator_core.db.tickets import MONITOR
+from operator_core.runtime.incident.counted import counted, is_whole, sources
 from operator_core.runtime.incident.course import closing_look, opening_look
 from operator_core.runtime.incident.fold import Then
 from operator_core.runtime.incident.replayed import Means
@@ -24,6 +27,7 @@ RULES = "rules"
 MADE = frozenset(
     {
         "diagnosis_superseded",
+        "effect_undo_proposed",
         "execution_started",
         "execution_taken_over",
         "proposal_approved",
@@ -67,6 +71,10 @@ LEFT: dict[str, tuple[frozenset[str], str]] = {
             {
                 "approval_given",
                 "proposal_rejected",
+                "rule_reset",
+                "rule_set",
+                "snooze_ended",
+                "snoozed",
                 "ticket_acknowledged",
                 "ticket_commented",
                 "ticket_held",
@@ -109,7 +117,6 @@ LEFT: dict[str, tuple[frozenset[str], str]] = {
                 "effect_overdue",
                 "effect_released",
                 "effect_renewed",
-                "effect_undo_proposed",
             }
         ),
         "their leases rest on the clock, and on what was seen right before an attempt",
@@ -151,12 +158,18 @@ def unmade(incident: IncidentRows, means: Means) -> list[Unmade]:
         incident: its rows.
         means: what the rest is made with; nothing later than its `until` counts.
     """
-    until = means.until
-    events = [
-        one for one in incident["events"] if until is None or from_text(one["timestamp"]) <= until
-    ]
-    found = [*_lacking(incident, events), *_parts(events), *_kinds(events)]
+    events, watching = (_up_to(incident[name], means.until) for name in ("events", WATCHING))
+    blind = Unmade(
+        "claims without how they saw their sources",
+        _sourceless(incident, means),
+        "an older version did not write it down",
+    )
+    found = [*_lacking(incident, events), blind, *_parts(events), *_kinds([*events, *watching])]
     return [one for one in found if one.number]
+
+
+def _up_to(events: list[Row], until: datetime | None) -> list[Row]:
+    return [one for one in events if until is None or from_text(one["timestamp"]) <= until]
 
 
 def _kinds(events: list[Row]) -> Iterator[Unmade]:
@@ -168,9 +181,9 @@ def _parts(events: list[Row]) -> Iterator[Unmade]:
     """What is taken from the record within decisions that are made again."""
     kinds = [one["event_type"] for one in events]
     yield Unmade(
-        "of each claim: sight, the rehearsal then, other work under way, who is suspected",
+        "of each claim: the rehearsal then, other disruptive work under way, who is suspected",
         kinds.count("execution_started"),
-        "that look is not kept, and other incidents' tickets are not in this one",
+        "they are inputs: that look is not kept, and other incidents' tickets are not in this one",
     )
     yield Unmade(
         "of each proof: how long the problem had been gone, what else was broken",
@@ -202,7 +215,12 @@ def _unrehearsed(incident: IncidentRows, _events: list[Row]) -> int:
 
 def _unseen_openings(incident: IncidentRows, events: list[Row]) -> int:
     opened = _of(events, "ticket_opened") + _of(events, "ticket_reopened")
-    return sum(opening_look(incident, one) is None for one in opened)
+    own = [one for one in opened if one["actor"] == MONITOR]
+    return sum(opening_look(incident, one) is None for one in own)
+
+
+def _opened_otherwise(_incident: IncidentRows, events: list[Row]) -> int:
+    return sum(one["actor"] != MONITOR for one in _of(events, "ticket_opened"))
 
 
 def _ended_otherwise(incident: IncidentRows, events: list[Row]) -> int:
@@ -223,6 +241,14 @@ def _unruled(incident: IncidentRows, events: list[Row]) -> int:
 def _uncounted(incident: IncidentRows, _events: list[Row]) -> int:
     claims = (row for row in incident["decisions"] if row["stage"] == CLAIM)
     return sum(counted(row) is None or not is_whole(incident) for row in claims)
+
+
+def _sourceless(incident: IncidentRows, means: Means) -> int:
+    """Count the claims whose actions need sources and that do not say how they were seen."""
+    define = ActionRegistry(means.subject).get_definition
+    claims = [row for row in incident["decisions"] if row["stage"] == CLAIM]
+    needing = [row for row in claims if getattr(define(row["action_name"]), "needs_sources", ())]
+    return sum(sources(row) is None for row in needing)
 
 
 def _taken_blindly(_incident: IncidentRows, events: list[Row]) -> int:
@@ -267,6 +293,11 @@ _LACKS: tuple[tuple[str, Callable[[IncidentRows, list[Row]], int], str], ...] = 
         "tickets that opened on a look that is not kept",
         _unseen_openings,
         "what was seen is thinned",
+    ),
+    (
+        "tickets that the monitor did not open",
+        _opened_otherwise,
+        "a person opened them, or another part of Operator; no rule has seen the problem",
     ),
     (
         "tickets that the monitor did not end",
