@@ -3,11 +3,13 @@
 import asyncio
 import re
 from itertools import pairwise
+from typing import cast
 
 import pytest
 
 from engine_bench import proposal
-from operator_core.db import creation
+from operator_core.actions.types import ActionStatus
+from operator_core.db import creation, safety
 from operator_core.db.actions import ActionDB
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Tx, Value
@@ -144,3 +146,37 @@ async def test_what_is_missing_is_still_told_one_by_one() -> None:
         wanted = [creation.Creation(one, stamp) for one in (proposal(), lost, proposal())]
         made = await ledger.write(lambda tx: creation.create_each(tx, wanted))
     assert [type(one) for one in made if isinstance(one, Exception)] == [NotFoundError]
+
+
+class _Counted:
+    """A transaction that counts what it is asked."""
+
+    def __init__(self, tx: Tx) -> None:
+        self.asked = 0
+        self._tx = tx
+
+    def __getattr__(self, name: str) -> object:
+        self.asked += 1
+        return getattr(self._tx, name)
+
+
+async def _asked_by_kill(waiting: int) -> int:
+    def work(tx: Tx) -> tuple[int, safety.KillReport]:
+        counted = _Counted(tx)
+        report = safety.kill(cast("Tx", counted), "enough", stamp)
+        return counted.asked, report
+
+    async with scratch_ledger(LeapingClock()) as ledger:
+        stamp = Stamp("test", ledger.clock.now())
+        await stored(ledger, waiting)
+        for _ in range(waiting):
+            await ActionDB(ledger).create_workflow("w", "", [proposal(), proposal()])
+        asked, report = await ledger.write(work)
+        left = await ActionDB(ledger).list_proposals(ActionStatus.PROPOSED)
+    assert (len(report.cancelled), len(report.workflows_cancelled)) == (3 * waiting, waiting)
+    assert left == []
+    return asked
+
+
+async def test_a_kill_asks_no_more_however_much_waits() -> None:
+    assert await _asked_by_kill(2) == await _asked_by_kill(40)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from operator_core.actions import approval
@@ -19,7 +20,7 @@ from operator_core.clock import to_text
 from operator_core.db import approvals, changes, compensations, policies, resends, rows
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx
-from operator_core.errors import TransitionError
+from operator_core.errors import ConstraintError, TransitionError
 from operator_core.types import JsonObject
 
 _DIRECT: dict[ActionStatus, tuple[ActionEvent, Params]] = {
@@ -105,6 +106,15 @@ def cancel(tx: Tx, proposal_id: int, reason: str, stamp: Stamp) -> Row:
     return row
 
 
+def cancel_each(tx: Tx, kind: str, found: Sequence[Row], reason: str, stamp: Stamp) -> None:
+    """Cancel rows of a kind that this transaction has just read, and that may be cancelled."""
+    change = Change(f"{kind}.cancel", f"{kind}_cancelled", {"reason": reason})
+    wanted = [{"id": row["id"], "now": stamp.text} for row in found]
+    if wanted and tx.each(change.statement, wanted) != len(wanted):
+        raise ConstraintError(f"a {kind} was to be cancelled that had ended")
+    changes.tell_each(tx, kind, [(row, change, stamp) for row in found])
+
+
 def schedule(tx: Tx, proposal_id: int, when: datetime | None, stamp: Stamp) -> Row:
     """Set or clear the time before which a proposal does not run."""
     text = to_text(when) if when else None
@@ -152,15 +162,28 @@ def set_next_retry(
     """
     text = to_text(when) if when else None
     row = changes.get(tx, "proposal", proposal_id)
-    event = "retry_scheduled" if text else "retry_cleared"
-    data: JsonObject = {"next_retry_at": text, "retry_count": row["retry_count"]}
-    if backoff is not None:
-        data["backoff"] = backoff
     params: Params = {"next_retry_at": text, "failure_counted": int(counted)}
-    change = Change("proposal.set_next_retry", event, data, params)
+    change = replace(_next_retry(text, row, backoff), params=params)
     changed = changes.apply(tx, proposal_id, change, stamp)
     settle_workflow(tx, changed, stamp)
     return changed
+
+
+def drop_retries(tx: Tx, failed: Sequence[Row], stamp: Stamp) -> None:
+    """Try failed proposals not again that this transaction has just read; their workflows end."""
+    dropped = {"next_retry_at": None, "failure_counted": 0, "now": stamp.text}
+    if failed:
+        tx.each("proposal.set_next_retry", [{"id": row["id"], **dropped} for row in failed])
+    told = [(row, _next_retry(None, row), stamp) for row in failed]
+    changes.tell_each(tx, "proposal", told)
+
+
+def _next_retry(text: str | None, row: Row, backoff: dict[str, float] | None = None) -> Change:
+    """Return what the audit says of when a failed proposal is tried again."""
+    data: JsonObject = {"next_retry_at": text, "retry_count": row["retry_count"]}
+    if backoff is not None:
+        data["backoff"] = backoff
+    return Change("proposal.set_next_retry", "retry_scheduled" if text else "retry_cleared", data)
 
 
 def reset_for_retry(tx: Tx, proposal_id: int, stamp: Stamp) -> Row:
@@ -231,15 +254,12 @@ def approve_workflow(tx: Tx, workflow_id: int, stamp: Stamp) -> Row:
     return row
 
 
-def cancel_workflow(
-    tx: Tx, workflow_id: int, reason: str, stamp: Stamp, *, compensate: bool = True
-) -> Row:
+def cancel_workflow(tx: Tx, workflow_id: int, reason: str, stamp: Stamp) -> Row:
     """Cancel a workflow and the steps that have not started; undo what it has done."""
     change = Change("workflow.cancel", "workflow_cancelled", {"reason": reason})
     row = changes.apply(tx, workflow_id, change, stamp)
     _cancel_rest(tx, workflow_id, f"workflow cancelled: {reason}", stamp)
-    if compensate:
-        compensations.begin(tx, workflow_id, stamp)
+    compensations.begin(tx, workflow_id, stamp)
     return row
 
 

@@ -1,5 +1,6 @@
 """The one switch: run mode and kill, as functions of a transaction."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -140,22 +141,30 @@ def cancel_pending(tx: Tx, reason: str, stamp: Stamp) -> KillReport:
     """
     compensations.forget(tx, stamp)
     tx.run("effect.forget_undos")
-    workflows = tuple(row["id"] for row in tx.all("workflow.unfinished"))
-    waiting = tx.all("proposal.pending")
+    live, waiting = tx.all("workflow.unfinished"), tx.all("proposal.pending")
     unsure = {row["id"] for row in waiting if resends.was_sent(tx, rows.proposal(row))}
-    pending = tuple(row["id"] for row in waiting if row["id"] not in unsure)
+    pending = [row for row in waiting if row["id"] not in unsure]
     sent = [row["id"] for row in tx.all("proposal.executing") if resends.awaited(row)]
-    retries = tuple(row["id"] for row in tx.all("proposal.waiting_retry"))
-    for workflow_id in workflows:
-        proposals.cancel_workflow(tx, workflow_id, reason, stamp, compensate=False)
+    retries = tx.all("proposal.waiting_retry")
+    # However much waits, it is called off by a few statements: meanwhile what runs goes on.
+    proposals.cancel_each(tx, "workflow", live, reason, stamp)
+    proposals.cancel_each(tx, "proposal", pending, reason, stamp)
+    proposals.drop_retries(tx, retries, stamp)
     change = Change("proposal.cancel", "proposal_cancelled", {"reason": reason})
-    for row in tx.all("proposal.pending"):
-        resends.call_off(tx, row["id"], change, stamp)
-    for proposal_id in sent:  # those of workflows are in doubt already
+    for proposal_id in unsure:
+        resends.call_off(tx, proposal_id, change, stamp)
+    for proposal_id in sent:
         resends.give_up(tx, proposal_id, f"{reason}.", stamp)
-    for row in tx.all("proposal.waiting_retry"):  # those of workflows are dropped already
-        proposals.set_next_retry(tx, row["id"], None, stamp)
-    return KillReport(pending, retries, workflows, in_doubt=tuple(sorted({*sent, *unsure})))
+    return KillReport(
+        cancelled=_ids(pending),
+        retries_dropped=_ids(retries),
+        workflows_cancelled=_ids(live),
+        in_doubt=tuple(sorted({*sent, *unsure})),
+    )
+
+
+def _ids(found: Sequence[Row]) -> tuple[int, ...]:
+    return tuple(row["id"] for row in found)
 
 
 def request_cancel(tx: Tx, proposal_id: int, stamp: Stamp) -> Row:

@@ -165,6 +165,17 @@ SET status = 'completed', owner = NULL, lease_expires_at = NULL, in_doubt = 0,
 WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[]) AND status || '' IN ('executing')
   AND (:fence IS NULL OR fence = :fence)
 
+-- name: proposal.cancel.each
+UPDATE action_proposals
+SET status = 'cancelled', cancelled_at = :now, updated_at = :now
+WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[])
+  AND status || '' IN ('proposed', 'validated')
+
+-- name: proposal.set_next_retry.each
+UPDATE action_proposals
+SET next_retry_at = :next_retry_at, failure_counted = :failure_counted, updated_at = :now
+WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[]) AND status || '' = 'failed'
+
 -- name: record.insert.each
 INSERT INTO action_records (
     proposal_id, started_at, completed_at, success, error_message, result_data, outcome,
@@ -191,6 +202,11 @@ RETURNING id
 -- name: workflow.start.each
 UPDATE workflows SET status = 'in_progress', updated_at = :now
 WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[]) AND status || '' IN ('pending')
+
+-- name: workflow.cancel.each
+UPDATE workflows SET status = 'cancelled', paused_at = NULL, paused_by = NULL, updated_at = :now
+WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[])
+  AND status || '' IN ('pending', 'in_progress')
 
 -- name: workflow.complete.each
 UPDATE workflows SET status = 'completed', paused_at = NULL, paused_by = NULL, updated_at = :now

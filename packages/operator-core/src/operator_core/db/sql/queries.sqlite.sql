@@ -40,6 +40,16 @@ SET status = 'completed', owner = NULL, lease_expires_at = NULL, in_doubt = 0,
 WHERE id IN (SELECT value FROM json_each(:ids)) AND +status IN ('executing')
   AND (:fence IS NULL OR fence = :fence)
 
+-- name: proposal.cancel.each
+UPDATE action_proposals
+SET status = 'cancelled', cancelled_at = :now, updated_at = :now
+WHERE id IN (SELECT value FROM json_each(:ids)) AND +status IN ('proposed', 'validated')
+
+-- name: proposal.set_next_retry.each
+UPDATE action_proposals
+SET next_retry_at = :next_retry_at, failure_counted = :failure_counted, updated_at = :now
+WHERE id IN (SELECT value FROM json_each(:ids)) AND +status = 'failed'
+
 -- name: record.finish.each
 UPDATE action_records
 SET completed_at = :now, success = :success, outcome = :outcome,
@@ -49,6 +59,10 @@ WHERE id IN (SELECT value FROM json_each(:ids))
 -- name: workflow.start.each
 UPDATE workflows SET status = 'in_progress', updated_at = :now
 WHERE id IN (SELECT value FROM json_each(:ids)) AND +status IN ('pending')
+
+-- name: workflow.cancel.each
+UPDATE workflows SET status = 'cancelled', paused_at = NULL, paused_by = NULL, updated_at = :now
+WHERE id IN (SELECT value FROM json_each(:ids)) AND +status IN ('pending', 'in_progress')
 
 -- name: workflow.complete.each
 UPDATE workflows SET status = 'completed', paused_at = NULL, paused_by = NULL, updated_at = :now
