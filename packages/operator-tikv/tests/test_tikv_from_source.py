@@ -221,6 +221,12 @@ CASES: dict[str, Case] = {
         after_seconds=25,
         regions=120,
     ),
+    "raft_log_lag": metric("store-1", STOP, after_seconds=300),
+    "read_pool_backlog": metric("store-2", overload("coprocessor"), looks=1),
+    "store_metrics_unreachable": metric(
+        "store-2", {"fault": "closed_status_port", "stores": [2]}, looks=2
+    ),
+    "pd_etcd_space": metric("pd-pd-0", {"fault": "pd_database"}, looks=1),
     "pd_cpu_high": metric("pd-pd-0", {"fault": "pd_overload", "cpu": 0.95}),
     "pd_memory_high": metric("pd-pd-0", {"fault": "pd_overload", "memory": 0.95}),
     "pd_disk_slow": metric("pd-pd-0", {"fault": "pd_slow_disk"}),
@@ -235,7 +241,7 @@ CASES: dict[str, Case] = {
         after_seconds=640,
         regions=60,
     ),
-    "pd_restarted": metric("pd-pd-1", {"fault": "pd_stop", "members": ["pd-1"], "until": "90s"}),
+    "pd_restarted": metric("pd-pd-0", {"fault": "pd_stop", "until": "90s"}),
 }
 
 
@@ -293,15 +299,6 @@ def on_page(host: str, family: str, sample: str) -> Edit:
     return edit
 
 
-def lag(place: str, text: str, asked: int) -> str:
-    family = "tikv_raftstore_log_lag"
-    counts = "".join(
-        f'{family}_bucket{{{{le="{least}"}}}} {count}\n'
-        for least, count in (("2", "0"), ("8192", "{n}"), ("+Inf", "{n}"))
-    )
-    return on_page(STORE_2, family, counts)(place, text, asked)
-
-
 def same_address(place: str, text: str, asked: int) -> str:
     """PD tells of two stores at one address, as after a delete by force."""
     del asked
@@ -312,33 +309,12 @@ def same_address(place: str, text: str, asked: int) -> str:
     )
 
 
-def dead_page(place: str, text: str, asked: int) -> str:
-    del asked
-    if place == f"{STORE_2}/metrics":
-        raise httpx.ConnectError("refused")
-    return text
-
-
 STORE_2 = "tikv-1.tikv-peer"
 PAGES: dict[str, tuple[str, Edit]] = {
     "shared_address": (f"{STORE_2}:20160", same_address),
-    "store_metrics_unreachable": ("store-2", dead_page),
     "write_stall_near": (
         "store-2",
         on_page(STORE_2, "tikv_scheduler_l0_avg", 'tikv_scheduler_l0_avg{{cf="write"}} 90'),
-    ),
-    "raft_log_lag": ("store-2", lag),
-    "read_pool_backlog": (
-        "store-2",
-        on_page(
-            STORE_2, "tikv_unified", 'tikv_unified_read_pool_running_tasks{{priority="x"}} 6e3'
-        ),
-    ),
-    "pd_etcd_space": (
-        "pd-pd-0",
-        on_page(
-            "pd-0.pd", "etcd_mvcc_db_total_size_in_bytes", "etcd_mvcc_db_total_size_in_bytes 8e9"
-        ),
     ),
 }
 """What no fault of the simulator makes: the target, and what PD or a process says instead."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LEADER_MISSING_SECONDS: Final = 600.0
 PENDING_TASKS: Final = 5000
+READ_TASKS: Final = 8000
 RUNNING_COMMANDS: Final = 20
 _STALL_US_PER_SECOND: Final = 1000.0
 _MICROSECONDS: Final = 1e6
@@ -96,6 +97,9 @@ def _queues(made: Page, store: Store) -> None:
     for name, pool in (("apply-worker", "apply"), ("pd-worker", "raftstore")):
         tasks = PENDING_TASKS if pool in busy else 0
         made.gauge("tikv_worker_pending_task_total", float(tasks), name=name)
+    reads = READ_TASKS if "coprocessor" in busy else RUNNING_COMMANDS
+    pool = {"name": "unified-read-pool", "priority": "low"}
+    made.gauge("tikv_unified_read_pool_running_tasks", float(reads), **pool)
     late = PENDING_TASKS if "raftstore" in busy else 0
     made.gauge("tikv_pd_pending_heartbeat_total", float(late))
 

@@ -111,6 +111,15 @@ class Partition(StoreFault):
                     yield store_id, other_id
 
 
+class ClosedStatusPort(StoreFault):
+    """Nobody reaches the stores' status ports, as behind a firewall; they serve all the same."""
+
+    def ail(self, store_id: int, found: Ailments, memory: Memory) -> Ailments:
+        """See `Fault.ail`."""
+        del memory
+        return replace(found, status_port_open=False) if store_id in self.stores else found
+
+
 class SlowDisk(StoreFault):
     """Each write takes `latency`; from 100 ms on the slow score rises, 100 within 70 s."""
 
