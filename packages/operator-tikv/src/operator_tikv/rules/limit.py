@@ -38,6 +38,7 @@ class Limit:
         severity: how bad it is.
         per: the reading that it is divided by, such as a quota.
         planned: how much of it is expected of a store that is being drained or taken out.
+        excused: where its part tells the processes of which all of it is expected.
         is_idle: whether it means something only while PD works on nothing.
         size: how the reading becomes the number that is compared.
     """
@@ -52,6 +53,7 @@ class Limit:
     severity: Severity = Severity.WARNING
     per: str = ""
     planned: float = 0.0
+    excused: str = ""
     is_idle: bool = False
     size: Callable[[float], float] = float
 
@@ -86,8 +88,10 @@ class Limit:
             return
         data = observation.data(self.part)
         leaving = _leaving(observation) if self.planned else set()
+        excused = data.get(self.excused, ())
         for key, (label, value) in self._values(data).items():
-            if self.size(value) > (max(most, self.planned) if key in leaving else most):
+            borne = max(most, self.planned) if key in leaving else most
+            if self.size(value) > borne and key not in excused:
                 where = f" ({label})" if label else ""
                 message = f"{self._who(key)}: {self.words.format(value=_number(value))}{where}."
                 metrics = {self.signal: value, "label": label, self.limit: most}

@@ -310,6 +310,7 @@ LIMITS: Final = (
         "it was restarted in the last five minutes",
         0.0,
         part=PD_METRICS,
+        excused="planned_restarts",
     ),
 )
 
