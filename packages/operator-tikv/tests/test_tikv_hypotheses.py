@@ -278,6 +278,26 @@ def test_a_slow_store_that_leads_nothing_is_told_to_a_person_and_not_drained() -
     assert diagnosis.workflows == []
 
 
+LAG = {"log_lag_p99_entries": {"1": 9000.0}}
+
+
+@pytest.mark.parametrize(
+    ("fourth", "unreachable", "cause", "components"),
+    [
+        (SILENT, {}, "silent_store_behind_it", ["store-4"]),
+        (SILENT, {"1": {"4": 6.0}}, "silent_store_behind_it", ["store-4"]),
+        ({}, {"1": {"4": 20.0}}, "cut_off_store_behind_it", ["store-4"]),
+        ({}, {"2": {"4": 20.0}}, "apply_behind", ["store-1"]),
+    ],
+)
+def test_a_log_that_runs_ahead_is_the_matter_of_the_follower(
+    fourth: dict[str, Any], unreachable: dict[str, Any], cause: str, components: list[str]
+) -> None:
+    parts = metrics("store_metrics", **LAG, unreachable_per_second=unreachable)
+    diagnosis = diagnosed("raft_log_lag", picture(fourth=fourth, parts=parts))
+    assert (diagnosis.hypothesis, list(diagnosis.components)) == (cause, components)
+
+
 def test_a_store_that_is_not_in_the_observation_gives_no_cause() -> None:
     invariant, observation = PICTURES["slow_disk"]
     violation = next(v for rule in INVARIANTS for v in rule.check(observation))

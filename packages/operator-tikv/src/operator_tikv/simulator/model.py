@@ -160,6 +160,7 @@ class Ailments:
     pd_reachable: bool = True
     disk_seconds: float = 0.0
     stalled: bool = False
+    level0_files: int = 3
     busy_pools: tuple[str, ...] = ()
     leak_bytes_per_second: float = 0.0
     send_mib_per_second: float = SNAPSHOT_MIB_PER_SECOND

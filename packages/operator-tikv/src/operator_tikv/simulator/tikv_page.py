@@ -125,7 +125,7 @@ def _engine(made: Page, store: Store) -> None:
         made.gauge("tikv_engine_seek_micro_seconds", 80.0, db="kv", type=f"seek_{kind}")
     for family in ("default", "write", "lock"):
         made.gauge("tikv_engine_pending_compaction_bytes", float(pending), db="kv", cf=family)
-        files = 60.0 if stalled else 3.0
+        files = float(max(60 if stalled else 0, store.ailments.level0_files))
         made.gauge("tikv_engine_num_files_at_level", files, db="kv", cf=family, level="0")
         tables = 6.0 if stalled else 1.0
         made.gauge("tikv_engine_num_immutable_mem_table", tables, db="kv", cf=family)

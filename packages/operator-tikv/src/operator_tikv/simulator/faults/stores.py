@@ -9,6 +9,7 @@ from pydantic import Field
 
 from operator_tikv.simulator import heartbeats
 from operator_tikv.simulator.faults.words import (
+    Count,
     Direction,
     FaultError,
     Memory,
@@ -161,6 +162,19 @@ class WriteStall(StoreFault):
         """See `Fault.ail`."""
         del memory
         return replace(found, stalled=True) if store_id in self.stores else found
+
+
+class SlowCompaction(StoreFault):
+    """Compaction is behind: so many `files` wait at level 0, and a stall is near."""
+
+    files: Count = 90
+
+    def ail(self, store_id: int, found: Ailments, memory: Memory) -> Ailments:
+        """See `Fault.ail`."""
+        del memory
+        if store_id not in self.stores:
+            return found
+        return replace(found, level0_files=max(found.level0_files, self.files))
 
 
 class Overload(StoreFault):

@@ -40,6 +40,7 @@ KINDS: Final[dict[str, type[Fault]]] = {
         stores.SlowDisk,
         stores.FullDisk,
         stores.WriteStall,
+        stores.SlowCompaction,
         stores.Overload,
         stores.MemoryLeak,
         stores.SlowSnapshots,
