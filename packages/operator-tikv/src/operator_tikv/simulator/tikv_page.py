@@ -98,8 +98,8 @@ def _queues(made: Page, store: Store) -> None:
         tasks = PENDING_TASKS if pool in busy else 0
         made.gauge("tikv_worker_pending_task_total", float(tasks), name=name)
     reads = READ_TASKS if "coprocessor" in busy else RUNNING_COMMANDS
-    pool = {"name": "unified-read-pool", "priority": "low"}
-    made.gauge("tikv_unified_read_pool_running_tasks", float(reads), **pool)
+    labels = {"name": "unified-read-pool", "priority": "low"}
+    made.gauge("tikv_unified_read_pool_running_tasks", float(reads), **labels)
     late = PENDING_TASKS if "raftstore" in busy else 0
     made.gauge("tikv_pd_pending_heartbeat_total", float(late))
 
