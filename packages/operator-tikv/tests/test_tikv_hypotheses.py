@@ -278,6 +278,16 @@ def test_a_slow_store_that_leads_nothing_is_told_to_a_person_and_not_drained() -
     assert diagnosis.workflows == []
 
 
+@pytest.mark.parametrize("failing", [{"1": {"4": 20.0}}, {"4": {"1": 20.0, "2": 20.0}}])
+@pytest.mark.parametrize("kind", ["down_peer", "pending_peer"])
+def test_replicas_lag_behind_a_cut_in_either_direction(kind: str, failing: dict[str, Any]) -> None:
+    lost = {**peers_of(kind, {"4": 5}), **metrics("store_metrics", unreachable_per_second=failing)}
+    lost["regions"][kind]["count"] = 500
+    diagnosis = diagnosed(f"{kind}s", picture(parts=lost))
+    assert diagnosis.hypothesis == "cut_off_store_behind_it"
+    assert diagnosis.components == ["store-4"]
+
+
 LAG = {"log_lag_p99_entries": {"1": 9000.0}}
 
 

@@ -110,14 +110,14 @@ def cut_off_store_behind_it(violation: Violation, observation: Observation) -> A
         )
         for sender, rates in failing.items()
         for receiver, rate in rates.items()
-        if receiver in peers and rate > 0
+        if {sender, receiver} & {*peers} and rate > 0
     ]
     if not cuts:
         return None
     return Assessment(
         cause=(
-            f"The replicas on store {', '.join(peers)} lag because other stores cannot reach it, "
-            "although PD does. Repair the network between the stores; restart and remove nothing."
+            f"The replicas on store {', '.join(peers)} lag because the network between them and "
+            "other stores is cut, although PD is reached. Repair it; restart and remove nothing."
         ),
         supports=[*cuts, _NOBODY_SILENT],
         contradicts=[_SILENT],
