@@ -39,6 +39,8 @@ class Limit:
         per: the reading that it is divided by, such as a quota.
         planned: how much of it is expected of a store that is being drained or taken out.
         excused: where its part tells the processes of which all of it is expected.
+        is_undisturbed: whether it means something only while no store is drained: one that is
+            restarted on purpose hears nothing meanwhile.
         is_idle: whether it means something only while PD works on nothing.
         size: how the reading becomes the number that is compared.
     """
@@ -54,6 +56,7 @@ class Limit:
     per: str = ""
     planned: float = 0.0
     excused: str = ""
+    is_undisturbed: bool = False
     is_idle: bool = False
     size: Callable[[float], float] = float
 
@@ -68,6 +71,7 @@ class Limit:
 
         needs = [self.part, *(["stores", "schedulers"] if self.planned else [])]
         needs += ["operators"] if self.is_idle else []
+        needs += ["schedulers"] if self.is_undisturbed else []
         words = self.words.replace("{value}", "more than what is right")
         return rule(
             judge,
@@ -85,6 +89,8 @@ class Limit:
 
     def _broken(self, observation: Observation, most: float) -> Iterator[Violation]:
         if self.is_idle and observation.data("operators")["count"]:
+            return
+        if self.is_undisturbed and _drained(observation):
             return
         data = observation.data(self.part)
         leaving = _leaving(observation) if self.planned else set()
@@ -136,8 +142,12 @@ def _leaving(observation: Observation) -> set[str]:
         for store_id, store in observation.data("stores").items()
         if store["state_name"] != "Up"
     }
+    return offline | _drained(observation)
+
+
+def _drained(observation: Observation) -> set[str]:
     lately = observation.data("schedulers").get("evicted_lately_store_ids", ())
-    return offline | evicted_of(observation) | {str(key) for key in lately}
+    return evicted_of(observation) | {str(key) for key in lately}
 
 
 def _number(value: float) -> str:
