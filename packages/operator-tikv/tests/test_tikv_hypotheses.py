@@ -120,6 +120,10 @@ PICTURES: dict[str, tuple[str, Observation]] = {
         "miss_peers",
         make_observation([make_store(1), make_store(2)], parts=peers_of("miss_peer", {})),
     ),
+    "leader_weight_set": (
+        "leader_imbalance",
+        picture(fourth={"leader_count": 1, "leader_weight": 0.01}),
+    ),
     "full_disk_sheds_leaders": (
         "leader_imbalance",
         picture(fourth={"leader_count": 0, "available": "2GiB"}),
