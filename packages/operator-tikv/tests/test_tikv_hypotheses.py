@@ -282,6 +282,17 @@ def test_a_slow_store_that_leads_nothing_is_told_to_a_person_and_not_drained() -
     assert diagnosis.workflows == []
 
 
+def test_a_store_that_nobody_can_follow_is_taken_for_stopped_though_pd_counts_its_leaders() -> None:
+    alone = {"region_count": 60, "without_leader_count": 20, "quorum_lost_count": 20}
+    parts = {"leaders": {**make_observation().data("leaders"), **alone}}
+    dead = {**parts, "store_metrics": {"unseen": {"4": "refused"}}}
+    stopped = diagnosed("store_disconnected", picture(fourth=SILENT, parts=dead))
+    assert stopped.hypothesis == "store_stopped"
+    lives = {**parts, "store_metrics": {"ages_seconds": {"4": 3.0}, "readings": {}}}
+    cut_off = diagnosed("store_disconnected", picture(fourth=SILENT, parts=lives))
+    assert cut_off.hypothesis == "store_cut_off"
+
+
 @pytest.mark.parametrize("failing", [{"1": {"4": 20.0}}, {"4": {"1": 20.0, "2": 20.0}}])
 @pytest.mark.parametrize("kind", ["down_peer", "pending_peer"])
 def test_replicas_lag_behind_a_cut_in_either_direction(kind: str, failing: dict[str, Any]) -> None:

@@ -65,6 +65,12 @@ def test_members_restarted_in_turn_are_not_told_the_leader_last(until: int) -> N
     assert seen(turns, until=until, leaders={200: "pd-1"}) == begun
 
 
+@pytest.mark.parametrize("until", [630, 720, 840, 930])
+def test_what_was_planned_stays_so_while_it_is_read(until: int) -> None:
+    turns = [(60, "pd-2"), (330, "pd-1"), (600, "pd-0")]
+    assert {"pd-0", "pd-1"} <= set(seen(turns, until=until, leaders={600: "pd-1"}))
+
+
 def test_a_leader_that_goes_before_the_others_is_told() -> None:
     turns = [(60, "pd-2"), (120, "pd-0")]
     assert "pd-0" not in seen(turns, until=180, leaders={120: "pd-1"})

@@ -65,7 +65,7 @@ class Eyes:
             # The stores' own pages are read on while PD does not say which stores there are.
             self._metrics.look(self._stores, answers.pd.value),
         )
-        agrees = not (is_minority(answers.pd.value) or self._history.is_frozen(moment.timestamp()))
+        agrees = not (is_minority(answers.pd.value) or self._is_frozen(answers, moment.timestamp()))
         told = PD_MEMBER_DOWN if is_minority(answers.pd.value) else None
         album = Album(f"{self._api.client.url}{API}", moment, agrees, told)
         answering = answering_store_ids(metrics[STORE_METRICS].data)
@@ -73,6 +73,10 @@ class Eyes:
         pd_metrics = self._with_misplaced(metrics[PD_METRICS], moment.timestamp())
         metrics[PD_METRICS] = self._with_restarts(pd_metrics, answers.pd.value, moment.timestamp())
         return Observation(subject=subject, observed_at=moment, parts={**parts, **metrics})
+
+    def _is_frozen(self, answers: Answers, now: float) -> bool:
+        """Whether what was read is of long ago; a clock that nobody could read does not stand."""
+        return answers.stores.value is not None and self._history.is_frozen(now)
 
     def _with_misplaced(self, pd_metrics: Part, now: float) -> Part:
         """Remember how many regions no label keeps apart, and tell since when."""

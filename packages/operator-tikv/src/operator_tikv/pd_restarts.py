@@ -12,6 +12,9 @@ TURN_SECONDS: Final = 180.0
 Two minutes before what is read of a restart ends, so that a look comes in between.
 """
 WINDOW_SECONDS: Final = 600.0
+"""How long the members' turns may take."""
+KEPT_SECONDS: Final = WINDOW_SECONDS + 360.0
+"""A restart is read for five minutes more, and what was planned stays so."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class PdRestarts:
             now: the time, in seconds.
         """
         heard = [one for one in members if one.health is not False and one.name in counts]
-        recent = {name: one for name, one in self.restarts.items() if now - one.at < WINDOW_SECONDS}
+        recent = {name: one for name, one in self.restarts.items() if now - one.at < KEPT_SECONDS}
         for member in heard:
             times = int(counts[member.name] - self.counts.get(member.name, 0))
             if times > 0:
@@ -98,7 +101,11 @@ class PdRestarts:
 
     def _is_in_turn(self, name: str, member_count: int, now: float) -> bool:
         one = self.restarts[name]
-        others = [other for key, other in self.restarts.items() if key != name]
+        others = [
+            other
+            for key, other in self.restarts.items()
+            if key != name and abs(other.at - one.at) < WINDOW_SECONDS
+        ]
         if one.led:
             return len(others) == member_count - 1 > 0 and all(
                 other.at < one.at and not other.led and other.times == 1 for other in others

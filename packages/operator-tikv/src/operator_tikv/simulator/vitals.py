@@ -101,9 +101,18 @@ def _lag_entries(
     """
     regions = max(1, world.raft.region_count(store_id))
     rate = written_bytes_per_second / BYTES_PER_KEY / KEYS_PER_ENTRY / regions
-    waits = [world.now_seconds - _silent_since(world, store_id, other) for other in unreachable]
+    waits = [
+        world.now_seconds - _silent_since(world, store_id, other)
+        for other in unreachable
+        if _leads_for(world, store_id, other)
+    ]
     entries = rate * max(waits, default=0.0)
     return min(MOST_LAG_ENTRIES, 2.0 ** max(1, int(log2(entries)))) if entries > 1.0 else 0.0
+
+
+def _leads_for(world: World, store_id: int, other_id: int) -> bool:
+    led = (world.raft.get(region_id) for region_id in world.raft.leads(store_id))
+    return any(region is not None and region.peer_on(other_id) is not None for region in led)
 
 
 def _silent_since(world: World, store_id: int, other_id: int) -> float:
