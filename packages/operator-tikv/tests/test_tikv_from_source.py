@@ -216,7 +216,7 @@ CASES: dict[str, Case] = {
         after_seconds=25,
         regions=120,
     ),
-    "raft_log_lag": metric("store-1", STOP, after_seconds=300),
+    "raft_log_lag": metric("store-1", {"fault": "lagging_replicas", "stores": [2]}),
     "read_pool_backlog": metric("store-2", overload("coprocessor"), looks=1),
     "store_metrics_unreachable": metric(
         "store-2", {"fault": "closed_status_port", "stores": [2]}, looks=2

@@ -165,6 +165,7 @@ class Ailments:
     leak_bytes_per_second: float = 0.0
     send_mib_per_second: float = SNAPSHOT_MIB_PER_SECOND
     receive_mib_per_second: float = SNAPSHOT_MIB_PER_SECOND
+    lag_entries: float = 0.0
     critical_error: str = ""
     clock_offset_seconds: float = 0.0
     status_port_open: bool = True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import log2
 from typing import TYPE_CHECKING, Final
 
 from operator_tikv.simulator import gc
@@ -22,7 +21,6 @@ BUSY_SECONDS: Final = 3.0
 COPROCESSOR_WAIT_SECONDS: Final = 15.0
 KEYS_PER_ENTRY: Final = 50.0
 """How many keys one request of a client writes, which is one entry of a region's log."""
-MOST_LAG_ENTRIES: Final = 32_768.0
 UNREACHABLE_PER_SECOND: Final = 6.0
 CORE_BYTES_PER_SECOND: Final = 40e6
 
@@ -43,7 +41,7 @@ def read_vitals(world: World, store: Store) -> Vitals:
         mean_region_mib=world.raft.region_size_mib(store_id) // max(1, regions),
         ailments=store.ailments,
         unreachable=unreachable,
-        lag_entries=_lag_entries(world, store_id, unreachable, written) if leaders else 0.0,
+        lag_entries=_lag_entries(world, store_id),
         gc_runs=not gc.is_blocked(world),
         clients_fail=not world.pd.has_leader,
     )
@@ -92,33 +90,21 @@ def latencies(vitals: Vitals) -> dict[str, float]:
     }
 
 
-def _lag_entries(
-    world: World, store_id: int, unreachable: tuple[int, ...], written_bytes_per_second: float
-) -> float:
-    """How many entries of their logs the regions here are ahead of a follower that hears nothing.
-
-    Whole powers of two, so that the figures of a store do not change with each second.
-    """
-    regions = max(1, world.raft.region_count(store_id))
-    rate = written_bytes_per_second / BYTES_PER_KEY / KEYS_PER_ENTRY / regions
-    waits = [
-        world.now_seconds - _silent_since(world, store_id, other)
-        for other in unreachable
-        if _leads_for(world, store_id, other)
-    ]
-    entries = rate * max(waits, default=0.0)
-    return min(MOST_LAG_ENTRIES, 2.0 ** max(1, int(log2(entries)))) if entries > 1.0 else 0.0
+def _lag_entries(world: World, store_id: int) -> float:
+    """How many entries of their logs the regions led here are ahead of their slowest follower."""
+    behind = (
+        other.ailments.lag_entries
+        for other in world.stores.values()
+        if other.ailments.lag_entries and _leads_for(world, store_id, other.store_id)
+    )
+    return max(behind, default=0.0)
 
 
 def _leads_for(world: World, store_id: int, other_id: int) -> bool:
     led = (world.raft.get(region_id) for region_id in world.raft.leads(store_id))
-    return any(region is not None and region.peer_on(other_id) is not None for region in led)
-
-
-def _silent_since(world: World, store_id: int, other_id: int) -> float:
-    silent_since = world.stores[other_id].process.silent_since_seconds
-    cut_since = world.cuts.get((store_id, other_id), world.now_seconds)
-    return cut_since if silent_since is None else silent_since
+    return store_id != other_id and any(
+        region is not None and region.peer_on(other_id) is not None for region in led
+    )
 
 
 def _unreachable(world: World, store_id: int) -> tuple[int, ...]:

@@ -222,6 +222,19 @@ class SlowSnapshots(StoreFault):
         return replace(found, send_mib_per_second=send)
 
 
+class LaggingReplicas(StoreFault):
+    """The replicas on the stores are so many `entries` of their logs behind their leaders."""
+
+    entries: Rate = Field(20_000.0, ge=2.0)
+
+    def ail(self, store_id: int, found: Ailments, memory: Memory) -> Ailments:
+        """See `Fault.ail`."""
+        del memory
+        if store_id not in self.stores:
+            return found
+        return replace(found, lag_entries=max(found.lag_entries, self.entries))
+
+
 class Corruption(StoreFault):
     """The store meets errors it cannot go on from, counted by their `kind`."""
 

@@ -44,6 +44,7 @@ KINDS: Final[dict[str, type[Fault]]] = {
         stores.Overload,
         stores.MemoryLeak,
         stores.SlowSnapshots,
+        stores.LaggingReplicas,
         stores.Corruption,
         stores.LostData,
         pd.PdStop,
