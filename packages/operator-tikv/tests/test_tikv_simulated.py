@@ -150,7 +150,7 @@ async def test_without_a_leader_of_pd_the_parts_are_incomplete_and_say_why(
 async def test_a_pd_that_nobody_can_ask_for_minutes_is_not_said_to_contradict(
     cluster: SimulatedCluster, subject: TikvSubject
 ) -> None:
-    await subject.observe()
+    observation = await subject.observe()
     cluster.apply_fault("pd_no_leader")
     for _ in range(4):
         cluster.advance(60)
