@@ -104,11 +104,10 @@ def check_leader_imbalance(observation: Observation, given: Given) -> Iterator[V
         for store_id, store in stores_of(observation)
         if _shares_leaders(store) and store_id not in excepted
     }
-    takers = [one for one in scores if _takes_more(observation.data("stores")[one], given)]
-    if len(scores) < 2 or not takers:  # noqa: PLR2004 - one store has nobody to share with
+    if len(scores) < 2:  # noqa: PLR2004 - one store has nobody to share with
         return
     mean = sum(scores.values()) / len(scores)
-    fewest, most = min(takers, key=_by(scores)), max(scores, key=_by(scores))
+    fewest, most = min(scores, key=_by(scores)), max(scores, key=_by(scores))
     gap = scores[most] - scores[fewest]
     allowed = max(given["least_gap_leaders"], given["allowed_share_of_mean"] * mean)
     if gap > allowed:
@@ -147,14 +146,6 @@ def _kept_off(observation: Observation) -> set[str]:
     by_member: JsonObject = observation.data("pd_metrics").get("readings", {})
     readings = by_member.get("slow_evicted_by_store", {}).values()
     return {store_id for reading in readings for store_id, is_kept in reading.items() if is_kept}
-
-
-def _takes_more(store: JsonObject, given: Given) -> bool:
-    """Whether so many replicas of a store follow that leading them would matter.
-
-    A small store holds few, and leads as many as it can.
-    """
-    return bool(store["region_count"] - store["leader_count"] >= given["least_gap_leaders"])
 
 
 def _shares_leaders(store: JsonObject) -> bool:
