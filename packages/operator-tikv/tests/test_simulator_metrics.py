@@ -256,6 +256,43 @@ def test_counters_and_gauges_grow_as_fast_as_the_shipped_rule_asks(
     assert (of(cluster, "store-1", metric) - before) / 300 > rate
 
 
+def test_a_log_runs_ahead_of_a_follower_that_lags(cluster: SimulatedCluster) -> None:
+    def far_behind() -> float:
+        name = "tikv_raftstore_log_lag"
+        seen = of(cluster, "store-1", f"{name}_count")
+        return seen - of(cluster, "store-1", f'{name}_bucket{{le="5120"}}')
+
+    cluster.advance(60)
+    assert far_behind() == 0
+    number = cluster.begin_fault("lagging_replicas", stores=[2])
+    cluster.advance(600)
+    assert far_behind() > 0.05 * of(cluster, "store-1", "tikv_raftstore_log_lag_count")
+    cluster.end_fault(number)
+    cluster.advance(20)
+    before = far_behind()
+    cluster.advance(60)
+    assert far_behind() == before
+
+
+def test_behind_a_closed_status_port_a_store_serves_all_the_same(cluster: SimulatedCluster) -> None:
+    number = cluster.begin_fault("closed_status_port", stores=[1])
+    cluster.advance(600)
+    with pytest.raises(NodeError, match="status port"):
+        cluster.metrics_text("store-1")
+    assert of(cluster, "pd-0", 'pd_cluster_status{type="store_up_count",store="1"') == 1.0
+    cluster.end_fault(number)
+    assert of(cluster, "store-1", "process_start_time_seconds") > 0
+
+
+def test_the_database_of_pd_uses_the_share_that_was_asked_for(cluster: SimulatedCluster) -> None:
+    quota = of(cluster, "pd-1", "etcd_server_quota_backend_bytes")
+    usual = of(cluster, "pd-1", "etcd_mvcc_db_total_size_in_bytes")
+    number = cluster.begin_fault("pd_database", share=0.9)
+    assert of(cluster, "pd-1", "etcd_mvcc_db_total_size_in_bytes") == int(0.9 * quota)
+    cluster.end_fault(number)
+    assert of(cluster, "pd-1", "etcd_mvcc_db_total_size_in_bytes") == usual < 0.1 * quota
+
+
 def test_gc_tasks_stop_while_a_service_holds_the_safe_point(cluster: SimulatedCluster) -> None:
     cluster.begin_fault("gc_block", age="30h")
     cluster.advance(20)

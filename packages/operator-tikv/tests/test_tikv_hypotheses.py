@@ -120,6 +120,10 @@ PICTURES: dict[str, tuple[str, Observation]] = {
         "miss_peers",
         make_observation([make_store(1), make_store(2)], parts=peers_of("miss_peer", {})),
     ),
+    "leader_weight_set": (
+        "leader_imbalance",
+        picture(fourth={"leader_count": 1, "leader_weight": 0.01}),
+    ),
     "full_disk_sheds_leaders": (
         "leader_imbalance",
         picture(fourth={"leader_count": 0, "available": "2GiB"}),
@@ -276,6 +280,47 @@ def test_a_slow_store_that_leads_nothing_is_told_to_a_person_and_not_drained() -
     diagnosis = diagnosed("slow_store", picture(fourth={"slow_score": 100, "leader_count": 0}))
     assert (diagnosis.hypothesis, diagnosis.escalate) == ("slow_disk", True)
     assert diagnosis.workflows == []
+
+
+def test_a_store_that_nobody_can_follow_is_taken_for_stopped_though_pd_counts_its_leaders() -> None:
+    alone = {"region_count": 60, "without_leader_count": 20, "quorum_lost_count": 20}
+    parts = {"leaders": {**make_observation().data("leaders"), **alone}}
+    dead = {**parts, "store_metrics": {"unseen": {"4": "refused"}}}
+    stopped = diagnosed("store_disconnected", picture(fourth=SILENT, parts=dead))
+    assert stopped.hypothesis == "store_stopped"
+    lives = {**parts, "store_metrics": {"ages_seconds": {"4": 3.0}, "readings": {}}}
+    cut_off = diagnosed("store_disconnected", picture(fourth=SILENT, parts=lives))
+    assert cut_off.hypothesis == "store_cut_off"
+
+
+@pytest.mark.parametrize("failing", [{"1": {"4": 20.0}}, {"4": {"1": 20.0, "2": 20.0}}])
+@pytest.mark.parametrize("kind", ["down_peer", "pending_peer"])
+def test_replicas_lag_behind_a_cut_in_either_direction(kind: str, failing: dict[str, Any]) -> None:
+    lost = {**peers_of(kind, {"4": 5}), **metrics("store_metrics", unreachable_per_second=failing)}
+    lost["regions"][kind]["count"] = 500
+    diagnosis = diagnosed(f"{kind}s", picture(parts=lost))
+    assert diagnosis.hypothesis == "cut_off_store_behind_it"
+    assert diagnosis.components == ["store-4"]
+
+
+LAG = {"log_lag_p99_entries": {"1": 9000.0}}
+
+
+@pytest.mark.parametrize(
+    ("fourth", "unreachable", "cause", "components"),
+    [
+        (SILENT, {}, "silent_store_behind_it", ["store-4"]),
+        (SILENT, {"1": {"4": 6.0}}, "silent_store_behind_it", ["store-4"]),
+        ({}, {"1": {"4": 20.0}}, "cut_off_store_behind_it", ["store-4"]),
+        ({}, {"2": {"4": 20.0}}, "apply_behind", ["store-1"]),
+    ],
+)
+def test_a_log_that_runs_ahead_is_the_matter_of_the_follower(
+    fourth: dict[str, Any], unreachable: dict[str, Any], cause: str, components: list[str]
+) -> None:
+    parts = metrics("store_metrics", **LAG, unreachable_per_second=unreachable)
+    diagnosis = diagnosed("raft_log_lag", picture(fourth=fourth, parts=parts))
+    assert (diagnosis.hypothesis, list(diagnosis.components)) == (cause, components)
 
 
 def test_a_store_that_is_not_in_the_observation_gives_no_cause() -> None:

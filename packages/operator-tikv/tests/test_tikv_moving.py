@@ -132,6 +132,13 @@ def test_it_is_remembered_since_when_regions_are_misplaced_and_when_they_became_
     assert misplaced_facts(history.with_misplaced(0, 210), 220) == {}
 
 
+def test_leaders_are_kept_off_a_store_that_was_slow_for_a_while() -> None:
+    stores = with_fourth(leader_count=0)
+    for kept, is_told in ((1.0, False), (0.0, True)):
+        off = metrics("pd_metrics", slow_evicted_by_store={"pd-0": {"4": kept}})
+        assert bool(broken(make_observation(stores, parts=off), "leader_imbalance")) is is_told
+
+
 @pytest.mark.parametrize(
     ("seconds", "gained", "is_told"),
     [(400.0, 15.0, False), (180.0, 0.5, True), (179.0, 0.0, False)],

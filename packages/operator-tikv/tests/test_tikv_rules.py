@@ -247,6 +247,14 @@ def test_leaders_that_leave_a_drained_store_are_no_incident(changes: dict[str, A
     assert found == (set() if changes else {"leader_drops", "tikv_restarted"})
 
 
+def test_logs_run_ahead_of_a_store_that_is_drained_to_be_restarted() -> None:
+    ahead = metrics("store_metrics", log_lag_p99_entries={"2": 9000.0})
+    assert broken(make_observation(HEALTHY, parts=ahead), "raft_log_lag")
+    assert not broken(make_observation(HEALTHY, evicted=[1], parts=ahead), "raft_log_lag")
+    offline = [make_store(1, meta_state_name="Offline"), make_store(2), make_store(3)]
+    assert broken(make_observation(offline, parts=ahead), "raft_log_lag")
+
+
 def test_a_store_that_dies_again_and_again_is_told_and_keeps_its_drain() -> None:
     again = make_observation(
         HEALTHY, evicted=[1], parts=metrics("store_metrics", restarts={"1": 2.0})

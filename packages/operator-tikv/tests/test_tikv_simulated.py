@@ -147,6 +147,18 @@ async def test_without_a_leader_of_pd_the_parts_are_incomplete_and_say_why(
     assert observation.parts["pd"].complete
 
 
+async def test_a_pd_that_nobody_can_ask_for_minutes_is_not_said_to_contradict(
+    cluster: SimulatedCluster, subject: TikvSubject
+) -> None:
+    observation = await subject.observe()
+    cluster.apply_fault("pd_no_leader")
+    for _ in range(4):
+        cluster.advance(60)
+        observation = await subject.observe()
+    assert not observation.parts["stores"].complete
+    assert {name for name, part in observation.parts.items() if not part.agrees} == set()
+
+
 # --- acting ---------------------------------------------------------------------------
 
 

@@ -18,6 +18,8 @@ from operator_tikv.metrics.sight import PD_METRICS, STORE_METRICS, MetricsEye, M
 from operator_tikv.parts import PD_MEMBER_DOWN, Album, answering_store_ids, is_minority, pd_parts
 from operator_tikv.pd.api import PdApi
 from operator_tikv.pd.client import API
+from operator_tikv.pd_restarts import PdRestarts
+from operator_tikv.reads import PdState
 
 if TYPE_CHECKING:
     from operator_tikv.pd.types import StoreInfo
@@ -37,6 +39,7 @@ class Eyes:
         self._clock = clock
         self._metrics = MetricsEye(api, clock, metrics or MetricsSettings())
         self._history = History()
+        self._pd_restarts = PdRestarts()
         self._stores: list[StoreInfo] = []
 
     async def close(self) -> None:
@@ -62,13 +65,18 @@ class Eyes:
             # The stores' own pages are read on while PD does not say which stores there are.
             self._metrics.look(self._stores, answers.pd.value),
         )
-        agrees = not (is_minority(answers.pd.value) or self._history.is_frozen(moment.timestamp()))
+        agrees = not (is_minority(answers.pd.value) or self._is_frozen(answers, moment.timestamp()))
         told = PD_MEMBER_DOWN if is_minority(answers.pd.value) else None
         album = Album(f"{self._api.client.url}{API}", moment, agrees, told)
         answering = answering_store_ids(metrics[STORE_METRICS].data)
         parts = pd_parts(album, answers, leaders, self._history, answering)
-        metrics[PD_METRICS] = self._with_misplaced(metrics[PD_METRICS], moment.timestamp())
+        pd_metrics = self._with_misplaced(metrics[PD_METRICS], moment.timestamp())
+        metrics[PD_METRICS] = self._with_restarts(pd_metrics, answers.pd.value, moment.timestamp())
         return Observation(subject=subject, observed_at=moment, parts={**parts, **metrics})
+
+    def _is_frozen(self, answers: Answers, now: float) -> bool:
+        """Whether what was read is of long ago; a clock that nobody could read does not stand."""
+        return answers.stores.value is not None and self._history.is_frozen(now)
 
     def _with_misplaced(self, pd_metrics: Part, now: float) -> Part:
         """Remember how many regions no label keeps apart, and tell since when."""
@@ -77,6 +85,17 @@ class Eyes:
             return pd_metrics
         self._history = self._history.with_misplaced(regions, now)
         told = {**pd_metrics.data, "misplaced": misplaced_facts(self._history, now)}
+        return pd_metrics.model_copy(update={"data": told})
+
+    def _with_restarts(self, pd_metrics: Part, pd: PdState | None, now: float) -> Part:
+        """Remember who began anew, and tell whose restart was planned."""
+        if pd is None:
+            return pd_metrics
+        leader = pd.leader.name if pd.leader else None
+        counts = pd_metrics.data.get("readings", {}).get("restarts", {})
+        self._pd_restarts = self._pd_restarts.with_look(pd.members, leader, counts, now)
+        planned = self._pd_restarts.planned(len(pd.members), now)
+        told = {**pd_metrics.data, "planned_restarts": planned}
         return pd_metrics.model_copy(update={"data": told})
 
     def _remember(self, answers: Answers, now: float) -> None:

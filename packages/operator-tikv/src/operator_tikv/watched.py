@@ -1,9 +1,9 @@
 """What is watched of PD's configuration and switches, as types."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from operator_tikv.pd.types import Items, PdModel, ReplicateConfig, ScheduleConfig, Whole
 
@@ -182,7 +182,16 @@ class HotPeers(PdModel):
     statistics: Items[HotPeer] = Field(default_factory=list)
 
 
+def _no_null_values(value: object) -> object:
+    """A store about which nothing is said has nothing hot."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: item for key, item in value.items() if item is not None}
+
+
 class HotRegions(PdModel):
     """The answer of `GET /hotspot/regions/write` and `…/read`."""
 
-    as_leader: dict[str, HotPeers] = Field(default_factory=dict)
+    as_leader: Annotated[dict[str, HotPeers], BeforeValidator(_no_null_values)] = Field(
+        default_factory=dict
+    )

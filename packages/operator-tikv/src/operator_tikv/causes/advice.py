@@ -319,9 +319,16 @@ _ADVICE: Final = (
     ),
     Advice(
         "pd_disk_busy",
-        ("pd_disk_slow", "pd_etcd_space"),
-        "The disk of PD's etcd is slow or its database too large. Move what shares the disk; let "
-        "a member with a good disk lead; compact etcd.",
+        ("pd_disk_slow",),
+        "The disk of PD's etcd is slow. Move what shares the disk; let a member with a good disk "
+        "lead.",
+    ),
+    Advice(
+        "pd_database_filling",
+        ("pd_etcd_space",),
+        "The database of PD's etcd nears its quota, where PD can write nothing more. Find who "
+        "writes so much; compact its history, then defragment one member after the other, the "
+        "leader last.",
     ),
     Advice(
         "pd_network_bad",

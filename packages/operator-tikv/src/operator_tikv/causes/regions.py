@@ -5,7 +5,9 @@ from typing import Final
 from operator_core.agent.diagnosis import Assessment, Claim, Predicate
 from operator_core.monitor.types import Observation, Violation
 from operator_core.subject import Hypothesis
+from operator_core.types import JsonObject
 from operator_tikv.causes.words import claim
+from operator_tikv.rules.words import store_id_of
 
 _SILENT: Final = claim(
     "At least one store is silent", "cluster/silent_store_count", Predicate.GE, 1, 3.0
@@ -14,6 +16,7 @@ _NOBODY_SILENT: Final = claim(
     "PD hears every store", "cluster/silent_store_count", Predicate.EQ, 0, 2.0
 )
 _UNREACHABLE: Final = "unreachable_per_second"
+_LOG_LAG: Final = "raft_log_lag"
 _PD_WORKS: Final = claim("PD is moving replicas", "operators/count", Predicate.GT, 0, 2.0)
 _PD_RESTS: Final = claim("PD works on nothing", "operators/count", Predicate.EQ, 0, 2.0)
 
@@ -95,9 +98,8 @@ def _on_silent_stores(violation: Violation, silent: list[int]) -> list[Claim]:
 
 def cut_off_store_behind_it(violation: Violation, observation: Observation) -> Assessment | None:
     """The replicas are those of a store that PD hears and its peers do not reach."""
-    kind = violation.invariant.removesuffix("s")
-    peers = observation.data("regions").get(kind, {}).get("peers_by_store", {})
     failing = observation.data("store_metrics").get("readings", {}).get(_UNREACHABLE, {})
+    peers = _peers_concerned(violation, observation, failing)
     cuts = [
         claim(
             f"Store {sender} cannot send to store {receiver}",
@@ -108,20 +110,30 @@ def cut_off_store_behind_it(violation: Violation, observation: Observation) -> A
         )
         for sender, rates in failing.items()
         for receiver, rate in rates.items()
-        if receiver in peers and rate > 0
+        if {sender, receiver} & {*peers} and rate > 0
     ]
     if not cuts:
         return None
     return Assessment(
         cause=(
-            f"The replicas on store {', '.join(peers)} lag because other stores cannot reach it, "
-            "although PD does. Repair the network between the stores; restart and remove nothing."
+            f"The replicas on store {', '.join(peers)} lag because the network between them and "
+            "other stores is cut, although PD is reached. Repair it; restart and remove nothing."
         ),
         supports=[*cuts, _NOBODY_SILENT],
         contradicts=[_SILENT],
         components=[f"store-{store_id}" for store_id in peers],
         escalate=True,
     )
+
+
+def _peers_concerned(
+    violation: Violation, observation: Observation, failing: JsonObject
+) -> list[str]:
+    """Return the stores of the replicas: PD lists them, or their leader cannot send to them."""
+    if violation.invariant == _LOG_LAG:
+        return sorted(failing.get(store_id_of(violation.target), {}))
+    kind = violation.invariant.removesuffix("s")
+    return list(observation.data("regions").get(kind, {}).get("peers_by_store", {}))
 
 
 def replicas_moving(violation: Violation, observation: Observation) -> Assessment | None:
@@ -253,7 +265,7 @@ def pd_leader_hangs(violation: Violation, observation: Observation) -> Assessmen
     )
 
 
-_REPLICAS: Final = frozenset({"miss_peers", "down_peers", "pending_peers"})
+_REPLICAS: Final = frozenset({"miss_peers", "down_peers", "pending_peers", _LOG_LAG})
 
 REGION_CAUSES: Final = (
     Hypothesis("quorum_lost", frozenset({"region_without_leader"}), quorum_lost, 0.6),
@@ -261,7 +273,7 @@ REGION_CAUSES: Final = (
     Hypothesis("silent_store_behind_it", _REPLICAS, silent_store_behind_it, 0.6),
     Hypothesis(
         "cut_off_store_behind_it",
-        frozenset({"down_peers", "pending_peers"}),
+        frozenset({"down_peers", "pending_peers", _LOG_LAG}),
         cut_off_store_behind_it,
         0.7,
     ),

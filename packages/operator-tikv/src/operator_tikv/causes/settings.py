@@ -128,10 +128,32 @@ def removal_limit_left_open(violation: Violation, observation: Observation) -> A
     )
 
 
+def leader_weight_set(violation: Violation, observation: Observation) -> Assessment | None:
+    """Leaders follow the weights of the stores, and one of them was set."""
+    stores = observation.data("stores")
+    ends = (str(violation.metrics.get(f"{end}_store_id", "")) for end in ("fewest", "most"))
+    weights = {one: stores[one]["leader_weight"] for one in ends if one in stores}
+    store_id = max(weights, key=lambda one: abs(weights[one] - 1.0), default="")
+    if not store_id or weights[store_id] == 1.0:
+        return None
+    weight = weights[store_id]
+    path = f"stores/{store_id}/leader_weight"
+    return Assessment(
+        cause=(
+            f"Store {store_id} has the leader weight {weight:g}, and PD gives leaders by the "
+            "weights. If nobody wants that any more, set it back; move no leader by hand."
+        ),
+        supports=[claim(f"Its weight is {weight:g}, not 1", path, Predicate.NE, 1.0, 3.0)],
+        components=[f"store-{store_id}"],
+        escalate=True,
+    )
+
+
 SETTING_CAUSES: Final = (
     Hypothesis("scheduler_left_paused", frozenset({"scheduler_paused"}), scheduler_left_paused),
     Hypothesis("several_left_paused", frozenset({"scheduler_paused"}), several_left_paused),
     Hypothesis("checker_left_paused", frozenset({"checker_paused"}), checker_left_paused),
+    Hypothesis("leader_weight_set", frozenset({"leader_imbalance"}), leader_weight_set),
     Hypothesis("scheduler_removed", frozenset({"scheduler_missing"}), scheduler_removed),
     Hypothesis(
         "removal_limit_left_open", frozenset({"store_limit_unlimited"}), removal_limit_left_open

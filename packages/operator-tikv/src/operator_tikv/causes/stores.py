@@ -42,7 +42,9 @@ def store_stopped(violation: Violation, observation: Observation) -> Assessment 
             case.says("PD does not hear the store", "state_name", Predicate.NE, "Up"),
             _ONE_SILENT,
             _PD_LEADS,
-            case.says(
+            _NOBODY_ELSE_LEADS
+            if _is_needed(observation)
+            else case.says(
                 "Its regions are led by other stores now", "leader_count", Predicate.EQ, 0, 2.0
             ),
             _process_is_silent(case),
@@ -52,6 +54,16 @@ def store_stopped(violation: Violation, observation: Observation) -> Assessment 
         risks=["While it is away its regions bear no further loss."],
         escalate=True,
     )
+
+
+_NOBODY_ELSE_LEADS: Final = claim(
+    "Its regions have nobody else to lead them", "leaders/quorum_lost_count", Predicate.GT, 0, 2.0
+)
+
+
+def _is_needed(observation: Observation) -> bool:
+    """Whether regions lost their quorum: PD shows their last leader then, dead or alive."""
+    return bool(observation.data("leaders").get("quorum_lost_count", 0))
 
 
 def _process_answers(case: StoreCase) -> Claim:
@@ -152,7 +164,8 @@ def store_cut_off(violation: Violation, observation: Observation) -> Assessment 
     lives = _process_answers(case)
     leads = case.says("PD still counts leaders on it", "leader_count", Predicate.GT, 0, 2.0)
     none_led = case.says("It leads no region any more", "leader_count", Predicate.EQ, 0)
-    knows = _knows_process(case)
+    knows, is_needed = _knows_process(case), _is_needed(observation)
+    against = [_process_is_silent(case)] if is_needed else [none_led]
     return Assessment(
         cause=(
             f"{case.name.capitalize()} is frozen or cut off from PD, or stopped a moment ago: "
@@ -161,9 +174,9 @@ def store_cut_off(violation: Violation, observation: Observation) -> Assessment 
         supports=[
             case.says("PD does not hear the store", "state_name", Predicate.NE, "Up"),
             _ONE_SILENT,
-            lives if knows else leads,
+            *([lives] if knows else [] if is_needed else [leads]),
         ],
-        contradicts=[_SEVERAL_SILENT, *([] if knows else [none_led])],
+        contradicts=[_SEVERAL_SILENT, *([] if knows else against)],
         components=[f"store-{case.store_id}", "network"],
         escalate=True,
     )

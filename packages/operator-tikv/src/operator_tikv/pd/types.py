@@ -324,6 +324,8 @@ class Member(PdModel):
     member_id: Whole = 0
     client_urls: Items[str] = []
     leader_priority: Whole = 0
+    binary_version: str = ""
+    """Since 5.0."""
     health: bool | None = None
 
 

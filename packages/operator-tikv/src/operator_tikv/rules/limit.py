@@ -38,6 +38,9 @@ class Limit:
         severity: how bad it is.
         per: the reading that it is divided by, such as a quota.
         planned: how much of it is expected of a store that is being drained or taken out.
+        excused: where its part tells the processes of which all of it is expected.
+        is_undisturbed: whether it means something only while no store is drained: one that is
+            restarted on purpose hears nothing meanwhile.
         is_idle: whether it means something only while PD works on nothing.
         size: how the reading becomes the number that is compared.
     """
@@ -52,6 +55,8 @@ class Limit:
     severity: Severity = Severity.WARNING
     per: str = ""
     planned: float = 0.0
+    excused: str = ""
+    is_undisturbed: bool = False
     is_idle: bool = False
     size: Callable[[float], float] = float
 
@@ -66,6 +71,7 @@ class Limit:
 
         needs = [self.part, *(["stores", "schedulers"] if self.planned else [])]
         needs += ["operators"] if self.is_idle else []
+        needs += ["schedulers"] if self.is_undisturbed else []
         words = self.words.replace("{value}", "more than what is right")
         return rule(
             judge,
@@ -84,10 +90,14 @@ class Limit:
     def _broken(self, observation: Observation, most: float) -> Iterator[Violation]:
         if self.is_idle and observation.data("operators")["count"]:
             return
+        if self.is_undisturbed and _drained(observation):
+            return
         data = observation.data(self.part)
         leaving = _leaving(observation) if self.planned else set()
+        excused = data.get(self.excused, ())
         for key, (label, value) in self._values(data).items():
-            if self.size(value) > (max(most, self.planned) if key in leaving else most):
+            borne = max(most, self.planned) if key in leaving else most
+            if self.size(value) > borne and key not in excused:
                 where = f" ({label})" if label else ""
                 message = f"{self._who(key)}: {self.words.format(value=_number(value))}{where}."
                 metrics = {self.signal: value, "label": label, self.limit: most}
@@ -132,8 +142,12 @@ def _leaving(observation: Observation) -> set[str]:
         for store_id, store in observation.data("stores").items()
         if store["state_name"] != "Up"
     }
+    return offline | _drained(observation)
+
+
+def _drained(observation: Observation) -> set[str]:
     lately = observation.data("schedulers").get("evicted_lately_store_ids", ())
-    return offline | evicted_of(observation) | {str(key) for key in lately}
+    return evicted_of(observation) | {str(key) for key in lately}
 
 
 def _number(value: float) -> str:

@@ -98,6 +98,7 @@ LIMITS: Final = (
         5000.0,
         "followers lag {value} entries behind (p99)",
         severity=_CRITICAL,
+        is_undisturbed=True,
     ),
     *(
         Limit(name, signal, "most_seconds", most, f"{words} {{value}} s", severity=severity)
@@ -310,6 +311,7 @@ LIMITS: Final = (
         "it was restarted in the last five minutes",
         0.0,
         part=PD_METRICS,
+        excused="planned_restarts",
     ),
 )
 

@@ -98,7 +98,7 @@ def check_evict_leader_left_over(observation: Observation, given: Given) -> Iter
 
 def check_leader_imbalance(observation: Observation, given: Given) -> Iterator[Violation]:
     """Leaders spread unevenly over the stores that should share them."""
-    excepted = evicted_of(observation) | _being_filled(observation, given)
+    excepted = evicted_of(observation) | _being_filled(observation, given) | _kept_off(observation)
     scores = {
         store_id: store["leader_count"] / store["leader_weight"]
         for store_id, store in stores_of(observation)
@@ -139,6 +139,13 @@ def _being_filled(observation: Observation, given: Given) -> set[str]:
         for store_id, one in observation.data("filling").items()
         if one["gained_per_minute"] >= least or one["seconds"] < patience
     }
+
+
+def _kept_off(observation: Observation) -> set[str]:
+    """Stores that were slow: PD keeps leaders off them for a while after they are well again."""
+    by_member: JsonObject = observation.data("pd_metrics").get("readings", {})
+    readings = by_member.get("slow_evicted_by_store", {}).values()
+    return {store_id for reading in readings for store_id, is_kept in reading.items() if is_kept}
 
 
 def _shares_leaders(store: JsonObject) -> bool:

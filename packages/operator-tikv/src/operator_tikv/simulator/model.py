@@ -160,6 +160,7 @@ class Ailments:
     pd_reachable: bool = True
     disk_seconds: float = 0.0
     stalled: bool = False
+    level0_files: int = 3
     busy_pools: tuple[str, ...] = ()
     leak_bytes_per_second: float = 0.0
     send_mib_per_second: float = SNAPSHOT_MIB_PER_SECOND
@@ -167,6 +168,7 @@ class Ailments:
     lag_entries: float = 0.0
     critical_error: str = ""
     clock_offset_seconds: float = 0.0
+    status_port_open: bool = True
 
 
 HEALTHY: Final = Ailments()
@@ -194,7 +196,7 @@ class Vitals(NamedTuple):
     mean_region_mib: int
     ailments: Ailments
     unreachable: tuple[int, ...]
-    lagging_share: float
+    lag_entries: float
     gc_runs: bool
     clients_fail: bool
 

@@ -42,13 +42,15 @@ def answering_store(world: World, node: str) -> Store:
     """Find the store of a name.
 
     Raises:
-        NodeError: there is none, or its process does not answer.
+        NodeError: there is none, or its process or its status port does not answer.
     """
     found = next((s for s in world.stores.values() if s.node == node), None)
     if found is None:
         raise NodeError(f"there is no node {node!r}")
     if not found.process.alive:
         raise NodeError(f"{node} does not answer")
+    if not found.ailments.status_port_open:
+        raise NodeError(f"nobody reaches the status port of {node}")
     return found
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from operator_tikv.simulator.world import World
 
 SLOW_SCORE_SLOW: Final = 80
-DATABASE_BYTES: Final = 64 << 20
 DATABASE_QUOTA_BYTES: Final = 8 << 30
 COUNTER_LABELS: Final[Mapping[str, tuple[str, ...]]] = {
     "pd_schedule_operators_count": ("type", "event"),
@@ -66,8 +65,9 @@ def _server(made: Page, world: World, name: str, *, leads: bool) -> None:
     made.gauge("process_resident_memory_bytes", float(int(memory * share)))
     made.gauge("pd_service_maxprocs", cores)
     made.gauge("pd_service_memory_quota_bytes", memory)
-    made.gauge("etcd_mvcc_db_total_size_in_bytes", float(DATABASE_BYTES))
-    made.gauge("etcd_mvcc_db_total_size_in_use_in_bytes", float(DATABASE_BYTES // 2))
+    database_bytes = int(DATABASE_QUOTA_BYTES * world.pd.database_share)
+    made.gauge("etcd_mvcc_db_total_size_in_bytes", float(database_bytes))
+    made.gauge("etcd_mvcc_db_total_size_in_use_in_bytes", float(database_bytes // 2))
     made.gauge("etcd_server_quota_backend_bytes", float(DATABASE_QUOTA_BYTES))
     made.gauge("go_goroutines", 400.0)
     healthy = {member.name for member in failover.healthy_members(world)}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from operator_tikv.simulator.meter import Rates, Spread, key
 from operator_tikv.simulator.units import MIB
 from operator_tikv.simulator.vitals import (
-    LOST_ENTRIES,
+    KEYS_PER_ENTRY,
     POOL_THREADS,
     UNREACHABLE_PER_SECOND,
     cores_used,
@@ -26,8 +26,8 @@ _THREADS: Final = {
     "scheduler": "sched_worker_pr_{}",
 }
 _OTHER_CORES: Final = {"grpc_server_0": 0.1, "store_writer_0": 0.05, "rocksdb:low0": 0.1}
-_BATCH: Final = 50.0
-"""How many keys one request of a client writes or reads."""
+_LAGGING_SHARE: Final = 0.2
+"""Of what a leader counts, as long as one of its followers hears nothing."""
 
 
 def settle(world: World, store: Store) -> None:
@@ -66,14 +66,14 @@ def _thread_rates(vitals: Vitals) -> Rates:
 
 
 def _traffic_rates(vitals: Vitals) -> Rates:
-    writes = vitals.writes_per_second / _BATCH
+    writes = vitals.writes_per_second / KEYS_PER_ENTRY
     status = "err_server_is_busy" if vitals.ailments.stalled else "success"
     name = "tikv_storage_engine_async_request_total"
     return {
         key(name, type="write", status="all"): writes,
         key(name, type="write", status=status): writes,
-        key(name, type="snapshot", status="all"): vitals.reads_per_second / _BATCH,
-        key(name, type="snapshot", status="success"): vitals.reads_per_second / _BATCH,
+        key(name, type="snapshot", status="all"): vitals.reads_per_second / KEYS_PER_ENTRY,
+        key(name, type="snapshot", status="success"): vitals.reads_per_second / KEYS_PER_ENTRY,
         key("tikv_scheduler_stage_total", type="prewrite", stage="new"): writes,
         key("tikv_scheduler_stage_total", type="commit", stage="new"): writes,
         key("tikv_engine_flow_bytes", db="kv", type="bytes_written"): (
@@ -125,8 +125,8 @@ def _upkeep_rates(vitals: Vitals) -> Rates:
 def spread(vitals: Vitals) -> Spread:
     """How many observations of which value each histogram takes in a second."""
     took = latencies(vitals)
-    writes = vitals.writes_per_second / _BATCH
-    reads = vitals.reads_per_second / _BATCH
+    writes = vitals.writes_per_second / KEYS_PER_ENTRY
+    reads = vitals.reads_per_second / KEYS_PER_ENTRY
     return {
         key(name, **labels): {took[stage]: writes if of == "write" else reads}
         for name, labels, stage, of in _HISTOGRAMS
@@ -182,12 +182,13 @@ def _steady_spread(vitals: Vitals, took: dict[str, float], writes: float) -> Spr
     """Observations that come by themselves, and those of other things than seconds."""
     ticks = 1.0 + vitals.regions / 10.0
     process = "tikv_raftstore_raft_process_duration_secs"
-    lag = vitals.lagging_share
+    lag = _LAGGING_SHARE if vitals.lag_entries else 0.0
+    seen = writes + 1.0
     return {
         key(process, type="ready"): {took["ready"]: writes + 1.0},
         key(process, type="tick"): {took["tick"]: ticks},
         key("tikv_raftstore_event_duration", type="tick"): {took["tick"]: ticks},
-        key("tikv_raftstore_log_lag"): {1.0: (writes + 1.0) * (1.0 - lag), LOST_ENTRIES: lag},
+        key("tikv_raftstore_log_lag"): {1.0: seen * (1.0 - lag), vitals.lag_entries: seen * lag},
         key("tikv_raftstore_region_size"): {
             float(max(1, vitals.mean_region_mib) * MIB): vitals.leaders / 60.0
         },
@@ -195,6 +196,6 @@ def _steady_spread(vitals: Vitals, took: dict[str, float], writes: float) -> Spr
             3.0 if vitals.clients_fail else 0.002: 1.0
         },
         key("tikv_coprocessor_scan_keys", req="select", kind="processed_keys"): {
-            100.0: vitals.reads_per_second / _BATCH
+            100.0: vitals.reads_per_second / KEYS_PER_ENTRY
         },
     }

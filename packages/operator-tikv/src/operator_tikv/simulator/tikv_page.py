@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LEADER_MISSING_SECONDS: Final = 600.0
 PENDING_TASKS: Final = 5000
+READ_TASKS: Final = 8000
 RUNNING_COMMANDS: Final = 20
 _STALL_US_PER_SECOND: Final = 1000.0
 _MICROSECONDS: Final = 1e6
@@ -96,6 +97,9 @@ def _queues(made: Page, store: Store) -> None:
     for name, pool in (("apply-worker", "apply"), ("pd-worker", "raftstore")):
         tasks = PENDING_TASKS if pool in busy else 0
         made.gauge("tikv_worker_pending_task_total", float(tasks), name=name)
+    reads = READ_TASKS if "coprocessor" in busy else RUNNING_COMMANDS
+    labels = {"name": "unified-read-pool", "priority": "low"}
+    made.gauge("tikv_unified_read_pool_running_tasks", float(reads), **labels)
     late = PENDING_TASKS if "raftstore" in busy else 0
     made.gauge("tikv_pd_pending_heartbeat_total", float(late))
 
@@ -121,7 +125,7 @@ def _engine(made: Page, store: Store) -> None:
         made.gauge("tikv_engine_seek_micro_seconds", 80.0, db="kv", type=f"seek_{kind}")
     for family in ("default", "write", "lock"):
         made.gauge("tikv_engine_pending_compaction_bytes", float(pending), db="kv", cf=family)
-        files = 60.0 if stalled else 3.0
+        files = float(max(60 if stalled else 0, store.ailments.level0_files))
         made.gauge("tikv_engine_num_files_at_level", files, db="kv", cf=family, level="0")
         tables = 6.0 if stalled else 1.0
         made.gauge("tikv_engine_num_immutable_mem_table", tables, db="kv", cf=family)

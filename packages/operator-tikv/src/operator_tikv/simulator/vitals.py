@@ -19,7 +19,8 @@ POOL_THREADS: Final = {"raftstore": 2, "apply": 2, "coprocessor": 8, "scheduler"
 STALLED_SECONDS: Final = 6.0
 BUSY_SECONDS: Final = 3.0
 COPROCESSOR_WAIT_SECONDS: Final = 15.0
-LOST_ENTRIES: Final = 20_000.0
+KEYS_PER_ENTRY: Final = 50.0
+"""How many keys one request of a client writes, which is one entry of a region's log."""
 UNREACHABLE_PER_SECOND: Final = 6.0
 CORE_BYTES_PER_SECOND: Final = 40e6
 
@@ -40,7 +41,7 @@ def read_vitals(world: World, store: Store) -> Vitals:
         mean_region_mib=world.raft.region_size_mib(store_id) // max(1, regions),
         ailments=store.ailments,
         unreachable=unreachable,
-        lagging_share=0.2 if unreachable and leaders else 0.0,
+        lag_entries=_lag_entries(world, store_id),
         gc_runs=not gc.is_blocked(world),
         clients_fail=not world.pd.has_leader,
     )
@@ -87,6 +88,23 @@ def latencies(vitals: Vitals) -> dict[str, float]:
         "coprocessor_wait": COPROCESSOR_WAIT_SECONDS if "coprocessor" in busy else 0.0005,
         "read": 0.001 + (0.5 if "coprocessor" in busy else 0.0),
     }
+
+
+def _lag_entries(world: World, store_id: int) -> float:
+    """How many entries of their logs the regions led here are ahead of their slowest follower."""
+    behind = (
+        other.ailments.lag_entries
+        for other in world.stores.values()
+        if other.ailments.lag_entries and _leads_for(world, store_id, other.store_id)
+    )
+    return max(behind, default=0.0)
+
+
+def _leads_for(world: World, store_id: int, other_id: int) -> bool:
+    led = (world.raft.get(region_id) for region_id in world.raft.leads(store_id))
+    return store_id != other_id and any(
+        region is not None and region.peer_on(other_id) is not None for region in led
+    )
 
 
 def _unreachable(world: World, store_id: int) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from operator_tikv.simulator.admin import Admin
 from operator_tikv.simulator.config import PdConfig
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from operator_tikv.simulator.operator_model import Operator
 
 PD_ID_BASE = 2**62  # member ids of a real PD do not fit into a float
+DATABASE_SHARE: Final = 1 / 128
+"""How much of its quota the database of PD's etcd usually uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Pd:
     clock_offset_seconds: dict[str, float] = field(default_factory=dict)
     fsync_seconds: dict[str, float] = field(default_factory=dict)
     round_trip_seconds: float = 0.0
+    database_share: float = DATABASE_SHARE
     usage: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     regions: RegionTable = field(default_factory=RegionTable)

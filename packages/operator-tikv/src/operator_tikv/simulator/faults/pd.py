@@ -17,6 +17,7 @@ from operator_tikv.simulator.faults.words import (
     Share,
     StoreId,
 )
+from operator_tikv.simulator.world import DATABASE_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, MutableMapping
@@ -149,6 +150,22 @@ class PdOverload(MemberFault):
         """See `Fault.end`."""
         del memory
         _forget(world.pd.usage, self.members)
+
+
+class PdDatabase(Fault):
+    """The database of PD's etcd, which each server has, uses the `share` of its quota."""
+
+    share: Share = Field(0.85, lt=1.0)
+
+    def begin(self, world: World, memory: Memory) -> None:
+        """See `Fault.begin`."""
+        del memory
+        world.pd.database_share = self.share
+
+    def end(self, world: World, memory: Memory) -> None:
+        """See `Fault.end`."""
+        del memory
+        world.pd.database_share = DATABASE_SHARE
 
 
 class PdTransferIgnored(Fault):

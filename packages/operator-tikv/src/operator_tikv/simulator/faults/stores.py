@@ -9,6 +9,7 @@ from pydantic import Field
 
 from operator_tikv.simulator import heartbeats
 from operator_tikv.simulator.faults.words import (
+    Count,
     Direction,
     FaultError,
     Memory,
@@ -111,6 +112,15 @@ class Partition(StoreFault):
                     yield store_id, other_id
 
 
+class ClosedStatusPort(StoreFault):
+    """Nobody reaches the stores' status ports, as behind a firewall; they serve all the same."""
+
+    def ail(self, store_id: int, found: Ailments, memory: Memory) -> Ailments:
+        """See `Fault.ail`."""
+        del memory
+        return replace(found, status_port_open=False) if store_id in self.stores else found
+
+
 class SlowDisk(StoreFault):
     """Each write takes `latency`; from 100 ms on the slow score rises, 100 within 70 s."""
 
@@ -152,6 +162,19 @@ class WriteStall(StoreFault):
         """See `Fault.ail`."""
         del memory
         return replace(found, stalled=True) if store_id in self.stores else found
+
+
+class SlowCompaction(StoreFault):
+    """Compaction is behind: so many `files` wait at level 0, and a stall is near."""
+
+    files: Count = 90
+
+    def ail(self, store_id: int, found: Ailments, memory: Memory) -> Ailments:
+        """See `Fault.ail`."""
+        del memory
+        if store_id not in self.stores:
+            return found
+        return replace(found, level0_files=max(found.level0_files, self.files))
 
 
 class Overload(StoreFault):
@@ -197,6 +220,19 @@ class SlowSnapshots(StoreFault):
             return found
         send = min(found.send_mib_per_second, self.mib_per_second)
         return replace(found, send_mib_per_second=send)
+
+
+class LaggingReplicas(StoreFault):
+    """The replicas on the stores are so many `entries` of their logs behind their leaders."""
+
+    entries: Rate = Field(20_000.0, ge=2.0)
+
+    def ail(self, store_id: int, found: Ailments, memory: Memory) -> Ailments:
+        """See `Fault.ail`."""
+        del memory
+        if store_id not in self.stores:
+            return found
+        return replace(found, lag_entries=max(found.lag_entries, self.entries))
 
 
 class Corruption(StoreFault):
