@@ -174,6 +174,7 @@ def test_a_plain_copy_is_read_and_stays_as_it_is(
         connection.execute("ALTER TABLE observations DROP COLUMN kept_as")
         connection.execute("ALTER TABLE rehearsals DROP COLUMN observation_id")
         connection.execute("ALTER TABLE verifications DROP COLUMN came_back_at")
+        connection.execute("ALTER TABLE ledger DROP COLUMN place")
         connection.commit()
     before = copy.read_bytes()
     cli.ok(*command, "--db", str(copy))

@@ -78,7 +78,7 @@ def test_every_fault_begins_and_ends(cluster: SimulatedCluster, name: str) -> No
     ("name", "fields", "complaint"),
     [
         ("odd", {}, "unknown fault 'odd'; known: broken_peers"),
-        ("stop", {"stores": ["1"]}, "stop: stores.0: Input should be a valid integer"),
+        ("stop", {"stores": ["1"]}, "stop: stores.0: must be a whole number"),
         ("stop", {"stores": [9]}, "no store 9"),
         ("stop", {"shop": 1}, "stop: shop: is no key here; known"),
         ("slow_disk", {"latency": "soon"}, "slow_disk: latency: 'soon' is no duration"),
