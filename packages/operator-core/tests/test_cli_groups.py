@@ -102,4 +102,6 @@ async def _see_another(path: Path) -> None:
     async with TicketDB(path) as db:
         look = Observation(parts={"stores": part({"s2": 0.99})})
         await db.record_look(look, {}, subject="fake")
-        await db.report(Violation(invariant="full", target="s2", message="s2 is full"), subject="fake")
+        await db.report(
+            Violation(invariant="full", target="s2", message="s2 is full"), subject="fake"
+        )

@@ -72,7 +72,8 @@ def to_play(values: JsonObject) -> list[Scenario]:
     found = chosen(files, wanted, subject)
     if files or wanted or subject:
         return found
-    return [one for one in found if not lab_for(one).is_real_time]
+    labs = {one.subject: lab_for(one) for one in {one.subject: one for one in found}.values()}
+    return [one for one in found if not labs[one.subject].is_real_time]
 
 
 async def run(values: JsonObject) -> Report:
