@@ -133,8 +133,8 @@ def proposal(row: Row) -> ActionProposal:
     fields = {**row}  # a copy costs a tenth of picking each field by its name
     for name in _NO_FIELDS:
         fields.pop(name, None)
-    if len(fields) != len(ActionProposal.model_fields):
-        raise KeyError(*(ActionProposal.model_fields.keys() ^ fields.keys()))
+    if len(fields) != len(ActionProposal.model_fields):  # a newer version may know more columns
+        fields = {name: row[name] for name in ActionProposal.model_fields}
     for name in _PROPOSAL_TEXT_TIMES:
         if (text := fields[name]) is not None:
             fields[name] = from_text(text)
