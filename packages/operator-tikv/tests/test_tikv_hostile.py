@@ -52,7 +52,8 @@ async def test_a_bad_one_alone_is_a_clear_error_after_a_bounded_time(name: str) 
             with pytest.raises(SubjectError) as caught:
                 await PdApi(made).stores()
         assert str(caught.value).isprintable()
-        assert set(bad.requests) == {"GET /pd/api/v1/stores HTTP/1.1"}, "no redirect is followed"
+        # On a busy machine the client may give up before the server has read what it asked.
+        assert set(bad.requests) <= {"GET /pd/api/v1/stores HTTP/1.1"}, "no redirect is followed"
         await made.close()
 
 
