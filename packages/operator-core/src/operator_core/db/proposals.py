@@ -109,10 +109,15 @@ def cancel(tx: Tx, proposal_id: int, reason: str, stamp: Stamp) -> Row:
 def cancel_each(tx: Tx, kind: str, found: Sequence[Row], reason: str, stamp: Stamp) -> None:
     """Cancel rows of a kind that this transaction has just read, and that may be cancelled."""
     change = Change(f"{kind}.cancel", f"{kind}_cancelled", {"reason": reason})
-    wanted = [{"id": row["id"], "now": stamp.text} for row in found]
-    if wanted and tx.each(change.statement, wanted) != len(wanted):
-        raise ConstraintError(f"a {kind} was to be cancelled that had ended")
+    _change_each(tx, change.statement, found, {"now": stamp.text})
     changes.tell_each(tx, kind, [(row, change, stamp) for row in found])
+
+
+def _change_each(tx: Tx, statement: str, found: Sequence[Row], params: Params) -> None:
+    """Change rows alike that this transaction has just read and holds."""
+    wanted = [{"id": row["id"], **params} for row in found]
+    if wanted and tx.each(statement, wanted) != len(wanted):
+        raise ConstraintError(f"{statement}: a row is not as it was just read")
 
 
 def schedule(tx: Tx, proposal_id: int, when: datetime | None, stamp: Stamp) -> Row:
@@ -171,9 +176,8 @@ def set_next_retry(
 
 def drop_retries(tx: Tx, failed: Sequence[Row], stamp: Stamp) -> None:
     """Try failed proposals not again that this transaction has just read; their workflows end."""
-    dropped = {"next_retry_at": None, "failure_counted": 0, "now": stamp.text}
-    if failed:
-        tx.each("proposal.set_next_retry", [{"id": row["id"], **dropped} for row in failed])
+    dropped: Params = {"next_retry_at": None, "failure_counted": 0, "now": stamp.text}
+    _change_each(tx, "proposal.set_next_retry", failed, dropped)
     told = [(row, _next_retry(None, row), stamp) for row in failed]
     changes.tell_each(tx, "proposal", told)
 
