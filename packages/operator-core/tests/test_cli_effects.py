@@ -30,7 +30,7 @@ from operator_core.db.gate import Sight
 from operator_core.db.sqlite.reading import undisturbed
 from operator_core.monitor.types import Observation
 from operator_core.types import RunMode
-from test_cli_diagnose import see
+from test_cli_diagnose import seen
 
 SHUT = ActionDefinition(
     name="shut",
@@ -155,10 +155,7 @@ def test_a_backup_tells_of_leaks_and_stays_as_it_is(
 def test_a_plain_copy_is_read_and_stays_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
-    install(monkeypatch)
-    cli = Cli(tmp_path)
-    cli.ok("connect", "fake", "--address", "x")
-    now_do(see(cli.db_path))
+    cli = seen(tmp_path, monkeypatch)
     cli.ok("diagnose", "1")
     copy = tmp_path / "elsewhere" / "copy.db"
     copy.parent.mkdir()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from barrels import look_at
-from cli_kit import Cli, install, now_do
+from cli_kit import now_do
 from engine_bench import bench, recommend
 from operator_core.db.exports import ExportDB, IncidentRows
 from operator_core.db.tickets import TicketDB
@@ -20,7 +20,7 @@ from operator_core.runtime.incident.proofs import rehearse
 from operator_core.runtime.incident.replay import replay
 from operator_core.runtime.incident.replayed import Means, Replayed
 from operator_core.subject import complete
-from test_cli_diagnose import see
+from test_cli_diagnose import seen
 from test_rehearsing import Cellar, Stage
 from test_verifier import Plant, plant
 
@@ -119,10 +119,7 @@ ODD: dict[str, tuple[str, Any]] = {
 def test_an_archive_without_a_seal_that_holds_odd_rows_is_told_in_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    install(monkeypatch)
-    cli = Cli(tmp_path)
-    cli.ok("connect", "fake", "--address", "x")
-    now_do(see(cli.db_path))
+    cli = seen(tmp_path, monkeypatch)
     cli.ok("diagnose", "1")
 
     async def read() -> IncidentRows:

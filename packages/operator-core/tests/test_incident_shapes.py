@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cli_kit import Cli, install, now_do
+from cli_kit import now_do
 from operator_core.actions.policy import load
 from operator_core.clock import utc_now
 from operator_core.db import audit
@@ -21,7 +21,7 @@ from operator_core.runtime.incident.replay import replay
 from operator_core.runtime.incident.replayed import Means
 from operator_core.runtime.incident.shapes import NO_ROW, _columns, faults
 from operator_core.subject import complete
-from test_cli_diagnose import see
+from test_cli_diagnose import seen
 from test_incident_stranger import COMMANDS
 from test_verifier import Plant, plant
 
@@ -219,10 +219,7 @@ FORGED: dict[str, tuple[str, dict[str, Any]]] = {
 def test_each_command_says_in_one_line_which_row_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    install(monkeypatch)
-    cli = Cli(tmp_path)
-    cli.ok("connect", "fake", "--address", "x")
-    now_do(see(cli.db_path))
+    cli = seen(tmp_path, monkeypatch)
     cli.ok("diagnose", "1")
 
     async def read() -> IncidentRows:
