@@ -4,7 +4,7 @@ Each check is also shown a bad snippet: a check that cannot fail is worth nothin
 """
 
 import configparser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -37,6 +37,13 @@ IN_PRODUCT: list[checks.Check] = [
     checks.testing_in_production,
     checks.plugin_reaches_into_core,
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_what_was_parsed() -> Iterator[None]:
+    yield
+    for module in EVERYTHING:
+        module.forget()
 
 
 def snippet(text: str, name: str = "operator_core/sample.py") -> Module:

@@ -113,7 +113,8 @@ def test_the_budget_is_shown_as_the_monitor_goes_by_it(
 ) -> None:
     cli = connected(tmp_path, monkeypatch, FakePlugin(subject=FakeSubject()))
     assert "no monitor has looked yet" in cli.ok("ledger", "info")
-    cli.ok("up", "--lifetime-seconds", "0.2", "--interval-seconds", "0.05", "--keep-mib", "3")
+    for _ in range(2):  # however slow the machine is, it looks again where nothing has opened
+        cli.ok("up", "--lifetime-seconds", "0.2", "--interval-seconds", "0.05", "--keep-mib", "3")
     told = cli.json("ledger", "info")
     assert told["limits"]["budget_bytes"] == 3 * MIB
     assert [one["kept_as"] for one in told["kinds"]] == ["fresh", "evidence"]
