@@ -72,6 +72,24 @@ def test_a_ticket_on_a_quiet_cluster_is_wrong() -> None:
     assert grade(scenario(ends="quiet"), Played(scenario="x", tickets=(ticket,))).quiet is False
 
 
+def test_who_opens_a_ticket_of_everything_is_seen_by_those_beside() -> None:
+    wanted = scenario(ends="escalated", tickets={"a:b": ["right"]}, also=["allowed"])
+    right = SeenTicket(key="a:b", first_seen=1, opened=1, causes=("right",), escalated=True)
+    others = [
+        right.model_copy(update={"key": "c:d"}),
+        right.model_copy(update={"key": "e:f"}),
+        right.model_copy(update={"key": "c:d", "opened": 9.0}),  # the same problem once more
+        right.model_copy(update={"key": "g:h", "follows": True}),
+        right.model_copy(update={"key": "allowed:h"}),
+    ]
+    marks = [
+        grade(wanted, Played(scenario="x", tickets=tickets))
+        for tickets in ((right,), (right, *others))
+    ]
+    assert [one.beside for one in marks] == [0, 2]
+    assert score("all", marks).beside == 2
+
+
 def of_cause(*causes: str) -> Marks:
     wanted = scenario(ends="escalated", tickets={"a:b": ["right"]})
     ticket = SeenTicket(key="a:b", first_seen=1, opened=1, causes=causes, escalated=True)

@@ -1,6 +1,6 @@
 """Marks one play by what its scenario calls a right answer; pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict
 
@@ -42,6 +42,7 @@ class Marks(BaseModel):
         wrong: actions that nobody asked for and that do none.
         false_actions: actions although nothing was wrong.
         abstained: problems whose cause was said to be unknown.
+        beside: problems told beside those that must be seen, as if they had causes of their own.
         detect_seconds: from the fault to the first ticket that must be seen.
         detect_looks: by how many usual looks a ticket came after its rule's grace, counted from the
             last look at which the problem was not seen yet; of the slowest that must be seen.
@@ -77,6 +78,7 @@ class Marks(BaseModel):
     wrong: tuple[str, ...] = ()
     false_actions: tuple[str, ...] = ()
     abstained: int = 0
+    beside: int = 0
     detect_seconds: float | None = None
     detect_looks: float | None = None
     fault_looks: float | None = None
@@ -141,6 +143,7 @@ def _judgement(expect: Expectation, played: Played) -> dict[str, object]:
         "in_two": all(_names(ticket, causes, 2) for ticket, causes in named) if named else None,
         "settled": _settled(expect, seen) if expect.settles else None,
         "abstained": sum(_abstains(ticket) for ticket, _ in named),
+        "beside": _beside(expect, seen.values()),
     }
 
 
@@ -152,6 +155,12 @@ def _settled(expect: Expectation, seen: Mapping[str, SeenTicket]) -> bool:
     return all(
         key in seen and seen[key].last_cause in causes for key, causes in expect.settles.items()
     )
+
+
+def _beside(expect: Expectation, seen: Iterable[SeenTicket]) -> int:
+    """Count what was told for nothing: who opens a ticket of everything finds everything."""
+    own = [one for one in seen if one.rule not in expect.also and not one.follows]
+    return sum(one.key not in expect.tickets for one in own)
 
 
 def _abstains(ticket: SeenTicket | None) -> bool:

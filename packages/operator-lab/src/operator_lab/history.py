@@ -92,6 +92,7 @@ def _seen(
         escalated=ticket.phase is TicketPhase.ESCALATED or any(one.escalate for one in diagnoses),
         resolved=clock.seconds_of(ticket.resolved_at) if ticket.resolved_at else None,
         verified=(ticket.resolution or "").startswith("verified"),
+        follows=ticket.root_ticket_id is not None,
     )
 
 

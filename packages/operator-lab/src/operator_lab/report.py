@@ -23,6 +23,7 @@ COLUMNS = (
     "wrong",
     "false",
     "abstained",
+    "beside",
     "no result",
 )
 
@@ -34,7 +35,8 @@ def rows_of(marks: Sequence[Marks]) -> list[list[str]]:
 
 def _row(score: Score) -> list[str]:
     shares = [_told(score.shares[kind]) for kind in KINDS]
-    numbers = (score.harmful, score.wrong, score.false_actions, score.abstained, score.errors)
+    bad = (score.harmful, score.wrong, score.false_actions)
+    numbers = (*bad, score.abstained, score.beside, score.errors)
     return [score.set, str(score.plays), *shares, *map(str, numbers)]
 
 

@@ -47,6 +47,7 @@ class Score(NamedTuple):
         wrong: how many were not asked for.
         false_actions: how many were done although nothing was wrong.
         abstained: how often the cause was said to be unknown.
+        beside: how many problems were told beside those that must be seen.
         times: median and ninth decile of each stage.
         within: of each stage with a goal, in how many plays it took two minutes at most.
     """
@@ -59,6 +60,7 @@ class Score(NamedTuple):
     wrong: int
     false_actions: int
     abstained: int
+    beside: int
     times: dict[str, tuple[float, float]]
     within: dict[str, Share]
 
@@ -106,6 +108,7 @@ def score(name: str, marks: Sequence[Marks]) -> Score:
         wrong=_count(good, lambda one: one.wrong),
         false_actions=_count(good, lambda one: one.false_actions),
         abstained=sum(one.abstained for one in good),
+        beside=sum(one.beside for one in good),
         times={stage: found for stage, found in times.items() if found is not None},
         within={stage: _within(good, stage) for stage in GOALS},
     )

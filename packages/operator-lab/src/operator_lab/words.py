@@ -20,6 +20,7 @@ class SeenTicket(_Word):
         last_cause: what its last diagnosis names.
         resolved: when it was resolved, if it was.
         verified: whether its remedy was proven to have helped.
+        follows: whether it was told as a consequence of another ticket's cause.
         unseen_until: the last look before it was first seen.
         grace: how long its rule lets it pass.
         looks_every: the usual distance of looks.
@@ -37,6 +38,7 @@ class SeenTicket(_Word):
     escalated: bool = False
     resolved: float | None = None
     verified: bool = False
+    follows: bool = False
 
     @property
     def rule(self) -> str:
