@@ -181,6 +181,7 @@ def test_what_a_value_must_be_is_told_as_toml_has_it(wrong: dict[str, object], t
         ({"ends": "healthy", "tickets": {"store_down": []}}, "store_down: a ticket is named by"),
         ({"ends": "healthy", "tickets": {"store_down:": []}}, "by its rule and its target"),
         ({"ends": "healthy", "settles": {"a:b": []}}, "settles: a:b: name the causes"),
+        ({"ends": "healthy", "settles": {"a:b": ["c"]}}, "settles: a:b: name it in tickets too"),
     ],
 )
 def test_an_expectation_that_cannot_be_is_refused(wrong: dict[str, object], told: str) -> None:

@@ -116,9 +116,11 @@ def _faults_of_tickets(
     """Return what no play could fulfil, each with whether it is so."""
     bare = [key for key in (*tickets, *settles) if not all(key.partition(":"))]
     empty = [key for key, causes in settles.items() if not causes]
+    unlisted = [key for key in settles if key not in tickets]
     return {
         f"{', '.join(bare)}: a ticket is named by its rule and its target, such as "
         '"store_down:store-1"': bare,
+        f"settles: {', '.join(unlisted)}: name it in tickets too": unlisted,
         f"settles: {', '.join(empty)}: name the causes that the last diagnosis may say": empty,
     }
 
