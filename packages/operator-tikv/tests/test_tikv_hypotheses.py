@@ -18,7 +18,7 @@ from operator_tikv.hypotheses import HYPOTHESES
 from operator_tikv.invariants import INVARIANTS
 from operator_tikv.pd.client import PdClient
 from operator_tikv.subject import TikvSubject
-from tikv_pictures import metrics
+from tikv_pictures import ZONES, metrics, placement
 from tikv_support import NOW, PD_URL, make_observation, make_region, make_store
 
 SILENT = {"meta_state_name": "Disconnected", "age_seconds": 60}
@@ -137,6 +137,10 @@ PICTURES: dict[str, tuple[str, Observation]] = {
         picture(parts=metrics("pd_metrics", store_read_bytes_per_second={"pd-0": WARM})),
     ),
     "labels_changed": ("isolation_lost", picture(parts={**TORN_PARTS, **BUSY})),
+    "labels_cannot_be_met": (
+        "placement_unsatisfiable",
+        make_observation(parts=placement(ZONES)),
+    ),
     "repair_is_off": (
         "miss_peers",
         picture(parts=peers_of("miss_peer", {}), config={"replica-schedule-limit": 0}),
@@ -245,6 +249,14 @@ def test_what_is_recommended_is_registered_and_fits(cause: str) -> None:
     told_elsewhere = {"silent_store_behind_it", "full_disk_sheds_leaders"}
     nothing_to_do = helps_itself | told_elsewhere
     assert bool(diagnosis.workflows or diagnosis.escalate) is (cause not in nothing_to_do)
+
+
+@pytest.mark.parametrize(("wanted", "cause"), [(3, "labels_cannot_be_met"), (4, "too_few_stores")])
+def test_too_few_stores_are_no_matter_of_labels(wanted: int, cause: str) -> None:
+    rule = ZONES.model_copy(update={"count": wanted})
+    assert diagnosed(
+        "placement_unsatisfiable", make_observation(parts=placement(rule))
+    ).hypothesis == (cause)
 
 
 def test_a_lost_quorum_is_never_acted_on() -> None:

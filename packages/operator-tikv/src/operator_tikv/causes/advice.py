@@ -24,7 +24,6 @@ _PATHS: Final[dict[str, str]] = {
     "schedule_limit_zero": "config/zero_limits",
     "repair_switched_off": "config/repair_switches_off",
     "schedule_denied": "placement/lasting_deny_rules",
-    "placement_unsatisfiable": "placement/unsatisfiable",
     "location_labels_missing": "placement/missing_labels",
     "gc_safe_point_stale": "gc/safe_point_age_seconds",
     "cluster_space": "cluster/used_share",
@@ -147,13 +146,6 @@ _ADVICE: Final = (
         ("schedule_denied",),
         "A region label keeps PD from moving a range of keys. See whether an import or a backup "
         "still owns it; if not, delete the label rule.",
-    ),
-    Advice(
-        "labels_cannot_be_met",
-        ("placement_unsatisfiable",),
-        "A rule, the location labels or the isolation level ask for more places than the stores' "
-        "labels give. Correct the labels of the stores, or the rule; one thing at a time, with "
-        "limits lowered first, because much may move.",
     ),
     Advice(
         "labels_forgotten",
