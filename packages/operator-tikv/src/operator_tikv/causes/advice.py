@@ -14,7 +14,7 @@ from operator_tikv.causes.words import claim
 from operator_tikv.facts import SLOW_SCORE
 from operator_tikv.rules.limit import Limit
 from operator_tikv.rules.metrics import LIMITS
-from operator_tikv.rules.words import store_id_of
+from operator_tikv.rules.words import store_id_of, store_target
 
 _LIMITS: Final[dict[str, Limit]] = {limit.rule: limit for limit in LIMITS}
 
@@ -74,7 +74,7 @@ class Advice:
             return Assessment(
                 cause=self.cause,
                 supports=[_evidence(violation), *self._signs(violation)],
-                components=[violation.target],
+                components=[violation.target, *_also_at(violation)],
                 escalate=True,
             )
 
@@ -103,6 +103,11 @@ _SLOWNESS: Final = (
 
 def _evidence(violation: Violation) -> Claim:
     return claim(violation.message, _path(violation), Predicate.EXISTS, weight=2.0)
+
+
+def _also_at(violation: Violation) -> list[str]:
+    """Return the other ends of a cut between two stores: what it brings shows at both."""
+    return [store_target(one) for one in violation.metrics.get("cut_from_store_ids", ())]
 
 
 def _path(violation: Violation) -> str:
