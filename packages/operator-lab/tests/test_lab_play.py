@@ -10,13 +10,15 @@ import pytest
 
 from lab_kit import ETCD, PATRONI, SHIPPED, SINGLE, shipped
 from operator_core.errors import OperatorError
+from operator_core.lab import Lab
 from operator_core.subject import SubjectDefaults
 from operator_lab.commands import chosen, list_them, to_play
 from operator_lab.grade import grade
-from operator_lab.jobs import Job, check, in_turn, jobs_of, run_job
-from operator_lab.play import play
+from operator_lab.jobs import Job, check, check_all, in_turn, jobs_of, run_job
+from operator_lab.play import lab_for, play
 from operator_lab.report import failures
 from operator_lab.scenario import (
+    Scenario,
     ScenarioError,
     find_scenarios,
     load_scenario,
@@ -38,6 +40,19 @@ def files() -> list[object]:
         pytest.param(path, id=path.stem, marks=pytest.mark.slow if place % EVERY else ())
         for place, path in enumerate(find_scenarios([SHIPPED]))
     ]
+
+
+def test_a_plugin_is_looked_for_once_whatever_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+
+    def finding(scenario: Scenario) -> Lab:
+        found.append(scenario.subject)
+        return lab_for(scenario)
+
+    monkeypatch.setattr("operator_lab.jobs.lab_for", finding)
+    checked = list(check_all(chosen([], "hostile")))
+    assert len(checked) > 3
+    assert found == ["tikv"]
 
 
 @LIMIT

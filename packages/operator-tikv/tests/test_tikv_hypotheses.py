@@ -14,11 +14,12 @@ from operator_tikv import facts
 from operator_tikv.causes.advice import ADVISED_CAUSES
 from operator_tikv.causes.brings import BRINGS, WHOLE_CLUSTER
 from operator_tikv.causes.settings import SETTING_CAUSES
+from operator_tikv.history import History
 from operator_tikv.hypotheses import HYPOTHESES
 from operator_tikv.invariants import INVARIANTS
 from operator_tikv.pd.client import PdClient
 from operator_tikv.subject import TikvSubject
-from tikv_pictures import metrics
+from tikv_pictures import ZONES, metrics, placement
 from tikv_support import NOW, PD_URL, make_observation, make_region, make_store
 
 SILENT = {"meta_state_name": "Disconnected", "age_seconds": 60}
@@ -137,6 +138,10 @@ PICTURES: dict[str, tuple[str, Observation]] = {
         picture(parts=metrics("pd_metrics", store_read_bytes_per_second={"pd-0": WARM})),
     ),
     "labels_changed": ("isolation_lost", picture(parts={**TORN_PARTS, **BUSY})),
+    "labels_cannot_be_met": (
+        "placement_unsatisfiable",
+        make_observation(parts=placement(ZONES)),
+    ),
     "repair_is_off": (
         "miss_peers",
         picture(parts=peers_of("miss_peer", {}), config={"replica-schedule-limit": 0}),
@@ -199,6 +204,41 @@ def test_an_empty_store_that_was_heard_of_a_minute_ago_is_no_ghost() -> None:
     assert diagnosed("store_disconnected", stopped).hypothesis == "store_stopped"
 
 
+@pytest.mark.parametrize(
+    ("changes", "came_silent", "cause"),
+    [
+        ({"age_seconds": 1200, "meta_state_name": "Disconnected"}, [4], "ghost_of_removed_store"),
+        ({"age_seconds": 90_000, "meta_state_name": "Down"}, [4], "ghost_of_removed_store"),
+        ({"meta_state_name": "Down", "last_heartbeat_ts": None}, [], "ghost_of_removed_store"),
+        ({"age_seconds": 90_000, "meta_state_name": "Down"}, [], "store_lost"),
+        (
+            {"age_seconds": 90_000, "meta_state_name": "Down", "region_count": 9},
+            [4],
+            "store_lost",
+        ),
+    ],
+)
+def test_an_empty_store_that_came_silent_or_was_never_heard_of_is_a_ghost(
+    changes: dict[str, Any], came_silent: list[int], cause: str
+) -> None:
+    cluster = {**make_observation().data("cluster"), "came_silent_store_ids": came_silent}
+    cluster |= {"silent_store_count": 1, "silent_store_ids": [4]}
+    seen = picture(
+        fourth={"leader_count": 0, "region_count": 0, **changes}, parts={"cluster": cluster}
+    )
+    is_down = changes["meta_state_name"] == "Down"
+    assert diagnosed("store_down" if is_down else "store_disconnected", seen).hypothesis == cause
+
+
+def test_it_is_remembered_which_stores_came_silent_until_they_speak() -> None:
+    old, dead = make_store(1), make_store(4, **SILENT)
+    assert History().with_stores([old, dead], 0).came_silent == frozenset()
+    came = History().with_stores([old], 0).with_stores([old, dead], 30)
+    assert came.came_silent == came.with_stores([old, dead], 60).came_silent == {4}
+    spoke = came.with_stores([old, make_store(4)], 60)
+    assert spoke.with_stores([old, dead], 90).came_silent == frozenset()
+
+
 @pytest.mark.parametrize("cause", PICTURES)
 def test_the_cause_is_found_in_its_picture(cause: str) -> None:
     diagnosis = diagnosed(*PICTURES[cause])
@@ -245,6 +285,14 @@ def test_what_is_recommended_is_registered_and_fits(cause: str) -> None:
     told_elsewhere = {"silent_store_behind_it", "full_disk_sheds_leaders"}
     nothing_to_do = helps_itself | told_elsewhere
     assert bool(diagnosis.workflows or diagnosis.escalate) is (cause not in nothing_to_do)
+
+
+@pytest.mark.parametrize(("wanted", "cause"), [(3, "labels_cannot_be_met"), (4, "too_few_stores")])
+def test_too_few_stores_are_no_matter_of_labels(wanted: int, cause: str) -> None:
+    rule = ZONES.model_copy(update={"count": wanted})
+    assert diagnosed(
+        "placement_unsatisfiable", make_observation(parts=placement(rule))
+    ).hypothesis == (cause)
 
 
 def test_a_lost_quorum_is_never_acted_on() -> None:

@@ -132,6 +132,17 @@ def test_it_is_remembered_since_when_regions_are_misplaced_and_when_they_became_
     assert misplaced_facts(history.with_misplaced(0, 210), 220) == {}
 
 
+@pytest.mark.parametrize(
+    ("regions", "free", "is_told"),
+    [(14, "60GiB", False), (15, "60GiB", True), (6, "60GiB", False), (6, "10GiB", True)],
+)
+def test_a_small_store_leads_no_more_than_it_holds_but_a_full_one_did(
+    regions: int, free: str, *, is_told: bool
+) -> None:
+    stores = with_fourth(leader_count=2, region_count=regions, available=free)
+    assert bool(broken(make_observation(stores), "leader_imbalance")) is is_told
+
+
 def test_leaders_are_kept_off_a_store_that_was_slow_for_a_while() -> None:
     stores = with_fourth(leader_count=0)
     for kept, is_told in ((1.0, False), (0.0, True)):
@@ -146,7 +157,7 @@ def test_leaders_are_kept_off_a_store_that_was_slow_for_a_while() -> None:
 def test_leaders_are_uneven_while_a_new_store_is_filled(
     seconds: float, gained: float, *, is_told: bool
 ) -> None:
-    stores = with_fourth(leader_count=2, region_count=6)
+    stores = with_fourth(leader_count=2, region_count=60)
     filling = {"filling": {"4": {"seconds": seconds, "gained_per_minute": gained}}}
     assert bool(broken(make_observation(stores, parts=filling), "leader_imbalance")) is is_told
 

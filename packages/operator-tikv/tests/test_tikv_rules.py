@@ -340,6 +340,7 @@ def test_a_rule_that_no_store_fits_is_told() -> None:
         "wanted": 1,
         "places": 0,
         "isolation_level": "",
+        "store_count": 3,
         "fitting_store_ids": [],
     }
 

@@ -15,7 +15,7 @@ from operator_core.plugin import PluginCommand, Report
 from operator_core.runtime.plugins import load_plugin, plugin_names
 from operator_core.types import JsonObject
 from operator_lab.grade import Marks
-from operator_lab.jobs import Result, check, jobs_of, run_jobs
+from operator_lab.jobs import Result, check_all, jobs_of, run_jobs
 from operator_lab.play import lab_for
 from operator_lab.report import COLUMNS, failures, page, rows_of, to_json
 from operator_lab.scenario import Scenario, ScenarioError, find_scenarios, load_scenario
@@ -81,8 +81,7 @@ async def run(values: JsonObject) -> Report:
     if values["seeds"] < 1 or values["jobs"] < 0:
         raise RequestError("--seeds must be 1 or more, and --jobs 0 or more.")
     scenarios = to_play(values)
-    for one in scenarios:
-        idle = check(one)
+    for one, idle in check_all(scenarios):
         if idle:
             log.warning("unknown_names", file=one.file, names="; ".join(idle))
     if values["docs"]:

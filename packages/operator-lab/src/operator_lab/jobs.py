@@ -6,12 +6,13 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from difflib import get_close_matches
 from typing import NamedTuple
 
 from operator_core.errors import ConfigurationError, RequestError
+from operator_core.lab import Lab
 from operator_core.logs import tell_from
 from operator_core.runtime.ending import until_told
 from operator_core.subject import complete
@@ -52,14 +53,31 @@ def _seeds(scenario: Scenario, plays: int) -> Sequence[int | None]:
     return scenario.seeds or own
 
 
-def check(scenario: Scenario) -> list[str]:
+def check_all(scenarios: Sequence[Scenario]) -> Iterator[tuple[Scenario, list[str]]]:
+    """Check each scenario; yield it with the names that say nothing in it.
+
+    Raises:
+        ScenarioError: one cannot be played, or cannot end rightly; names its file.
+    """
+    labs: dict[str, Lab] = {}  # to find a plugin reads the metadata of every package
+    for one in scenarios:
+        yield one, check(one, labs)
+
+
+def check(scenario: Scenario, labs: dict[str, Lab] | None = None) -> list[str]:
     """See that a scenario can be built and can end rightly; return names that say nothing in it.
+
+    Args:
+        scenario: what is to be played.
+        labs: those that were found before, by their plugin; one that is found is added.
 
     Raises:
         ScenarioError: it cannot or does not, or nothing would happen in its time; names the file.
     """
+    known = {} if labs is None else labs
     try:
-        lab = lab_for(scenario)
+        lab = known.get(scenario.subject) or lab_for(scenario)
+        known[scenario.subject] = lab
         cluster = lab.build({**scenario.table, "duration": scenario.duration}, None)
     except ScenarioError:
         raise

@@ -26,7 +26,7 @@ SLOW_SCORE: Final = 80
 """From this score on TiKV calls a store slow (1 is best, 100 worst)."""
 _CLOCK_TOLERANCE: Final = timedelta(seconds=60)
 _OFFLINE: Final = 1
-_SILENT: Final = frozenset({"Disconnected", "Down"})
+SILENT_STATES: Final = frozenset({"Disconnected", "Down"})
 
 
 def pd_time(stores: Iterable[StoreInfo], date: datetime | None) -> datetime | None:
@@ -276,7 +276,7 @@ def _used_share(stores: Iterable[StoreInfo]) -> float | None:
 def _is_silent(data: Mapping[str, object]) -> bool:
     age = data["last_heartbeat_age_seconds"]
     is_old = isinstance(age, float) and age > DISCONNECTED_SECONDS
-    return data["state_name"] in _SILENT or is_old
+    return data["state_name"] in SILENT_STATES or is_old
 
 
 def _share(available: int | None, capacity: int | None) -> float | None:

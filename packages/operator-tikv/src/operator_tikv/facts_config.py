@@ -132,8 +132,13 @@ class Place(Protocol):
 
 
 def shortage(rule: PlacementRule, stores: Iterable[Place]) -> JsonObject | None:
-    """Return what a rule lacks on some stores: wanted, places, fitting; None where it is met."""
-    fitting = [store for store in stores if _fits(rule, store)]
+    """Return what a rule lacks on some stores; None where it is met.
+
+    ``wanted`` replicas, ``places`` for them by the isolation level, ``fitting_store_ids`` by the
+    labels, and ``store_count``: how many stores there are of the engine that it is for.
+    """
+    of_engine = [store for store in stores if _is_of_engine(rule, store)]
+    fitting = [store for store in of_engine if _fits(rule, store)]
     places = {store.labels.get(rule.isolation_level) for store in fitting}
     room = len(places) if rule.isolation_level else len(fitting)
     if room >= rule.count:
@@ -142,15 +147,18 @@ def shortage(rule: PlacementRule, stores: Iterable[Place]) -> JsonObject | None:
         "wanted": rule.count,
         "places": room,
         "isolation_level": shorten(rule.isolation_level),
+        "store_count": len(of_engine),
         "fitting_store_ids": [store.id for store in fitting][:_LISTED],
     }
 
 
-def _fits(rule: PlacementRule, store: Place) -> bool:
+def _is_of_engine(rule: PlacementRule, store: Place) -> bool:
     # PD leaves stores of another engine out unless a rule names the engine.
-    names_engine = any(one.key == "engine" for one in rule.label_constraints)
-    if store.is_tiflash and not names_engine:
-        return False
+    named = [one for one in rule.label_constraints if one.key == "engine"]
+    return all(one.admits(store.labels) for one in named) if named else not store.is_tiflash
+
+
+def _fits(rule: PlacementRule, store: Place) -> bool:
     return all(one.admits(store.labels) for one in rule.label_constraints)
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from operator_core.types import JsonObject
+from operator_tikv.facts import SILENT_STATES
 from operator_tikv.pd.types import Regions, StoreInfo
 
 LEADER_WINDOW_SECONDS: Final = 600.0
@@ -89,6 +90,7 @@ class History:
         leaving: the stores that are Offline.
         known_stores: every store that was seen; None before the first look.
         filling: the stores that came new.
+        came_silent: the stores that PD did not hear when they came into its list, nor since.
         lagging: since when a replica lags, by region and store.
         evicted: when the leaders of a store were last seen to be evicted.
         pd_clock: what PD's clock last showed, and since when it has shown that.
@@ -101,6 +103,7 @@ class History:
     leaving: Mapping[int, Leaving] = field(default_factory=dict)
     known_stores: frozenset[int] | None = None
     filling: Mapping[int, Filling] = field(default_factory=dict)
+    came_silent: frozenset[int] = frozenset()
     lagging: Mapping[tuple[int, int], float] = field(default_factory=dict)
     evicted: Mapping[int, float] = field(default_factory=dict)
     pd_clock: tuple[datetime, float] | None = None
@@ -131,6 +134,7 @@ class History:
             self,
             leaving=self._leaving_of(known, now),
             filling=self._filling_of(known, now),
+            came_silent=self._came_silent(known),
             known_stores=frozenset(store.id for store in known),
         )
 
@@ -167,6 +171,11 @@ class History:
             since = known.unchanged_since if same else now
             leaving[store.id] = Leaving(known.since, regions, since)
         return leaving
+
+    def _came_silent(self, stores: Iterable[StoreInfo]) -> frozenset[int]:
+        silent = {one.id for one in stores if one.store.state_name in SILENT_STATES}
+        known = silent if self.known_stores is None else self.known_stores
+        return frozenset(silent - known | silent & self.came_silent)
 
     def _filling_of(self, stores: Sequence[StoreInfo], now: float) -> dict[int, Filling]:
         has_states = any(store.store.node_state for store in stores)

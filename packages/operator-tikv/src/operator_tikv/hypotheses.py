@@ -14,6 +14,7 @@ from operator_tikv.causes.advice import ADVISED_CAUSES
 from operator_tikv.causes.brings import BRINGS, WHOLE_CLUSTER
 from operator_tikv.causes.leaders import LEADER_CAUSES
 from operator_tikv.causes.moving import MOVING_CAUSES
+from operator_tikv.causes.placement import PLACEMENT_CAUSES
 from operator_tikv.causes.regions import REGION_CAUSES
 from operator_tikv.causes.settings import SETTING_CAUSES
 from operator_tikv.causes.stores import STORE_CAUSES
@@ -32,6 +33,7 @@ HYPOTHESES: Final[tuple[Hypothesis, ...]] = tuple(
             *STORE_CAUSES,
             *REGION_CAUSES,
             *MOVING_CAUSES,
+            *PLACEMENT_CAUSES,
             *SETTING_CAUSES,
             *ADVISED_CAUSES,
         )

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from operator_core.monitor.types import Invariant
+from operator_tikv.rules.cuts import CUT_RULES
 from operator_tikv.rules.metrics import METRIC_RULES
 from operator_tikv.rules.moving import MOVING_RULES
 from operator_tikv.rules.pd import PD_RULES
@@ -13,6 +14,7 @@ from operator_tikv.rules.switches import SWITCH_RULES
 
 INVARIANTS: Final[tuple[Invariant, ...]] = (
     *STORE_RULES,
+    *CUT_RULES,
     *REGION_RULES,
     *MOVING_RULES,
     *PD_RULES,

@@ -128,6 +128,7 @@ def _add_stores(
     cluster = {
         **told,
         "contradicted_store_ids": contradicted,
+        "came_silent_store_ids": sorted(history.came_silent),
         "versions": facts_config.version_facts(stores),
         "shared_addresses": facts_config.shared_addresses(stores),
         "tombstone_store_ids": answers.tombstones.value or [],

@@ -14,7 +14,7 @@ from operator_tikv.causes.words import claim
 from operator_tikv.facts import SLOW_SCORE
 from operator_tikv.rules.limit import Limit
 from operator_tikv.rules.metrics import LIMITS
-from operator_tikv.rules.words import store_id_of
+from operator_tikv.rules.words import store_id_of, store_target
 
 _LIMITS: Final[dict[str, Limit]] = {limit.rule: limit for limit in LIMITS}
 
@@ -24,7 +24,6 @@ _PATHS: Final[dict[str, str]] = {
     "schedule_limit_zero": "config/zero_limits",
     "repair_switched_off": "config/repair_switches_off",
     "schedule_denied": "placement/lasting_deny_rules",
-    "placement_unsatisfiable": "placement/unsatisfiable",
     "location_labels_missing": "placement/missing_labels",
     "gc_safe_point_stale": "gc/safe_point_age_seconds",
     "cluster_space": "cluster/used_share",
@@ -75,7 +74,7 @@ class Advice:
             return Assessment(
                 cause=self.cause,
                 supports=[_evidence(violation), *self._signs(violation)],
-                components=[violation.target],
+                components=[violation.target, *_also_at(violation)],
                 escalate=True,
             )
 
@@ -104,6 +103,11 @@ _SLOWNESS: Final = (
 
 def _evidence(violation: Violation) -> Claim:
     return claim(violation.message, _path(violation), Predicate.EXISTS, weight=2.0)
+
+
+def _also_at(violation: Violation) -> list[str]:
+    """Return the other ends of a cut between two stores: what it brings shows at both."""
+    return [store_target(one) for one in violation.metrics.get("cut_from_store_ids", ())]
 
 
 def _path(violation: Violation) -> str:
@@ -147,13 +151,6 @@ _ADVICE: Final = (
         ("schedule_denied",),
         "A region label keeps PD from moving a range of keys. See whether an import or a backup "
         "still owns it; if not, delete the label rule.",
-    ),
-    Advice(
-        "labels_cannot_be_met",
-        ("placement_unsatisfiable",),
-        "A rule, the location labels or the isolation level ask for more places than the stores' "
-        "labels give. Correct the labels of the stores, or the rule; one thing at a time, with "
-        "limits lowered first, because much may move.",
     ),
     Advice(
         "labels_forgotten",

@@ -68,6 +68,7 @@ WHOLE_CLUSTER: Final = frozenset(
         "scheduler_removed",
         "scheduling_was_halted",
         "store_limit_too_low",
+        "too_few_stores",
     }
 )
 """Causes whose consequences show anywhere; those of the others show only where they are."""
@@ -91,6 +92,7 @@ BRINGS: Final[Mapping[str, frozenset[str]]] = {
     "snapshots_crawl": frozenset({"offline_stuck", "operators_time_out", "pending_peers_stuck"}),
     "receiver_stuck": frozenset({"operators_crawl", "operators_time_out", "pending_peers"}),
     "labels_cannot_be_met": frozenset({"isolation_lost", "miss_peers", "no_store_for_replica"}),
+    "too_few_stores": frozenset({"miss_peers", "no_store_for_replica"}),
     "eviction_batch_is_zero": frozenset({"evict_leader_left_over"}),
     "interrupted_maintenance": frozenset({"leader_imbalance"}),
     "scheduler_left_paused": _SWITCH_OFF,

@@ -6,6 +6,7 @@ from operator_core.agent.diagnosis import Assessment, Claim, Predicate
 from operator_core.monitor.types import Observation, Violation
 from operator_core.subject import Hypothesis
 from operator_core.types import JsonObject
+from operator_tikv.causes.placement import PLACEMENT, rule_wants_more_stores
 from operator_tikv.causes.words import claim
 from operator_tikv.rules.words import store_id_of
 
@@ -170,7 +171,8 @@ def broken_replicas_kept(violation: Violation, observation: Observation) -> Asse
 
 def too_few_stores(violation: Violation, observation: Observation) -> Assessment | None:
     """There is no store left for another replica."""
-    del violation
+    if violation.invariant == PLACEMENT:
+        return rule_wants_more_stores(violation)
     wanted = observation.data("config").get("max_replicas", 3)
     path = "cluster/healthy_store_count"
     return Assessment(
@@ -279,7 +281,7 @@ REGION_CAUSES: Final = (
     ),
     Hypothesis("replicas_moving", frozenset({"miss_peers", "pending_peers"}), replicas_moving),
     Hypothesis("broken_replicas_kept", frozenset({"down_peers"}), broken_replicas_kept, 0.4),
-    Hypothesis("too_few_stores", frozenset({"miss_peers"}), too_few_stores, 0.4),
+    Hypothesis("too_few_stores", frozenset({"miss_peers", PLACEMENT}), too_few_stores, 0.4),
     Hypothesis("repair_is_off", frozenset({"miss_peers"}), repair_is_off, 0.3),
     Hypothesis("receiver_too_slow", frozenset({"pending_peers"}), receiver_too_slow, 0.3),
     Hypothesis("pd_majority_lost", frozenset({"pd_no_leader"}), pd_majority_lost),

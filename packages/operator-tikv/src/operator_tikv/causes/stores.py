@@ -132,19 +132,20 @@ def data_lost(violation: Violation, observation: Observation) -> Assessment | No
 
 
 def ghost_of_removed_store(violation: Violation, observation: Observation) -> Assessment | None:
-    """A new PD leader remembers a store that was removed long ago."""
+    """A store that was removed long ago, or never came up, is in PD's list."""
     case = store_case(violation, observation)
     if case is None:
         return None
     return Assessment(
         cause=(
-            f"{case.name.capitalize()} was removed before and is back in the list of a new PD "
-            "leader that remembers too much. Let the former leader lead, or restart this one; "
-            "delete nothing."
+            f"{case.name.capitalize()} is listed and has nothing: it was removed before, and a "
+            "new PD leader remembers too much, or it was registered and never came up. Let the "
+            "former leader lead, or restart this one; if it is to serve, start it. Delete nothing "
+            "before you know whose it is."
         ),
         supports=[
             case.says("It has no replica", "region_count", Predicate.EQ, 0, 3.0),
-            claim("PD's leader changed of late", "pd/leader_changes", Predicate.GT, 0, 3.0),
+            _how_it_came(case),
             case.says("PD does not hear it", "state_name", Predicate.NE, "Up"),
         ],
         contradicts=[
@@ -154,6 +155,18 @@ def ghost_of_removed_store(violation: Violation, observation: Observation) -> As
         components=["pd", f"store-{case.store_id}"],
         escalate=True,
     )
+
+
+def _how_it_came(case: StoreCase) -> Claim:
+    """A store that PD makes empty was heard once; who was never, or came silent, is no such one."""
+    came_silent = case.observation.data("cluster").get("came_silent_store_ids", ())
+    if case.store[_AGE] is None:
+        return case.says("It was never heard of", _AGE, Predicate.EQ, None, 3.0)
+    if int(case.store_id) in came_silent:
+        path = "cluster/came_silent_store_ids"
+        words = "It was silent when it came into PD's list"
+        return claim(words, path, Predicate.CONTAINS, int(case.store_id), 3.0)
+    return claim("PD's leader changed of late", "pd/leader_changes", Predicate.GT, 0, 3.0)
 
 
 def store_cut_off(violation: Violation, observation: Observation) -> Assessment | None:

@@ -140,6 +140,13 @@ TIKV_SIGNALS: Final = (
         window_seconds=_TEN_MINUTES,
     ),
     Signal(
+        "unreachable_now_per_second",
+        "tikv_server_report_failure_msg_total",
+        _RATE,
+        matches=(("type", "unreachable"),),
+        by="store_id",
+    ),
+    Signal(
         "channel_full_per_second",
         "tikv_channel_full_total",
         _RATE,

@@ -40,7 +40,8 @@ class Limit:
         planned: how much of it is expected of a store that is being drained or taken out.
         excused: where its part tells the processes of which all of it is expected.
         is_undisturbed: whether it means something only while no store is drained: one that is
-            restarted on purpose hears nothing meanwhile.
+            restarted on purpose hears nothing meanwhile. While one is silent it is a warning: the
+            ticket of that store calls a person.
         is_idle: whether it means something only while PD works on nothing.
         size: how the reading becomes the number that is compared.
     """
@@ -94,6 +95,7 @@ class Limit:
             return
         data = observation.data(self.part)
         leaving = _leaving(observation) if self.planned else set()
+        severity = self._severity(observation)
         excused = data.get(self.excused, ())
         for key, (label, value) in self._values(data).items():
             borne = max(most, self.planned) if key in leaving else most
@@ -101,7 +103,11 @@ class Limit:
                 where = f" ({label})" if label else ""
                 message = f"{self._who(key)}: {self.words.format(value=_number(value))}{where}."
                 metrics = {self.signal: value, "label": label, self.limit: most}
-                yield found(self.rule, self.target(key), message, self.severity, metrics)
+                yield found(self.rule, self.target(key), message, severity, metrics)
+
+    def _severity(self, observation: Observation) -> Severity:
+        silent = observation.data("cluster").get("silent_store_count", 0)
+        return Severity.WARNING if self.is_undisturbed and silent else self.severity
 
     def _values(self, data: JsonObject) -> dict[str, tuple[str, float]]:
         readings = data.get("readings", {})

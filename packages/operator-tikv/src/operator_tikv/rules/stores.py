@@ -15,7 +15,6 @@ from operator_tikv.rules.words import (
     of_setting,
     restarted_of,
     rule,
-    store_target,
     stores_of,
 )
 
@@ -107,8 +106,10 @@ def check_leader_imbalance(observation: Observation, given: Given) -> Iterator[V
     if len(scores) < 2:  # noqa: PLR2004 - one store has nobody to share with
         return
     mean = sum(scores.values()) / len(scores)
-    fewest, most = min(scores, key=_by(scores)), max(scores, key=_by(scores))
-    gap = scores[most] - scores[fewest]
+    most = max(scores, key=_by(scores))
+    short = {one: min(scores[most], _most_led(observation, one)) - scores[one] for one in scores}
+    fewest = max(short, key=lambda one: (short[one], -int(one)))
+    gap = short[fewest]
     allowed = max(given["least_gap_leaders"], given["allowed_share_of_mean"] * mean)
     if gap > allowed:
         yield found(
@@ -126,6 +127,18 @@ def check_leader_imbalance(observation: Observation, given: Given) -> Iterator[V
                 "fewest_store_id": int(fewest),
             },
         )
+
+
+def _most_led(observation: Observation, store_id: str) -> float:
+    """Return the score of a store that led all that it holds: a small one holds few replicas.
+
+    One that is low on space holds few too, because PD takes them away: that is told.
+    """
+    store = observation.data("stores")[store_id]
+    least = 1.0 - observation.data("config").get("low_space_ratio", 0.8)
+    share = store["available_share"]
+    is_low = share is not None and share < least
+    return float("inf") if is_low else store["region_count"] / store["leader_weight"]
 
 
 def _being_filled(observation: Observation, given: Given) -> set[str]:
@@ -228,49 +241,6 @@ def check_metrics_unreachable(observation: Observation, given: Given) -> Iterato
             )
 
 
-def check_partial_partition(observation: Observation, given: Given) -> Iterator[Violation]:
-    """A store that PD hears and that other stores cannot reach, or that reaches none of them."""
-    most, failing = given["most_failures_per_second"], _unreachable(observation)
-    for store_id, store in stores_of(observation):
-        to_it = sum(failing.get(store_id, {}).values())
-        alone = [by[store_id] for by in failing.values() if by.keys() == {store_id}]
-        if to_it > most:
-            words = f"other stores cannot send it {to_it:.0f} messages a second"
-        elif len(alone) > 1 and sum(alone) > most:
-            words = f"it cannot send {sum(alone):.0f} messages a second to {len(alone)} others"
-        else:
-            continue
-        if store["is_healthy"]:
-            message = (
-                f"is Up for PD, but {words}: look at the network between the stores; "
-                "restart nothing."
-            )
-            yield about_store("partial_partition", store_id, store, message, Severity.CRITICAL)
-
-
-def _unreachable(observation: Observation) -> dict[str, dict[str, float]]:
-    """Return how many messages a second fail to reach each healthy store, by who sends them.
-
-    A sender that PD does not hear counts for nothing: it is cut off itself.
-    """
-    readings = observation.data("store_metrics").get("readings", {})
-    healthy = {store_id for store_id, one in stores_of(observation) if one["is_healthy"]}
-    failing: dict[str, dict[str, float]] = {}
-    for sender, by_target in readings.get("unreachable_per_second", {}).items():
-        for store_id, rate in by_target.items():
-            if {store_id, sender} <= healthy and rate > 0:
-                failing.setdefault(store_id, {})[sender] = rate
-    return failing
-
-
-def all_unseen(observation: Observation) -> list[str]:
-    """Return the stores of which too little was seen to judge who reaches whom."""
-    metrics = observation.data("store_metrics")
-    if metrics.get("unrated") or not metrics.get("readings"):
-        return [store_target(store_id) for store_id, _ in stores_of(observation)]
-    return []
-
-
 STORE_RULES: Final[tuple[Invariant, ...]] = (
     rule(
         check_store_disconnected,
@@ -331,13 +301,5 @@ STORE_RULES: Final[tuple[Invariant, ...]] = (
         "store_metrics_unreachable",
         ["stores", "store_metrics"],
         120,
-    ),
-    rule(
-        check_partial_partition,
-        "partial_partition",
-        ["stores", "store_metrics"],
-        60,
-        unseen=all_unseen,
-        most_failures_per_second=10.0,
     ),
 )
