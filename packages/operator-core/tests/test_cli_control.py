@@ -7,7 +7,16 @@ from cli_kit import NASTY, Cli, add_proposals, add_workflow, claimed, now_do
 from operator_core.actions.types import Outcome
 from operator_core.clock import utc_now
 from operator_core.db.attempts import Ending
+from operator_core.db.control import ControlDB
 from operator_core.db.executions import ExecutionDB
+from operator_core.db.safety import KillReport
+from operator_core.errors import (
+    LedgerAwayError,
+    LedgerFullError,
+    LedgerUnavailableError,
+    OperatorError,
+)
+from operator_core.runtime import loops
 
 
 def test_the_mode_is_observe_until_somebody_sets_it(tmp_path: Path) -> None:
@@ -85,6 +94,51 @@ def test_kill_lists_what_waits_to_be_sent_again(tmp_path: Path) -> None:
 
 def test_kill_without_a_ledger_says_that_nothing_was_killed(tmp_path: Path) -> None:
     assert "No ledger at" in Cli(tmp_path).fails(5, "kill")
+
+
+def in_trouble(patch: pytest.MonkeyPatch, errors: list[OperatorError]) -> None:
+    """Let the ledger take no kill before it has said all these errors."""
+    kill = ControlDB.kill
+
+    async def pull(db: ControlDB, *, actor: str, reason: str) -> KillReport:
+        if errors:
+            raise errors.pop(0)
+        return await kill(db, actor=actor, reason=reason)
+
+    patch.setattr(loops, "TROUBLE_PAUSE_SECONDS", 0.001)
+    patch.setattr(ControlDB, "kill", pull)
+
+
+def test_a_kill_is_tried_until_the_ledger_takes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli = Cli(tmp_path)
+    cli.ok("mode", "execute")
+    in_trouble(monkeypatch, [LedgerFullError("Free some space."), LedgerAwayError("No answer.")])
+    done = cli.invoke("kill")
+    assert done.exit_code == 0
+    assert "not on yet; waiting for the ledger: Free some space." in done.stderr
+    assert "Kill switch is on" in done.stdout
+    assert cli.json("mode")["killed_at"] is not None
+
+
+def test_a_kill_that_was_given_up_says_that_nothing_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli = Cli(tmp_path)
+    cli.ok("mode", "execute")
+    in_trouble(monkeypatch, [LedgerFullError("Free some space.")] * 1_000_000)
+    assert "The kill switch is not on" in cli.fails(5, "kill", "--within", "0")
+    assert cli.json("mode")["killed_at"] is None
+
+
+def test_a_kill_that_nothing_mends_ends_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli = Cli(tmp_path)
+    cli.ok("mode", "execute")
+    in_trouble(monkeypatch, [LedgerUnavailableError("Wrong password.")])
+    assert "Wrong password" in cli.fails(5, "kill")
 
 
 @pytest.mark.parametrize("arguments", [("--reason", ""), ("--wait", "-1"), ("--wait", "x")])

@@ -105,3 +105,37 @@ def test_sigterm_drains(tmp_path: Path) -> None:
         rest = process.stdout.read()
         assert process.wait(timeout=20) == 0
     assert "stopping" in rest
+
+
+_LEFT_BEHIND = """
+import asyncio, sys, threading, time
+from operator_core.cli import leaving, main, run
+from operator_core.errors import LedgerGoneError
+
+async def loop(*_):
+    HOW
+    await asyncio.sleep(0.1)
+    raise LedgerGoneError("It was replaced.")
+
+run.run_loop, leaving.LONGEST_SECONDS = loop, 0.2
+sys.argv = ["operator", "agent", "start"]
+main.main()
+"""
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "threading.Thread(target=time.sleep, args=[50]).start()",
+        "task = asyncio.create_task(asyncio.to_thread(time.sleep, 50))",
+    ],
+)
+def test_a_thread_that_a_subject_has_left_behind_keeps_no_process_that_has_ended(how: str) -> None:
+    """Nobody started the agent again: it was still there, and did nothing."""
+    program = _LEFT_BEHIND.replace("HOW", how)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 5, done.stderr
+    assert "A thread was left behind" in done.stderr
+    assert "It was replaced." in done.stderr

@@ -1,10 +1,11 @@
 """What waits under a clock that was ahead waits its own length once it is set right (ADR 53)."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from engine_bench import LEASE_SECONDS, Bench, bench
 from operator_core.actions.types import ActionProposal, ActionStatus
+from operator_core.clock import Clock
 from operator_core.db.waits import WaitDB
 from operator_core.monitor.config import Patience
 from operator_core.monitor.verification import Verification
@@ -44,6 +45,34 @@ async def test_a_retry_waits_its_backoff_and_not_as_long_as_time_was_set_back(
         assert await one.db.list_retry_eligible() == []
         one.clock.advance(1)
         assert [due.id for due in await one.db.list_retry_eligible()] == [target]
+
+
+class _StandsStill:
+    """The clock of a process that stands still between its first look at it and the next."""
+
+    def __init__(self, clock: Clock, behind_seconds: float) -> None:
+        self._clock = clock
+        self._behind = [timedelta(seconds=behind_seconds)] * 2
+
+    def now(self) -> datetime:
+        return self._clock.now() - (self._behind.pop() if self._behind else timedelta(0))
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+
+
+async def test_what_was_written_while_a_process_stood_still_was_not_written_by_a_clock_ahead(
+    tmp_path: Path,
+) -> None:
+    """It took the present for a time set back, and began the backoff of others' retries anew."""
+    async with bench(tmp_path) as one:
+        one.subject.mode = Mode.FAIL
+        target = await one.validated()
+        await one.run(target)
+        due = (await one.get(target)).next_retry_at
+        slow = one.ledger.told_by(_StandsStill(one.clock, 5.0))
+        assert await WaitDB(slow).wait_anew(by="two") == []
+        assert (await one.get(target)).next_retry_at == due
 
 
 async def test_what_is_to_be_sent_again_waits_its_backoff(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ from operator_core.testing.crash.scenario import (
 from operator_core.testing.crash.subject import LIFT
 from operator_core.testing.crash.system import System
 from operator_core.testing.crash.table import lines
-from operator_core.testing.crash.trigger import Plan, Trigger, fired, unnamed
+from operator_core.testing.crash.trigger import Plan, Trigger, fired, under_way, unnamed
 
 S = ActionStatus
 BEFORE_EFFECT = CrashPoint(EFFECT, Side.BEFORE)
@@ -125,9 +125,12 @@ def test_the_blow_falls_once_at_its_arrival_over_all_processes(tmp_path: Path) -
     arrivals = [each.is_due("proposal.claim", Side.AFTER) for each in (one, other, one, other)]
     assert arrivals == [False, False, True, False]
     assert not one.is_due("proposal.claim", Side.BEFORE)
+    assert under_way(tmp_path) == frozenset()
+    one.under_way.add(("put", 30))
     with pytest.raises(TimeoutError):
         one.strike(TimeoutError)
     assert fired(tmp_path)
+    assert under_way(tmp_path) == {("put", 30)}
 
 
 def test_a_transaction_without_a_crash_point_is_told(tmp_path: Path) -> None:
@@ -229,6 +232,22 @@ def test_an_effect_that_happened_twice_is_found() -> None:
     end = good_end()
     end.done["put", 30] += 1
     assert faults(end) == ["proposal 1 (put 30, completed) happened 2 times"]
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+@pytest.mark.parametrize("world", list(World))
+def test_only_what_a_stopped_process_was_asking_for_may_leave_late(
+    world: World, fault: Fault
+) -> None:
+    """It had looked at its lease and not sent: others looked for the effect and found none."""
+    blow = Blow(CrashPoint("proposal.claim", Side.AFTER), fault)
+    end = replace(good_end(), world=world, blow=blow, fired=True)
+    end.done["put", 30] += 1
+    end.done["shut", 70] += 1
+    out_of_reach = world is World.LOOK and fault is Fault.STOP
+    assert len(faults(end)) == 3
+    late = replace(end, under_way=frozenset({("put", 30), ("shut", 70)}))
+    assert len(faults(late)) == (0 if out_of_reach else 3)
 
 
 def test_an_effect_that_never_happened_is_found() -> None:

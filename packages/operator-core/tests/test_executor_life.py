@@ -44,8 +44,11 @@ async def test_schedule_next_retry_tells_the_audit(tmp_path: Path) -> None:
     """Pitfall 2."""
     async with bench(tmp_path) as one:
         stored = id_of(await one.db.create_proposal(proposal(status=FAILED)))
-        await one.executor().schedule_next_retry(stored, "e")
+        assert await one.executor().schedule_next_retry(stored, "e") is not None
         assert "retry_scheduled" in await one.events(stored)
+        last = id_of(await one.db.create_proposal(proposal(status=FAILED, max_retries=1)))
+        assert await one.executor().schedule_next_retry(last, "e") is None
+        assert (await one.events(last))[-1] == "retry_exhausted"
 
 
 @pytest.mark.parametrize(

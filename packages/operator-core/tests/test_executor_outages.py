@@ -9,6 +9,7 @@ import pytest
 
 from engine_bench import LEASE_SECONDS, Bench, bench
 from ledger_places import address_of
+from operator_core.actions.execution import unseen
 from operator_core.actions.patience import LONGEST_TROUBLE_SECONDS, patiently
 from operator_core.actions.types import ActionStatus
 from operator_core.clock import utc_now
@@ -245,3 +246,8 @@ async def test_trouble_that_lasts_is_told_in_the_end(
     monkeypatch.setattr("operator_core.actions.patience.LONGEST_TROUBLE_SECONDS", 10.0)
     assert LONGEST_TROUBLE_SECONDS > 10.0
     assert await waited_seconds(error) == pytest.approx(10.0, abs=0.5)
+
+
+def test_a_ledger_that_does_not_answer_is_told_in_words() -> None:
+    assert unseen(LedgerFullError("The disk is full.")) == "The disk is full."
+    assert unseen(TimeoutError()) == "no answer within 3 s"

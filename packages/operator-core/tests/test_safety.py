@@ -15,6 +15,7 @@ from operator_core.actions.safety import SafetyController
 from operator_core.actions.types import ActionStatus, SafetyMode
 from operator_core.config import approval_mode
 from operator_core.db.engine import Tx
+from operator_core.db.workflows import WorkflowDB
 from operator_core.errors import ConfigurationError, ObserveOnlyError, RequestError
 from operator_core.testing.fakes import FakeSubject
 
@@ -110,6 +111,25 @@ async def test_a_kill_is_as_late_as_the_last_claim_that_it_waited_for(
         assert (killed_at - asked_at).total_seconds() == 5
         (told,) = await one.control.list_events(event_type="kill_switch")
         assert told.timestamp == killed_at
+
+
+async def test_observe_and_a_pause_are_as_late_as_the_claims_that_they_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(tmp_path) as one:
+        await one.workflow("act", "act")
+        asked_at, real = one.clock.now(), one.ledger.write
+
+        async def waits_for_others(work: Callable[[Tx], object]) -> object:
+            one.clock.advance(5)
+            return await real(work)
+
+        monkeypatch.setattr(one.ledger, "write", waits_for_others)
+        await WorkflowDB(one.ledger).pause(1, paused_by="alice")
+        await one.control.set_mode(OBSERVE, actor="alice")
+        for number, event in enumerate(("workflow_paused", "mode_changed"), 1):
+            told = (await one.control.list_events(event_type=event))[-1]
+            assert (told.timestamp - asked_at).total_seconds() == 5 * number
 
 
 async def test_kill_reports_what_it_did(tmp_path: Path) -> None:

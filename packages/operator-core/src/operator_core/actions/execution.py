@@ -261,13 +261,18 @@ async def _watch(run: _Run, task: "asyncio.Task[object]") -> None:
                 await _tell_progress(run)
         except (LedgerError, TimeoutError) as error:
             # A busy disk is no reason to stop a call, an end of its lease is.
-            log.warning("ledger_not_seen", proposal_id=run.proposal.id, error=str(error))
+            log.warning("ledger_not_seen", proposal_id=run.proposal.id, error=unseen(error))
             gone = isinstance(error, LedgerGoneError)  # and the kill switch with it
             lapsed = gone or renewed.most_seconds() >= _lease_seconds(run)
             reason = "its lease could not be renewed" if lapsed else _over_time(run, running)
         if reason or run.stop.lost:
             return await _halt(run, task, reason or "another process took it over")
     return None
+
+
+def unseen(error: LedgerError | TimeoutError) -> str:
+    """Return why the watch over a call does not see the ledger; a time-out says nothing itself."""
+    return str(error) or f"no answer within {LEDGER_LIMIT_SECONDS:g} s"
 
 
 async def _tell_progress(run: _Run) -> None:

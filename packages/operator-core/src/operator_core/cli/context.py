@@ -230,7 +230,9 @@ def run(work: Coroutine[object, object, None]) -> None:
     """Run a command's coroutine to its end."""
     import asyncio  # noqa: PLC0415 - `--help` needs no event loop
 
-    asyncio.run(work)
+    from operator_core.cli.leaving import leaving  # noqa: PLC0415 - likewise
+
+    asyncio.run(leaving(work))
 
 
 def show(session: Session, data: object, draw: "Draw") -> None:

@@ -1,5 +1,7 @@
 """`operator mode`, `operator kill`, `operator audit`: the switch and the proof."""
 
+import asyncio
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -25,6 +27,8 @@ from operator_core.clock import SYSTEM_CLOCK, monotonic_seconds
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.safety import KillReport, SafetyState
+from operator_core.errors import LedgerAwayError
+from operator_core.runtime.loops import end_after, ended_by, once_usable, signals
 from operator_core.types import RunMode
 
 mode_app = new_app()
@@ -101,6 +105,15 @@ async def kill(
     wait: Annotated[
         float, typer.Option("--wait", min=0, max=60, help="Seconds to wait for running calls.")
     ] = 1.0,
+    within: Annotated[
+        float,
+        typer.Option(
+            "--within",
+            min=0,
+            max=86_400,
+            help="Seconds to try again while the ledger is away, busy or full.",
+        ),
+    ] = 600.0,
 ) -> None:
     """Stop everything: no new action starts, what waits is cancelled.
 
@@ -108,17 +121,48 @@ async def kill(
     time are listed. The switch holds for all processes, also after a
     restart, until somebody sets the mode to execute.
 
+    While the ledger is away, busy or full it says so, and tries again
+    until the switch is on.
+
     Example:
       operator kill --reason "wrong cluster"
 
     Next: operator mode
     """
-    why = given(reason, "--reason")
+    report = await _pulled(session, given(reason, "--reason"), within)
     async with ActionDB(session.db_path) as db:
-        report = await ControlDB(db.ledger).kill(actor=session.person, reason=why)
         left = await _left_running(db, wait)
     data = {"killed": True, "report": report._asdict(), "not_stopped": left}
     show(session, data, lambda: _killed(report, left))
+
+
+async def _pulled(session: Session, why: str, within_seconds: float) -> KillReport:
+    """Pull the switch, and again while the ledger cannot be written.
+
+    Raises:
+        LedgerError: it is not pulled, and waiting does not help or was given up.
+    """
+    stop = asyncio.Event()
+    async with signals(stop), ended_by(stop, [end_after(within_seconds, stop)]):
+        report = await once_usable(partial(_pull, session, why), stop, _not_yet)
+    if report is None:
+        raise LedgerAwayError(
+            "The kill switch is not on: the ledger could not be written. To stop an Operator "
+            "now, end its process."
+        )
+    return report
+
+
+async def _pull(session: Session, why: str) -> KillReport:
+    async with ControlDB(session.db_path) as db:
+        return await db.kill(actor=session.person, reason=why)
+
+
+def _not_yet(trouble: str) -> None:
+    note(
+        f"The kill switch is not on yet; {trouble} Ctrl-C gives up. An Operator that reaches the "
+        "ledger works on meanwhile: end its process to stop it now."
+    )
 
 
 async def _left_running(db: ActionDB, wait_seconds: float) -> list[ActionProposal]:

@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 from operator_core.cli.context import As, Db, Json, keep, new_app
 from operator_core.cli.failures import EXIT_CODES_HELP, told
 from operator_core.cli.lazy import LazyGroup, Offer
+from operator_core.cli.leaving import is_own_process
 from operator_core.config import shut_out_pydantic_plugins
 
 if TYPE_CHECKING:
@@ -164,6 +165,7 @@ def main() -> None:
     if sys.stdout is None:  # as `operator >&-` leaves it; what was asked for is done all the same
         sys.stdout = _output_for_nobody()
     shut_out_pydantic_plugins()
+    is_own_process()
     app(prog_name="operator")
 
 

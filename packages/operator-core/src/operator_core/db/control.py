@@ -32,9 +32,13 @@ class ControlDB(Store):
         return await self._write(lambda tx: safety.ensure(tx, mode, stamp))
 
     async def set_mode(self, mode: RunMode, *, actor: str) -> SafetyState:
-        """Set the mode; execute lifts the kill switch."""
-        stamp = self._stamp(actor)
-        return await self._write(lambda tx: safety.set_mode(tx, mode, stamp))
+        """Set the mode; execute lifts the kill switch. It says from when it holds, as a kill."""
+
+        def work(tx: Tx) -> SafetyState:
+            safety.state(tx)  # waits for the claims that go on
+            return safety.set_mode(tx, mode, self._stamp(actor))
+
+        return await self._write(work)
 
     async def kill(self, *, actor: str, reason: str) -> KillReport:
         """Pull the kill switch; it says that it was pulled when nobody could claim any more."""

@@ -7,7 +7,7 @@ has set is a time of day, and stays one.
 import json
 from datetime import timedelta
 
-from operator_core.clock import from_text, to_text
+from operator_core.clock import Clock, from_text, to_text
 from operator_core.db import changes
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Row, Tx
@@ -26,25 +26,34 @@ class WaitDB(Store):
         Args:
             by: who asks.
         """
-        stamp = self._stamp(by)
-        if not await self._read(lambda tx: _ahead(tx, stamp)):
+        clock = self.ledger.clock
+        if not await self._read(lambda tx: _ahead(tx, clock)):
             return []  # nearly always: a write would wake everybody
-        return await self._write(lambda tx: wait_anew(tx, stamp))
+        return await self._write(lambda tx: _wait_anew(tx, clock, by))
 
 
-def wait_anew(tx: Tx, stamp: Stamp) -> list[int]:
-    """Let what was written later than now wait its own length from now; return what does."""
-    moved = [int(row["id"]) for row in _ahead(tx, stamp) if _moved(tx, row, stamp)]
+def _wait_anew(tx: Tx, clock: Clock, by: str) -> list[int]:
+    found = _ahead(tx, clock)
+    stamp = Stamp(by, clock.now())
+    moved = [int(row["id"]) for row in found if _moved(tx, row, stamp)]
     if moved:
         changes.note(tx, "waits_begun_anew", {"proposals": moved}, stamp)
     return moved
 
 
-def _ahead(tx: Tx, stamp: Stamp) -> list[Row]:
-    """Return what is to wait anew; what does so already is due before it was set, and is left."""
-    later = to_text(stamp.now + timedelta(seconds=SLACK_SECONDS))
-    found = tx.all("proposal.waits_ahead", now=stamp.text, later=later)
-    return [row for row in found if _is_length(row)]
+def _ahead(tx: Tx, clock: Clock) -> list[Row]:
+    """Return what is to wait anew; what does so already is due before it was set, and is left.
+
+    The clock is read again after the rows: what others wrote while this process stood still between
+    the two was written later than the first look at it, and by a clock that is right.
+    """
+    found = tx.all("proposal.waits_ahead", now=to_text(clock.now()), later=_later(clock))
+    later = _later(clock)
+    return [row for row in found if row["set_at"] > later and _is_length(row)]
+
+
+def _later(clock: Clock) -> str:
+    return to_text(clock.now() + timedelta(seconds=SLACK_SECONDS))
 
 
 def _is_length(row: Row) -> bool:

@@ -6,6 +6,7 @@ from operator_core.actions.types import ActionProposal, WorkflowProposal
 from operator_core.db import changes, rows
 from operator_core.db.changes import Change
 from operator_core.db.checked import CheckedCall
+from operator_core.db.engine import Row, Tx
 from operator_core.db.store import SYSTEM_ACTOR, Store
 from operator_core.db.validations import WorkflowValidation, validate_workflows
 
@@ -39,11 +40,13 @@ class WorkflowDB(Store):
             NotFoundError: there is no such workflow.
             TransitionError: it has ended, or is paused already.
         """
-        stamp = self._stamp(paused_by)
         change = Change("workflow.pause", "workflow_paused", {}, {"paused_by": paused_by})
-        return rows.workflow(
-            await self._write(lambda tx: changes.apply(tx, workflow_id, change, stamp))
-        )
+
+        def work(tx: Tx) -> Row:
+            # A step that was claimed before this was written started before the pause.
+            return changes.apply(tx, workflow_id, change, self._stamp(paused_by))
+
+        return rows.workflow(await self._write(work))
 
     async def resume(self, workflow_id: int, *, resumed_by: str) -> WorkflowProposal:
         """Let a paused workflow go on where it stands.

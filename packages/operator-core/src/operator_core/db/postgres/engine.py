@@ -51,7 +51,7 @@ class PostgresEngine:
             writers: how many connections write.
             group_size: with how many pieces of work a transaction waits for no more.
             patience_seconds: how long work waits for a server that is away.
-            place: where the ledger lies, as `upgrade` says; None: nobody looks again.
+            place: which ledger it is, as `upgrade` says; None: nobody looks again.
         """
         self._address = Address(url)
         self._loop = asyncio.get_running_loop()

@@ -124,7 +124,7 @@ class Terms:
         post: runs a function in the event loop.
         patience_seconds: how long work waits for a server that is away.
         group_size: with how many pieces a transaction waits for no more.
-        place: where the ledger lies; None: nobody looks whether it still does.
+        place: which ledger it is; None: nobody looks whether it still is that one.
     """
 
     address: Address
@@ -258,7 +258,11 @@ class Worker(ABC):
             connection = self._terms.address.connect(self.name)
             self._require_same(connection)
             self._connection = connection
-            self._greet(connection)
+            try:
+                self._greet(connection)
+            except BaseException:
+                self._drop()  # the next one is greeted anew
+                raise
         return self._connection
 
     def _require_same(self, connection: Connection) -> None:

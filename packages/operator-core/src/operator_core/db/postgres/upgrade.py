@@ -14,7 +14,7 @@ import psycopg
 
 from operator_core.db.postgres.connection import SCHEMA, Address, unhurried
 from operator_core.db.postgres.line import Connection
-from operator_core.db.postgres.place import LOCK, settle
+from operator_core.db.postgres.place import LOCK, lock_name, settle
 from operator_core.db.postgres.troubles import translate
 from operator_core.db.postgres.tx import PostgresTx
 from operator_core.db.schema import Migration, migrations
@@ -47,7 +47,7 @@ def upgrade(address: Address, now: str, *, unfinished: bool = False) -> str:
         unfinished: whether a ledger may be there that was copied and is not usable yet.
 
     Returns:
-        Where the ledger lies; empty for one that may be unfinished.
+        Which ledger it is, and where; empty for one that may be unfinished.
 
     Raises:
         LedgerVersionError: a newer Operator wrote it and this one cannot work on it.
@@ -139,7 +139,7 @@ def _versions(connection: Connection) -> tuple[int, int]:
 
 
 def _lock(connection: Connection) -> str:
-    return f"operator upgrade {_schema(connection)}"
+    return lock_name(_schema(connection))
 
 
 def _schema(connection: Connection) -> str:

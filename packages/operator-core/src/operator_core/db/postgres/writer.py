@@ -8,8 +8,10 @@ server may give the same id to another transaction.
 
 import psycopg
 
+from operator_core.clock import monotonic_seconds
 from operator_core.db.postgres.jobs import Job, Jobs, Terms, Worker, run_piece
 from operator_core.db.postgres.line import Connection
+from operator_core.db.postgres.place import begin_anew_after_loss
 from operator_core.db.postgres.troubles import CommitUnknownError, is_contention, is_lost, translate
 from operator_core.db.postgres.write_tx import WriteTx
 from operator_core.db.work import Piece, pieces
@@ -17,6 +19,9 @@ from operator_core.errors import ConstraintError
 from operator_core.logs import get_logger
 
 log = get_logger(__name__)
+
+MARK_STAYS_SECONDS = 20 * 3600.0
+"""So long at least the mark of a commit stays; who ends takes older ones away after a day."""
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _COMMITTED = "COMMIT"
@@ -36,12 +41,33 @@ class Writer(Worker):
         self.chain = f"{terms.engine_id}.{number}"
         self._tx: WriteTx | None = None
         self._number = 0
+        self._acknowledged, self._acknowledged_seconds = 0, 0.0
         super().__init__(terms, jobs, f"operator {self.chain}")
 
     def _greet(self, connection: Connection) -> None:
         self._tx = WriteTx(connection, self.chain)
         # What the server still runs for a connection that was lost holds locks.
         self._tx.all("session.end_others", name=self.name)
+        self._require_acknowledged(connection, self._tx)
+
+    def _require_acknowledged(self, connection: Connection, tx: WriteTx) -> None:
+        """Go on only where the server has all that it has acknowledged to this writer.
+
+        Raises:
+            LedgerGoneError: it lacks some of it: the ledger has begun anew.
+        """
+        age_seconds = monotonic_seconds() - self._acknowledged_seconds
+        if not self._acknowledged or age_seconds > MARK_STAYS_SECONDS:
+            return
+        tx.begin()
+        row = tx.one("mark.get", writer=self.chain)
+        if row is None or row["number"] < self._acknowledged:
+            terms = self._terms
+            raise begin_anew_after_loss(connection, terms.place, str(terms.address))
+
+    def _committed(self) -> None:
+        self._unsure = False
+        self._acknowledged, self._acknowledged_seconds = self._number, monotonic_seconds()
 
     def _wake_others(self, tx: WriteTx) -> None:
         """Notify, apart from the transaction: its commit would wait for all others' commits."""
@@ -143,9 +169,10 @@ class Writer(Worker):
                 self._unsure = is_lost(error, connection)
                 raise
             log.warning("ledger_change_not_told", error=str(error))  # but it is stored
-        self._unsure = False
         if commit.done != _COMMITTED:
+            self._unsure = False
             raise psycopg.errors.TransactionRollback("the server rolled the transaction back")
+        self._committed()
 
     def _was_committed(self, tx: WriteTx) -> bool:
         """Return whether the last commit happened, after the end of its transaction."""
@@ -157,7 +184,10 @@ class Writer(Worker):
         self._wake_others(tx)
         tx.fetch()
         self._unsure = False
-        return row is not None and row["number"] == self._number
+        if row is None or row["number"] != self._number:
+            return False
+        self._committed()
+        return True
 
     def _failure(self, error: Exception) -> Exception:
         if not self._unsure:

@@ -19,7 +19,15 @@ from operator_core.testing.crash.processes import Nursery, Worker
 from operator_core.testing.crash.scenario import RETRY, prepare, prepare_plain
 from operator_core.testing.crash.subject import FarSubject
 from operator_core.testing.crash.system import System
-from operator_core.testing.crash.trigger import Plan, Trigger, fired, unexpected, unnamed, written
+from operator_core.testing.crash.trigger import (
+    Plan,
+    Trigger,
+    fired,
+    under_way,
+    unexpected,
+    unnamed,
+    written,
+)
 from operator_core.testing.crash.worker import Task
 
 LEASE_SECONDS = {World.KEYS: 1.0, World.LOOK: 3.0, World.BLIND: 1.0}
@@ -122,6 +130,7 @@ async def _end(
         world=case.world,
         blow=case.blow,
         fired=fired(folder),
+        under_way=under_way(folder),
         unnamed=frozenset(unnamed(folder)),
         written=frozenset(written(folder)),
         proposals=await db.list_proposals(),

@@ -44,6 +44,7 @@ class End:
         leases: the leases of temporary effects that have not ended.
         done: how often the system has done each effect.
         fired: whether the blow has fallen.
+        under_way: what the process that was struck was asking for then.
         unnamed: transactions that no crash point stands for.
         written: the statements that have written.
         broken_audit: the first audit row that does not fit its chain.
@@ -57,6 +58,7 @@ class End:
     done: Counter[Effect]
     leases: Sequence[EffectLease] = ()
     fired: bool = False
+    under_way: frozenset[Effect] = frozenset()
     unnamed: frozenset[str] = frozenset()
     written: frozenset[str] = frozenset()
     broken_audit: object = None
@@ -145,7 +147,7 @@ def _name(one: ActionProposal) -> str:
 
 def _faults_of_effect(one: ActionProposal, end: End) -> Iterator[str]:
     times = end.done[effect_of(one)]
-    if times > 1:
+    if times > 1 and not _left_late(one, end):
         yield f"{_name(one)} happened {times} times"
     elif one.status is S.COMPLETED and times == 0:
         yield f"{_name(one)} never happened"
@@ -166,6 +168,16 @@ def _can_tell(one: ActionProposal, end: End) -> bool:
     return end.world is not World.BLIND and not blind and not struck
 
 
+def _left_late(one: ActionProposal, end: End) -> bool:
+    """Return whether the request may have left after others had looked for its effect.
+
+    It is as `is_out_of_reach` says, wherever the process stood still: it had looked at its lease,
+    and had not sent the request.
+    """
+    stood_still = end.blow is not None and end.blow.fault is Fault.STOP
+    return stood_still and end.world is World.LOOK and effect_of(one) in end.under_way
+
+
 def _only_ledger_was_away(end: End) -> bool:
     """Return whether the blow took the ledger away for a while, and nothing else."""
     if end.blow is None or end.blow.fault is not Fault.LOST:
@@ -181,7 +193,8 @@ def _faults_of_leases(end: End) -> Iterator[str]:
     for one in _effects(end):
         action, item = effect_of(one)
         is_there = end.done[SHUT, item] > end.done[LIFT, item]
-        if action == SHUT and is_there and f"{SHUT}/{item}" not in held:
+        left = is_there and not _left_late(one, end)
+        if action == SHUT and left and f"{SHUT}/{item}" not in held:
             yield f"{_name(one)} was left behind: it is there, and no lease covers it"
 
 

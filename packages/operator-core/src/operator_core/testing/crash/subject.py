@@ -73,7 +73,10 @@ class FarSubject(SubjectDefaults):
             await self.ask("do", call, late=True)
         if late:
             self.trigger.strike(_lost)
+        effect = (call.action_name, int(call.parameters["item"]))
+        self.trigger.under_way.add(effect)
         answer = await self.ask("do", call)
+        self.trigger.under_way.discard(effect)
         if self.trigger.is_due(EFFECT, Side.AFTER):
             self.trigger.strike(_lost)
         return _told(answer)

@@ -53,6 +53,8 @@ class Trigger:
     def __init__(self, plan: Plan) -> None:
         """Take the plan."""
         self.plan = plan
+        self.under_way: set[tuple[str, int]] = set()
+        """The effects that this process has begun to ask for and has no answer to."""
         self._written: set[str] = set()
         self._away_until_seconds = 0.0
 
@@ -82,7 +84,8 @@ class Trigger:
         Raises:
             Exception: what ``lost`` makes, where the answer is lost.
         """
-        self._note("fired", json.dumps({"pid": os.getpid(), "point": str(self.plan.point)}))
+        told = {"pid": os.getpid(), "point": str(self.plan.point)}
+        self._note("fired", json.dumps({**told, "under_way": list(self.under_way)}))
         if self.plan.fault in (Fault.LOST, Fault.LATE):
             raise lost()
         os.kill(os.getpid(), signal.Signals[self.plan.fault.value])
@@ -140,6 +143,14 @@ class _Noting(logging.Handler):
 def fired(folder: Path) -> bool:
     """Return whether the blow has fallen in this run."""
     return (folder / "fired").exists()
+
+
+def under_way(folder: Path) -> frozenset[tuple[str, int]]:
+    """Return what the process that was struck was asking for at that moment."""
+    if not fired(folder):
+        return frozenset()
+    told = json.loads((folder / "fired").read_text(encoding="utf-8"))
+    return frozenset((action, item) for action, item in told["under_way"])
 
 
 def unexpected(folder: Path) -> list[str]:
