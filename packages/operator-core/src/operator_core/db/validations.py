@@ -129,8 +129,7 @@ def _mark_each(
     for one in valid:
         if one.voided is not None:
             proposals.void_approval(tx, one.voided, one.item.stamp)
-    if tx.each("proposal.validate", [_params(one) for one in valid]) != len(valid):
-        raise ConstraintError("one proposal was to be validated twice")
+    count = tx.start("proposal.validate", [_params(one) for one in valid])
     told = []
     for one in valid:
         row = rows.brief(one.proposal)
@@ -138,6 +137,8 @@ def _mark_each(
         if loaded is None and one.item.auto and one.proposal.approved_by == POLICY:
             told.append((row, _BY_POLICY, one.item.stamp))
     changes.tell_each(tx, "proposal", told)
+    if count() != len(valid):
+        raise ConstraintError("one proposal was to be validated twice")
     return _rule_each(tx, valid, loaded) if loaded else [one.proposal for one in valid]
 
 

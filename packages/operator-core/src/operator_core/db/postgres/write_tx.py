@@ -7,7 +7,7 @@ forget one.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -58,6 +58,7 @@ _COUNTING = frozenset({"decision.attempts_since", "decision.helped", "decision.l
 
 _READS = ("SELECT", "WITH")
 _REMEMBERED = 20_000
+_MANY_EVENTS = 32
 
 
 @cache
@@ -83,6 +84,7 @@ class WriteTx(PostgresTx):
         super().__init__(connection)
         self.writer = writer
         self.changed = False
+        self._apart = False
         self._sql = _locking_statements()
         self._tail = Tail()
         self._held: set[tuple[str, Value]] = set()
@@ -91,9 +93,10 @@ class WriteTx(PostgresTx):
 
     # --- the life of a transaction ----------------------------------------------------
 
-    def begin(self) -> None:
-        """Note that a transaction begins, with no locks."""
+    def begin(self, *, apart: bool = False) -> None:
+        """Note that a transaction begins, with no locks; ``apart``: pieces have savepoints."""
         super().begin()
+        self._apart = apart
         self._held.clear()
         self._switch = None
         self._tail.rows.clear()
@@ -113,6 +116,9 @@ class WriteTx(PostgresTx):
 
     def end(self) -> None:
         """Let what was kept back be stored; the commit comes next."""
+        self._store_audit()
+
+    def _store_audit(self) -> None:
         rows = self._tail.take()
         if rows:
             self._say_rows("audit.insert", rows)  # made storable when they were chained
@@ -150,6 +156,11 @@ class WriteTx(PostgresTx):
         self._prepare_each(name, params)
         return super().each(name, params)
 
+    def start(self, name: str, params: Sequence[Mapping[str, Value]], /) -> Callable[[], int]:
+        """Let the server begin a change for each set of parameters, and go on meanwhile."""
+        self._prepare_each(name, params)
+        return super().start(name, params)
+
     def later(self, name: str, params: Sequence[Mapping[str, Value]], /) -> None:
         """Run a named change for each set of parameters, before the next answer or the end."""
         self._prepare_each(name, params)
@@ -171,9 +182,17 @@ class WriteTx(PostgresTx):
         return self._tail.head
 
     def append_audit(self, rows: Sequence[tuple[Value, ...]], /) -> None:
-        """Take rows of the audit; `end` stores them."""
+        """Take rows of the audit; many are stored while the work goes on, the rest by `end`."""
         self.changed = True
         self._tail.append(rows)
+        if len(self._tail.rows) >= _MANY_EVENTS and not self._apart:
+            self._store_audit()
+            self._send(_MANY_EVENTS)
+
+    def _send(self, row_count: int) -> None:
+        """Let the server begin, unless what is said may be taken back alone."""
+        if not self._apart:
+            super()._send(row_count)
 
     def insert(self, name: str, params: Sequence[Mapping[str, Value]], /) -> list[int]:
         """Run a named insert for each set of parameters; return the new rows' ids."""
