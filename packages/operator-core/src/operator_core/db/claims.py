@@ -101,8 +101,9 @@ def claim_each(tx: Tx, items: Sequence[Claim]) -> list[Attempt | Exception]:
     safety.expect_state_of_claim(tx)  # first: whoever changes what rules claims waits, or we do
     policies.expect(tx)
     tx.expect("proposal.claimable", ids=wanted)
-    if len(items) == 1 and policies.is_likely():  # of many, the first decision voids the answers
-        gate.expect(tx, items[0].proposal_id)
+    if policies.is_likely():
+        for item in items:
+            gate.expect(tx, item.proposal_id)
     switch = safety.state_of_claim(tx)
     return claim_found(tx, items, _claimable(tx, wanted), switch)
 

@@ -145,7 +145,7 @@ class Asked(NamedTuple):
 def expect(tx: Tx, proposal_id: int) -> None:
     """Tell that `asked` will look at a proposal soon."""
     decisions.expect_latest(tx, proposal_id)
-    tx.expect(approvals.WORDS_OF["proposal"], id=proposal_id)
+    approvals.expect_words(tx, "proposal", proposal_id)
 
 
 def asked(

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from operator_core.actions.policy import Effect
 from operator_core.actions.types import ActionProposal, ActionStatus
-from operator_core.db import changes, decisions, gate, policies, proposals, rows
+from operator_core.db import (
+    approvals,
+    changes,
+    decisions,
+    effects,
+    gate,
+    policies,
+    proposals,
+    rows,
+)
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.errors import ConstraintError
 
@@ -145,6 +154,9 @@ def _mark_each(
 def _rule_each(tx: Tx, valid: Sequence[_Valid], loaded: LoadedPolicy) -> list[ActionProposal]:
     """Let the policy in force rule on proposals that have just been found valid."""
     stamps = {one.item.proposal_id: one.item.stamp for one in valid}
+    for proposal_id in stamps:
+        effects.expect_undone_by(tx, proposal_id)
+        approvals.expect_words(tx, "proposal", proposal_id)
     known = changes.get_each(tx, "proposal", stamps)
     asked: dict[int, decisions.Judged] = {}
     for one in valid:

@@ -28,7 +28,7 @@ _NUL = "\\u0000"
 _WORTH_SENDING = 8
 """How many rows take the server longer than it takes both sides to send another message."""
 
-_Question = tuple[str, frozenset[tuple[str, Value]]]
+Question = tuple[str, frozenset[tuple[str, Value]]]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class PostgresTx:
         self._line = Line(connection)
         self._status = connection.info
         self._sql = plain_statements()
-        self._expected: dict[_Question, Answer] = {}
+        self._expected: dict[Question, Answer] = {}
 
     # --- the life of a transaction ----------------------------------------------------
 
@@ -232,7 +232,7 @@ class PostgresTx:
         return self._line.say(statement.text, values)
 
 
-def _question(name: str, params: Mapping[str, Value]) -> _Question:
+def _question(name: str, params: Mapping[str, Value]) -> Question:
     return name, frozenset(params.items())
 
 

@@ -7,7 +7,7 @@ forget one.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,6 +17,7 @@ from operator_core.db.postgres.tail import Tail
 from operator_core.db.postgres.tx import (
     NAME,
     PostgresTx,
+    Question,
     Statement,
     numbered,
 )
@@ -57,6 +58,9 @@ _COUNTING = frozenset({"decision.attempts_since", "decision.helped", "decision.l
 """What a limit counts must not change before the attempt is among it."""
 
 _READS = ("SELECT", "WITH")
+_ONE_MORE, _OF_ONE = "decision.insert", "decision.latest"
+"""A new decision changes the answer to the second for its own proposal alone."""
+
 _REMEMBERED = 20_000
 _MANY_EVENTS = 32
 
@@ -227,15 +231,18 @@ class WriteTx(PostgresTx):
             self._hold("lock.limits")
 
     def _prepare_each(self, name: str, params: Sequence[Mapping[str, Value]]) -> None:
-        self._note_change(name)
+        touched = {one["proposal_id"] for one in params} if name == _ONE_MORE else None
+        self._note_change(name, touched)
         if name.startswith(_OF_PROPOSALS):
             self._hold_workflows([one["id"] for one in params])
 
-    def _note_change(self, name: str) -> None:
+    def _note_change(self, name: str, touched: Collection[Value] | None = None) -> None:
+        """Forget answers that a change may have made wrong; ``touched``: of these proposals."""
         self.changed = True
         kind = name.partition(".")[0] + "."
         for question in [one for one in self._expected if one[0].startswith(kind)]:
-            del self._expected[question]
+            if touched is None or not _is_of_another(question, touched):
+                del self._expected[question]
 
     # --- locks ------------------------------------------------------------------------
 
@@ -276,3 +283,8 @@ class WriteTx(PostgresTx):
         for row in rows:
             if "workflow_id" in row:
                 self._workflow_of[row["id"]] = row["workflow_id"]
+
+
+def _is_of_another(question: Question, touched: Collection[Value]) -> bool:
+    name, params = question
+    return name == _OF_ONE and dict(params)["proposal_id"] not in touched
