@@ -302,7 +302,7 @@ async def test_who_reads_does_not_wait_for_the_end_of_the_transaction(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger, may_end = await open_ledger(postgres_url), threading.Event()
-    whole, has_begun = PostgresTx.give_up, threading.Event()
+    whole, has_begun = PostgresTx.leave, threading.Event()
 
     def reading(tx: Tx) -> Row | None:
         has_begun.set()
@@ -316,7 +316,7 @@ async def test_who_reads_does_not_wait_for_the_end_of_the_transaction(
         raise psycopg.OperationalError("lost")
 
     with monkeypatch.context() as patch:
-        patch.setattr(PostgresTx, "give_up", blocked)
+        patch.setattr(PostgresTx, "leave", blocked)
         async with asyncio.timeout(3):
             row = await ledger.read(reading)
         may_end.set()

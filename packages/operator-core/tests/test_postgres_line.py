@@ -12,7 +12,7 @@ from operator_core.actions.cage import asking
 from operator_core.actions.policy import load
 from operator_core.actions.types import ActionStatus, SafetyMode
 from operator_core.clock import SYSTEM_CLOCK, to_text
-from operator_core.db.engine import Tx
+from operator_core.db.engine import Row, Tx, Value
 from operator_core.db.ledger import open_ledger
 from operator_core.db.policy import PolicyDB
 from operator_core.db.postgres.connection import Address
@@ -26,8 +26,8 @@ from operator_core.testing.fakes import FakeSubject
 pytestmark = pytest.mark.real
 
 NOW = "2026-01-01T00:00:00.000000+00:00"
-MESSAGES_A_LIFE_CYCLE = 12
-MESSAGES_A_CLAIM_UNDER_A_POLICY = 5
+MESSAGES_A_LIFE_CYCLE = 11
+MESSAGES_A_CLAIM_UNDER_A_POLICY = 3
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def counting(sent: Counter[str]) -> Callable[[Line], None]:
     fetch = Line.fetch
 
     def counted(line: Line) -> None:
-        sent["messages"] += bool(line._waiting)
+        sent["messages"] += bool(line._waiting or line._sent)
         fetch(line)
 
     return counted
@@ -124,6 +124,51 @@ async def test_a_claim_under_a_policy_takes_few_messages(
     await ledger.engine.close()
     assert min(took) == MESSAGES_A_CLAIM_UNDER_A_POLICY
     assert max(took) <= MESSAGES_A_CLAIM_UNDER_A_POLICY + 1  # a writer asks once for its chain
+
+
+async def test_many_claims_under_a_policy_take_no_more_messages_than_one(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each asked for its last decision and its words by itself, and waited."""
+    sent: Counter[str] = Counter()
+    monkeypatch.setattr(Line, "fetch", counting(sent))
+    ledger = await open_ledger(postgres_url)
+    one = Bench(ledger, ManualClock(), FakeSubject())
+    await one.control.set_mode(SafetyMode.EXECUTE, actor="test")
+    await PolicyDB(ledger).enforce(load(asking(["ann"])), source="test", actor="ann")
+    targets = [await one.validated() for _ in range(10)]
+    for target in targets:
+        await one.db.approve_proposal(target, "ann")
+    sent.clear()
+    await asyncio.gather(*(one.executions.claim(target, one.terms("me")) for target in targets))
+    await ledger.engine.close()
+    assert sent["messages"] <= MESSAGES_A_CLAIM_UNDER_A_POLICY + 4  # and what closing says
+
+
+async def test_an_answer_is_asked_again_where_a_decision_changed_it(postgres_url: str) -> None:
+    ledger = await open_ledger(postgres_url)
+    one = Bench(ledger, ManualClock(), FakeSubject())
+    first, second = [id_of(await one.db.create_proposal(proposal())) for _ in range(2)]
+
+    def work(tx: Tx) -> tuple[Row | None, Row | None]:
+        for place in (first, second):
+            tx.expect("decision.latest", proposal_id=place)
+        tx.one("ledger.get")
+        tx.later("decision.insert", [_decision(second)])
+        found = [tx.one("decision.latest", proposal_id=place) for place in (first, second)]
+        return found[0], found[1]
+
+    none, latest = await ledger.write(work)
+    await ledger.engine.close()
+    assert none is None
+    assert latest is not None
+    assert latest["proposal_id"] == second
+
+
+def _decision(proposal_id: int) -> dict[str, Value]:
+    names = numbered(statements("postgres")["decision.insert"]).names
+    known: dict[str, Value] = {"proposal_id": proposal_id, "stage": "claim", "effect": "auto"}
+    return {**dict.fromkeys(names, "{}"), **known}
 
 
 def plan_of(connection: Connection, name: str) -> str:

@@ -250,6 +250,11 @@ def _staleness(row: Row, loaded: LoadedPolicy, stamp: Stamp) -> str:
     return why_not_counted(word, now=stamp.now, policy_hash=loaded.digest, call=word.call)
 
 
+def expect_words(tx: Tx, kind: str, row_id: int) -> None:
+    """Tell that `words_of` will be asked soon."""
+    tx.expect(WORDS_OF[kind], id=row_id)
+
+
 def words_of(tx: Tx, kind: str, row_id: int, *, ended: bool = False) -> list[Row]:
     """Return the words that were given for a proposal or workflow, oldest first."""
     found = tx.all(WORDS_OF[kind], id=row_id)

@@ -114,11 +114,12 @@ def complete_each(tx: Tx, items: Sequence[Finish]) -> list[tuple[Row, Stamp]]:
         {"id": one.attempt.proposal_id, "fence": one.attempt.proposal.fence, "now": one.stamp.text}
         for one in items
     ]
-    if tx.each("proposal.complete", params) != len(items):
-        raise _lost(items[0].attempt)
+    count = tx.start("proposal.complete", params)
     state = {"status": ActionStatus.COMPLETED.value}
     ended = [(rows.brief(one.attempt.proposal) | state, _COMPLETED, one.stamp) for one in items]
     changes.tell_each(tx, "proposal", ended)
+    if count() != len(items):
+        raise _lost(items[0].attempt)
     for one in items:
         _delay_followers(tx, one)
     return [(row, stamp) for row, _, stamp in ended]

@@ -101,6 +101,9 @@ def claim_each(tx: Tx, items: Sequence[Claim]) -> list[Attempt | Exception]:
     safety.expect_state_of_claim(tx)  # first: whoever changes what rules claims waits, or we do
     policies.expect(tx)
     tx.expect("proposal.claimable", ids=wanted)
+    if policies.is_likely():
+        for item in items:
+            gate.expect(tx, item.proposal_id)
     switch = safety.state_of_claim(tx)
     return claim_found(tx, items, _claimable(tx, wanted), switch)
 
@@ -128,7 +131,7 @@ def claim_found(
         for item, stamp in zip(items, stamps, strict=True)
     ]
     admitted = [verdict for verdict in verdicts if isinstance(verdict, Taken)]
-    taken = iter(_take(tx, admitted, context) if admitted else [])
+    taken = iter(_begin(tx, admitted, context) if admitted else [])
     return [one if isinstance(one, Exception) else next(taken) for one in verdicts]
 
 
@@ -247,13 +250,32 @@ def _covers(workflow: Row, proposal: ActionProposal) -> bool:
     return steps is not None and approval.covers(decoded(steps), proposal)
 
 
-def _take(tx: Tx, admitted: Sequence[Taken], context: _Context) -> list[Attempt]:
+def _begin(tx: Tx, admitted: Sequence[Taken], context: _Context) -> list[Attempt]:
+    """Begin the attempts that the gate let through, and their workflows."""
+    records = _take(tx, admitted)
+    _begin_workflows(tx, admitted, context)
+    return [
+        Attempt(one.proposal, record, one.resent)
+        for one, record in zip(admitted, records, strict=True)
+    ]
+
+
+def _take(tx: Tx, admitted: Sequence[Taken]) -> list[ActionRecord]:
     """Take what the gate let through; a limit, or a second claim of one, stops all of them."""
     try:
-        changed = sum(
-            tx.each(statement, [_claim_params(one) for one in each])
+        counts = [
+            tx.start(statement, [_claim_params(one) for one in each])
             for statement, each in _by_statement(admitted)
-        )
+        ]
+        for one in admitted:
+            sight = one.terms.sight
+            effects.take(tx, effects.of(one.proposal, sight.define), sight.effects, one.stamp)
+        told = [
+            (rows.brief(one.proposal), _started(one.terms.owner), one.stamp) for one in admitted
+        ]
+        changes.tell_each(tx, "proposal", told)
+        records = begin_records(tx, admitted)
+        changed = sum(count() for count in counts)
     except ConstraintError as error:
         raise LimitError(
             f"Another disruptive action runs on the subject of proposal {admitted[0].proposal.id}; "
@@ -261,17 +283,7 @@ def _take(tx: Tx, admitted: Sequence[Taken], context: _Context) -> list[Attempt]
         ) from error
     if changed != len(admitted):
         raise ConflictError("one proposal was to be claimed twice")
-    for one in admitted:
-        sight = one.terms.sight
-        effects.take(tx, effects.of(one.proposal, sight.define), sight.effects, one.stamp)
-    records = begin_records(tx, admitted)
-    told = [(rows.brief(one.proposal), _started(one.terms.owner), one.stamp) for one in admitted]
-    changes.tell_each(tx, "proposal", told)
-    _begin_workflows(tx, admitted, context)
-    return [
-        Attempt(one.proposal, record, one.resent)
-        for one, record in zip(admitted, records, strict=True)
-    ]
+    return records
 
 
 def _begin_workflows(tx: Tx, admitted: Sequence[Taken], context: _Context) -> None:

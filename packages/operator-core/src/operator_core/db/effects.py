@@ -222,6 +222,11 @@ def tell(tx: Tx, lease: Row, event: str, stamp: Stamp, **data: str) -> None:
 # --- what others ask ------------------------------------------------------------------
 
 
+def expect_undone_by(tx: Tx, proposal_id: int) -> None:
+    """Tell that `takes_back` will be asked soon."""
+    tx.expect("effect.undone_by", proposal_id=proposal_id)
+
+
 def takes_back(tx: Tx, proposal: ActionProposal) -> bool:
     """Return whether a proposal is what the ledger wants to undo an effect with."""
     row = tx.one("effect.undone_by", proposal_id=proposal.id)

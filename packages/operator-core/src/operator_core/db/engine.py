@@ -61,6 +61,15 @@ class Tx(Protocol):
         """Run a named change for each set of parameters; return how many rows it changed."""
         ...
 
+    def start(self, name: str, params: Sequence[Mapping[str, Value]], /) -> Callable[[], int]:
+        """Begin a named change for each set of parameters, and go on while it runs.
+
+        Returns:
+            What waits for its end and returns how many rows it changed. It may fail at any
+            answer until then.
+        """
+        ...
+
     def later(self, name: str, params: Sequence[Mapping[str, Value]], /) -> None:
         """Run a named change of which nobody asks how many rows it changed.
 

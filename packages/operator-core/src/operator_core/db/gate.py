@@ -142,13 +142,18 @@ class Asked(NamedTuple):
             grounds.pin(tx, proposal)
 
 
+def expect(tx: Tx, proposal_id: int) -> None:
+    """Tell that `asked` will look at a proposal soon."""
+    decisions.expect_latest(tx, proposal_id)
+    approvals.expect_words(tx, "proposal", proposal_id)
+
+
 def asked(
     tx: Tx, proposal: ActionProposal, sight: Sight, loaded: LoadedPolicy, stamp: Stamp
 ) -> Asked:
     """Return what the policy in force is asked about an attempt that is about to begin."""
     proposal_id = int(proposal.id or 0)
-    decisions.expect_latest(tx, proposal_id)
-    tx.expect(approvals.WORDS_OF["proposal"], id=proposal_id)
+    expect(tx, proposal_id)
     judged = _judged(tx, proposal, sight, stamp)
     crowd = suspects.others(tx, proposal, judged.request, loaded)
     judged = judged.among(crowd.told)

@@ -36,6 +36,11 @@ def expect(tx: Tx) -> None:
     tx.expect("policy.in_force")
 
 
+def is_likely() -> bool:
+    """Return whether this process has seen a policy: one stays in force for good, or another."""
+    return bool(_KEPT)
+
+
 def by_hash(tx: Tx, digest: str) -> LoadedPolicy:
     """Return a policy that is, or was, in force.
 

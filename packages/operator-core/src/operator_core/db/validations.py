@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from operator_core.actions.policy import Effect
 from operator_core.actions.types import ActionProposal, ActionStatus
-from operator_core.db import changes, decisions, gate, policies, proposals, rows
+from operator_core.db import (
+    approvals,
+    changes,
+    decisions,
+    effects,
+    gate,
+    policies,
+    proposals,
+    rows,
+)
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.errors import ConstraintError
 
@@ -129,8 +138,7 @@ def _mark_each(
     for one in valid:
         if one.voided is not None:
             proposals.void_approval(tx, one.voided, one.item.stamp)
-    if tx.each("proposal.validate", [_params(one) for one in valid]) != len(valid):
-        raise ConstraintError("one proposal was to be validated twice")
+    count = tx.start("proposal.validate", [_params(one) for one in valid])
     told = []
     for one in valid:
         row = rows.brief(one.proposal)
@@ -138,12 +146,17 @@ def _mark_each(
         if loaded is None and one.item.auto and one.proposal.approved_by == POLICY:
             told.append((row, _BY_POLICY, one.item.stamp))
     changes.tell_each(tx, "proposal", told)
+    if count() != len(valid):
+        raise ConstraintError("one proposal was to be validated twice")
     return _rule_each(tx, valid, loaded) if loaded else [one.proposal for one in valid]
 
 
 def _rule_each(tx: Tx, valid: Sequence[_Valid], loaded: LoadedPolicy) -> list[ActionProposal]:
     """Let the policy in force rule on proposals that have just been found valid."""
     stamps = {one.item.proposal_id: one.item.stamp for one in valid}
+    for proposal_id in stamps:
+        effects.expect_undone_by(tx, proposal_id)
+        approvals.expect_words(tx, "proposal", proposal_id)
     known = changes.get_each(tx, "proposal", stamps)
     asked: dict[int, decisions.Judged] = {}
     for one in valid:

@@ -128,6 +128,10 @@ class _CountingTx:
         self._engine.step()
         return self._tx.each(name, params)
 
+    def start(self, name: str, params: Sequence[Mapping[str, Value]], /) -> Callable[[], int]:
+        self._engine.step()
+        return self._tx.start(name, params)
+
     def later(self, name: str, params: Sequence[Mapping[str, Value]], /) -> None:
         self._engine.step()
         self._tx.later(name, params)

@@ -2,7 +2,8 @@
 
 A driver's cursor costs the processor several times what a small statement does, and waits for
 each answer. Here statements wait until an answer is needed and are sent together, through the
-functions of libpq as psycopg has them.
+functions of libpq as psycopg has them. What takes the server its time is sent before that, so
+that it works while the work goes on.
 """
 
 import itertools
@@ -87,6 +88,9 @@ class Line:
         self._server = connection.pgconn
         self._forms: dict[str, _Form] = {}
         self._waiting: list[Answer] = []
+        self._sent: list[Answer] = []
+        self._new: set[_Form] = set()
+        self._unread: Answer | None = None
         self._readable, self._usable = select.poll(), select.poll()
         self._readable.register(connection.fileno(), select.POLLIN)
         self._usable.register(connection.fileno(), select.POLLIN | select.POLLOUT)
@@ -113,8 +117,36 @@ class Line:
         return answer
 
     def forget(self) -> None:
-        """Leave unsaid what waits."""
+        """Leave unsaid what waits; what was sent before its answer is needed runs to its end."""
         self._waiting.clear()
+        if self._sent:
+            self._end_message()
+
+    def send(self) -> None:
+        """Send what waits; the answers come with the next `fetch`.
+
+        Raises:
+            psycopg.Error: the line is dead.
+        """
+        if self._waiting:
+            self._send()
+            self._flush()
+
+    def leave(self, text: LiteralString) -> None:
+        """Send a command that ends what was said; its answer comes with the next `fetch`.
+
+        Where nothing was said since the last one there is nothing to end.
+
+        Raises:
+            psycopg.Error: the line is dead.
+        """
+        if self._unread is not None:
+            return
+        self._unread = self.command(text)
+        self._send()
+        self._sent.clear()
+        self._server.pipeline_sync()
+        self._flush()
 
     def fetch(self) -> None:
         """Send what waits, and wait for the answers.
@@ -122,35 +154,47 @@ class Line:
         Raises:
             psycopg.Error: a statement failed, and none after it was run; or the line is dead.
         """
-        if not self._waiting:
+        if self._waiting:
+            self._send()
+        if not self._sent:
             return
-        asked, self._waiting = self._waiting, []
-        self._server.enter_pipeline_mode()
-        new = self._send(asked)
-        error = self._receive(asked, new)
-        self._server.exit_pipeline_mode()
+        error = self._end_message()
         if error is not None:
             raise error
 
     # --- to the server ----------------------------------------------------------------
 
-    def _send(self, asked: Sequence[Answer]) -> set[_Form]:
-        """Send statements; return those that the server is told for the first time."""
-        new: set[_Form] = set()
+    def _send(self) -> None:
+        asked, self._waiting = self._waiting, []
+        if not self._sent:
+            self._server.enter_pipeline_mode()
+        self._sent += asked
         for one in asked:
             form = one.form
             if form is None:
                 self._server.send_query_params(one.command, None)
                 continue
-            if not form.is_prepared and form not in new:
+            if not form.is_prepared and form not in self._new:
                 self._server.send_prepare(form.name, form.text)
-                new.add(form)
+                self._new.add(form)
             self._server.send_query_prepared(form.name, one.values)
-        self._server.pipeline_sync()
+
+    def _flush(self) -> None:
         while self._server.flush():
             self._usable.poll()
             self._server.consume_input()
-        return new
+
+    def _end_message(self) -> psycopg.Error | None:
+        """End what was sent, and take the answers; return the first error."""
+        asked, self._sent = self._sent, []
+        new, self._new = self._new, set()
+        self._server.pipeline_sync()
+        self._flush()
+        left, self._unread = self._unread, None
+        error = self._receive([left], set()) if left else None
+        error = self._receive(asked, new) or error
+        self._server.exit_pipeline_mode()
+        return error
 
     # --- from the server --------------------------------------------------------------
 

@@ -65,7 +65,7 @@ class Reader(Worker):
 
     def _end_transaction(self, tx: PostgresTx) -> None:
         try:
-            tx.give_up()
+            tx.leave()
         except psycopg.Error as error:
             log.debug("ledger_connection_lost", worker=self.name, error=str(error))
             self._tidy(error)

@@ -1,7 +1,7 @@
 """Named statements on a PostgreSQL connection."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import LiteralString
@@ -25,7 +25,10 @@ _NAMED = re.compile(r"'(?:[^']|'')*'|--[^\n]*|::\w+|:(\w+)( IS (?:NOT )?NULL\b)?
 _ENCODE = encoder(separators=(",", ":"), allow_nan=True)
 _NUL = "\\u0000"
 
-_Question = tuple[str, frozenset[tuple[str, Value]]]
+_WORTH_SENDING = 8
+"""How many rows take the server longer than it takes both sides to send another message."""
+
+Question = tuple[str, frozenset[tuple[str, Value]]]
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class PostgresTx:
         self._line = Line(connection)
         self._status = connection.info
         self._sql = plain_statements()
-        self._expected: dict[_Question, Answer] = {}
+        self._expected: dict[Question, Answer] = {}
 
     # --- the life of a transaction ----------------------------------------------------
 
@@ -94,6 +97,16 @@ class PostgresTx:
     def is_failed(self) -> bool:
         """Return whether a statement failed, so that the server takes no other one."""
         return self._status.transaction_status == TransactionStatus.INERROR
+
+    def leave(self) -> None:
+        """End a transaction that only read, and do not wait for that.
+
+        Raises:
+            psycopg.Error: the connection is lost.
+        """
+        self.begin()
+        if self._status.transaction_status != TransactionStatus.IDLE:
+            self._line.leave("ROLLBACK")
 
     def give_up(self) -> None:
         """End the transaction without a trace, and forget what was not sent yet."""
@@ -123,6 +136,22 @@ class PostgresTx:
         answers = self._say_each(name, _clean(params))
         self._fetch_told()
         return sum(answer.count for answer in answers)
+
+    def start(self, name: str, params: Sequence[Mapping[str, Value]], /) -> Callable[[], int]:
+        """Let the server begin a change for each set of parameters, and go on meanwhile.
+
+        Returns:
+            What waits for its end and returns how many rows it changed.
+        """
+        answers = self._say_each(name, _clean(params))
+        self._send(len(params))
+
+        def count() -> int:
+            if any(answer.result is None for answer in answers):
+                self._fetch_told()
+            return sum(answer.count for answer in answers)
+
+        return count
 
     def later(self, name: str, params: Sequence[Mapping[str, Value]], /) -> None:
         """Run a named change for each set of parameters, before the next answer or the end."""
@@ -156,6 +185,11 @@ class PostgresTx:
             raise RequestError("A transaction that only reads cannot write to the audit.")
 
     # --- what is sent -----------------------------------------------------------------
+
+    def _send(self, row_count: int) -> None:
+        """Let the server begin with what was said, where that is worth a message."""
+        if row_count >= _WORTH_SENDING:
+            self._line.send()
 
     def _ask(self, name: str, params: Mapping[str, Value]) -> Answer:
         answer = self._expected.pop(_question(name, params), None) if self._expected else None
@@ -198,7 +232,7 @@ class PostgresTx:
         return self._line.say(statement.text, values)
 
 
-def _question(name: str, params: Mapping[str, Value]) -> _Question:
+def _question(name: str, params: Mapping[str, Value]) -> Question:
     return name, frozenset(params.items())
 
 

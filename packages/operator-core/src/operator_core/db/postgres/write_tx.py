@@ -7,7 +7,7 @@ forget one.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,6 +17,7 @@ from operator_core.db.postgres.tail import Tail
 from operator_core.db.postgres.tx import (
     NAME,
     PostgresTx,
+    Question,
     Statement,
     numbered,
 )
@@ -57,7 +58,11 @@ _COUNTING = frozenset({"decision.attempts_since", "decision.helped", "decision.l
 """What a limit counts must not change before the attempt is among it."""
 
 _READS = ("SELECT", "WITH")
+_ONE_MORE, _OF_ONE = "decision.insert", "decision.latest"
+"""A new decision changes the answer to the second for its own proposal alone."""
+
 _REMEMBERED = 20_000
+_MANY_EVENTS = 32
 
 
 @cache
@@ -83,6 +88,7 @@ class WriteTx(PostgresTx):
         super().__init__(connection)
         self.writer = writer
         self.changed = False
+        self._apart = False
         self._sql = _locking_statements()
         self._tail = Tail()
         self._held: set[tuple[str, Value]] = set()
@@ -91,9 +97,10 @@ class WriteTx(PostgresTx):
 
     # --- the life of a transaction ----------------------------------------------------
 
-    def begin(self) -> None:
-        """Note that a transaction begins, with no locks."""
+    def begin(self, *, apart: bool = False) -> None:
+        """Note that a transaction begins, with no locks; ``apart``: pieces have savepoints."""
         super().begin()
+        self._apart = apart
         self._held.clear()
         self._switch = None
         self._tail.rows.clear()
@@ -113,6 +120,9 @@ class WriteTx(PostgresTx):
 
     def end(self) -> None:
         """Let what was kept back be stored; the commit comes next."""
+        self._store_audit()
+
+    def _store_audit(self) -> None:
         rows = self._tail.take()
         if rows:
             self._say_rows("audit.insert", rows)  # made storable when they were chained
@@ -150,6 +160,11 @@ class WriteTx(PostgresTx):
         self._prepare_each(name, params)
         return super().each(name, params)
 
+    def start(self, name: str, params: Sequence[Mapping[str, Value]], /) -> Callable[[], int]:
+        """Let the server begin a change for each set of parameters, and go on meanwhile."""
+        self._prepare_each(name, params)
+        return super().start(name, params)
+
     def later(self, name: str, params: Sequence[Mapping[str, Value]], /) -> None:
         """Run a named change for each set of parameters, before the next answer or the end."""
         self._prepare_each(name, params)
@@ -171,9 +186,17 @@ class WriteTx(PostgresTx):
         return self._tail.head
 
     def append_audit(self, rows: Sequence[tuple[Value, ...]], /) -> None:
-        """Take rows of the audit; `end` stores them."""
+        """Take rows of the audit; many are stored while the work goes on, the rest by `end`."""
         self.changed = True
         self._tail.append(rows)
+        if len(self._tail.rows) >= _MANY_EVENTS and not self._apart:
+            self._store_audit()
+            self._send(_MANY_EVENTS)
+
+    def _send(self, row_count: int) -> None:
+        """Let the server begin, unless what is said may be taken back alone."""
+        if not self._apart:
+            super()._send(row_count)
 
     def insert(self, name: str, params: Sequence[Mapping[str, Value]], /) -> list[int]:
         """Run a named insert for each set of parameters; return the new rows' ids."""
@@ -208,15 +231,18 @@ class WriteTx(PostgresTx):
             self._hold("lock.limits")
 
     def _prepare_each(self, name: str, params: Sequence[Mapping[str, Value]]) -> None:
-        self._note_change(name)
+        touched = {one["proposal_id"] for one in params} if name == _ONE_MORE else None
+        self._note_change(name, touched)
         if name.startswith(_OF_PROPOSALS):
             self._hold_workflows([one["id"] for one in params])
 
-    def _note_change(self, name: str) -> None:
+    def _note_change(self, name: str, touched: Collection[Value] | None = None) -> None:
+        """Forget answers that a change may have made wrong; ``touched``: of these proposals."""
         self.changed = True
         kind = name.partition(".")[0] + "."
         for question in [one for one in self._expected if one[0].startswith(kind)]:
-            del self._expected[question]
+            if touched is None or not _is_of_another(question, touched):
+                del self._expected[question]
 
     # --- locks ------------------------------------------------------------------------
 
@@ -257,3 +283,8 @@ class WriteTx(PostgresTx):
         for row in rows:
             if "workflow_id" in row:
                 self._workflow_of[row["id"]] = row["workflow_id"]
+
+
+def _is_of_another(question: Question, touched: Collection[Value]) -> bool:
+    name, params = question
+    return name == _OF_ONE and dict(params)["proposal_id"] not in touched

@@ -148,6 +148,11 @@ class SqliteTx:
         except _BAD_VALUES as error:
             raise _told(error) from error
 
+    def start(self, name: str, params: Sequence[Mapping[str, Value]], /) -> Callable[[], int]:
+        """Run a named change for each set of parameters, at once; return what tells its rows."""
+        count = self.each(name, params)
+        return lambda: count
+
     def later(self, name: str, params: Sequence[Mapping[str, Value]], /) -> None:
         """Run a named change for each set of parameters, at once: nothing here takes its time."""
         self.each(name, params)

@@ -140,6 +140,10 @@ class _PointedTx:
         self._step(name)
         return self._tx.each(name, params)
 
+    def start(self, name: str, params: Sequence[Mapping[str, Value]], /) -> Callable[[], int]:
+        self._step(name)
+        return self._tx.start(name, params)
+
     def later(self, name: str, params: Sequence[Mapping[str, Value]], /) -> None:
         self._step(name)
         self._tx.later(name, params)

@@ -108,8 +108,11 @@ class _Unfenced:
         return row
 
     def each(self, name: str, params: Sequence[Mapping[str, Value]], /) -> int:
+        return self.start(name, params)()
+
+    def start(self, name: str, params: Sequence[Mapping[str, Value]], /) -> Callable[[], int]:
         unfenced = [one | {"fence": None} for one in map(dict, params)]
-        return self._tx.each(name, unfenced if name in _FENCED else params)
+        return self._tx.start(name, unfenced if name in _FENCED else params)
 
     def run(self, name: str, /, **params: Value) -> int:
         return 1 if name == "proposal.renew_lease" else self._tx.run(name, **params)
