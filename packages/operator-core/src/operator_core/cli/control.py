@@ -1,6 +1,5 @@
 """`operator mode`, `operator kill`, `operator audit`: the switch and the proof."""
 
-import asyncio
 from functools import partial
 from typing import Annotated
 
@@ -28,7 +27,6 @@ from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.safety import KillReport, SafetyState
 from operator_core.errors import LedgerAwayError
-from operator_core.runtime.loops import end_after, ended_by, once_usable, signals
 from operator_core.types import RunMode
 
 mode_app = new_app()
@@ -142,6 +140,15 @@ async def _pulled(session: Session, why: str, within_seconds: float) -> KillRepo
     Raises:
         LedgerError: it is not pulled, and waiting does not help or was given up.
     """
+    import asyncio  # noqa: PLC0415 - `--help` needs no event loop
+
+    from operator_core.runtime.loops import (  # noqa: PLC0415 - likewise
+        end_after,
+        ended_by,
+        once_usable,
+        signals,
+    )
+
     stop = asyncio.Event()
     async with signals(stop), ended_by(stop, [end_after(within_seconds, stop)]):
         report = await once_usable(partial(_pull, session, why), stop, _not_yet)
