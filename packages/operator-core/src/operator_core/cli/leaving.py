@@ -13,7 +13,6 @@ from functools import partial
 import typer
 
 from operator_core.cli.failures import EXIT_FAULT, EXIT_INTERRUPTED, exit_code_of
-from operator_core.contain import said
 from operator_core.errors import OperatorError
 from operator_core.visible import visible
 
@@ -34,6 +33,8 @@ def is_own_process() -> None:
 
 async def leaving(work: Coroutine[object, object, None]) -> None:
     """Run a command to its end, and see that its process ends then."""
+    from operator_core.contain import said  # noqa: PLC0415 - `--help` needs no event loop
+
     code, why = 0, ""
     try:
         await work
