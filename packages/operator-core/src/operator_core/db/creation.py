@@ -78,8 +78,9 @@ def _params(tx: Tx, item: Creation) -> dict[str, Value] | Exception:
 
 def _callable(params: dict[str, Value]) -> dict[str, Value]:
     """Refuse a call with a secret in it: redacted, it would mean something else."""
-    for name in ("parameters", "compensation"):
-        secrets.require_none("The action's arguments", str(params[name] or "null"))
+    for text in (params["parameters"], params["compensation"]):
+        if text is not None:
+            secrets.require_none("The action's arguments", str(text))
     return params
 
 
