@@ -110,6 +110,8 @@ def _created(action_name: str, status: str) -> Change:
 
 def _require_links(tx: Tx, model: ActionProposal) -> None:
     """Whoever approved a workflow approved the steps it had, so nobody adds one later."""
+    if model.ticket_id is model.workflow_id is model.depends_on_proposal_id is None:
+        return
     links = {
         "ticket": model.ticket_id,
         "workflow": model.workflow_id,

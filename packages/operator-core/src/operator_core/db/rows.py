@@ -222,11 +222,10 @@ def fresh_proposal(model: ActionProposal, params: Row, proposal_id: int) -> Acti
     """Return what an insert of a proposal with these parameters has made."""
     fields = {**model.__dict__, **_FRESH, "id": proposal_id}
     fields["parameters"] = decoded(params["parameters"])
-    for name in _FREE_TEXTS:
-        fields[name] = params[name]
+    fields.update(zip(_FREE_TEXTS, _FREE_TEXTS_OF(params), strict=True))
     for name in _INSERTED_TIMES:
-        if fields[name] is not None:
-            fields[name] = as_utc(fields[name])
+        if (moment := fields[name]) is not None:
+            fields[name] = as_utc(moment)
     return _built(ActionProposal, fields)
 
 
