@@ -14,6 +14,7 @@ from operator_core.db.actions import ActionDB
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Tx, Value
 from operator_core.db.ledger import Ledger, scratch_ledger
+from operator_core.db.secrets import cleaned_each
 from operator_core.db.sqlite.statement import Statement, named_statements
 from operator_core.db.statements import alike
 from operator_core.errors import ConstraintError, NotFoundError
@@ -180,3 +181,22 @@ async def _asked_by_kill(waiting: int) -> int:
 
 async def test_a_kill_asks_no_more_however_much_waits() -> None:
     assert await _asked_by_kill(2) == await _asked_by_kill(40)
+
+
+def test_a_secret_in_any_of_many_rows_is_found_although_most_say_the_same() -> None:
+    rows: list[dict[str, Value]] = [
+        {"reason": "it leaks", "actor": f"one {number}", "id": number} for number in range(9)
+    ]
+    names = ("reason", "actor")
+    assert cleaned_each(rows, names) is rows
+    rows[7]["actor"] = "postgres://me:secret-word@host"
+    found = cleaned_each(rows, names)
+    assert [one["actor"] for one in found if "secret-word" in str(one["actor"])] == []
+    assert [one["reason"] for one in found] == ["it leaks"] * 9
+    assert cleaned_each(rows, ("reason",)) is rows
+
+
+def test_sets_are_alike_wherever_the_id_stands() -> None:
+    assert alike([]) == []
+    sets = [{"now": "now", "id": one, "by": "me"} for one in (4, 2)]
+    assert alike(sets) == [{"now": "now", "ids": "[4, 2]", "by": "me"}]

@@ -6,9 +6,10 @@ took the work over. Whatever happens, the attempt ends settled or in doubt.
 """
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import NamedTuple
 
 from operator_core.actions.outcomes import Failure, classify
 from operator_core.actions.patience import patiently
@@ -62,8 +63,7 @@ class _Stop:
         return f"Stopped: {self.reason}."
 
 
-@dataclass(frozen=True)
-class _Run:
+class _Run(NamedTuple):
     """What belongs to one attempt while it runs."""
 
     db: ExecutionDB
@@ -72,8 +72,8 @@ class _Run:
     definition: ActionDefinition
     call: ActionCall
     terms: Terms
-    progress: Progress = field(default_factory=Progress)
-    stop: _Stop = field(default_factory=_Stop)
+    progress: Progress
+    stop: _Stop
 
     @property
     def proposal(self) -> ActionProposal:
@@ -109,7 +109,8 @@ async def carry_out(
         definition, call = _checked(attempt, registry, said)
         if definition.action_type is ActionType.TOOL:
             return await _use_tool(db, attempt, call)
-        run = _Run(db, attempt, _present(subject, definition), definition, call, terms, said)
+        present = _present(subject, definition)
+        run = _Run(db, attempt, present, definition, call, terms, said, _Stop())
     except RequestError as error:
         outcome = Outcome.UNKNOWN if attempt.resent else Outcome.FAILED
         await db.finish(attempt, Ending(outcome, str(error)))
@@ -127,12 +128,13 @@ async def settle_abandoned(
     """
     reason = "its owner went away while it ran"
     try:
-        definition, call = _checked(attempt, registry, Progress())
+        said = Progress()
+        definition, call = _checked(attempt, registry, said)
         if definition.action_type is ActionType.TOOL:
             return await _use_tool(db, attempt, call)  # a tool has no effect outside the ledger
     except RequestError as error:
         return await db.finish(attempt, Ending(Outcome.UNKNOWN, f"{reason}; {error}"))
-    run = _Run(db, attempt, complete(subject), definition, call, terms)
+    run = _Run(db, attempt, complete(subject), definition, call, terms, said, _Stop())
     hold = await db.look(attempt)  # nothing is sent again after a kill or cancel
     run.stop.requested = hold.killed or hold.cancel_requested
     gone = Failure(Outcome.UNKNOWN, permanent=False, message=reason)

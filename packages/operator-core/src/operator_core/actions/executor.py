@@ -26,6 +26,7 @@ from operator_core.actions.validation import validate_action_params
 from operator_core.clock import SYSTEM_CLOCK, Clock, monotonic_seconds
 from operator_core.config import DEFAULT_LEASE_SECONDS
 from operator_core.config import approval_mode as approval_mode_of_environment
+from operator_core.db import rows
 from operator_core.db.checked import CheckedCall
 from operator_core.db.claims import Attempt, ClaimTerms
 from operator_core.db.executions import ExecutionDB
@@ -173,18 +174,20 @@ class ActionExecutor:
         undo = compensation_of(
             recommendation.compensation, definition, parameters, self._registry.require
         )
-        return ActionProposal(
-            subject=self._registry.subject_name,
-            ticket_id=ticket_id,
-            action_name=definition.name,
-            action_type=definition.action_type,
-            parameters=parameters,
-            compensation=undo,
-            reason=recommendation.reason,
-            proposed_at=self._clock.now(),
-            proposed_by=proposed_by,
-            max_retries=self._retry_config.max_attempts,
-            disruptive=definition.disruptive,
+        return rows.begun(
+            {
+                "subject": self._registry.subject_name,
+                "ticket_id": ticket_id,
+                "action_name": definition.name,
+                "action_type": definition.action_type,
+                "parameters": parameters,
+                "compensation": undo,
+                "reason": recommendation.reason,
+                "proposed_at": self._clock.now(),
+                "proposed_by": proposed_by,
+                "max_retries": self._retry_config.max_attempts,
+                "disruptive": definition.disruptive,
+            }
         )
 
     # --- validate ---------------------------------------------------------------------

@@ -284,10 +284,10 @@ class ActionProposal(Deferred):
         Until `lease_expires_at` it belongs to nobody; then whoever is first claims it.
         """
         return (
-            self.status is ActionStatus.EXECUTING
-            and not self.in_doubt
+            self.lease_expires_at is not None  # first, as most have none
             and self.owner is None
-            and self.lease_expires_at is not None
+            and not self.in_doubt
+            and self.status is ActionStatus.EXECUTING
         )
 
 

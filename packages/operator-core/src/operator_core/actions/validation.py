@@ -49,10 +49,10 @@ def validate_action_params(definition: ActionDefinition, parameters: JsonObject)
         ValidationError: something does not fit; it carries every fault that was found.
     """
     faults: list[str] = []
-    given = _named_values(parameters, faults)
-    faults += _unknown_names(definition, given)
+    given, wanted = _named_values(parameters, faults), definition.parameters
+    faults += _unknown_names(wanted, given)
     accepted: JsonObject = {}
-    for name, param in definition.parameters.items():
+    for name, param in wanted.items():
         raw = given.get(name)
         if raw is None and param.required:
             faults.append(f"{name}: is missing (a required {param.type})")
@@ -124,11 +124,11 @@ def _is(value: object, *types: type) -> bool:
 
 
 def _named_values(parameters: object, faults: list[str]) -> dict[str, object]:
+    if type(parameters) is dict and _ONLY_TEXT.issuperset(map(type, parameters)):
+        return parameters  # as nearly all are
     if not _is(parameters, dict):
         faults.append(f"parameters must be an object, not {type(parameters).__name__}")
         return {}
-    if type(parameters) is dict and _ONLY_TEXT.issuperset(map(type, parameters)):
-        return parameters  # as nearly all are
     named: dict[str, object] = {}
     for key, value in dict.items(cast("dict[object, object]", parameters)):
         if _is(key, str):
@@ -138,11 +138,11 @@ def _named_values(parameters: object, faults: list[str]) -> dict[str, object]:
     return named
 
 
-def _unknown_names(definition: ActionDefinition, given: dict[str, object]) -> list[str]:
-    if given.keys() <= definition.parameters.keys():
+def _unknown_names(wanted: dict[str, ParamDef], given: dict[str, object]) -> list[str]:
+    if given.keys() <= wanted.keys():
         return []
-    unknown = [name for name in given if name not in definition.parameters]
-    known = ", ".join(definition.parameters) or "none"
+    unknown = [name for name in given if name not in wanted]
+    known = ", ".join(wanted) or "none"
     return [f"{_shown(name)}: unknown parameter (known: {known})" for name in unknown]
 
 
@@ -159,18 +159,20 @@ def _checked(name: str, param: ParamDef, raw: object) -> tuple[JsonValue, list[s
 
 def _misfits(name: str, param: ParamDef, value: JsonValue) -> list[str]:
     """Return why a plain JSON value does not fit its definition."""
-    if type(value) is not _TYPES[param.type] and not _has_type(param, value):
+    wanted = param.__dict__  # to ask the model for each costs several times as much
+    if type(value) is not _TYPES[wanted["type"]] and not _has_type(param, value):
         kind = "null" if value is None else _kind_of(value)
         return [f"{name}: must be {param.type}, not {kind} {_shown(value)}"]
     faults: list[str] = []
-    if param.enum is not None and not any(same_json(value, one) for one in param.enum):
-        faults.append(f"{name}: must be one of {_shown(param.enum)}, not {_shown(value)}")
+    enum, minimum, maximum = wanted["enum"], wanted["minimum"], wanted["maximum"]
+    if enum is not None and not any(same_json(value, one) for one in enum):
+        faults.append(f"{name}: must be one of {_shown(enum)}, not {_shown(value)}")
     if isinstance(value, int | float):
-        if param.minimum is not None and value < param.minimum:
-            faults.append(f"{name}: must be at least {param.minimum:g}, not {_shown(value)}")
-        if param.maximum is not None and value > param.maximum:
-            faults.append(f"{name}: must be at most {param.maximum:g}, not {_shown(value)}")
-    pattern = param.pattern if isinstance(value, str) else None
+        if minimum is not None and value < minimum:
+            faults.append(f"{name}: must be at least {minimum:g}, not {_shown(value)}")
+        if maximum is not None and value > maximum:
+            faults.append(f"{name}: must be at most {maximum:g}, not {_shown(value)}")
+    pattern = wanted["pattern"] if isinstance(value, str) else None
     if pattern is not None and not re.fullmatch(pattern, str(value)):
         faults.append(f"{name}: must match {pattern!r}, not {_shown(value)}")
     return faults

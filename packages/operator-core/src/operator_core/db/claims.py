@@ -50,13 +50,23 @@ class Claim(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """A proposal as it is once it is claimed, by whom, and whether it was sent before."""
+    """A proposal as it is once it is claimed, by whom, and what else is to be written down.
+
+    Attributes:
+        proposal: the proposal.
+        terms: on what terms it is claimed.
+        stamp: who and when.
+        statement: which one claims it.
+        resent: whether it was sent before.
+        effect: the temporary effect that it will have, if it has one.
+    """
 
     proposal: ActionProposal
     terms: ClaimTerms
     stamp: Stamp
     statement: str = "proposal.claim"
     resent: bool = False
+    effect: effects.Wanted | None = None
 
 
 class Attempt(NamedTuple):
@@ -192,16 +202,16 @@ def _admitted(
     ruled = asked.facts if asked else None
     facts = _facts(proposal, terms.sight, context, stamp, ruled)
     refused = refusal(proposal, facts, require_approval=terms.require_approval)
-    refused = refused or effects.refusal(
-        tx, effects.of(proposal, terms.sight.define), terms.sight.effects
-    )
-    if refused is None and asked is not None:
-        asked.note(tx, proposal, {"switch": context.switch.revision}, stamp)
     if refused is not None:
         return refused
+    effect = effects.of(proposal, terms.sight.define)
+    if (refused := effects.refusal(tx, effect, terms.sight.effects)) is not None:
+        return refused
+    if asked is not None:
+        asked.note(tx, proposal, {"switch": context.switch.revision}, stamp)
     statement = "proposal.resend" if proposal.awaits_resend else "proposal.claim"
     resent = resends.was_sent(tx, proposal)
-    return Taken(_claimed(proposal, terms, stamp), terms, stamp, statement, resent)
+    return Taken(_claimed(proposal, terms, stamp), terms, stamp, statement, resent, effect)
 
 
 def _claimed(proposal: ActionProposal, terms: ClaimTerms, stamp: Stamp) -> ActionProposal:
@@ -212,7 +222,7 @@ def _claimed(proposal: ActionProposal, terms: ClaimTerms, stamp: Stamp) -> Actio
         "fence": proposal.fence + 1,
         "in_doubt": False,
     }
-    return rows.changed(proposal, claimed)
+    return rows.put(proposal, claimed)
 
 
 def _facts(
@@ -230,7 +240,7 @@ def _facts(
         switch.killed_at is not None,
         stamp.now,
         dependency=_state(others, proposal.depends_on_proposal_id),
-        workflow=WorkflowStatus(workflow["status"]) if workflow else None,
+        workflow=rows.WORKFLOW_STATES[workflow["status"]] if workflow else None,
         workflow_approved=workflow is not None and workflow["approved_at"] is not None,
         workflow_covers=workflow is not None and _covers(workflow, proposal),
         workflow_paused=workflow is not None and workflow["paused_at"] is not None,
@@ -242,7 +252,7 @@ def _facts(
 
 
 def _state(others: Mapping[int, Row], other_id: int | None) -> ActionStatus | None:
-    return None if other_id is None else ActionStatus(others[other_id]["status"])
+    return None if other_id is None else rows.ACTION_STATES[others[other_id]["status"]]
 
 
 def _covers(workflow: Row, proposal: ActionProposal) -> bool:
@@ -268,8 +278,7 @@ def _take(tx: Tx, admitted: Sequence[Taken]) -> list[ActionRecord]:
             for statement, each in _by_statement(admitted)
         ]
         for one in admitted:
-            sight = one.terms.sight
-            effects.take(tx, effects.of(one.proposal, sight.define), sight.effects, one.stamp)
+            effects.take(tx, one.effect, one.terms.sight.effects, one.stamp)
         told = [
             (rows.brief(one.proposal), _started(one.terms.owner), one.stamp) for one in admitted
         ]

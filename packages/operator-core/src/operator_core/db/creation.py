@@ -78,8 +78,9 @@ def _params(tx: Tx, item: Creation) -> dict[str, Value] | Exception:
 
 def _callable(params: dict[str, Value]) -> dict[str, Value]:
     """Refuse a call with a secret in it: redacted, it would mean something else."""
-    for name in ("parameters", "compensation"):
-        secrets.require_none("The action's arguments", str(params[name] or "null"))
+    for text in (params["parameters"], params["compensation"]):
+        if text is not None:
+            secrets.require_none("The action's arguments", str(text))
     return params
 
 
@@ -109,6 +110,8 @@ def _created(action_name: str, status: str) -> Change:
 
 def _require_links(tx: Tx, model: ActionProposal) -> None:
     """Whoever approved a workflow approved the steps it had, so nobody adds one later."""
+    if model.ticket_id is model.workflow_id is model.depends_on_proposal_id is None:
+        return
     links = {
         "ticket": model.ticket_id,
         "workflow": model.workflow_id,

@@ -52,14 +52,19 @@ class _Wakes:
         """Return an answer of the engine, and tell who wants to hear it that it came late."""
         began_seconds = monotonic_seconds()
         try:
-            return await answer
-        except LedgerError:
-            began_seconds = -math.inf  # none came
+            result = await answer
+        except BaseException as error:
+            self.tell_failed(error, began_seconds)
             raise
-        finally:
-            self._tell_late(monotonic_seconds() - began_seconds)
+        self.tell_late(monotonic_seconds() - began_seconds)
+        return result
 
-    def _tell_late(self, seconds: float) -> None:
+    def tell_failed(self, error: BaseException, began_seconds: float) -> None:
+        if isinstance(error, LedgerError):
+            began_seconds = -math.inf  # no answer came
+        self.tell_late(monotonic_seconds() - began_seconds)
+
+    def tell_late(self, seconds: float) -> None:
         if seconds >= _LATE_SECONDS:
             for tell in self.late:
                 tell(seconds)
@@ -93,8 +98,14 @@ class Ledger:
 
     async def write_item(self, work: ItemWork[I, T], item: I) -> T:
         """Run work on an item together with others' items; durable on return, as `write`."""
-        result = await self._wakes.timed(self.engine.write_item(work, item))
-        self._wakes.ring()
+        wakes, began_seconds = self._wakes, monotonic_seconds()
+        try:
+            result = await self.engine.write_item(work, item)
+        except BaseException as error:
+            wakes.tell_failed(error, began_seconds)
+            raise
+        wakes.tell_late(monotonic_seconds() - began_seconds)
+        wakes.ring()
         return result
 
     async def read(self, work: Callable[[Tx], T]) -> T:

@@ -303,7 +303,7 @@ def settle_each(tx: Tx, changed: Iterable[tuple[Row, Stamp]]) -> None:
     live: dict[int, Stamp] = {}
     for step, stamp in steps:
         workflow = workflows[step["workflow_id"]]
-        if WORKFLOW_MACHINE.events_of(WorkflowStatus(workflow["status"])):
+        if WORKFLOW_MACHINE.events_of(rows.WORKFLOW_STATES[workflow["status"]]):
             live[workflow["id"]] = stamp
         else:
             _settle_late(tx, workflow, step, stamp)
@@ -317,7 +317,7 @@ def _roll_up_each(tx: Tx, workflows: Sequence[Row], stamps: Mapping[int, Stamp])
     for row in tx.all("workflow.states_of_steps", ids=json.dumps(sorted(stamps))):
         steps.setdefault(row["workflow_id"], []).append(_step(row))
     verdicts = [
-        (row, roll_up(WorkflowStatus(row["status"]), steps[row["id"]])) for row in workflows
+        (row, roll_up(rows.WORKFLOW_STATES[row["status"]], steps[row["id"]])) for row in workflows
     ]
     for event in WorkflowEvent:
         moved = [row for row, verdict in verdicts if verdict.event is event]
@@ -341,7 +341,9 @@ def _move_each(
     params = [{"id": row["id"], "now": stamps[row["id"]].text} for row in workflows]
     if tx.each(f"workflow.{event.value}", params) != len(workflows):
         raise changes.refused("workflow", workflows[0], event.value)
-    after = (WORKFLOW_MACHINE.after(WorkflowStatus(row["status"]), event) for row in workflows)
+    after = (
+        WORKFLOW_MACHINE.after(rows.WORKFLOW_STATES[row["status"]], event) for row in workflows
+    )
     told = [
         (row, Change("", f"workflow_{status.value}"), stamps[row["id"]])
         for row, status in zip(workflows, after, strict=True)
@@ -359,7 +361,7 @@ def _settle_late(tx: Tx, workflow: Row, step: Row, stamp: Stamp) -> None:
 
 def _step(row: Row) -> Step:
     waits = row["next_retry_at"] is not None and row["retry_count"] < row["max_retries"]
-    return Step(ActionStatus(row["status"]), retry_waits=waits)
+    return Step(rows.ACTION_STATES[row["status"]], retry_waits=waits)
 
 
 def _cancel_rest(tx: Tx, workflow_id: int, reason: str, stamp: Stamp) -> None:

@@ -6,7 +6,7 @@ again.
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -59,6 +59,8 @@ _PROPOSAL_TIMES = (
 _NO_FIELDS = ("failure_counted", "cancel_requested_at", "created_at", "updated_at")
 """Columns of a proposal that its model does not tell."""
 
+_FIELDS = tuple(ActionProposal.model_fields)
+
 _PROPOSAL_TEXT_TIMES = ("proposed_at", *_PROPOSAL_TIMES, "lease_expires_at")
 _INSERTED_TIMES = ("proposed_at", *_PROPOSAL_TIMES)
 _FREE_TEXTS = (
@@ -71,25 +73,15 @@ _FREE_TEXTS = (
     "rejection_reason",
     "last_error",
 )
-_INSERTED = (
-    *_FREE_TEXTS,
-    *_INSERTED_TIMES,
-    "ticket_id",
-    "action_type",
-    "parameters",
-    "status",
-    "workflow_id",
-    "execution_order",
-    "depends_on_proposal_id",
-    "compensation",
-    "compensates_proposal_id",
-    "schedule_id",
-    "retry_count",
-    "max_retries",
-    "disruptive",
-)
-_INSERTED_VALUES = itemgetter(*_INSERTED)
-_ACTION_STATES = {state.value: state for state in ActionStatus}
+_FREE_TEXTS_OF = itemgetter(*_FREE_TEXTS)
+_NUL = "\0"
+_TEXTS: dict[str, str] = {word: word.value for word in (*ActionStatus, *ActionType)}
+"""The plain text of each word: the driver takes no other without asking how."""
+
+ACTION_STATES = {state.value: state for state in ActionStatus}
+"""By the text of a row: to ask the class costs ten times as much."""
+
+WORKFLOW_STATES = {state.value: state for state in WorkflowStatus}
 _ACTION_TYPES = {kind.value: kind for kind in ActionType}
 
 
@@ -133,19 +125,40 @@ def proposal(row: Row) -> ActionProposal:
     fields = {**row}  # a copy costs a tenth of picking each field by its name
     for name in _NO_FIELDS:
         fields.pop(name, None)
-    if len(fields) != len(ActionProposal.model_fields):  # a newer version may know more columns
-        fields = {name: row[name] for name in ActionProposal.model_fields}
+    if len(fields) != len(_FIELDS):  # a newer version may know more columns
+        fields = {name: row[name] for name in _FIELDS}
     for name in _PROPOSAL_TEXT_TIMES:
         if (text := fields[name]) is not None:
             fields[name] = from_text(text)
     fields["action_type"] = _ACTION_TYPES[row["action_type"]]
-    fields["status"] = _ACTION_STATES[row["status"]]
+    fields["status"] = ACTION_STATES[row["status"]]
     fields["parameters"] = decoded(row["parameters"])
     fields["compensation"] = _compensation(row["compensation"])
     fields["disruptive"] = row["disruptive"] == 1
     fields["in_doubt"] = row["in_doubt"] == 1
     fields["held"] = row["held"] == 1
     return _built(ActionProposal, fields)
+
+
+def begun(fields: dict[str, Any]) -> ActionProposal:
+    """Return a proposal that is not stored yet, with these fields and otherwise as any begins.
+
+    What it is of was checked against its definition. What callers give as they like is checked
+    here, and by the model only where it is not plain: that takes most of what proposing does.
+    """
+    ticket_id, texts = fields["ticket_id"], (fields["reason"], fields["proposed_by"])
+    plain = ticket_id is None or type(ticket_id) is int
+    if not plain or {*map(type, texts)} != {str} or fields["proposed_at"].tzinfo is not UTC:
+        return ActionProposal(**fields)
+    return _built(ActionProposal, {**_BEGUN, **fields})
+
+
+_BEGUN: dict[str, Any] = {
+    name: field.default
+    for name, field in ActionProposal.model_fields.items()
+    if not field.is_required() and field.default_factory is None
+}
+"""What a proposal says where nothing is said; times and arguments are always said."""
 
 
 def _built(model: type[Model], fields: dict[str, Any]) -> Model:
@@ -173,26 +186,25 @@ def _compensation(text: str | None) -> Compensation | None:
 
 
 def proposal_params(model: ActionProposal) -> dict[str, Value]:
-    """Return what the insert of a proposal takes."""
-    params = dict(zip(_INSERTED, _INSERTED_VALUES(model.__dict__), strict=True))
+    """Return what the insert of a proposal takes, and more that it does not ask for."""
+    params = {**model.__dict__}  # what the insert does not name costs less than to pick the rest
     for name in _INSERTED_TIMES:
-        if params[name] is not None:
-            params[name] = to_text(params[name])
-    for name in _FREE_TEXTS:
-        if params[name]:
-            params[name] = storable(params[name])
-    undo = model.compensation
-    params["action_type"] = model.action_type.value
-    params["parameters"] = to_json(model.parameters)
+        if (moment := params[name]) is not None:
+            params[name] = to_text(moment)
+    if _NUL in "".join(filter(None, _FREE_TEXTS_OF(params))):
+        params |= {name: storable(params[name]) for name in _FREE_TEXTS if params[name]}
+    undo = params["compensation"]
+    params["action_type"] = _TEXTS[params["action_type"]]
+    params["parameters"] = to_json(params["parameters"])
     params["compensation"] = to_json(undo.model_dump(mode="json")) if undo else None
-    params["status"] = model.status.value
-    params["disruptive"] = int(model.disruptive)
+    params["status"] = _TEXTS[params["status"]]
+    params["disruptive"] = int(params["disruptive"])
     return params
 
 
 def storable(text: str) -> str:
     """Return a text as every engine stores it: without NUL, which a cluster may send."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text
+    return text.replace(_NUL, "\N{REPLACEMENT CHARACTER}") if _NUL in text else text
 
 
 _FRESH: dict[str, Any] = {
@@ -210,11 +222,10 @@ def fresh_proposal(model: ActionProposal, params: Row, proposal_id: int) -> Acti
     """Return what an insert of a proposal with these parameters has made."""
     fields = {**model.__dict__, **_FRESH, "id": proposal_id}
     fields["parameters"] = decoded(params["parameters"])
-    for name in _FREE_TEXTS:
-        fields[name] = params[name]
+    fields.update(zip(_FREE_TEXTS, _FREE_TEXTS_OF(params), strict=True))
     for name in _INSERTED_TIMES:
-        if fields[name] is not None:
-            fields[name] = as_utc(fields[name])
+        if (moment := fields[name]) is not None:
+            fields[name] = as_utc(moment)
     return _built(ActionProposal, fields)
 
 
@@ -223,18 +234,25 @@ def changed(model: Model, fields: dict[str, Any]) -> Model:
     return _built(type(model), {**model.__dict__, **fields})
 
 
+def put(model: Model, fields: dict[str, Any]) -> Model:
+    """Give a model that nobody else has seen other values, as `changed` does, and return it."""
+    model.__dict__.update(fields)
+    return model
+
+
 def brief(proposal: ActionProposal) -> Row:
     """Return what the audit and the roll-up of a workflow need of a proposal's row."""
+    fields = proposal.__dict__  # to ask the model for each costs several times as much
     return {
-        "id": proposal.id,
-        "subject": proposal.subject,
-        "ticket_id": proposal.ticket_id,
-        "workflow_id": proposal.workflow_id,
-        "compensates_proposal_id": proposal.compensates_proposal_id,
-        "status": proposal.status.value,
-        "next_retry_at": text_or_none(proposal.next_retry_at),
-        "retry_count": proposal.retry_count,
-        "max_retries": proposal.max_retries,
+        "id": fields["id"],
+        "subject": fields["subject"],
+        "ticket_id": fields["ticket_id"],
+        "workflow_id": fields["workflow_id"],
+        "compensates_proposal_id": fields["compensates_proposal_id"],
+        "status": _TEXTS[fields["status"]],
+        "next_retry_at": text_or_none(fields["next_retry_at"]),
+        "retry_count": fields["retry_count"],
+        "max_retries": fields["max_retries"],
     }
 
 

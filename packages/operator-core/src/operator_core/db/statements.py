@@ -47,8 +47,15 @@ def alike(params: Sequence[Params]) -> list[Params]:
     Args:
         params: sets of the same names, which are in the same order.
     """
-    found: dict[tuple[Value, ...], tuple[Params, list[Value]]] = {}
+    names = [*params[0]] if params else ["id"]
+    place = names.index("id")
+    names[place] = "ids"
+    found: dict[tuple[Value, ...], list[Value]] = {}
     for one in params:
-        shared = tuple([value for name, value in one.items() if name != "id"])
-        found.setdefault(shared, (one, []))[1].append(one["id"])
-    return [{**one, "ids": json.dumps(ids)} for one, ids in found.values()]
+        values = [*one.values()]
+        row_id, values[place] = values[place], None
+        found.setdefault(tuple(values), []).append(row_id)
+    joined = [
+        (*shared[:place], json.dumps(ids), *shared[place + 1 :]) for shared, ids in found.items()
+    ]
+    return [dict(zip(names, values, strict=True)) for values in joined]

@@ -178,14 +178,15 @@ def _steps(known: Mapping[int, Row]) -> list[int]:
 
 
 def _params(valid: _Valid) -> Params:
-    proposal = valid.proposal
+    fields, stamp = valid.proposal.__dict__, valid.item.stamp
+    approved_at = fields["approved_at"]
     return {
-        "id": proposal.id,
+        "id": fields["id"],
         "parameters": valid.written,
-        "disruptive": int(proposal.disruptive),
-        "approved_at": rows.text_or_none(proposal.approved_at),
-        "approved_by": proposal.approved_by,
-        "now": valid.item.stamp.text,
+        "disruptive": int(fields["disruptive"]),
+        "approved_at": stamp.text if approved_at is stamp.now else rows.text_or_none(approved_at),
+        "approved_by": fields["approved_by"],
+        "now": stamp.text,
     }
 
 
@@ -201,9 +202,10 @@ def _validated(row: Row | None, item: Validation, *, ruled: bool) -> _Valid | Ex
         arguments = rows.to_json(call.parameters)
     except Exception as error:  # noqa: BLE001 - handed to the caller, whose check it is
         return error
-    voided = proposal if proposals.is_for_others(proposal, call.parameters) else None
-    if voided is not None:
-        proposal = rows.changed(proposal, {"approved_at": None, "approved_by": None})
+    voided = None
+    if proposals.is_for_others(proposal, call.parameters):
+        voided, unapproved = proposal, {"approved_at": None, "approved_by": None}
+        proposal = rows.changed(proposal, unapproved)
     valid: dict[str, object] = {
         "status": ActionStatus.VALIDATED,
         "parameters": call.parameters,
@@ -214,4 +216,4 @@ def _validated(row: Row | None, item: Validation, *, ruled: bool) -> _Valid | Ex
     if auto and proposal.approved_at is None and not proposal.held:
         valid |= {"approved_at": stamp.now, "approved_by": POLICY}
     written = None if arguments == row["parameters"] else arguments
-    return _Valid(rows.changed(proposal, valid), call, item, voided, written)
+    return _Valid(rows.put(proposal, valid), call, item, voided, written)

@@ -12,6 +12,7 @@ from operator import itemgetter
 
 from operator_core.db.engine import Value
 from operator_core.db.secrets import cleaned, cleaned_each, foreign
+from operator_core.db.sqlite.seldom import in_few_columns
 from operator_core.db.statements import statements
 
 NAME = "sqlite"
@@ -39,7 +40,7 @@ class Statement:
             name = match[1]
             return f"?{places.setdefault(name, len(places) + 1)}" if name else match[0]
 
-        self.text = _NAMED.sub(place, text)
+        self.text = in_few_columns(_NAMED.sub(place, text))
         self.changing = self.text.removesuffix(_RETURNING).rstrip()
         self.values = _picker(tuple(places))
         self.foreign = foreign(tuple(places))
@@ -56,9 +57,6 @@ class Statement:
 
     def inserts(self, rows: Sequence[Bound]) -> Iterator[tuple[str, Bound, int]]:
         """Return the runs that insert rows: text, what is bound, and how many rows it takes."""
-        if len(rows) == 1:
-            yield self.changing, rows[0], 1
-            return
         done = 0
         for count, text in self._rows:
             while len(rows) - done >= count:
@@ -85,7 +83,10 @@ def _picker(names: tuple[str, ...]) -> Callable[[Params], Bound]:
     """Return a function that picks the parameters in the order of their places."""
     if len(names) > 1:
         return itemgetter(*names)
-    return lambda params: tuple(params[name] for name in names)
+    if not names:
+        return lambda _: ()
+    name = names[0]
+    return lambda params: (params[name],)
 
 
 @cache

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from operator_core.clock import block
 from operator_core.db.engine import Row, Value
+from operator_core.db.sqlite.seldom import TOLD, whole
 from operator_core.db.sqlite.statement import Bound, Statement, named_statements
 from operator_core.db.statements import alike
 from operator_core.errors import (
@@ -128,6 +129,8 @@ class SqliteTx:
         if not statement.columns:
             statement.columns = tuple(one[0] for one in self._cursor.description)
         columns = statement.columns
+        if columns[-1] == TOLD:
+            return [whole(columns, values) for values in found]
         # Each row has a value for each column: to ask that again costs as much as half a row.
         return [dict(zip(columns, values, strict=False)) for values in found]
 
@@ -170,6 +173,9 @@ class SqliteTx:
 
     def _insert(self, statement: Statement, rows: Sequence[Bound]) -> list[int]:
         """Insert rows; nobody else writes meanwhile, so those of one run have ids in a row."""
+        if len(rows) == 1:
+            self._cursor.execute(statement.changing, rows[0])
+            return [int(self._cursor.lastrowid or 0)]
         ids: list[int] = []
         for text, bound, count in statement.inserts(rows):
             self._cursor.execute(text, bound)
