@@ -10,16 +10,19 @@ import pytest
 from engine_bench import bench, id_of, proposal, recommend
 from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.executor import ActionExecutor
+from operator_core.actions.policy import load
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.safety import SafetyController
 from operator_core.actions.types import ActionStatus, SafetyMode
 from operator_core.config import approval_mode
 from operator_core.db.engine import Tx
+from operator_core.db.policy import PolicyDB
 from operator_core.db.workflows import WorkflowDB
 from operator_core.errors import ConfigurationError, ObserveOnlyError, RequestError
 from operator_core.testing.fakes import FakeSubject
 
 OBSERVE, EXECUTE = SafetyMode.OBSERVE, SafetyMode.EXECUTE
+DENIES = 'version = 1\n[[rule]]\nname = "all"\neffect = "deny"\nreason = "no"\n'
 
 
 @pytest.fixture
@@ -113,7 +116,7 @@ async def test_a_kill_is_as_late_as_the_last_claim_that_it_waited_for(
         assert told.timestamp == killed_at
 
 
-async def test_observe_and_a_pause_are_as_late_as_the_claims_that_they_waited_for(
+async def test_observe_a_pause_and_a_policy_are_as_late_as_the_claims_they_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with bench(tmp_path) as one:
@@ -127,7 +130,9 @@ async def test_observe_and_a_pause_are_as_late_as_the_claims_that_they_waited_fo
         monkeypatch.setattr(one.ledger, "write", waits_for_others)
         await WorkflowDB(one.ledger).pause(1, paused_by="alice")
         await one.control.set_mode(OBSERVE, actor="alice")
-        for number, event in enumerate(("workflow_paused", "mode_changed"), 1):
+        await PolicyDB(one.ledger).enforce(load(DENIES), source="x", actor="alice")
+        events = ("workflow_paused", "mode_changed", "policy_in_force")
+        for number, event in enumerate(events, 1):
             told = (await one.control.list_events(event_type=event))[-1]
             assert (told.timestamp - asked_at).total_seconds() == 5 * number
 
