@@ -15,7 +15,8 @@ from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.safety import SafetyController
 from operator_core.actions.types import ActionStatus, SafetyMode
 from operator_core.config import approval_mode
-from operator_core.db.engine import Tx
+from operator_core.db import changes
+from operator_core.db.engine import Row, Tx
 from operator_core.db.policy import PolicyDB
 from operator_core.db.workflows import WorkflowDB
 from operator_core.errors import ConfigurationError, ObserveOnlyError, RequestError
@@ -135,6 +136,24 @@ async def test_observe_a_pause_and_a_policy_are_as_late_as_the_claims_they_waite
         for number, event in enumerate(events, 1):
             told = (await one.control.list_events(event_type=event))[-1]
             assert (told.timestamp - asked_at).total_seconds() == 5 * number
+
+
+async def test_a_pause_says_its_time_once_it_has_the_workflow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a server a claim may hold it, and the pause had the time at which it began to wait."""
+    async with bench(tmp_path) as one:
+        await one.workflow("act", "act")
+        asked_at, real = one.clock.now(), changes.get
+
+        def waits_for_a_claim(tx: Tx, kind: str, row_id: int) -> Row:
+            one.clock.advance(5)
+            return real(tx, kind, row_id)
+
+        monkeypatch.setattr(changes, "get", waits_for_a_claim)
+        await WorkflowDB(one.ledger).pause(1, paused_by="alice")
+        (told,) = await one.control.list_events(event_type="workflow_paused")
+        assert (told.timestamp - asked_at).total_seconds() == 5
 
 
 async def test_kill_reports_what_it_did(tmp_path: Path) -> None:
