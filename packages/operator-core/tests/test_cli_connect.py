@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,23 @@ def test_a_cluster_of_which_nothing_is_seen_is_not_remembered(
     message = Cli(tmp_path).fails(6, "connect", "fake", "--address", "x")
     assert "(refused)" in message
     assert "--no-check" in message
+
+
+@pytest.mark.parametrize("error", [ValueError("bad part"), SystemExit("bad part")])
+def test_a_fault_of_a_subject_is_not_told_as_one_of_operator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """Its author looked for the fault in Operator."""
+    subject = FakeSubject()
+    monkeypatch.setattr(subject, "observe", partial(_fails, error))
+    install(monkeypatch, FakePlugin(subject=subject))
+    message = Cli(tmp_path).fails(6, "connect", "fake", "--address", "x")
+    assert "fault in Operator" not in message
+    assert "subject's code" in message or "The code that looks at fake failed" in message
+
+
+async def _fails(error: BaseException) -> None:
+    raise error
 
 
 @pytest.mark.parametrize(

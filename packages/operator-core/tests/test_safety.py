@@ -10,16 +10,20 @@ import pytest
 from engine_bench import bench, id_of, proposal, recommend
 from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.executor import ActionExecutor
+from operator_core.actions.policy import load
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.safety import SafetyController
 from operator_core.actions.types import ActionStatus, SafetyMode
 from operator_core.config import approval_mode
-from operator_core.db.engine import Tx
+from operator_core.db import changes
+from operator_core.db.engine import Row, Tx
+from operator_core.db.policy import PolicyDB
 from operator_core.db.workflows import WorkflowDB
 from operator_core.errors import ConfigurationError, ObserveOnlyError, RequestError
 from operator_core.testing.fakes import FakeSubject
 
 OBSERVE, EXECUTE = SafetyMode.OBSERVE, SafetyMode.EXECUTE
+DENIES = 'version = 1\n[[rule]]\nname = "all"\neffect = "deny"\nreason = "no"\n'
 
 
 @pytest.fixture
@@ -113,7 +117,7 @@ async def test_a_kill_is_as_late_as_the_last_claim_that_it_waited_for(
         assert told.timestamp == killed_at
 
 
-async def test_observe_and_a_pause_are_as_late_as_the_claims_that_they_waited_for(
+async def test_observe_a_pause_and_a_policy_are_as_late_as_the_claims_they_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with bench(tmp_path) as one:
@@ -127,9 +131,29 @@ async def test_observe_and_a_pause_are_as_late_as_the_claims_that_they_waited_fo
         monkeypatch.setattr(one.ledger, "write", waits_for_others)
         await WorkflowDB(one.ledger).pause(1, paused_by="alice")
         await one.control.set_mode(OBSERVE, actor="alice")
-        for number, event in enumerate(("workflow_paused", "mode_changed"), 1):
+        await PolicyDB(one.ledger).enforce(load(DENIES), source="x", actor="alice")
+        events = ("workflow_paused", "mode_changed", "policy_in_force")
+        for number, event in enumerate(events, 1):
             told = (await one.control.list_events(event_type=event))[-1]
             assert (told.timestamp - asked_at).total_seconds() == 5 * number
+
+
+async def test_a_pause_says_its_time_once_it_has_the_workflow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a server a claim may hold it, and the pause had the time at which it began to wait."""
+    async with bench(tmp_path) as one:
+        await one.workflow("act", "act")
+        asked_at, real = one.clock.now(), changes.get
+
+        def waits_for_a_claim(tx: Tx, kind: str, row_id: int) -> Row:
+            one.clock.advance(5)
+            return real(tx, kind, row_id)
+
+        monkeypatch.setattr(changes, "get", waits_for_a_claim)
+        await WorkflowDB(one.ledger).pause(1, paused_by="alice")
+        (told,) = await one.control.list_events(event_type="workflow_paused")
+        assert (told.timestamp - asked_at).total_seconds() == 5
 
 
 async def test_kill_reports_what_it_did(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from rich.console import RenderableType
 
 from operator_core.actions.types import ActionDefinition
 from operator_core.cli.render import facts, hint, stacked, table, word
-from operator_core.errors import SubjectUnreachableError
+from operator_core.contain import contained, said
+from operator_core.errors import OperatorError, SubjectError, SubjectUnreachableError
 from operator_core.monitor.types import Observation
 from operator_core.subject import FullSubject
 from operator_core.types import JsonObject
@@ -19,14 +20,20 @@ async def look(subject: FullSubject) -> Observation:
 
     Raises:
         SubjectUnreachableError: nothing at all could be seen.
+        SubjectError: the subject's own code failed.
     """
     try:
         async with asyncio.timeout(LOOK_LIMIT_SECONDS):
-            observation = await subject.observe()
+            observation = await contained(subject.observe())
     except TimeoutError:
         raise SubjectUnreachableError(
             f"{subject.name} did not answer within {LOOK_LIMIT_SECONDS:g} s."
         ) from None
+    except OperatorError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {said(error)}"
+        raise SubjectError(f"The code that looks at {subject.name} failed: {reason}") from error
     if not any(part.complete or part.data for part in observation.parts.values()):
         reasons = sorted({part.error or "no reason" for part in observation.parts.values()})
         raise SubjectUnreachableError(

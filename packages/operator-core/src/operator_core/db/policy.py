@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from operator_core.actions.policy.limits import missed
 from operator_core.clock import to_text
-from operator_core.db import approvals, decisions, policies, proposals, rows, withdrawals
+from operator_core.db import approvals, decisions, policies, proposals, rows, safety, withdrawals
 from operator_core.db.store import Store
 
 if TYPE_CHECKING:
@@ -68,9 +68,10 @@ class PolicyDB(Store):
         Returns:
             Whether it was not in force before.
         """
-        stamp = self._stamp(actor)
 
         def work(tx: Tx) -> bool:
+            safety.state(tx)  # waits for the claims that go on, which ask the one before
+            stamp = self._stamp(actor)
             if not policies.enforce(tx, loaded, source, stamp):
                 return False
             withdrawals.follow_policy(tx, loaded, stamp)

@@ -43,7 +43,7 @@ class WorkflowDB(Store):
         change = Change("workflow.pause", "workflow_paused", {}, {"paused_by": paused_by})
 
         def work(tx: Tx) -> Row:
-            # A step that was claimed before this was written started before the pause.
+            changes.get(tx, "workflow", workflow_id)  # waits for a claim that goes on
             return changes.apply(tx, workflow_id, change, self._stamp(paused_by))
 
         return rows.workflow(await self._write(work))
