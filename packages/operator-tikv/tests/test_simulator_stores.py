@@ -178,6 +178,14 @@ async def test_low_space_shows_after_the_next_heartbeat_and_makes_the_score_expl
     assert (await pd.store(1))["status"]["region_score"] < 1e6
 
 
+async def test_balance_gives_nothing_to_a_disk_smaller_than_what_pd_keeps_free(pd: Pd) -> None:
+    pd.cluster.begin_fault("join", capacity_gib=15)
+    pd.cluster.advance(900)
+    joined = max((await pd.send("GET", "/stores")).json()["stores"], key=lambda s: s["store"]["id"])
+    assert joined["status"]["region_score"] > 1e9
+    assert joined["status"].get("region_count", 0) == 0
+
+
 async def test_a_full_disk_leaves_almost_nothing(pd: Pd) -> None:
     pd.cluster.apply_fault("full_disk", 1)
     pd.cluster.advance(11)

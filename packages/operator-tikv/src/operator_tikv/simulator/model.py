@@ -179,7 +179,8 @@ class Disk:
     """A store's disk: `foreign_bytes` is of other files, `garbage_bytes` is freed by compaction."""
 
     capacity_bytes: int
-    foreign_bytes: int = 0
+    foreign_bytes: int = 64 << 20
+    # An empty store has logs, too: PD scores a disk of which nothing is used by its size alone.
     garbage_bytes: int = 0
     slow_score: int = 1
 
