@@ -34,7 +34,8 @@ def test_the_mode_is_observe_until_somebody_sets_it(tmp_path: Path) -> None:
 
 def test_a_mode_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     cli = Cli(tmp_path)
-    assert "MODE" in cli.fails(2, "mode", "autopilot")
+    told = cli.fails(2, "mode", "autopilot")
+    assert "Invalid value for 'MODE': 'autopilot' is not one of" in told
     assert not cli.db_path.exists()
 
 

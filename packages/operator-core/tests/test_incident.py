@@ -262,6 +262,9 @@ def test_settings_that_are_secret_are_not_exported(cli: Cli, tmp_path: Path) -> 
     assert rows["subjects"]
     assert unpack(pack(rows, {"a": "1"})).versions == {"a": "1"}
     assert timeline(rows)[0].what == "first seen"
+    later = {**rows["tickets"][0], "message": "what the last look said"}
+    told = timeline({**rows, "tickets": [later]})[0].detail
+    assert told == later["violation_key"], "of the first look only the problem's name is known"
 
 
 # --- a ledger that nobody may write to ------------------------------------------------

@@ -42,7 +42,15 @@ def test_at_least_five_scenarios_have_faults_and_two_have_nothing_wrong() -> Non
         ({"load": {"writes_per_second": float("nan")}}, "load.writes_per_second"),
         ({"duration": 4000}, "duration"),
         ({"faults": [{"at": "3s", "fault": "sneeze"}]}, "faults.0.fault"),
-        ({"faults": [{"at": "soon", "fault": "fill_with_data"}]}, "faults.0.at"),
+        (
+            {"faults": [{"at": "soon", "fault": "fill_with_data"}]},
+            "faults.0.at: 'soon' is no time: write",
+        ),
+        ({"faults": [{"at": "-3s", "fault": "fill_with_data"}]}, "faults.0.at: '-3s' is no time"),
+        (
+            {"duration": 45, "faults": [{"at": 45, "fault": "fill_with_data"}]},
+            "fault 1 comes after its end, which is at 45 s",
+        ),
         ({"faults": [{"at": 3, "fault": "stop_members"}]}, "stop_members needs members"),
         (
             {"faults": [{"at": 3, "fault": "fill_with_data", "members": ["n1"]}]},
@@ -73,7 +81,7 @@ def test_a_table_that_is_not_right_is_refused_with_its_place(table: JsonObject, 
 
 def test_moments_are_told_in_order_and_members_by_name() -> None:
     stop = {"at": "1m", "until": "1.5m", "fault": "stop_members", "members": ["n2"]}
-    spec = read_spec({"faults": [stop, {"at": 4, "fault": "fill_with_data"}]})
+    spec = read_spec({"duration": 120, "faults": [stop, {"at": 4, "fault": "fill_with_data"}]})
     assert spec.fault_seconds == (4.0, 60.0, 90.0)
     assert spec.member_names == ["n1", "n2", "n3"]
 

@@ -90,6 +90,30 @@ def test_who_opens_a_ticket_of_everything_is_seen_by_those_beside() -> None:
     assert score("all", marks).beside == 2
 
 
+@named
+def test_who_opened_it_all_before_the_first_fault_has_found_nothing(one: Scenario) -> None:
+    right = by_oracle(one)
+    early = tuple(ticket.model_copy(update={"opened": 0.0}) for ticket in right.tickets)
+    marks = grade(one, right.model_copy(update={"tickets": early}))
+    assert marks.detected is (False if early else None)
+    assert not (early and marks.is_full)
+    assert marks.detect_seconds is None
+
+
+@pytest.mark.parametrize(("action", "is_right"), [("hurt", False), ("mend", True)])
+def test_who_asks_a_person_for_what_would_do_harm_has_asked_wrongly(
+    action: str, is_right: bool
+) -> None:
+    wanted = scenario(ends="escalated", tickets={"a:b": ["right"]}, never=["hurt"])
+    ticket = SeenTicket(key="a:b", first_seen=1, opened=1, causes=("right",), escalated=True)
+    offered = (Proposed(action=action, proposed=2),)
+    played = Played(scenario="x", tickets=(ticket,), proposals=offered)
+    marks = grade(wanted, played)
+    assert (marks.remedy, marks.is_full) == (is_right, is_right)
+    answered = offered[0].model_copy(update={"status": "cancelled"})
+    assert grade(wanted, played.model_copy(update={"proposals": (answered,)})).is_full
+
+
 def of_cause(*causes: str) -> Marks:
     wanted = scenario(ends="escalated", tickets={"a:b": ["right"]})
     ticket = SeenTicket(key="a:b", first_seen=1, opened=1, causes=causes, escalated=True)

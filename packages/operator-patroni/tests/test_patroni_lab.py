@@ -55,7 +55,15 @@ def test_every_fault_can_be_made_and_is_part_of_a_scenario() -> None:
         ({"clusters": {}}, "clusters"),
         ({"load": {"writes_per_second": float("nan")}}, "load.writes_per_second"),
         ({"faults": [{"at": "3s", "fault": "sneeze"}]}, "faults.0.fault"),
-        ({"faults": [{"at": "soon", "fault": "stop_dcs"}]}, "faults.0.at"),
+        (
+            {"faults": [{"at": "soon", "fault": "stop_dcs"}]},
+            "faults.0.at: 'soon' is no time: write",
+        ),
+        ({"faults": [{"at": "-3s", "fault": "stop_dcs"}]}, "faults.0.at: '-3s' is no time"),
+        (
+            {"duration": 45, "faults": [{"at": 45, "fault": "stop_dcs"}]},
+            "fault 1 comes after its end, which is at 45 s",
+        ),
         ({"faults": [{"at": 3, "fault": "stop_members"}]}, "stop_members needs members"),
         (
             {"faults": [{"at": 3, "fault": "stop_dcs", "members": ["pg1"]}]},

@@ -16,8 +16,12 @@ _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m)")
 
 def _seconds(value: object) -> object:
     """Return the seconds of a text such as ``90s`` or ``2m``; leave the rest to pydantic."""
-    found = _TIME.fullmatch(value) if isinstance(value, str) else None
-    return float(found[1]) * _UNITS[found[2]] if found else value
+    if not isinstance(value, str):
+        return value
+    found = _TIME.fullmatch(value)
+    if found is None:
+        raise ValueError(f'{value!r} is no time: write seconds, or text such as "90s" or "2m"')
+    return float(found[1]) * _UNITS[found[2]]
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, allow_inf_nan=False)]
@@ -81,6 +85,22 @@ def require_members(faults: Iterable[TimedFault], names: Sequence[str]) -> None:
     unknown = sorted({name for one in faults for name in one.members} - set(names))
     if unknown:
         raise ValueError(f"no member {', '.join(unknown)}; there are {', '.join(names)}")
+
+
+def require_in_time(faults: Iterable[TimedFault], duration_seconds: float) -> None:
+    """Refuse faults that would never come, as the scenario is over by then.
+
+    Args:
+        faults: the faults of a scenario.
+        duration_seconds: how long it is played.
+
+    Raises:
+        ValueError: a fault comes too late; a validator of pydantic passes it on.
+    """
+    for number, one in enumerate(faults, 1):
+        if one.at >= duration_seconds:
+            end = f"its end, which is at {duration_seconds:g} s"
+            raise ValueError(f"fault {number} comes after {end}")
 
 
 def moments(faults: Iterable[TimedFault]) -> tuple[float, ...]:

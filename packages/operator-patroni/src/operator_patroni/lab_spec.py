@@ -116,8 +116,9 @@ class LabSpec(SpecPart):
         return lab_real.moments(self.faults)
 
     @model_validator(mode="after")
-    def _must_name_members(self) -> "LabSpec":
+    def _must_fit_the_cluster_and_the_time(self) -> "LabSpec":
         lab_real.require_members(self.faults, self.cluster.options().names)
+        lab_real.require_in_time(self.faults, self.duration)
         return self
 
 

@@ -30,6 +30,9 @@ EXIT_INTERRUPTED = 130
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF})
 """What a write to a full disk, or to an output that was closed, ends with."""
 
+_FROM_PYDANTIC = "Value error, "
+"""What pydantic puts before the words about an argument; it tells a person nothing."""
+
 _MAX_MESSAGE_CHARS = 4_000
 _EXIT_CODES: dict[type[OperatorError], int] = {
     RequestError: 2,
@@ -74,6 +77,9 @@ def told(*, debug: bool) -> Iterator[None]:
         _fail(f"Error: {_words_of(error)}", exit_code_of(error), debug=debug)
     except KeyboardInterrupt:
         _fail("Interrupted.", EXIT_INTERRUPTED, debug=debug)
+    except typer.BadParameter as error:
+        error.message = error.message.removeprefix(_FROM_PYDANTIC)
+        raise
     except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
         raise
     except OSError as error:

@@ -61,7 +61,9 @@ def timeline(incident: IncidentRows) -> list[Moment]:
     ticket = incident["tickets"][0]
     began = from_text(ticket["first_seen_at"])
     actions = {row["id"]: row["action_name"] for row in incident["proposals"]}
-    first = Moment(began, 0.0, "detect", "first seen", "monitor", detail=ticket["message"])
+    # The ticket's words are those of its last look: numbers in them were not there yet.
+    problem = ticket["violation_key"] or ticket["message"]
+    first = Moment(began, 0.0, "detect", "first seen", "monitor", detail=problem)
     events = [*incident["events"], *_watching(incident)]
     rest = [*_diagnosed(incident["diagnoses"]), *_told(events, actions)]
     moments = sorted([first, *rest], key=lambda one: (one.at, _RANKS.get(one.stage, len(_RANKS))))
