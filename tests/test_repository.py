@@ -32,11 +32,12 @@ FORBIDDEN = [
     *(re.compile(re.escape(host), re.IGNORECASE) for host in HOSTS),
     re.compile(r"https?://[^\s\"'<>]+/" + "simple" + r"\b"),
     *(re.compile(rf"(?<![\w.~-])/{place}/") for place in ("work", "farm", "root")),
+    re.compile(r"^(<{7}|>{7}) "),
 ]
 
 
 def faults(name: str, text: str) -> list[str]:
-    """Return each line that names a registry or a path of one machine."""
+    """Return each line that names a registry or a path of one machine, or that a merge has left."""
     return [
         f"{name}:{number}: {line.strip()[:100]}"
         for number, line in enumerate(text.splitlines(), start=1)
@@ -75,7 +76,9 @@ def test_no_file_names_a_registry_or_a_machine() -> None:
     assert "\n".join(found) == ""
 
 
-@pytest.mark.parametrize("text", [*HOSTS, "https://mirror.example/" + "simple/", "at /" + "root/x"])
+@pytest.mark.parametrize(
+    "text", [*HOSTS, "https://mirror.example/" + "simple/", "at /" + "root/x", "<" * 7 + " HEAD"]
+)
 def test_a_registry_or_a_machine_would_be_found(text: str) -> None:
     assert len(faults("a.txt", f"fine\nsee {text}\n")) == 1
 
