@@ -32,7 +32,7 @@ FORBIDDEN = [
     *(re.compile(re.escape(host), re.IGNORECASE) for host in HOSTS),
     re.compile(r"https?://[^\s\"'<>]+/" + "simple" + r"\b"),
     *(re.compile(rf"(?<![\w.~-])/{place}/") for place in ("work", "farm", "root")),
-    re.compile(r"^(<{7}|>{7}) "),
+    re.compile(r"(<{7}|>{7}) [A-Za-z]"),
 ]
 
 
