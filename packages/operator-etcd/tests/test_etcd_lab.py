@@ -3,7 +3,7 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 import pytest
 
@@ -11,11 +11,17 @@ from operator_core.errors import ActionFailedError, RequestError
 from operator_core.lab import lab_of
 from operator_core.subject import complete
 from operator_core.types import JsonObject
+from operator_etcd import lab_faults
 from operator_etcd.lab import EtcdLab, EtcdLabCluster
 from operator_etcd.lab_spec import FaultPart, read_spec
 from operator_etcd.plugin import plugin
+from operator_etcd.shapes import MemberStatus
 from operator_lab.clock import VirtualClock, keep_pace
 from operator_lab.scenario import find_scenarios, load_scenario, read_scenario
+
+if TYPE_CHECKING:
+    from operator_etcd.client import EtcdClient
+    from operator_etcd.cluster import LocalEtcdCluster
 
 FILES = find_scenarios([EtcdLab.scenarios])
 
@@ -128,3 +134,33 @@ def test_what_a_cluster_calls_things_is_known_before_it_starts() -> None:
     subject = complete(cluster.catalogue())
     assert "member_down" in {one.name for one in subject.invariants()}
     assert "restart_member" in {one.name for one in subject.get_action_definitions()}
+
+
+class UncommittedEtcd:
+    """A member that takes everything, and has not committed any of it yet."""
+
+    configured = ("http://n1",)
+    quota_bytes = 16_000_000
+
+    def __init__(self) -> None:
+        self.taken_bytes = 0
+
+    async def status(self, endpoint: str) -> MemberStatus:
+        """Tell the size of the last commit."""
+        del endpoint
+        told = {"version": "3.5.9", "dbSize": 32_768, "dbSizeInUse": 20_480}
+        return MemberStatus.model_validate(told)
+
+    async def put(self, endpoint: str, key: bytes, value: bytes) -> None:
+        """Take a value."""
+        del endpoint, key
+        self.taken_bytes += len(value)
+
+
+async def test_a_database_is_not_filled_by_more_than_was_asked_for() -> None:
+    """A member tells its size a tenth of a second late: a quick one was filled to its quota."""
+    member = UncommittedEtcd()
+    fault = FaultPart(at=3.0, fault="fill_with_data", share=0.6)
+    cluster, client = cast("LocalEtcdCluster", member), cast("EtcdClient", member)
+    await lab_faults.begin(fault, cluster, client)
+    assert 0.59 < member.taken_bytes / member.quota_bytes < 0.62
