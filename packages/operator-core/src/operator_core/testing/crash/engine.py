@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from operator_core.clock import Clock
 from operator_core.db.engine import Engine, ItemWork, Row, Tx, Value
 from operator_core.errors import LedgerUnavailableError
-from operator_core.testing.crash.points import OPERATIONS, Side
+from operator_core.testing.crash.points import OPERATIONS, Fault, Side
 from operator_core.testing.crash.trigger import Trigger
 from operator_core.testing.crash.written import writing
 
@@ -37,7 +37,7 @@ class PointedEngine:
         """
         pointed = _PointedTx(self._trigger)
         result = await self._engine.write(lambda tx: pointed.watch(tx, work))
-        self._after(pointed)
+        await self._after(pointed)
         return result
 
     async def write_item(self, work: ItemWork[I, T], item: I) -> T:
@@ -52,13 +52,24 @@ class PointedEngine:
         finally:
             done = pointed.done_for.pop(id(item), None)
         if done is not None:
-            self._after(done)
+            await self._after(done)
         return result
 
-    def _after(self, pointed: "_PointedTx") -> None:
+    async def _after(self, pointed: "_PointedTx") -> None:
         for operation in pointed.operations:
             if self._trigger.is_due(operation, Side.AFTER):
-                self._trigger.strike(_lost)
+                await self._strike()
+
+    async def _strike(self) -> None:
+        """Strike; who stands still does so while no thread of its own writes to a file.
+
+        In the middle of a transaction it would hold up all others until it is woken, and what is
+        to be seen is what they do meanwhile.
+        """
+        if self._trigger.plan.fault is Fault.STOP:
+            await self._engine.read(lambda _: self._trigger.strike(_lost))
+        else:
+            self._trigger.strike(_lost)
 
     async def read(self, work: Callable[[Tx], T]) -> T:
         """Run work that only reads."""
