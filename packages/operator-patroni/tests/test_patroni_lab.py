@@ -14,6 +14,7 @@ from operator_core.types import JsonObject
 from operator_lab.names import unknown_names
 from operator_lab.scenario import find_scenarios, load_scenario, read_scenario
 from operator_patroni.client import PatroniClient
+from operator_patroni.cluster import is_agreed
 from operator_patroni.cluster_files import programs
 from operator_patroni.lab import PatroniLab, PatroniLabCluster
 from operator_patroni.lab_faults import _BEGIN, _END
@@ -123,3 +124,16 @@ def test_what_a_cluster_calls_things_is_known_before_it_starts() -> None:
     subject = complete(cluster.catalogue())
     assert "postgres_down" in {one.name for one in subject.invariants()}
     assert "restart_patroni" in {one.name for one in subject.get_action_definitions()}
+
+
+@pytest.mark.parametrize("agreed", ["3.5.0", "3.6.1"])
+def test_patroni_starts_once_etcd_has_a_version(agreed: str) -> None:
+    assert is_agreed({"etcdserver": "3.5.9", "etcdcluster": agreed})
+
+
+@pytest.mark.parametrize(
+    "version", [{"etcdserver": "3.5.9", "etcdcluster": "not_decided"}, {}, [], {"etcdcluster": 3}]
+)
+def test_patroni_waits_for_an_etcd_that_has_not_decided(version: object) -> None:
+    """It took "not_decided" for a number, and ended."""
+    assert not is_agreed(version)

@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
+
 from operator_core import local_processes
 from operator_core.clock import monotonic_seconds
 from operator_core.errors import ActionFailedError, ConfigurationError, SubjectError
@@ -33,10 +35,21 @@ from operator_patroni.transport import Timeouts
 
 _START_SECONDS = 120.0
 _POLL_SECONDS = 0.1
+_ANSWER_SECONDS = 2.0
 _END_SECONDS = 10.0
 _QUERY_SECONDS = 20.0
 _TIMEOUTS = Timeouts(read_seconds=2.0, effect_seconds=10.0, move_seconds=60.0)
 _NOT_BEGUN = frozenset({"stopped", "unknown"})
+
+
+def is_agreed(version: object) -> bool:
+    """Return whether etcd's members have agreed on a version: a Patroni that asks before ends.
+
+    Args:
+        version: what etcd answers to ``/version``.
+    """
+    agreed = version.get("etcdcluster") if isinstance(version, dict) else None
+    return isinstance(agreed, str) and agreed[:1].isdigit()
 
 
 class LocalPatroniCluster(LocalCluster):
@@ -109,14 +122,13 @@ class LocalPatroniCluster(LocalCluster):
 
     async def _has_dcs(self) -> bool:
         argv = self.spec(ETCD).argv
-        address = argv[argv.index("--listen-client-urls") + 1].removeprefix("http://")
-        host, _, port = address.partition(":")
+        address = argv[argv.index("--listen-client-urls") + 1]
         try:
-            _, writer = await asyncio.open_connection(host, int(port))
-        except OSError:
+            async with httpx.AsyncClient(timeout=_ANSWER_SECONDS, trust_env=False) as client:
+                told = (await client.get(f"{address}/version")).json()
+        except (httpx.HTTPError, ValueError):
             return False
-        writer.close()
-        return True
+        return is_agreed(told)
 
     async def _has_begun(self) -> bool:
         """Return whether the first member has begun to make the data, so that it will lead.
