@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -48,26 +48,27 @@ class _Wakes:
         for event in self.events:
             event.set()
 
-    async def timed(self, answer: Awaitable[T]) -> T:
-        """Return an answer of the engine, and tell who wants to hear it that it came late."""
-        began_seconds = monotonic_seconds()
-        try:
-            result = await answer
-        except BaseException as error:
-            self.tell_failed(error, began_seconds)
-            raise
-        self.tell_late(monotonic_seconds() - began_seconds)
-        return result
-
-    def tell_failed(self, error: BaseException, began_seconds: float) -> None:
-        if isinstance(error, LedgerError):
-            began_seconds = -math.inf  # no answer came
-        self.tell_late(monotonic_seconds() - began_seconds)
-
     def tell_late(self, seconds: float) -> None:
         if seconds >= _LATE_SECONDS:
             for tell in self.late:
                 tell(seconds)
+
+
+class _Waiting:
+    """A context in which an answer of the engine is awaited; tells how late it came, if it did."""
+
+    __slots__ = ("_began_seconds", "_wakes")
+
+    def __init__(self, wakes: _Wakes) -> None:
+        self._wakes = wakes
+
+    def __enter__(self) -> None:
+        self._began_seconds = monotonic_seconds()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        # Where the ledger fails no answer came at all.
+        taken_seconds = monotonic_seconds() - self._began_seconds
+        self._wakes.tell_late(math.inf if isinstance(error, LedgerError) else taken_seconds)
 
 
 class Ledger:
@@ -92,25 +93,22 @@ class Ledger:
 
     async def write(self, work: Callable[[Tx], T]) -> T:
         """Run work in a transaction, durable on return, and wake who waits for changes."""
-        result = await self._wakes.timed(self.engine.write(work))
+        with _Waiting(self._wakes):
+            result = await self.engine.write(work)
         self._wakes.ring()
         return result
 
     async def write_item(self, work: ItemWork[I, T], item: I) -> T:
         """Run work on an item together with others' items; durable on return, as `write`."""
-        wakes, began_seconds = self._wakes, monotonic_seconds()
-        try:
+        with _Waiting(self._wakes):
             result = await self.engine.write_item(work, item)
-        except BaseException as error:
-            wakes.tell_failed(error, began_seconds)
-            raise
-        wakes.tell_late(monotonic_seconds() - began_seconds)
-        wakes.ring()
+        self._wakes.ring()
         return result
 
     async def read(self, work: Callable[[Tx], T]) -> T:
         """Run work that only reads."""
-        return await self._wakes.timed(self.engine.read(work))
+        with _Waiting(self._wakes):
+            return await self.engine.read(work)
 
     def on_late(self, tell: Callable[[float], None]) -> None:
         """Have a function called with how many seconds an answer took, where it came late.

@@ -6,13 +6,13 @@ arguments, is refused instead of redacted.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import chain
-from operator import itemgetter
 
 from operator_core.agent.redact import MARK, holds_secret, redacted, suspicious
 from operator_core.db.engine import Value
+from operator_core.db.statements import picker
 from operator_core.errors import RequestError
 
 _OWN = frozenset(
@@ -87,7 +87,7 @@ def cleaned_each(params: Sequence[Params], names: tuple[str, ...]) -> Sequence[P
     """
     if not names:
         return params
-    distinct = {*chain.from_iterable(map(_picker(names), params))}  # most stand in many rows
+    distinct = {*chain.from_iterable(map(picker(names), params))}  # most stand in many rows
     texts = [value for value in distinct if isinstance(value, str)]
     if not texts or _is_plain("\n".join(texts)):
         return params
@@ -102,13 +102,6 @@ def _is_plain(text: str) -> bool:
 @lru_cache(maxsize=256)
 def _is_known_plain(text: str) -> bool:
     return not suspicious(text)
-
-
-@cache
-def _picker(names: tuple[str, ...]) -> Callable[[Params], Iterable[Value]]:
-    if len(names) > 1:
-        return itemgetter(*names)
-    return lambda params: (params[names[0]],)
 
 
 def require_none(what: str, text: str) -> None:

@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 
 from operator_core.db.engine import Value
@@ -11,6 +12,17 @@ from operator_core.db.engine import Value
 Params = Mapping[str, Value]
 
 _NAME = re.compile(r"^-- name: (\S+)$", re.MULTILINE)
+
+
+@cache
+def picker(names: tuple[str, ...]) -> Callable[[Params], tuple[Value, ...]]:
+    """Return a function that picks the parameters of these names, in their order."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    if not names:
+        return lambda _: ()
+    name = names[0]
+    return lambda params: (params[name],)
 
 
 @cache

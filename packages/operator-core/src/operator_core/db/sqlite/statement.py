@@ -5,15 +5,14 @@ the last id of AUTOINCREMENT. That costs as much as a row does, so many rows sha
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
-from operator import itemgetter
 
 from operator_core.db.engine import Value
 from operator_core.db.secrets import cleaned, cleaned_each, foreign
 from operator_core.db.sqlite.seldom import in_few_columns
-from operator_core.db.statements import statements
+from operator_core.db.statements import picker, statements
 
 NAME = "sqlite"
 
@@ -42,7 +41,7 @@ class Statement:
 
         self.text = in_few_columns(_NAMED.sub(place, text))
         self.changing = self.text.removesuffix(_RETURNING).rstrip()
-        self.values = _picker(tuple(places))
+        self.values = picker(tuple(places))
         self.foreign = foreign(tuple(places))
         self.columns: tuple[str, ...] = ()
         self._rows = _of_rows(self.changing, len(places))
@@ -77,16 +76,6 @@ def _rows(row: str, places: int, count: int) -> Iterator[str]:
     parts = [int(part) if part.isdigit() else part for part in re.split(r"(?<=\?)(\d+)", row)]
     for before in range(0, count * places, places):
         yield "".join(str(part + before) if isinstance(part, int) else part for part in parts)
-
-
-def _picker(names: tuple[str, ...]) -> Callable[[Params], Bound]:
-    """Return a function that picks the parameters in the order of their places."""
-    if len(names) > 1:
-        return itemgetter(*names)
-    if not names:
-        return lambda _: ()
-    name = names[0]
-    return lambda params: (params[name],)
 
 
 @cache
