@@ -15,6 +15,7 @@ from operator_core.actions.types import (
     WorkflowStatus,
 )
 from operator_core.db.statements import statements
+from operator_core.errors import LedgerUnavailableError
 from operator_core.testing.clock import START
 from operator_core.testing.crash import written
 from operator_core.testing.crash.campaign import Extent, cases, sample
@@ -131,6 +132,16 @@ def test_the_blow_falls_once_at_its_arrival_over_all_processes(tmp_path: Path) -
         one.strike(TimeoutError)
     assert fired(tmp_path)
     assert under_way(tmp_path) == {("put", 30)}
+
+
+def test_the_blow_falls_once_where_an_engine_runs_the_read_again_in_which_it_fell(
+    tmp_path: Path,
+) -> None:
+    trigger = Trigger(Plan("proposal.claim", Side.AFTER, Fault.LOST, 1, 0, tmp_path))
+    with pytest.raises(LedgerUnavailableError):
+        trigger.strike(LedgerUnavailableError)
+    trigger.strike(LedgerUnavailableError)
+    assert under_way(tmp_path) == frozenset()
 
 
 def test_a_transaction_without_a_crash_point_is_told(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ class Trigger:
         self.under_way: set[tuple[str, int]] = set()
         """The effects that this process has begun to ask for and has no answer to."""
         self._written: set[str] = set()
+        self._has_struck = False
         self._away_until_seconds = 0.0
 
     def is_due(self, operation: str, side: Side) -> bool:
@@ -79,11 +80,16 @@ class Trigger:
         self._note("unexpected", error)
 
     def strike(self, lost: Callable[[], Exception]) -> None:
-        """Let it happen: die, stand still, or lose the answer.
+        """Let it happen, once: die, stand still, or lose the answer.
+
+        An engine may run a read again whose server went away while the process stood still.
 
         Raises:
             Exception: what ``lost`` makes, where the answer is lost.
         """
+        if self._has_struck:
+            return
+        self._has_struck = True
         told = {"pid": os.getpid(), "point": str(self.plan.point)}
         self._note("fired", json.dumps({**told, "under_way": list(self.under_way)}))
         if self.plan.fault in (Fault.LOST, Fault.LATE):
