@@ -22,6 +22,8 @@ ONE_INSERT = "SQLite, one insert a commit"
 DIRECT, QUEUE = "DBOS, called directly", "DBOS, queue"
 APPROVED = "from approved to the start of the effect, through the agent's own loop"
 AUTO = "policy auto, no twin; 4 durable transitions, 1 record, 5 audit rows each"
+IN_ONE_GO = f"`run_action` or `run_workflow`; {AUTO}"
+BY_CALL = "Operator, call by call"
 LAST_EFFECT = "timed to the last effect, not to its record"
 
 LIMIT_CASES = (
@@ -38,10 +40,27 @@ LIMIT_CASES = (
     ),
 )
 
+
+def _ours(measure: str, who: str, work: str, tasks: int, at_once: int) -> Case:
+    return Case(
+        measure,
+        who,
+        f"ours.work:{work}",
+        tasks,
+        max(100, tasks // 4),
+        at_once,
+        remark=IN_ONE_GO if who == OURS else AUTO,
+        profiled=True,
+    )
+
+
 OUR_WORK = (
-    Case(LIFE_CYCLES, OURS, "ours.work:life_cycles", 4000, 1000, 64, remark=AUTO, profiled=True),
-    Case(LIFE_CYCLES, OURS, "ours.work:life_cycles", 400, 100, 1, remark=AUTO, profiled=True),
-    Case(WORKFLOWS, OURS, "ours.work:workflows", 1000, 200, 64, remark=AUTO, profiled=True),
+    _ours(LIFE_CYCLES, OURS, "life_cycles", 4000, 64),
+    _ours(LIFE_CYCLES, BY_CALL, "life_cycles_by_call", 4000, 64),
+    _ours(LIFE_CYCLES, OURS, "life_cycles", 400, 1),
+    _ours(LIFE_CYCLES, BY_CALL, "life_cycles_by_call", 400, 1),
+    _ours(WORKFLOWS, OURS, "workflows", 1000, 64),
+    _ours(WORKFLOWS, BY_CALL, "workflows_by_call", 1000, 64),
 )
 
 OUR_DISPATCH = (

@@ -64,9 +64,9 @@ def chosen(only: str) -> list[Case]:
 
 def _fits(case: Case, word: str) -> bool:
     if word == OURS:
-        return case.is_ours or case.measure == LIMITS
+        return case.is_our_engine or case.measure == LIMITS
     if word == PEERS:
-        return not case.is_ours
+        return not case.is_our_engine
     return word in case.key
 
 

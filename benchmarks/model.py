@@ -106,8 +106,13 @@ class Case:
 
     @property
     def is_ours(self) -> bool:
-        """Whether our own engine does the work."""
+        """Whether our own engine does the work, in the way that others are compared with."""
         return self.who == OURS
+
+    @property
+    def is_our_engine(self) -> bool:
+        """Whether our own engine does the work, in whichever way."""
+        return self.who.startswith(OURS)
 
 
 def rate(count: int, seconds: float) -> Metrics:

@@ -88,8 +88,6 @@ def _queue(measure: str, store: str) -> list[Where]:
     return [_case(measure, cat.QUEUE, store, 64)]
 
 
-_SQLITE_64 = _case(cat.LIFE_CYCLES, OURS, SQLITE, 64)
-_POSTGRES_64 = _case(cat.LIFE_CYCLES, OURS, POSTGRES, 64)
 _PLAIN_QUEUES = [
     _case(cat.LIFE_CYCLES, who, SQLITE, 1)
     for who in ("huey", "persist-queue, acknowledged", "litequeue")
@@ -100,46 +98,58 @@ _OURS_KILLED = key_of(cat.RECOVERY, OURS, SQLITE, 16)
 _DBOS_KILLED = key_of(cat.RECOVERY, cat.QUEUE, SQLITE, 16)
 
 
-def _rates() -> list[Target]:
-    dbos_on_postgres = _direct(cat.LIFE_CYCLES, POSTGRES) + _queue(cat.LIFE_CYCLES, POSTGRES)
-    dbos_steps = _direct(cat.WORKFLOWS, SQLITE) + _queue(cat.WORKFLOWS, SQLITE)
+def _rates(who: str, how: str) -> list[Target]:
+    """Return the targets of one way to have work done."""
     one_insert = _case(cat.LIMITS, cat.ONE_INSERT, SQLITE, 1)
-    one = _case(cat.LIFE_CYCLES, OURS, SQLITE, 1)
-    workflows = _case(cat.WORKFLOWS, OURS, SQLITE, 64)
-    procrastinate = _case(cat.LIFE_CYCLES, "procrastinate", POSTGRES, 16)
-    pgqueuer = _case(cat.LIFE_CYCLES, "pgqueuer", POSTGRES, 64)
-    ours = "Life cycles, 64 at once"
     return [
+        *_rates_on_sqlite(who, how),
+        *_rates_on_postgres(who, how),
         Target(
-            f"{ours}, SQLite, over DBOS's queue",
-            _SQLITE_64,
-            _queue(cat.LIFE_CYCLES, SQLITE),
-            20,
-        ),
-        Target(
-            f"{ours}, SQLite, over DBOS directly",
-            _SQLITE_64,
-            _direct(cat.LIFE_CYCLES, SQLITE),
-            10,
-        ),
-        Target(f"{ours}, SQLite, over the fastest plain queue", _SQLITE_64, _PLAIN_QUEUES, 2.5),
-        Target(f"{ours}, PostgreSQL, over DBOS", _POSTGRES_64, dbos_on_postgres, 15),
-        Target(f"{ours}, PostgreSQL, over procrastinate", _POSTGRES_64, [procrastinate], 8),
-        Target(f"{ours}, PostgreSQL, over pgqueuer", _POSTGRES_64, [pgqueuer], 2),
-        Target(
-            "Life cycles, one at a time, SQLite, over a quarter of the raw commit rate",
-            one,
+            f"Life cycles{how}, one at a time, SQLite, over a quarter of the raw commit rate",
+            _case(cat.LIFE_CYCLES, who, SQLITE, 1),
             [one_insert],
             0.6,
             scale=4,
         ),
-        Target("Workflows of 3 steps, 64 at once, SQLite, over DBOS", workflows, dbos_steps, 15),
+        Target(
+            f"Workflows of 3 steps{how}, 64 at once, SQLite, over DBOS",
+            _case(cat.WORKFLOWS, who, SQLITE, 64),
+            _direct(cat.WORKFLOWS, SQLITE) + _queue(cat.WORKFLOWS, SQLITE),
+            15,
+        ),
+    ]
+
+
+def _rates_on_sqlite(who: str, how: str) -> list[Target]:
+    ours, rate = f"Life cycles{how}, 64 at once, SQLite", _case(cat.LIFE_CYCLES, who, SQLITE, 64)
+    return [
+        Target(f"{ours}, over DBOS's queue", rate, _queue(cat.LIFE_CYCLES, SQLITE), 20),
+        Target(f"{ours}, over DBOS directly", rate, _direct(cat.LIFE_CYCLES, SQLITE), 10),
+        Target(f"{ours}, over the fastest plain queue", rate, _PLAIN_QUEUES, 2.5),
+    ]
+
+
+def _rates_on_postgres(who: str, how: str) -> list[Target]:
+    ours = f"Life cycles{how}, 64 at once, PostgreSQL"
+    rate = _case(cat.LIFE_CYCLES, who, POSTGRES, 64)
+    dbos = _direct(cat.LIFE_CYCLES, POSTGRES) + _queue(cat.LIFE_CYCLES, POSTGRES)
+    procrastinate = _case(cat.LIFE_CYCLES, "procrastinate", POSTGRES, 16)
+    pgqueuer = _case(cat.LIFE_CYCLES, "pgqueuer", POSTGRES, 64)
+    return [
+        Target(f"{ours}, over DBOS", rate, dbos, 15),
+        Target(f"{ours}, over procrastinate", rate, [procrastinate], 8),
+        Target(f"{ours}, over pgqueuer", rate, [pgqueuer], 2),
+    ]
+
+
+def _shares() -> list[Target]:
+    return [
         Target(
             "2 processes over 1, PostgreSQL, 64 at once in all",
             (_SHARING, "two_processes_per_second"),
             [(_SHARING, "one_process_per_second")],
             1.2,
-        ),
+        )
     ]
 
 
@@ -204,4 +214,11 @@ def _rest() -> list[Target]:
     ]
 
 
-TARGETS = (*_rates(), *_delays(), *_growth(), *_rest())
+TARGETS = (
+    *_rates(OURS, ""),
+    *_rates(cat.BY_CALL, ", call by call"),
+    *_shares(),
+    *_delays(),
+    *_growth(),
+    *_rest(),
+)

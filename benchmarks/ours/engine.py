@@ -26,8 +26,14 @@ class Ours:
     executor: ActionExecutor
     subject: Still
 
+    async def run(self, value: int) -> None:
+        """Take one action from its proposal to its recorded success, in one go."""
+        run = await self.executor.run_action(recommend(value), self.subject)
+        if run.record is None or not run.record.success:
+            raise RuntimeError(f"proposal {run.proposal.id} did not succeed: {run.refused}")
+
     async def life_cycle(self, value: int) -> None:
-        """Take one action from its proposal to its recorded success."""
+        """Take one action from its proposal to its recorded success, call by call."""
         proposal = await self.executor.propose_action(recommend(value))
         await self.execute(await self.validate(int(proposal.id or 0)))
 

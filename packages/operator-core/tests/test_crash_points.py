@@ -39,8 +39,10 @@ from operator_core.testing.crash.scenario import (
     FAILING,
     FIRED,
     PROPOSED_LATER,
+    RUN_LATER,
     SHUTTING,
     WORKFLOW_LATER,
+    WORKFLOW_RUN_LATER,
     Want,
 )
 from operator_core.testing.crash.subject import LIFT
@@ -210,7 +212,8 @@ def stored(want: Want, number: int, status: ActionStatus = S.COMPLETED) -> Actio
 
 def good_end() -> End:
     """Return the end of a run in which all has gone well."""
-    wants = (*COMPLETING, *FAILING, *SHUTTING, *WORKFLOW_LATER, PROPOSED_LATER, FIRED)
+    later = (*WORKFLOW_LATER, PROPOSED_LATER, *WORKFLOW_RUN_LATER, RUN_LATER)
+    wants = (*COMPLETING, *FAILING, *SHUTTING, *later, FIRED)
     every = [stored(want, number) for number, want in enumerate(wants, 1)]
     every = [
         one.model_copy(update={"status": S.FAILED}) if want.trouble == "refuse" else one

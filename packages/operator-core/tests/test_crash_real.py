@@ -92,5 +92,5 @@ async def test_a_run_without_a_blow_leaves_nothing_to_say(tmp_path: Path, nurser
     """
     tally = await run(nursery, Files(), [Case(None, World.KEYS, processes=1, seed=1)], tmp_path)
     assert tally == Tally(
-        1, once=24, none=5, doubt=2, seeds=frozenset({1}), written=written.reached()
+        1, once=27, none=5, doubt=2, seeds=frozenset({1}), written=written.reached()
     )

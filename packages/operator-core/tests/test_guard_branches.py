@@ -32,6 +32,18 @@ NOTHING_LOST = {
         "a lease that is short, and not lost"
     ),
     ("db.claims:_admitted", "row is None -> False"): "without a row there is no action to run",
+    ("db.starts:_born", "context.policy is not None -> True"): "it is stored first, then claimed",
+    ("db.starts:_born", "isinstance(params, Exception) -> False"): "an error is no row to store",
+    ("db.starts:born_of", "isinstance(taken, Exception) or taken.effect is not None -> True"): (
+        "it is stored first, then claimed"
+    ),
+    ("db.workflow_starts:_born", "context.policy is not None -> True"): (
+        "it is stored first, then claimed"
+    ),
+    ("db.workflow_starts:_born", "isinstance(wanted, Exception) -> False"): (
+        "an error is no row to store"
+    ),
+    ("db.workflow_starts:_born", "first is None -> True"): "it is stored first, then claimed",
     ("db.claims:_take", "changed != len(admitted) -> False"): (
         "the rows are locked, and named once: only a caller's own fault comes here"
     ),
@@ -54,11 +66,11 @@ EDITS = (
         "ActionStatus.COMPLETED",
     ),
     ("db.claims:_facts", "gate.unseen(proposal, sight, stamp)", "()"),
-    ("db.claims:_admitted", "effects.of(proposal, terms.sight.define)", "None"),
-    ("db.claims:_admitted", "context.policy", "None"),
-    ("db.claims:_admitted", "require_approval=terms.require_approval", "require_approval=False"),
+    ("db.claims:admit", "effects.of(proposal, terms.sight.define)", "None"),
+    ("db.claims:admit", "context.policy", "None"),
+    ("db.claims:admit", "require_approval=terms.require_approval", "require_approval=False"),
     (
-        "db.claims:_admitted",
+        "db.claims:admit",
         "refusal(proposal, facts, require_approval=terms.require_approval)",
         "None",
     ),

@@ -19,7 +19,11 @@ from operator_core.actions.canaries.canary import CONTROL, Canary, release, rele
 from operator_core.actions.canaries.table import CANARIES
 from operator_core.actions.policy import Decision, Effect, LoadedPolicy
 from operator_core.actions.registry import ActionRegistry
-from operator_core.db import claims
+from operator_core.actions.types import ActionProposal
+from operator_core.db import claims, safety, starts
+from operator_core.db.changes import Stamp
+from operator_core.db.claims import ClaimTerms, Context, Taken
+from operator_core.db.engine import Tx
 from operator_core.db.ledger import Ledger, open_ledger
 from operator_core.errors import RequestError
 from operator_core.testing.clock import LeapingClock
@@ -35,6 +39,8 @@ PLACES = (
     "db.claims",
     "db.effects",
     "db.gate",
+    "db.starts",
+    "db.workflow_starts",
 )
 """Where guards stand."""
 
@@ -55,6 +61,7 @@ NO_GUARDS = {
     "actions.policy.people:people_of": "words",
     "actions.policy.people:why_not_approve": "refuses an approval, which is no effect",
     "db.claims:_key": "an idempotency key",
+    "db.claims:beside_another": "the words of an error",
     "db.claims:_out_of_reach": "there is no row, or another process changes it",
     "db.effects:_undo": "says what takes an effect back",
     "db.effects:take": "the claim asked `refusal` in the same transaction",
@@ -72,6 +79,9 @@ SHAPELESS = {
     "actions.validation:validate_action_params",
     "db.claims:_admitted",
     "db.claims:_take",
+    "db.starts:_born",
+    "db.starts:born_of",
+    "db.workflow_starts:_born",
     "actions.execution:_may_send",
 }
 """Guards that do other things as well."""
@@ -211,6 +221,27 @@ def _whoever_owns_it(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(execution, "_may_send", yes)
 
 
+def _any_start(patch: pytest.MonkeyPatch) -> None:
+    def let_through(
+        _tx: object, proposal: ActionProposal, terms: ClaimTerms, _context: object, stamp: Stamp
+    ) -> Taken:
+        return Taken(claims.claimed(proposal, terms, stamp), terms, stamp)
+
+    patch.setattr(claims, "admit", let_through)
+
+
+def _no_policy(patch: pytest.MonkeyPatch) -> None:
+    def lawless(tx: Tx) -> Context:
+        return Context(safety.state_of_claim(tx))
+
+    replace_everywhere(patch, starts.context_of_starts, lawless)
+
+
+def _any_workflow(patch: pytest.MonkeyPatch) -> None:
+    _any_start(patch)
+    _no_policy(patch)
+
+
 SPECIAL: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "actions.policy.decide:_denied": _whatever_no_rule_says,
     "actions.policy.decide:_ruling": _unknown_is_small,
@@ -220,6 +251,9 @@ SPECIAL: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "actions.registry:ActionRegistry.require": _any_action,
     "actions.validation:validate_action_params": _any_parameters,
     "db.claims:_admitted": _any_claim,
+    "db.starts:_born": _no_policy,
+    "db.starts:born_of": _any_start,
+    "db.workflow_starts:_born": _any_workflow,
 }
 
 

@@ -217,7 +217,7 @@ class Cage:
 
     async def propose(self, action: str = "turn") -> int:
         """Propose an action; return its id."""
-        found = await self.executor.propose_action(_wanted(action), proposed_by=AGENT)
+        found = await self.executor.propose_action(wanted(action), proposed_by=AGENT)
         return int(found.id or 0)
 
     async def valid(self, action: str = "turn") -> int:
@@ -249,7 +249,7 @@ class Cage:
 
     async def workflow(self, *actions: str) -> tuple[int, list[int]]:
         """Propose a workflow, and have its steps validated; return its id and theirs."""
-        steps = [_wanted(name) for name in actions]
+        steps = [wanted(name) for name in actions]
         workflow_id = await self.executor.propose_workflow("planted", "-", steps)
         found = await self.db.list_workflow_actions(workflow_id)
         return workflow_id, [await self.validated(int(step.id or 0)) for step in found]
@@ -268,7 +268,8 @@ class Cage:
         await self.executor.execute_proposal(proposal_id, self.subject)
 
 
-def _wanted(action: str) -> ActionRecommendation:
+def wanted(action: str) -> ActionRecommendation:
+    """Return the recommendation of an action of the cage."""
     return ActionRecommendation(action_name=action, parameters={"valve": 1}, reason="planted")
 
 

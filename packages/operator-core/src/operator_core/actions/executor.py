@@ -1,40 +1,29 @@
 """`ActionExecutor`: proposes, validates, executes and cancels, through the ledger and the gate."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from operator_core import db as stores
-from operator_core.actions.audit import ActionAuditor
-from operator_core.actions.compensation import compensation_of
 from operator_core.actions.execution import carry_out
 from operator_core.actions.looking import look, needs_look
-from operator_core.actions.policy.request import BlastRadius
-from operator_core.actions.recovery import Recovery
-from operator_core.actions.registry import ActionRegistry
-from operator_core.actions.retry import RetryConfig, Wait
-from operator_core.actions.safety import SafetyController
+from operator_core.actions.proposer import ActionProposer
+from operator_core.actions.retry import Wait
+from operator_core.actions.runs import ActionRun, WorkflowRun
 from operator_core.actions.terms import Terms
-from operator_core.actions.types import (
-    ActionProposal,
-    ActionRecord,
-    ActionStatus,
-)
-from operator_core.actions.validation import validate_action_params
-from operator_core.clock import SYSTEM_CLOCK, Clock, monotonic_seconds
-from operator_core.config import DEFAULT_LEASE_SECONDS
-from operator_core.config import approval_mode as approval_mode_of_environment
-from operator_core.db import rows
-from operator_core.db.checked import CheckedCall
+from operator_core.actions.types import ActionProposal, ActionRecord, ActionStatus, WorkflowProposal
+from operator_core.clock import monotonic_seconds
 from operator_core.db.claims import Attempt, ClaimTerms
+from operator_core.db.creation import head_of
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.gate import BLIND, Sight
-from operator_core.db.ledger import Ledger, LedgerAddress
 from operator_core.db.onward import OnwardDB
-from operator_core.errors import ConflictError, NotFoundError
-from operator_core.process import new_owner
+from operator_core.db.starts import Start, Started
+from operator_core.db.workflow_starts import WorkflowStart
+from operator_core.errors import ConflictError, LimitError, NotFoundError, RefusedError
 from operator_core.subject import Subject
 
 if TYPE_CHECKING:
@@ -44,201 +33,16 @@ CANCEL_WAIT_SECONDS = 2.0
 _CANCEL_LOOK_SECONDS = 0.1
 
 
-class ActionExecutor:
+class _Began(NamedTuple):
+    """What became of a proposal, on what terms, and the monotonic time before it was claimed."""
+
+    started: Started
+    terms: Terms
+    asked_seconds: float
+
+
+class ActionExecutor(ActionProposer):
     """The one way from a recommendation to an effect."""
-
-    def __init__(  # noqa: PLR0913, PLR0917 - the seeds' signature
-        self,
-        db_path: LedgerAddress | Ledger,
-        registry: ActionRegistry,
-        safety: SafetyController,
-        auditor: ActionAuditor,
-        approval_mode: bool | None = None,  # noqa: FBT001 - the seeds' signature
-        retry_config: RetryConfig | None = None,
-        *,
-        owner: str | None = None,
-        lease_seconds: float = DEFAULT_LEASE_SECONDS,
-        clock: Clock = SYSTEM_CLOCK,
-    ) -> None:
-        """Wire an executor.
-
-        Args:
-            db_path: a ledger's path, or an open ledger.
-            registry: the actions that may be called.
-            safety: the switch.
-            auditor: for events that are no change of state.
-            approval_mode: whether a person must approve; None: as ``OPERATOR_APPROVAL_MODE``
-                says, which is no if it is not set.
-            retry_config: backoff and ceiling of retries.
-            owner: name of this executor in leases.
-            lease_seconds: how long a claim holds without being renewed.
-            clock: the source of time.
-
-        Raises:
-            ConfigurationError: ``OPERATOR_APPROVAL_MODE`` has an unknown value.
-        """
-        self.db_path = db_path
-        self._registry = registry
-        self._safety = safety
-        self._auditor = auditor
-        self._approval_mode = (
-            approval_mode_of_environment() if approval_mode is None else approval_mode
-        )
-        self._retry_config = retry_config or RetryConfig()
-        self._owner = owner or new_owner()
-        self._lease_seconds = lease_seconds
-        self._clock = clock
-        self._recovery = Recovery(registry)
-
-    @property
-    def approval_mode(self) -> bool:
-        """Whether a person must approve before anything is executed."""
-        return self._approval_mode
-
-    @property
-    def retry_config(self) -> RetryConfig:
-        """Backoff and ceiling of retries."""
-        return self._retry_config
-
-    @property
-    def owner(self) -> str:
-        """The name of this executor in leases."""
-        return self._owner
-
-    # --- propose ----------------------------------------------------------------------
-
-    async def propose_action(
-        self,
-        recommendation: "ActionRecommendation",
-        ticket_id: int | None = None,
-        *,
-        proposed_by: str = "agent",
-        scheduled_at: datetime | None = None,
-    ) -> ActionProposal:
-        """Store a recommendation as a proposal.
-
-        Args:
-            recommendation: what is to be done.
-            ticket_id: the ticket it is for.
-            proposed_by: who wants it.
-            scheduled_at: it does not run before this; None: at once.
-
-        Raises:
-            ObserveOnlyError: Operator may not act.
-            UnknownActionError: the action is not registered (a ValueError).
-            ValidationError: the parameters do not fit; names every fault.
-        """
-        await self._safety.ensure()
-        proposal = self._proposal(recommendation, ticket_id, proposed_by)
-        proposal.scheduled_at = scheduled_at
-        async with stores.ActionDB(self.db_path, clock=self._clock) as db:
-            return await db.create_proposal(proposal, acting=True)
-
-    async def propose_workflow(
-        self,
-        name: str,
-        description: str,
-        action_recommendations: "Sequence[ActionRecommendation]",
-        ticket_id: int | None = None,
-        *,
-        proposed_by: str = "agent",
-    ) -> int:
-        """Store recommendations as one workflow and return its id.
-
-        All actions are checked before anything is stored, and all is stored in one
-        transaction.
-
-        Raises:
-            ObserveOnlyError: Operator may not act.
-            RequestError: there is no action (a ValueError).
-            UnknownActionError: an action is not registered (a ValueError).
-            ValidationError: parameters do not fit.
-        """
-        await self._safety.ensure()
-        steps = [self._proposal(rec, ticket_id, proposed_by) for rec in action_recommendations]
-        async with stores.ActionDB(self.db_path, clock=self._clock) as db:
-            return await db.create_workflow(
-                name,
-                description,
-                steps,
-                ticket_id,
-                subject=self._registry.subject_name,
-                acting=True,
-            )
-
-    def _proposal(
-        self, recommendation: "ActionRecommendation", ticket_id: int | None, proposed_by: str
-    ) -> ActionProposal:
-        definition = self._registry.require(recommendation.action_name)
-        parameters = validate_action_params(definition, recommendation.parameters)
-        undo = compensation_of(
-            recommendation.compensation, definition, parameters, self._registry.require
-        )
-        return rows.begun(
-            {
-                "subject": self._registry.subject_name,
-                "ticket_id": ticket_id,
-                "action_name": definition.name,
-                "action_type": definition.action_type,
-                "parameters": parameters,
-                "compensation": undo,
-                "reason": recommendation.reason,
-                "proposed_at": self._clock.now(),
-                "proposed_by": proposed_by,
-                "max_retries": self._retry_config.max_attempts,
-                "disruptive": definition.disruptive,
-            }
-        )
-
-    # --- validate ---------------------------------------------------------------------
-
-    async def validate_proposal(
-        self, proposal_id: int, blast: BlastRadius | None = None
-    ) -> ActionProposal:
-        """Check a proposal against the registry and mark it validated.
-
-        Where no approval is required the policy approves it in the same step.
-
-        Args:
-            proposal_id: the proposal.
-            blast: how much it touches, where it was rehearsed.
-
-        Raises:
-            NotFoundError: there is no such proposal.
-            UnknownActionError: its action is not registered.
-            ValidationError: its parameters do not fit.
-            TransitionError: it is not proposed any more.
-        """
-        async with stores.ActionDB(self.db_path, clock=self._clock) as db:
-            return await db.validate_proposal(
-                proposal_id, partial(self._checked, blast), auto_approve=not self._approval_mode
-            )
-
-    async def validate_workflow(
-        self, workflow_id: int, blasts: Mapping[int, BlastRadius | None] | None = None
-    ) -> list[ActionProposal]:
-        """Check all steps of a workflow and mark them validated, in one transaction.
-
-        Args:
-            workflow_id: the workflow.
-            blasts: by step, how much it touches, where it was rehearsed.
-
-        Raises:
-            NotFoundError: there is no such workflow.
-            OperatorError: what `validate_proposal` raises for a step; then none is validated.
-        """
-        known = blasts or {}
-        async with stores.WorkflowDB(self.db_path, clock=self._clock) as db:
-            return await db.validate(
-                workflow_id,
-                lambda step: self._checked(known.get(int(step.id or 0)), step),
-                auto_approve=not self._approval_mode,
-            )
-
-    def _checked(self, blast: BlastRadius | None, proposal: ActionProposal) -> CheckedCall:
-        definition = self._registry.require(proposal.action_name)
-        parameters = validate_action_params(definition, proposal.parameters)
-        return CheckedCall(parameters, definition.disruptive, definition, blast)
 
     # --- execute ----------------------------------------------------------------------
 
@@ -289,19 +93,32 @@ class ActionExecutor:
         await self._safety.ensure()
         async with ExecutionDB(self.db_path, clock=self._clock) as db:
             terms = self._terms(db, await self._sight(db, first_id, subject))
-            onward = self._terms(db, Sight(self._registry.get_definition)).claim
-            needs = partial(self._needs_look, subject)
-            steps = OnwardDB(db.ledger, onward, needs, _unless_cancelled(may_go_on))
-            records: list[ActionRecord] = []
-            taken: tuple[Attempt, float] | None = await steps.take(first_id, terms.claim)
-            while taken is not None:
-                attempt, asked_seconds = taken
-                record = await carry_out(
-                    steps, attempt, subject, self._registry, terms, asked_seconds=asked_seconds
-                )
-                records.append(record)
-                taken = steps.taken()
-            return records
+            steps = self._onward(db, subject, may_go_on)
+            taken = await steps.take(first_id, terms.claim)
+            return await self._carry_on(steps, taken, subject, terms)
+
+    def _onward(
+        self, db: ExecutionDB, subject: Subject | None, may_go_on: Callable[[], bool]
+    ) -> OnwardDB:
+        needs = partial(self._needs_look, subject)
+        return OnwardDB(
+            db.ledger, self._terms_unseen(db).claim, needs, _unless_cancelled(may_go_on)
+        )
+
+    async def _carry_on(
+        self, steps: OnwardDB, first: tuple[Attempt, float], subject: Subject | None, terms: Terms
+    ) -> list[ActionRecord]:
+        """Carry out an attempt, and those on the steps after it that were claimed with its end."""
+        records: list[ActionRecord] = []
+        taken: tuple[Attempt, float] | None = first
+        while taken is not None:
+            attempt, asked_seconds = taken
+            record = await carry_out(
+                steps, attempt, subject, self._registry, terms, asked_seconds=asked_seconds
+            )
+            records.append(record)
+            taken = steps.taken()
+        return records
 
     def _needs_look(self, subject: Subject | None, action_name: str) -> bool:
         return needs_look(self._registry.get_definition(action_name), subject)
@@ -324,6 +141,141 @@ class ActionExecutor:
             sight=sight,
         )
         return Terms(claim, self._retry_in, db.ledger.clock)
+
+    def _terms_unseen(self, db: ExecutionDB) -> Terms:
+        """Return the terms of a claim that no look at the cluster comes before."""
+        return self._terms(db, Sight(self._registry.get_definition))
+
+    # --- in one go --------------------------------------------------------------------
+
+    async def run_action(
+        self,
+        recommendation: "ActionRecommendation",
+        subject: Subject | None = None,
+        ticket_id: int | None = None,
+        *,
+        proposed_by: str = "agent",
+    ) -> ActionRun:
+        """Propose an action, validate it and execute it, if it may be executed right now.
+
+        All that comes before the effect is one transaction, where the cluster does not have to
+        be looked at first. What waits for an approval, or for its turn, is left as a proposal.
+
+        Args:
+            recommendation: what is to be done.
+            subject: the cluster; a tool needs none.
+            ticket_id: the ticket it is for.
+            proposed_by: who wants it.
+
+        Raises:
+            OperatorError: what `propose_action` raises, then nothing is stored; or what
+                `execute_proposal` raises of an attempt that began.
+        """
+        await self._safety.ensure()
+        proposal = self._proposal(recommendation, ticket_id, proposed_by)
+        async with ExecutionDB(self.db_path, clock=self._clock) as db:
+            began = await self._start(db, proposal, subject)
+            proposal, attempt, refused = began.started
+            if attempt is None:
+                return ActionRun(proposal, refused=refused)
+            record = await carry_out(
+                db,
+                attempt,
+                subject,
+                self._registry,
+                began.terms,
+                asked_seconds=began.asked_seconds,
+            )
+            return ActionRun(proposal, record)
+
+    async def run_workflow(
+        self,
+        name: str,
+        description: str,
+        action_recommendations: "Sequence[ActionRecommendation]",
+        subject: Subject | None = None,
+        ticket_id: int | None = None,
+        *,
+        proposed_by: str = "agent",
+    ) -> WorkflowRun:
+        """Propose a workflow, validate it and execute it, as far as it may be right now.
+
+        All that comes before the first effect is one transaction, as in `run_action`; then it
+        goes on as `execute_steps` does.
+
+        Args:
+            name: of the workflow.
+            description: what it is for.
+            action_recommendations: its steps in order.
+            subject: the cluster; tools need none.
+            ticket_id: the ticket it is for.
+            proposed_by: who wants it.
+
+        Raises:
+            OperatorError: what `propose_workflow` raises, then nothing is stored; or what
+                `execute_steps` raises of an attempt that began.
+        """
+        await self._safety.ensure()
+        steps = [self._proposal(rec, ticket_id, proposed_by) for rec in action_recommendations]
+        workflow = WorkflowProposal(
+            name=name,
+            description=description,
+            ticket_id=ticket_id,
+            subject=self._registry.subject_name,
+        )
+        async with ExecutionDB(self.db_path, clock=self._clock) as db:
+            workflow_id, began = await self._start_workflow(db, workflow, steps, subject)
+            attempt, refused = began.started.attempt, began.started.refused
+            if attempt is None:
+                return WorkflowRun(workflow_id, [], refused)
+            onward, first = self._onward(db, subject, lambda: True), (attempt, began.asked_seconds)
+            records = await self._carry_on(onward, first, subject, began.terms)
+            return WorkflowRun(workflow_id, records)
+
+    async def _start(
+        self, db: ExecutionDB, proposal: ActionProposal, subject: Subject | None
+    ) -> _Began:
+        terms, asked_seconds = self._terms_unseen(db), monotonic_seconds()
+        if not self._needs_look(subject, proposal.action_name):
+            call, auto = self._checked(None, proposal), not self._approval_mode
+            start = Start(proposal, call, auto, terms.claim, self._clock)
+            with suppress(LimitError):  # what it lacks to run holds up no proposal
+                return _Began(await db.start(start), terms, asked_seconds)
+        stored = await stores.ActionDB(db.ledger).create_proposal(proposal, acting=True)
+        return await self._claim(db, await self.validate_proposal(int(stored.id or 0)), subject)
+
+    async def _start_workflow(
+        self,
+        db: ExecutionDB,
+        head: WorkflowProposal,
+        steps: list[ActionProposal],
+        subject: Subject | None,
+    ) -> tuple[int, _Began]:
+        terms, asked_seconds = self._terms_unseen(db), monotonic_seconds()
+        if steps and not self._needs_look(subject, steps[0].action_name):
+            calls, auto = [self._checked(None, one) for one in steps], not self._approval_mode
+            start = WorkflowStart(head_of(head), steps, calls, auto, terms.claim, self._clock)
+            with suppress(LimitError):  # what it lacks to run holds up no proposal
+                workflow_id, started = await db.start_workflow(start)
+                return workflow_id, _Began(started, terms, asked_seconds)
+        workflow_id = await stores.ActionDB(db.ledger).create_workflow(
+            head.name, head.description, steps, head.ticket_id, subject=head.subject, acting=True
+        )
+        first, *_ = await self.validate_workflow(workflow_id)
+        return workflow_id, await self._claim(db, first, subject)
+
+    async def _claim(
+        self, db: ExecutionDB, valid: ActionProposal, subject: Subject | None
+    ) -> _Began:
+        """Look at the cluster where that is needed, and claim a proposal if that may be."""
+        proposal_id = int(valid.id or 0)
+        terms = self._terms(db, await self._sight(db, proposal_id, subject))
+        asked_seconds = monotonic_seconds()
+        try:
+            attempt = await db.claim(proposal_id, terms.claim)
+        except (RefusedError, ConflictError) as error:
+            return _Began(Started(valid, refused=error), terms, asked_seconds)
+        return _Began(Started(attempt.proposal, attempt), terms, asked_seconds)
 
     # --- cancel -----------------------------------------------------------------------
 

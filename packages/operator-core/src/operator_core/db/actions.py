@@ -13,7 +13,7 @@ from operator_core.actions.types import (
 )
 from operator_core.db import changes, proposals, rows, safety
 from operator_core.db.checked import CheckedCall
-from operator_core.db.creation import Chain, Creation, create_chains, create_each
+from operator_core.db.creation import Chain, Creation, create_chains, create_each, head_of
 from operator_core.db.dispatch import DispatchDB
 from operator_core.db.engine import Tx
 from operator_core.db.store import ALL_ROWS, SYSTEM_ACTOR, Store
@@ -256,9 +256,8 @@ class ActionDB(Store):
         head = WorkflowProposal(
             name=name, description=description, ticket_id=ticket_id, subject=subject
         )
-        columns = head.model_dump(include={"name", "description", "ticket_id", "subject"})
         stamp = self._shared_stamp(actions[0].proposed_by if actions else SYSTEM_ACTOR)
-        row = await self._item(create_chains, Chain(columns, actions, stamp, acting))
+        row = await self._item(create_chains, Chain(head_of(head), actions, stamp, acting))
         return int(row["id"])
 
     async def list_workflow_actions(self, workflow_id: int) -> list[ActionProposal]:

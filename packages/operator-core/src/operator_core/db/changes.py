@@ -55,6 +55,22 @@ class Stamp:
         object.__setattr__(self, "text", to_text(self.now))
 
 
+class Moment:
+    """A moment at which more than one acts; each has one stamp."""
+
+    def __init__(self, now: datetime) -> None:
+        """Take the moment."""
+        self.now = now
+        self._stamps: dict[str, Stamp] = {}
+
+    def by(self, actor: str) -> Stamp:
+        """Return the stamp of who acts."""
+        stamp = self._stamps.get(actor)
+        if stamp is None:
+            stamp = self._stamps[actor] = Stamp(actor, self.now)
+        return stamp
+
+
 @dataclass(frozen=True)
 class Change:
     """One change of a row: its statement, the audit's word for it, and what it carries."""

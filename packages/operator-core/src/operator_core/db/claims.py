@@ -44,10 +44,6 @@ class Claim(NamedTuple):
     terms: ClaimTerms
     clock: Clock
 
-    def stamped(self) -> Stamp:
-        """Return who claims and when: a lease begins when the work runs, not while it waits."""
-        return Stamp(self.terms.owner, self.clock.now())
-
 
 class Taken(NamedTuple):
     """A proposal as it is once it is claimed, by whom, and what else is to be written down.
@@ -88,13 +84,13 @@ class Attempt(NamedTuple):
         return self.record.proposal_id
 
 
-class _Context(NamedTuple):
+class Context(NamedTuple):
     """What the ledger says besides the proposals themselves, each row by its id."""
 
     switch: SafetyState
-    policy: LoadedPolicy | None
-    workflows: dict[int, Row]
-    others: dict[int, Row]
+    policy: LoadedPolicy | None = None
+    workflows: Mapping[int, Row] = {}
+    others: Mapping[int, Row] = {}
 
 
 def claim_each(tx: Tx, items: Sequence[Claim]) -> list[Attempt | Exception]:
@@ -135,7 +131,7 @@ def claim_found(
         known: other proposals that this transaction has just written, by their ids.
     """
     context = _context(tx, switch, found.values(), known or {})
-    stamps = _stamps(items)
+    stamps = stamps_of((item.terms, item.clock) for item in items)
     verdicts = [
         _admitted(tx, found.get(item.proposal_id), item, context, stamp)
         for item, stamp in zip(items, stamps, strict=True)
@@ -145,14 +141,20 @@ def claim_found(
     return [one if isinstance(one, Exception) else next(taken) for one in verdicts]
 
 
-def _stamps(items: Sequence[Claim]) -> list[Stamp]:
-    """Return who claims what and when: what one owner claims together has one moment."""
+def stamps_of(claiming: Iterable[tuple[ClaimTerms, Clock]]) -> list[Stamp]:
+    """Return who claims what and when: what one owner claims together has one moment.
+
+    A lease begins when the work runs, not while it waits.
+    """
     made: dict[tuple[str, int], Stamp] = {}
-    for item in items:
-        key = item.terms.owner, id(item.clock)
-        if key not in made:
-            made[key] = item.stamped()
-    return [made[item.terms.owner, id(item.clock)] for item in items]
+    stamps = []
+    for terms, clock in claiming:
+        key = terms.owner, id(clock)
+        stamp = made.get(key)
+        if stamp is None:
+            stamp = made[key] = Stamp(terms.owner, clock.now())
+        stamps.append(stamp)
+    return stamps
 
 
 def _claimable(tx: Tx, wanted: str) -> dict[int, Row]:
@@ -170,12 +172,12 @@ def _out_of_reach(tx: Tx, proposal_id: int) -> Exception:
 
 def _context(
     tx: Tx, switch: SafetyState, found: Iterable[Row], known: Mapping[int, Row]
-) -> _Context:
+) -> Context:
     present = list(found)
     workflows = {row["workflow_id"] for row in present} - {None}
     others = {row["depends_on_proposal_id"] for row in present}
     others |= {row["compensates_proposal_id"] for row in present}
-    return _Context(
+    return Context(
         switch,
         policies.in_force(tx),
         changes.get_each(tx, "workflow", workflows),
@@ -184,7 +186,7 @@ def _context(
 
 
 def _admitted(
-    tx: Tx, row: Row | None, item: Claim, context: _Context, stamp: Stamp
+    tx: Tx, row: Row | None, item: Claim, context: Context, stamp: Stamp
 ) -> Taken | Exception:
     """Return a proposal as it is once it is claimed, or why it is not."""
     if row is None:
@@ -195,9 +197,16 @@ def _admitted(
             f"Proposal {row['id']} is for subject {row['subject']!r}, not {terms.subject!r}."
         )
     proposal = rows.proposal(row)
-    loaded = context.policy
     if proposal.awaits_resend and row["cancel_requested_at"] is not None:
         return ConflictError(f"Somebody asked to stop proposal {proposal.id} after it was sent.")
+    return admit(tx, proposal, terms, context, stamp)
+
+
+def admit(
+    tx: Tx, proposal: ActionProposal, terms: ClaimTerms, context: Context, stamp: Stamp
+) -> Taken | Exception:
+    """Ask the gate; return a proposal as it is once it is claimed, or why it is not."""
+    loaded = context.policy
     asked = gate.asked(tx, proposal, terms.sight, loaded, stamp) if loaded else None
     ruled = asked.facts if asked else None
     facts = _facts(proposal, terms.sight, context, stamp, ruled)
@@ -211,24 +220,25 @@ def _admitted(
         asked.note(tx, proposal, {"switch": context.switch.revision}, stamp)
     statement = "proposal.resend" if proposal.awaits_resend else "proposal.claim"
     resent = resends.was_sent(tx, proposal)
-    return Taken(_claimed(proposal, terms, stamp), terms, stamp, statement, resent, effect)
+    return Taken(claimed(proposal, terms, stamp), terms, stamp, statement, resent, effect)
 
 
-def _claimed(proposal: ActionProposal, terms: ClaimTerms, stamp: Stamp) -> ActionProposal:
-    claimed = {
+def claimed(proposal: ActionProposal, terms: ClaimTerms, stamp: Stamp) -> ActionProposal:
+    """Give a proposal that nobody else has seen what a claim gives it, and return it."""
+    given = {
         "status": ActionStatus.EXECUTING,
         "owner": terms.owner,
         "lease_expires_at": stamp.now + timedelta(seconds=terms.lease_seconds),
         "fence": proposal.fence + 1,
         "in_doubt": False,
     }
-    return rows.put(proposal, claimed)
+    return rows.put(proposal, given)
 
 
 def _facts(
     proposal: ActionProposal,
     sight: Sight,
-    context: _Context,
+    context: Context,
     stamp: Stamp,
     policy: PolicyFacts | None,
 ) -> GateFacts:
@@ -260,7 +270,7 @@ def _covers(workflow: Row, proposal: ActionProposal) -> bool:
     return steps is not None and approval.covers(decoded(steps), proposal)
 
 
-def _begin(tx: Tx, admitted: Sequence[Taken], context: _Context) -> list[Attempt]:
+def _begin(tx: Tx, admitted: Sequence[Taken], context: Context) -> list[Attempt]:
     """Begin the attempts that the gate let through, and their workflows."""
     records = _take(tx, admitted)
     _begin_workflows(tx, admitted, context)
@@ -279,23 +289,27 @@ def _take(tx: Tx, admitted: Sequence[Taken]) -> list[ActionRecord]:
         ]
         for one in admitted:
             effects.take(tx, one.effect, one.terms.sight.effects, one.stamp)
-        told = [
-            (rows.brief(one.proposal), _started(one.terms.owner), one.stamp) for one in admitted
-        ]
+        told = [(rows.brief(one.proposal), started(one.terms.owner), one.stamp) for one in admitted]
         changes.tell_each(tx, "proposal", told)
         records = begin_records(tx, admitted)
         changed = sum(count() for count in counts)
     except ConstraintError as error:
-        raise LimitError(
-            f"Another disruptive action runs on the subject of proposal {admitted[0].proposal.id}; "
-            "it waits until that one has ended."
-        ) from error
+        raise beside_another(admitted[0]) from error
     if changed != len(admitted):
         raise ConflictError("one proposal was to be claimed twice")
     return records
 
 
-def _begin_workflows(tx: Tx, admitted: Sequence[Taken], context: _Context) -> None:
+def beside_another(taken: Taken) -> LimitError:
+    """Return the error that tells that an action may not run beside one that runs already."""
+    which = f"proposal {taken.proposal.id}" if taken.proposal.id else taken.proposal.action_name
+    return LimitError(
+        f"Another disruptive action runs on the subject of {which}; it waits until that one has "
+        "ended."
+    )
+
+
+def _begin_workflows(tx: Tx, admitted: Sequence[Taken], context: Context) -> None:
     """Start the workflows whose first step was taken; the gate found them live and whole."""
     steps = [one for one in admitted if one.proposal.compensates_proposal_id is None]
     pending = {
@@ -322,7 +336,8 @@ def _claim_params(taken: Taken) -> Params:
 
 
 @lru_cache(maxsize=64)
-def _started(owner: str) -> Change:
+def started(owner: str) -> Change:
+    """Return what the audit says of a claim."""
     return Change("", "execution_started", {"owner": owner})
 
 

@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowStatus
+from operator_core.actions.types import (
+    ActionProposal,
+    ActionStatus,
+    WorkflowProposal,
+    WorkflowStatus,
+)
 from operator_core.db import changes, rows, safety, secrets
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.engine import Row, Tx, Value
@@ -54,7 +59,8 @@ def create_each(tx: Tx, items: Sequence[Creation]) -> list[ActionProposal | Exce
     """
     observing = safety.refusal(tx) if any(item.acting for item in items) else None
     wanted = [
-        observing if observing is not None and item.acting else _params(tx, item) for item in items
+        observing if observing is not None and item.acting else params_of(tx, item)
+        for item in items
     ]
     accepted = [
         (item, params)
@@ -65,7 +71,7 @@ def create_each(tx: Tx, items: Sequence[Creation]) -> list[ActionProposal | Exce
     return [one if isinstance(one, Exception) else next(made) for one in wanted]
 
 
-def _params(tx: Tx, item: Creation) -> dict[str, Value] | Exception:
+def params_of(tx: Tx, item: Creation) -> dict[str, Value] | Exception:
     """Return the parameters of a proposal's insert, or why it is refused."""
     if item.model.status is ActionStatus.EXECUTING:
         return RequestError("A proposal cannot be created executing; only a claim starts it.")
@@ -95,7 +101,7 @@ def _insert(tx: Tx, items: Sequence[tuple[Creation, dict[str, Value]]]) -> list[
 def _insert_rows(tx: Tx, items: Sequence[tuple[dict[str, Value], Stamp]]) -> list[int]:
     ids = tx.insert("proposal.insert", [params for params, _ in items])
     told = [
-        (params | {"id": new}, _created(str(params["action_name"]), str(params["status"])), stamp)
+        (params | {"id": new}, created(str(params["action_name"]), str(params["status"])), stamp)
         for (params, stamp), new in zip(items, ids, strict=True)
     ]
     changes.tell_each(tx, "proposal", told)
@@ -103,7 +109,8 @@ def _insert_rows(tx: Tx, items: Sequence[tuple[dict[str, Value], Stamp]]) -> lis
 
 
 @lru_cache(maxsize=1024)
-def _created(action_name: str, status: str) -> Change:
+def created(action_name: str, status: str) -> Change:
+    """Return what the audit says of a new proposal."""
     data = {"action_name": action_name, "status": status}
     return Change("", "proposal_created", data)
 
@@ -150,19 +157,25 @@ def create_chains(tx: Tx, items: Sequence[Chain]) -> list[Row | Exception]:
         RequestError: there is no step.
     """
     observing = safety.refusal(tx) if any(item.acting for item in items) else None
-    wanted = [_storable(tx, item, observing) for item in items]
-    made = iter(_insert_chains(tx, [one for one in wanted if isinstance(one, _Storable)]))
-    return [next(made) if isinstance(one, _Storable) else one for one in wanted]
+    wanted = [storable(tx, item, observing) for item in items]
+    made = iter(_insert_chains(tx, [one for one in wanted if isinstance(one, Storable)]))
+    return [next(made) if isinstance(one, Storable) else one for one in wanted]
 
 
-class _Storable(NamedTuple):
+def head_of(workflow: WorkflowProposal) -> Params:
+    """Return the columns of a workflow's row that are said of it."""
+    return workflow.model_dump(include={"name", "description", "ticket_id", "subject"})
+
+
+class Storable(NamedTuple):
     """A workflow that can be stored, and what the insert of each step takes but for its links."""
 
     chain: Chain
     params: Sequence[dict[str, Value]]
 
 
-def _storable(tx: Tx, item: Chain, observing: Exception | None) -> _Storable | Exception:
+def storable(tx: Tx, item: Chain, observing: Exception | None = None) -> Storable | Exception:
+    """Return what the inserts of a workflow take, or why it cannot be stored."""
     if not item.steps:
         return RequestError("Workflow must contain at least one action")
     try:
@@ -171,7 +184,7 @@ def _storable(tx: Tx, item: Chain, observing: Exception | None) -> _Storable | E
             _require_open(changes.get(tx, "ticket", int(item.head["ticket_id"])), item.steps[0])
     except OperatorError as error:
         return error
-    return observing if observing is not None and item.acting else _Storable(item, params)
+    return observing if observing is not None and item.acting else Storable(item, params)
 
 
 def _step_params(step: ActionProposal, stamp: Stamp) -> dict[str, Value]:
@@ -180,25 +193,27 @@ def _step_params(step: ActionProposal, stamp: Stamp) -> dict[str, Value]:
     return {**_callable(rows.proposal_params(step)), "now": stamp.text}
 
 
-def _insert_chains(tx: Tx, items: Sequence[_Storable]) -> list[Row]:
+def _insert_chains(tx: Tx, items: Sequence[Storable]) -> list[Row]:
     """Insert the workflows, then all first steps, then all second ones, and so on."""
     if not items:
         return []
-    chains = [item.chain for item in items]
+    made = insert_heads(tx, [item.chain for item in items])
+    before: list[int | None] = [None] * len(items)
+    for order in range(max(len(item.params) for item in items)):
+        _insert_steps(tx, items, made, before, order)
+    return made
+
+
+def insert_heads(tx: Tx, chains: Sequence[Chain]) -> list[Row]:
+    """Insert workflows without their steps."""
     heads = [{**chain.head, "now": chain.stamp.text} for chain in chains]
     ids = tx.insert("workflow.insert", heads)
     made = [{**head, "id": new} for head, new in zip(heads, ids, strict=True)]
-    changes.tell_each(
-        tx,
-        "workflow",
-        [
-            (row, _workflow_created(row, len(chain.steps)), chain.stamp)
-            for row, chain in zip(made, chains, strict=True)
-        ],
-    )
-    before: list[int | None] = [None] * len(items)
-    for order in range(max(len(chain.steps) for chain in chains)):
-        _insert_steps(tx, items, made, before, order)
+    told = [
+        (row, _workflow_created(row, len(chain.steps)), chain.stamp)
+        for row, chain in zip(made, chains, strict=True)
+    ]
+    changes.tell_each(tx, "workflow", told)
     return made
 
 
@@ -208,19 +223,24 @@ def _workflow_created(row: Row, count: int) -> Change:
 
 
 def _insert_steps(
-    tx: Tx, items: Sequence[_Storable], workflows: list[Row], before: list[int | None], order: int
+    tx: Tx, items: Sequence[Storable], workflows: list[Row], before: list[int | None], order: int
 ) -> None:
     places = [place for place, item in enumerate(items) if order < len(item.params)]
     steps = []
     for place in places:
         chain, params = items[place].chain, items[place].params[order]
-        links: dict[str, Value] = {
-            "workflow_id": workflows[place]["id"],
-            "execution_order": order,
-            "subject": params["subject"] or chain.head["subject"],
-            "depends_on_proposal_id": before[place],
-            "ticket_id": params["ticket_id"] or chain.head["ticket_id"],
-        }
+        links = links_of(params, workflows[place], before[place], order)
         steps.append((params | links, chain.stamp))
     for place, new in zip(places, _insert_rows(tx, steps), strict=True):
         before[place] = new
+
+
+def links_of(params: Params, workflow: Row, before: int | None, order: int) -> dict[str, Value]:
+    """Return what makes a proposal a step of a workflow, after the step before it."""
+    return {
+        "workflow_id": workflow["id"],
+        "execution_order": order,
+        "subject": params["subject"] or workflow["subject"],
+        "depends_on_proposal_id": before,
+        "ticket_id": params["ticket_id"] or workflow["ticket_id"],
+    }

@@ -30,7 +30,9 @@ from operator_core.db.claims import Attempt, Claim, ClaimTerms, claim_each
 from operator_core.db.engine import Row, Tx
 from operator_core.db.gate import Sight
 from operator_core.db.proposals import RetryRule
+from operator_core.db.starts import Start, Started, start_each
 from operator_core.db.store import Store
+from operator_core.db.workflow_starts import WorkflowStart, WorkflowStarted, start_workflows
 from operator_core.errors import ConflictError, RefusedError, StaleApprovalError
 
 
@@ -75,6 +77,32 @@ class ExecutionDB(Store):
             if resends.is_final(error):
                 await self._refuse_resend(proposal_id, why, stamp)
             raise
+
+    async def start(self, start: Start) -> Started:
+        """Store an action and take it for execution, if the gate lets it through right now.
+
+        Raises:
+            ObserveOnlyError: Operator may not act.
+            LimitError: it may not run beside another one.
+            OperatorError: it cannot be stored. In any case nothing is.
+        """
+        started = await self._item(start_each, start)
+        if started.attempt is None:
+            self.ledger.offered(started.proposal)
+        return started
+
+    async def start_workflow(self, start: WorkflowStart) -> WorkflowStarted:
+        """Store a workflow and take its first step, if the gate lets it through right now.
+
+        Raises:
+            ObserveOnlyError: Operator may not act.
+            LimitError: its first step may not run beside another action.
+            OperatorError: it cannot be stored. In any case nothing is.
+        """
+        started = await self._item(start_workflows, start)
+        if started.first.attempt is None:
+            self.ledger.offered(started.first.proposal)
+        return started
 
     async def _refuse_resend(self, proposal_id: int, why: str, stamp: Stamp) -> None:
         """Leave in doubt what waits to be sent again, where the gate will not have it."""

@@ -220,13 +220,19 @@ _FRESH: dict[str, Any] = {
 
 def fresh_proposal(model: ActionProposal, params: Row, proposal_id: int) -> ActionProposal:
     """Return what an insert of a proposal with these parameters has made."""
-    fields = {**model.__dict__, **_FRESH, "id": proposal_id}
+    return stored(_built(ActionProposal, {**model.__dict__, **_FRESH}), params, proposal_id)
+
+
+def stored(model: ActionProposal, params: Row, proposal_id: int) -> ActionProposal:
+    """Give a proposal that nobody else has seen what its insert has made, and return it."""
+    fields = model.__dict__
+    fields["id"] = proposal_id
     fields["parameters"] = decoded(params["parameters"])
     fields.update(zip(_FREE_TEXTS, _FREE_TEXTS_OF(params), strict=True))
     for name in _INSERTED_TIMES:
         if (moment := fields[name]) is not None:
             fields[name] = as_utc(moment)
-    return _built(ActionProposal, fields)
+    return model
 
 
 def changed(model: Model, fields: dict[str, Any]) -> Model:

@@ -11,7 +11,8 @@ from operator_core.db.engine import Value
 
 Params = Mapping[str, Value]
 
-_NAME = re.compile(r"^-- name: (\S+)$", re.MULTILINE)
+_NAME = re.compile(r"^(?:-- (?!name: ).*\n)*-- name: (\S+)$", re.MULTILINE)
+"""A name's line, with the comment before it, which belongs to no statement."""
 
 
 @cache

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 POLICY = "policy"
 """Who approves where no person has to."""
 
-_VALIDATED = Change("proposal.validate", "proposal_validated")
-_BY_POLICY = Change("", "proposal_approved", {"approved_by": POLICY})
+VALIDATED = Change("proposal.validate", "proposal_validated")
+BY_POLICY = Change("", "proposal_approved", {"approved_by": POLICY})
 
 
 class Validation(NamedTuple):
@@ -142,9 +142,9 @@ def _mark_each(
     told = []
     for one in valid:
         row = rows.brief(one.proposal)
-        told.append((row, _VALIDATED, one.item.stamp))
+        told.append((row, VALIDATED, one.item.stamp))
         if loaded is None and one.item.auto and one.proposal.approved_by == POLICY:
-            told.append((row, _BY_POLICY, one.item.stamp))
+            told.append((row, BY_POLICY, one.item.stamp))
     changes.tell_each(tx, "proposal", told)
     if count() != len(valid):
         raise ConstraintError("one proposal was to be validated twice")

@@ -143,6 +143,20 @@ SELECT
 FROM jsonb_array_elements(:items::jsonb) AS item
 RETURNING id
 
+-- name: proposal.insert_claimed.each
+INSERT INTO action_proposals (
+    subject, ticket_id, action_name, action_type, parameters, reason, status, proposed_at,
+    proposed_by, validated_at, approved_at, approved_by, workflow_id, execution_order,
+    depends_on_proposal_id, compensation, max_retries, disruptive, owner, lease_expires_at, fence,
+    created_at, updated_at)
+SELECT
+    item->>0, (item->>1)::bigint, item->>2, item->>3, item->>4, item->>5, 'executing', item->>6,
+    item->>7, item->>8, item->>9, item->>10, (item->>11)::bigint, (item->>12)::bigint,
+    (item->>13)::bigint, item->>14, (item->>15)::bigint, (item->>16)::bigint, item->>17,
+    item->>18, 1, item->>19, item->>19
+FROM jsonb_array_elements(:items::jsonb) AS item
+RETURNING id
+
 -- name: proposal.validate.each
 UPDATE action_proposals
 SET status = 'validated', validated_at = :now, updated_at = :now,

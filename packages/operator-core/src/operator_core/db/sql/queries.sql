@@ -17,6 +17,20 @@ VALUES (
     :retry_count, :max_retries, :next_retry_at, :last_error, :disruptive, :now, :now)
 RETURNING *
 
+-- Of what is proposed, validated and claimed in one transaction.
+-- name: proposal.insert_claimed
+INSERT INTO action_proposals (
+    subject, ticket_id, action_name, action_type, parameters, reason, status, proposed_at,
+    proposed_by, validated_at, approved_at, approved_by, workflow_id, execution_order,
+    depends_on_proposal_id, compensation, max_retries, disruptive, owner, lease_expires_at, fence,
+    created_at, updated_at)
+VALUES (
+    :subject, :ticket_id, :action_name, :action_type, :parameters, :reason, 'executing',
+    :proposed_at, :proposed_by, :validated_at, :approved_at, :approved_by, :workflow_id,
+    :execution_order, :depends_on_proposal_id, :compensation, :max_retries, :disruptive, :owner,
+    :lease_expires_at, 1, :now, :now)
+RETURNING *
+
 -- name: proposal.get
 SELECT * FROM action_proposals WHERE id = :id
 

@@ -18,8 +18,10 @@ from operator_core.testing.crash.scenario import (
     FAILING,
     FIRED,
     PROPOSED_LATER,
+    RUN_LATER,
     SHUTTING,
     WORKFLOW_LATER,
+    WORKFLOW_RUN_LATER,
 )
 from operator_core.testing.crash.subject import LIFT, SHUT
 from operator_core.testing.crash.system import Effect
@@ -220,7 +222,8 @@ def _faults_of_workflows(end: End) -> Iterator[str]:
 
 def _faults_of_wants(end: End) -> Iterator[str]:
     """Say what was lost on the way or came twice: each want has one proposal."""
-    wants = (*COMPLETING, *FAILING, *SHUTTING, *WORKFLOW_LATER, PROPOSED_LATER, FIRED)
+    later = (*WORKFLOW_LATER, PROPOSED_LATER, *WORKFLOW_RUN_LATER, RUN_LATER)
+    wants = (*COMPLETING, *FAILING, *SHUTTING, *later, FIRED)
     found = Counter(effect_of(one) for one in _effects(end))
     for want in wants:
         times = found[want.action, want.item]

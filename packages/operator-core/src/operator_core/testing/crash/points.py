@@ -49,6 +49,7 @@ class World(StrEnum):
 
 OPERATIONS = {
     "proposal.insert": 1,
+    "proposal.insert_claimed": 2,
     "workflow.insert": 1,
     "proposal.validate": 4,
     "schedule.advance": 1,

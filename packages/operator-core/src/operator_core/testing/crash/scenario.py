@@ -18,6 +18,7 @@ from operator_core.db.ledger import Ledger
 from operator_core.db.schedules import ScheduleDB
 from operator_core.owner import name_of
 from operator_core.process import this_process
+from operator_core.subject import Subject
 from operator_core.testing.clock import ManualClock
 from operator_core.testing.crash.subject import NAME
 from operator_core.testing.crash.system import System
@@ -80,6 +81,9 @@ SHUTTING = (Want("shut", 70), Want("shut", 71, "silent"), Want("shut", 72, "refu
 """Temporary effects: one that is taken back, one that stays in doubt, and one that never was."""
 PROPOSED_LATER = Want("put", 50)
 WORKFLOW_LATER = (Want("put", 60), Want("put", 61))
+RUN_LATER = Want("put", 80)
+WORKFLOW_RUN_LATER = (Want("put", 90), Want("put", 91))
+"""What who proposes executes itself, in one go."""
 
 
 async def prepare(ledger: Ledger, executor: ActionExecutor, system: System, seed: int) -> None:
@@ -126,16 +130,25 @@ async def propose_chain(executor: ActionExecutor, name: str, steps: Sequence[Wan
     await executor.propose_workflow(name, name, [*wanted[:-1], pause, wanted[-1]])
 
 
-async def propose_later(ledger: Ledger, executor: ActionExecutor) -> bool:
+async def propose_later(ledger: Ledger, executor: ActionExecutor, subject: Subject) -> bool:
     """Propose what the workers propose, unless it is there; return whether all is there.
 
     So looks a client before it asks again, where it does not know what became of its request.
     """
     reasons = {one.reason for one in await ActionDB(ledger).list_proposals()}
-    if PROPOSED_LATER.recommendation.reason not in reasons:
+
+    def lacks(want: Want) -> bool:
+        return want.recommendation.reason not in reasons
+
+    if lacks(PROPOSED_LATER):
         await executor.propose_action(PROPOSED_LATER.recommendation)
-    if WORKFLOW_LATER[0].recommendation.reason not in reasons:
+    if lacks(WORKFLOW_LATER[0]):
         await propose_chain(executor, "later", WORKFLOW_LATER)
+    if lacks(RUN_LATER):
+        await executor.run_action(RUN_LATER.recommendation, subject)
+    if lacks(WORKFLOW_RUN_LATER[0]):
+        steps = [want.recommendation for want in WORKFLOW_RUN_LATER]
+        await executor.run_workflow("in one go", "in one go", steps, subject)
     return True
 
 

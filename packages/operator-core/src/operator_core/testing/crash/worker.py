@@ -97,7 +97,7 @@ async def _until_done(ledger: Ledger, wired: Wired, *, proposes: bool) -> None:
     while True:
         try:
             if proposes:
-                proposes = not await propose_later(ledger, wired.executor)
+                proposes = not await propose_later(ledger, wired.executor, wired.subject)
             if not proposes and not wired.agent.running and await is_done(ledger):
                 return
         except OperatorError as error:
