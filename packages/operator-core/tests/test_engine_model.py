@@ -144,6 +144,24 @@ class EngineMachine(RuleBasedStateMachine):
         if may and ready:
             self.get_ready(len(actions), flow=True)
 
+    @rule(actions=st.lists(SOME_ACTION, min_size=1, max_size=3), mood=MOODS, knows=st.booleans())
+    def run_in_one_go(self, actions: list[str], mood: Mood, *, knows: bool) -> None:
+        self.take(mood, knows=knows)
+        executor, steps = self.one.executor(), [recommended(action) for action in actions]
+        chained, first = len(steps) > 1, len(self.model.items)
+        call: Call = (
+            executor.run_workflow("w", "as it says", steps, self.subject)
+            if chained
+            else executor.run_action(steps[0], self.subject)
+        )
+        may = self.model.propose(*actions, chained=chained)
+        self.agree(call, when=may)
+        added = range(first, len(self.model.items))
+        assert all([self.model.validate(n) for n in added])
+        for n in added:
+            if not self.model.execute(n, mood, knows=knows):
+                break
+
     def get_ready(self, count: int, *, flow: bool) -> None:
         self.look()
         for pick in range(count):
