@@ -157,7 +157,7 @@ class EngineMachine(RuleBasedStateMachine):
         may = self.model.propose(*actions, chained=chained)
         self.agree(call, when=may)
         added = range(first, len(self.model.items))
-        assert all([self.model.validate(n) for n in added])
+        assert {self.model.validate(n) for n in added} <= {True}
         for n in added:
             if not self.model.execute(n, mood, knows=knows):
                 break
