@@ -18,7 +18,8 @@ from operator_core.agent.diagnosis import (
 from operator_core.clock import Clock
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
-from operator_core.db.ledger import Ledger, LedgerUse
+from operator_core.db.ledger import Ledger
+from operator_core.db.sharing import LedgerUse
 from operator_core.db.tickets import TicketDB
 from operator_core.monitor.types import Invariant, Observation, Part, Ticket, Violation
 from operator_core.runtime.acting import agent_round

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,11 +11,15 @@ from engine_bench import Bench, id_of
 from engine_items import S
 from engine_model import Model
 from operator_core.actions.types import ActionProposal, SafetyMode, WorkflowProposal
+from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.clock import from_text
 from operator_core.errors import OperatorError
 from operator_core.testing.clock import START
 
 Call = Coroutine[Any, Any, object]
+Move = Callable[[Model], bool]
+Order = Callable[[Model], tuple[bool, bool]]
+"""One order in which two calls may take effect, and whether each of them is allowed."""
 
 
 @dataclass(frozen=True)
@@ -111,3 +115,18 @@ async def refusal(call: Call) -> OperatorError | None:
 async def both(one: Call, two: Call) -> tuple[OperatorError | None, OperatorError | None]:
     """Do two things at once."""
     return await asyncio.gather(refusal(one), refusal(two))
+
+
+def between(model: Model, n: int, other: Move, then: Callable[[], None]) -> tuple[bool, bool]:
+    """Let somebody do something between the claim of an attempt and its end."""
+    if not model.claim(n):
+        return False, other(model)
+    allowed = other(model)
+    then()
+    return True, allowed
+
+
+def recommended(action: str) -> ActionRecommendation:
+    """Return a recommendation of one of the model's actions."""
+    parameters = {"seconds": 60} if action == "wait" else {}
+    return ActionRecommendation(action_name=action, parameters=parameters, reason="to be sure")

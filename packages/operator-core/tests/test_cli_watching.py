@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cli_kit import NASTY, Cli, FakePlugin, FakeSubject, install, now_do, part
-from operator_core.db.ledger import LedgerUse
+from operator_core.db.sharing import LedgerUse
 from operator_core.monitor.tickets import Look
 from operator_core.runtime.wiring import wire
 

@@ -17,9 +17,10 @@ from operator_core.db import rows
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.engine import Tx
-from operator_core.db.ledger import Ledger, LedgerUse
+from operator_core.db.ledger import Ledger
 from operator_core.db.past import MAX_PAST_TICKETS, PastDB
 from operator_core.db.policy import PolicyDB
+from operator_core.db.sharing import LedgerUse
 from operator_core.db.tickets import TicketDB
 from operator_core.monitor.types import Violation
 from operator_core.monitor.verification import ROLLBACK_BY

@@ -25,42 +25,34 @@ from hypothesis.stateful import (
 
 import ledger_places
 from engine_bench import Bench, bench, id_of
-from engine_items import ACTIONS, IDEMPOTENT, LEASE_SECONDS, Mood, S
+from engine_items import IDEMPOTENT, LEASE_SECONDS, Mood, S
 from engine_model import Model
-from engine_picture import Picture, both, expected, next_due, picture_of, refusal, seconds, told
+from engine_picks import ANYTHING, MOODS, MOSTLY, MOVES, OF_FLOWS, PICK, SECONDS, SOME_ACTION
+from engine_picture import (
+    Call,
+    Move,
+    Order,
+    Picture,
+    between,
+    both,
+    expected,
+    next_due,
+    picture_of,
+    recommended,
+    refusal,
+    seconds,
+    told,
+)
 from moody_subject import MoodySubject
 from operator_core.actions.types import SafetyMode, Schedule
-from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.db.ledger import open_ledger
 from operator_core.db.schedules import ScheduleDB
 from operator_core.db.workflows import WorkflowDB
 from operator_core.testing.clock import START, ManualClock
 
 T = TypeVar("T")
-Call = Coroutine[Any, Any, object]
-Move = Callable[[Model], bool]
-Order = Callable[[Model], tuple[bool, bool]]
-"""One order in which two calls may take effect, and whether each of them is allowed."""
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made there; no disk is tested
-ANYTHING = 9
-PICK = st.integers(0, ANYTHING)
-"""Which proposal or workflow, counted from the newest; or which of those that are ready."""
-MOODS = st.sampled_from([*Mood, Mood.SUCCEED, Mood.SUCCEED])
-MOSTLY = st.sampled_from([True, True, True, False])
-SECONDS = st.sampled_from([0, 1, 2, 60])
-
-
-OF_FLOWS = ("approve flow", "cancel flow", "pause", "resume")
-OF_ITEMS = ("validate", "approve", "cancel", "reject", "stop", "retry", "settle")
-SOME_ACTION = st.sampled_from([*ACTIONS, "put", "put"])
-MOVES = ("kill", "observe", *OF_ITEMS, *OF_FLOWS)
-"""What somebody does, alone or while somebody else does something."""
-
-
-def recommended(action: str) -> ActionRecommendation:
-    parameters = {"seconds": 60} if action == "wait" else {}
-    return ActionRecommendation(action_name=action, parameters=parameters, reason="to be sure")
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -381,15 +373,6 @@ class EngineMachine(RuleBasedStateMachine):
         self.do(self.one.ledger.engine.close())
         self.loop.close()
         shutil.rmtree(self.folder)
-
-
-def between(model: Model, n: int, other: Move, then: Callable[[], None]) -> tuple[bool, bool]:
-    """Let somebody do something between the claim of an attempt and its end."""
-    if not model.claim(n):
-        return False, other(model)
-    allowed = other(model)
-    then()
-    return True, allowed
 
 
 def agree(examples: int, steps: int = 40) -> None:

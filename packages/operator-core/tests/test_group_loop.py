@@ -9,7 +9,7 @@ from operator_core.agent.diagnosis import ActionRecommendation, Assessment, Clai
 from operator_core.clock import Clock
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
-from operator_core.db.ledger import LedgerUse
+from operator_core.db.sharing import LedgerUse
 from operator_core.db.tickets import TicketDB
 from operator_core.monitor.types import Check, Invariant, Observation, Part, TicketStatus, Violation
 from operator_core.runtime.acting import agent_round

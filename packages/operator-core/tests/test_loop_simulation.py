@@ -16,7 +16,7 @@ from operator_core.actions.retry import RetryConfig
 from operator_core.actions.types import ActionStatus, SafetyMode, WorkflowStatus
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
-from operator_core.db.ledger import LedgerUse
+from operator_core.db.sharing import LedgerUse
 from operator_core.db.tickets import TicketDB
 from operator_core.monitor.config import MonitorConfig, Patience
 from operator_core.monitor.types import TicketPhase

@@ -14,8 +14,9 @@ from operator_core.actions.policy import load
 from operator_core.agent.investigate import BLIND_PATIENCE_SECONDS
 from operator_core.clock import Clock
 from operator_core.db.control import ControlDB
-from operator_core.db.ledger import Ledger, LedgerUse
+from operator_core.db.ledger import Ledger
 from operator_core.db.policy import PolicyDB
+from operator_core.db.sharing import LedgerUse
 from operator_core.db.tickets import TicketDB
 from operator_core.errors import LedgerBusyError
 from operator_core.monitor.judge import SOURCE_UNREADABLE

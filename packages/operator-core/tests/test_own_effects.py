@@ -10,7 +10,8 @@ import pytest
 
 from operator_core.actions.types import ActionDefinition, ActionProposal, ActionStatus
 from operator_core.db.actions import ActionDB
-from operator_core.db.ledger import Ledger, LedgerUse
+from operator_core.db.ledger import Ledger
+from operator_core.db.sharing import LedgerUse
 from operator_core.monitor.tickets import MonitorStage
 from operator_core.monitor.types import Invariant, Observation, OwnEffect, Part, Violation
 from operator_core.subject import SubjectDefaults

@@ -19,7 +19,8 @@ from operator_core.actions.types import (
 from operator_core.agent.diagnosis import ActionRecommendation, Assessment, Claim, Predicate
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
-from operator_core.db.ledger import Ledger, LedgerUse
+from operator_core.db.ledger import Ledger
+from operator_core.db.sharing import LedgerUse
 from operator_core.db.tickets import TicketDB
 from operator_core.db.verifications import VerifyDB
 from operator_core.monitor.config import MonitorConfig, Patience

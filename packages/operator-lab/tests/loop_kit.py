@@ -15,8 +15,9 @@ from operator_core.actions.types import ActionProposal, SafetyMode
 from operator_core.agent.diagnosis import ActionRecommendation
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
-from operator_core.db.ledger import Ledger, LedgerUse
+from operator_core.db.ledger import Ledger
 from operator_core.db.policy import PolicyDB
+from operator_core.db.sharing import LedgerUse
 from operator_core.db.tickets import TicketDB
 from operator_core.runtime.acting import agent_round
 from operator_core.runtime.wiring import Wired, WiringOptions, wire

@@ -17,7 +17,7 @@ from operator_core.agent.rules import diagnose
 from operator_core.clock import monotonic_seconds
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
-from operator_core.db.ledger import Ledger, LedgerUse
+from operator_core.db.sharing import LedgerUse
 from operator_core.db.tickets import TicketDB
 from operator_core.db.verifications import VerifyDB
 from operator_core.db.watching import WatchingDB
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from operator_core.db.ledger import Ledger
     from operator_core.monitor.types import Observation
     from operator_patroni.subject import PatroniSubject
 

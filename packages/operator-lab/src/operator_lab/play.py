@@ -23,7 +23,8 @@ from operator_core.actions.validation import validate_action_params
 from operator_core.clock import from_text, monotonic_seconds
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
-from operator_core.db.ledger import Ledger, LedgerUse
+from operator_core.db.ledger import Ledger
+from operator_core.db.sharing import LedgerUse
 from operator_core.db.watching import WatchingDB
 from operator_core.errors import ConflictError, OperatorError, RefusedError
 from operator_core.lab import Lab, LabCluster, lab_of

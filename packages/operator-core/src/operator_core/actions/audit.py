@@ -4,6 +4,7 @@ from operator_core.actions.types import AuditEvent
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger, LedgerAddress
+from operator_core.db.sharing import LedgerCalls
 from operator_core.errors import RequestError
 from operator_core.types import JsonObject
 
@@ -15,7 +16,7 @@ class ActionAuditor:
 
     def __init__(self, db_path: LedgerAddress | Ledger, *, clock: Clock = SYSTEM_CLOCK) -> None:
         """Take a path or an open ledger."""
-        self._where = db_path
+        self._calls = LedgerCalls(db_path, clock)
         self._clock = clock
 
     async def log_event(
@@ -42,12 +43,14 @@ class ActionAuditor:
                 actor=actor,
                 timestamp=self._clock.now(),
             )
-        async with ControlDB(self._where, clock=self._clock) as db:
-            await db.append_event(event)
+        async with self._calls as ledger:
+            await ControlDB(ledger).append_event(event)
 
     async def list_events(
         self, proposal_id: int | None = None, *, event_type: str | None = None
     ) -> list[AuditEvent]:
         """Return events in the order they were written."""
-        async with ControlDB(self._where, clock=self._clock) as db:
-            return await db.list_events(proposal_id=proposal_id, event_type=event_type)
+        async with self._calls as ledger:
+            return await ControlDB(ledger).list_events(
+                proposal_id=proposal_id, event_type=event_type
+            )

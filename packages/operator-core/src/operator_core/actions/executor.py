@@ -61,7 +61,8 @@ class ActionExecutor(ActionProposer):
             RequestError: its action or parameters are not valid any more; it has failed.
         """
         await self._safety.ensure()
-        async with ExecutionDB(self.db_path, clock=self._clock) as db:
+        async with self._calls as ledger:
+            db = ExecutionDB(ledger)
             terms = self._terms(db, await self._sight(db, proposal_id, subject))
             asked_seconds = monotonic_seconds()
             attempt = await db.claim(proposal_id, terms.claim)
@@ -91,7 +92,8 @@ class ActionExecutor(ActionProposer):
             OperatorError: what `execute_proposal` raises for a proposal, or for a step.
         """
         await self._safety.ensure()
-        async with ExecutionDB(self.db_path, clock=self._clock) as db:
+        async with self._calls as ledger:
+            db = ExecutionDB(ledger)
             terms = self._terms(db, await self._sight(db, first_id, subject))
             steps = self._onward(db, subject, may_go_on)
             taken = await steps.take(first_id, terms.claim)
@@ -128,7 +130,8 @@ class ActionExecutor(ActionProposer):
 
     async def settle_expired(self, subject: Subject) -> list[int]:
         """Settle the attempts on this subject whose owner went away; return their proposals."""
-        async with ExecutionDB(self.db_path, clock=self._clock) as db:
+        async with self._calls as ledger:
+            db = ExecutionDB(ledger)
             return await self._recovery.settle_expired(db, subject, self._terms(db))
 
     def _terms(self, db: ExecutionDB, sight: Sight = BLIND) -> Terms:
@@ -173,7 +176,8 @@ class ActionExecutor(ActionProposer):
         """
         await self._safety.ensure()
         proposal = self._proposal(recommendation, ticket_id, proposed_by)
-        async with ExecutionDB(self.db_path, clock=self._clock) as db:
+        async with self._calls as ledger:
+            db = ExecutionDB(ledger)
             began = await self._start(db, proposal, subject)
             proposal, attempt, refused = began.started
             if attempt is None:
@@ -223,7 +227,8 @@ class ActionExecutor(ActionProposer):
             ticket_id=ticket_id,
             subject=self._registry.subject_name,
         )
-        async with ExecutionDB(self.db_path, clock=self._clock) as db:
+        async with self._calls as ledger:
+            db = ExecutionDB(ledger)
             workflow_id, began = await self._start_workflow(db, workflow, steps, subject)
             attempt, refused = began.started.attempt, began.started.refused
             if attempt is None:
@@ -288,7 +293,8 @@ class ActionExecutor(ActionProposer):
             NotFoundError: there is no such proposal.
             ConflictError: it has ended, or its running call could not be stopped in time.
         """
-        async with stores.ActionDB(self.db_path, clock=self._clock) as db:
+        async with self._calls as ledger:
+            db = stores.ActionDB(ledger)
             proposal = await _require(db, proposal_id)
             if proposal.status is not ActionStatus.EXECUTING:
                 return await db.cancel_proposal(
@@ -320,7 +326,8 @@ class ActionExecutor(ActionProposer):
             NotFoundError: there is no such proposal (a ValueError).
             TransitionError: it has not failed.
         """
-        async with ExecutionDB(self.db_path, clock=self._clock) as db:
+        async with self._calls as ledger:
+            db = ExecutionDB(ledger)
             retry_in = partial(self._retry_in, proposal_id)
             return await db.schedule_retry(proposal_id, error_message, retry_in)
 

@@ -21,6 +21,7 @@ from operator_core.config import approval_mode as approval_mode_of_environment
 from operator_core.db import rows
 from operator_core.db.checked import CheckedCall
 from operator_core.db.ledger import Ledger, LedgerAddress
+from operator_core.db.sharing import LedgerCalls
 from operator_core.process import new_owner
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class ActionProposer:
             ConfigurationError: ``OPERATOR_APPROVAL_MODE`` has an unknown value.
         """
         self.db_path = db_path
+        self._calls = LedgerCalls(db_path, clock)
         self._registry = registry
         self._safety = safety
         self._auditor = auditor
@@ -114,8 +116,8 @@ class ActionProposer:
         await self._safety.ensure()
         proposal = self._proposal(recommendation, ticket_id, proposed_by)
         proposal.scheduled_at = scheduled_at
-        async with stores.ActionDB(self.db_path, clock=self._clock) as db:
-            return await db.create_proposal(proposal, acting=True)
+        async with self._calls as ledger:
+            return await stores.ActionDB(ledger).create_proposal(proposal, acting=True)
 
     async def propose_workflow(
         self,
@@ -139,8 +141,8 @@ class ActionProposer:
         """
         await self._safety.ensure()
         steps = [self._proposal(rec, ticket_id, proposed_by) for rec in action_recommendations]
-        async with stores.ActionDB(self.db_path, clock=self._clock) as db:
-            return await db.create_workflow(
+        async with self._calls as ledger:
+            return await stores.ActionDB(ledger).create_workflow(
                 name,
                 description,
                 steps,
@@ -192,8 +194,8 @@ class ActionProposer:
             ValidationError: its parameters do not fit.
             TransitionError: it is not proposed any more.
         """
-        async with stores.ActionDB(self.db_path, clock=self._clock) as db:
-            return await db.validate_proposal(
+        async with self._calls as ledger:
+            return await stores.ActionDB(ledger).validate_proposal(
                 proposal_id, partial(self._checked, blast), auto_approve=not self._approval_mode
             )
 
@@ -211,8 +213,8 @@ class ActionProposer:
             OperatorError: what `validate_proposal` raises for a step; then none is validated.
         """
         known = blasts or {}
-        async with stores.WorkflowDB(self.db_path, clock=self._clock) as db:
-            return await db.validate(
+        async with self._calls as ledger:
+            return await stores.WorkflowDB(ledger).validate(
                 workflow_id,
                 lambda step: self._checked(known.get(int(step.id or 0)), step),
                 auto_approve=not self._approval_mode,

@@ -6,6 +6,7 @@ from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.control import ControlDB
 from operator_core.db.ledger import Ledger, LedgerAddress
 from operator_core.db.safety import KillReport, SafetyState
+from operator_core.db.sharing import LedgerCalls
 from operator_core.errors import ObserveOnlyError
 
 __all__ = ["KillReport", "ObserveOnlyError", "SafetyController", "SafetyMode", "SafetyState"]
@@ -34,16 +35,15 @@ class SafetyController:
             mode: the first mode, observe if nobody says otherwise.
             clock: the source of time.
         """
-        self._where = db_path
+        self._calls = LedgerCalls(db_path, clock)
         self._auditor = auditor
         self._first_mode = SafetyMode(mode)
-        self._clock = clock
         self._ever_set = False
 
     async def state(self) -> SafetyState:
         """Return how the switch stands, setting the first mode where none was ever set."""
-        async with ControlDB(self._where, clock=self._clock) as db:
-            return await db.ensure_mode(self._first_mode, actor="system")
+        async with self._calls as ledger:
+            return await ControlDB(ledger).ensure_mode(self._first_mode, actor="system")
 
     async def ensure(self) -> None:
         """Set the first mode where none was ever set; once one is set that is not asked again."""
@@ -62,8 +62,8 @@ class SafetyController:
 
     async def set_mode(self, mode: SafetyMode, *, actor: str = "user") -> SafetyState:
         """Set the mode; execute lifts the kill switch, and nothing else does."""
-        async with ControlDB(self._where, clock=self._clock) as db:
-            return await db.set_mode(SafetyMode(mode), actor=actor)
+        async with self._calls as ledger:
+            return await ControlDB(ledger).set_mode(SafetyMode(mode), actor=actor)
 
     async def kill(self, *, actor: str = "user", reason: str = "") -> KillReport:
         """Stop everything.
@@ -71,5 +71,5 @@ class SafetyController:
         No new claim is possible after this commits, waiting work is cancelled, and the owners
         of running calls are asked to stop them.
         """
-        async with ControlDB(self._where, clock=self._clock) as db:
-            return await db.kill(actor=actor, reason=reason)
+        async with self._calls as ledger:
+            return await ControlDB(ledger).kill(actor=actor, reason=reason)

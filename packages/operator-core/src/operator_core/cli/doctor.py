@@ -23,8 +23,9 @@ from operator_core.db.address import shown
 from operator_core.db.care import CareDB
 from operator_core.db.control import ControlDB
 from operator_core.db.executions import ExecutionDB
-from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
+from operator_core.db.ledger import Ledger, LedgerAddress
 from operator_core.db.policy import PolicyDB
+from operator_core.db.sharing import LedgerUse
 from operator_core.db.sqlite.reading import undisturbed
 from operator_core.db.tickets import TicketDB
 from operator_core.monitor.types import Observation

@@ -10,7 +10,7 @@ from operator_core.cli.context import Session, command, new_group, show
 from operator_core.cli.failures import EXIT_WRONG
 from operator_core.cli.logs import configure_logs
 from operator_core.cli.render import hint, stacked, table, word
-from operator_core.db.ledger import LedgerUse
+from operator_core.db.sharing import LedgerUse
 from operator_core.runtime.guards import GuardKeeper
 
 app = new_group(

@@ -4,11 +4,9 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
-from weakref import WeakKeyDictionary
 
 from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.clock import SYSTEM_CLOCK, Clock, monotonic_seconds, to_text
@@ -18,13 +16,12 @@ from operator_core.db.engine import Engine, ItemWork, Tx
 from operator_core.db.sqlite.engine import SqliteEngine
 from operator_core.db.sqlite.scratch import ScratchEngine
 from operator_core.errors import (
-    ConfigurationError,
     LedgerCorruptError,
     LedgerError,
     LedgerUnavailableError,
 )
 
-__all__ = ["Ledger", "LedgerAddress", "LedgerUse", "open_ledger", "scratch_ledger"]
+__all__ = ["Ledger", "LedgerAddress", "open_ledger", "scratch_ledger"]
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item
@@ -163,73 +160,6 @@ class Ledger:
     def now_text(self) -> str:
         """Return the present moment in the one text form."""
         return to_text(self.clock.now())
-
-
-@dataclass
-class _Shared:
-    ledger: Ledger
-    users: int = 0
-
-
-@dataclass
-class _OpenLedgers:
-    """The ledgers that are open in one event loop."""
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    by_address: dict[LedgerAddress, _Shared] = field(default_factory=dict)
-
-
-_LOOPS: WeakKeyDictionary[asyncio.AbstractEventLoop, _OpenLedgers] = WeakKeyDictionary()
-
-
-class LedgerUse:
-    """One use of a ledger: opens it, or shares one that is open, and closes it after the last.
-
-    Stores hold one of these, so that a constructor takes an address or an open ledger.
-    """
-
-    def __init__(self, where: LedgerAddress | Ledger, clock: Clock = SYSTEM_CLOCK) -> None:
-        """Take a path or URL, or a ledger that somebody else opened and will close."""
-        self._where = where if isinstance(where, Ledger) else _canonical(where)
-        self._clock = clock
-        self._address: LedgerAddress | None = None
-
-    async def __aenter__(self) -> Ledger:
-        """Open the ledger, or join those who have it open in this loop."""
-        if isinstance(self._where, Ledger):
-            return self._where
-        address = self._where
-        ledgers = _LOOPS.setdefault(asyncio.get_running_loop(), _OpenLedgers())
-        async with ledgers.lock:
-            if address not in ledgers.by_address:
-                ledgers.by_address[address] = _Shared(await open_ledger(address, self._clock))
-            shared = ledgers.by_address[address]
-            shared.users += 1
-        self._address = address
-        return shared.ledger.told_by(self._clock)
-
-    async def __aexit__(self, *_: object) -> None:
-        """Leave the ledger; its last user closes it."""
-        if self._address is None:
-            return
-        address, self._address = self._address, None
-        ledgers = _LOOPS[asyncio.get_running_loop()]
-        ledgers.by_address[address].users -= 1
-        await asyncio.shield(_close_unused(ledgers, address))
-
-
-def _canonical(where: LedgerAddress) -> LedgerAddress:
-    if str(where) == ":memory:":
-        raise ConfigurationError("A ledger must last: name a file, not :memory:.")
-    return where if is_postgres(where) else Path(where).expanduser().resolve()
-
-
-async def _close_unused(ledgers: _OpenLedgers, address: LedgerAddress) -> None:
-    async with ledgers.lock:
-        shared = ledgers.by_address.get(address)
-        if shared is not None and shared.users == 0:
-            del ledgers.by_address[address]
-            await shared.ledger.engine.close()
 
 
 async def open_ledger(address: LedgerAddress, clock: Clock = SYSTEM_CLOCK) -> Ledger:

@@ -7,7 +7,8 @@ from typing import Self, TypeVar
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import ItemWork, Tx
-from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
+from operator_core.db.ledger import Ledger, LedgerAddress
+from operator_core.db.sharing import LedgerUse
 from operator_core.errors import LedgerUnavailableError, RequestError
 
 T = TypeVar("T")

@@ -19,8 +19,9 @@ from operator_core.actions.types import ActionStatus, SafetyMode, WorkflowStatus
 from operator_core.clock import monotonic_seconds
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
-from operator_core.db.ledger import Ledger, LedgerUse
+from operator_core.db.ledger import Ledger
 from operator_core.db.policy import PolicyDB
+from operator_core.db.sharing import LedgerUse
 from operator_core.db.tickets import TicketDB
 from operator_core.errors import (
     ConfigurationError,

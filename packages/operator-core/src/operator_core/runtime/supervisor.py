@@ -14,7 +14,8 @@ from operator_core import db as stores
 from operator_core.actions.types import ActionStatus
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.control import ControlDB
-from operator_core.db.ledger import Ledger, LedgerAddress, LedgerUse
+from operator_core.db.ledger import Ledger, LedgerAddress
+from operator_core.db.sharing import LedgerUse
 from operator_core.errors import ConfigurationError
 from operator_core.monitor.config import MonitorConfig, Patience
 from operator_core.runtime.acting import agent_loops

@@ -10,7 +10,8 @@ from pathlib import Path
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.effect_leases import EffectDB
-from operator_core.db.ledger import Ledger, LedgerUse
+from operator_core.db.ledger import Ledger
+from operator_core.db.sharing import LedgerUse
 from operator_core.runtime.wiring import WiringOptions, wire
 from operator_core.testing.crash.judge import End
 from operator_core.testing.crash.places import Place
