@@ -86,7 +86,7 @@ async def test_what_was_claimed_is_sent_once_the_ledger_can_be_seen(
     tmp_path: Path, fails: Fails, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing was sent yet, so nothing is in doubt."""
-    monkeypatch.setattr("operator_core.actions.execution.FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("operator_core.actions.sending.FRESH_SECONDS", 0.0)
     async with bench(tmp_path, clock=LeapingClock()) as one:
         fails("look")
         target = await executed(one)

@@ -28,7 +28,7 @@ NOTHING_LOST = {
     ("actions.policy.ruling:_approved", "facts.approved or ended without ended"): (
         "another error of two that refuse"
     ),
-    ("actions.execution:_may_send", "hold.owned and late -> False"): (
+    ("actions.sending:may_send", "hold.owned and late -> False"): (
         "a lease that is short, and not lost"
     ),
     ("db.claims:_admitted", "row is None -> False"): "without a row there is no action to run",
@@ -142,7 +142,7 @@ EDITS = (
     ),
     ("actions.rehearsal:foresee", "rehearse(twin, [call])[0]", "Rehearsal()"),
     ("actions.rehearsal:widened", "_largest([known, fresh.blast])", "known"),
-    ("actions.execution:_may_send", "hold.killed or hold.cancel_requested", "False"),
+    ("actions.sending:may_send", "hold.killed or hold.cancel_requested", "False"),
     # The switch, and whose a running attempt is.
     ("db.safety:_state", "RunMode(row['mode'])", "RunMode.EXECUTE"),
     ("db.safety:_state", "killed_at=rows.time_or_none(row['killed_at'])", "killed_at=None"),
@@ -156,8 +156,12 @@ EDITS = (
     ("db.attempts:look", "running and row['fence'] == attempt.proposal.fence", "True"),
     ("db.attempts:look", "row['cancel_requested_at'] is not None", "False"),
     ("db.attempts:look", "row['killed_at'] is not None", "False"),
-    ("actions.execution:_call_subject", "not await patiently(look, clock)", "False"),
-    ("actions.execution:_just_claimed", "return False", "return True"),
+    (
+        "actions.execution:_call_subject",
+        "not await patiently(partial(may_send, run), clock)",
+        "False",
+    ),
+    ("actions.sending:just_claimed", "return False", "return True"),
     ("actions.executor:ActionExecutor._terms", "self._registry.subject_name", "None"),
     ("actions.looking:look", "return Sight(define)", "return Sight()"),
     ("db.effects:refusal", "seen is None", "seen == 0"),
@@ -177,7 +181,7 @@ LIKELY = {
         "killed before it was sent",
     ),
     "actions.execution:_call_subject": ("taken over before it was sent",),
-    "actions.execution:_just_claimed": ("taken over before it was sent",),
+    "actions.sending:just_claimed": ("taken over before it was sent",),
     "actions.looking:look": ("of another call", "less safe by now"),
     "db.gate:_judged": ("larger by now",),
     "actions.rehearsal:foresee": ("less safe by now",),

@@ -82,7 +82,7 @@ SHAPELESS = {
     "db.starts:_born",
     "db.starts:born_of",
     "db.workflow_starts:_born",
-    "actions.execution:_may_send",
+    "actions.sending:may_send",
 }
 """Guards that do other things as well."""
 
@@ -218,7 +218,7 @@ def _whoever_owns_it(patch: pytest.MonkeyPatch) -> None:
         return True
 
     execution = importlib.import_module("operator_core.actions.execution")
-    patch.setattr(execution, "_may_send", yes)
+    patch.setattr(execution, "may_send", yes)
 
 
 def _any_start(patch: pytest.MonkeyPatch) -> None:
@@ -247,7 +247,7 @@ SPECIAL: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "actions.policy.decide:_ruling": _unknown_is_small,
     "actions.policy.decide:decide": _everything_is_allowed,
     "actions.policy.people:has_role": _everybody,
-    "actions.execution:_may_send": _whoever_owns_it,
+    "actions.sending:may_send": _whoever_owns_it,
     "actions.registry:ActionRegistry.require": _any_action,
     "actions.validation:validate_action_params": _any_parameters,
     "db.claims:_admitted": _any_claim,

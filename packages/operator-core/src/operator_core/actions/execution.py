@@ -6,10 +6,9 @@ took the work over. Whatever happens, the attempt ends settled or in doubt.
 """
 
 import asyncio
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from operator_core.actions.outcomes import Failure, classify
 from operator_core.actions.patience import patiently
@@ -17,17 +16,25 @@ from operator_core.actions.progress import Progress
 from operator_core.actions.readable import readable
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.retry import Wait
+from operator_core.actions.sending import (
+    RENEWALS_A_LEASE,
+    Run,
+    Stop,
+    just_claimed,
+    looked_at,
+    may_send,
+    send,
+)
 from operator_core.actions.terms import Terms
 from operator_core.actions.tools import run_tool
 from operator_core.actions.types import (
     ActionDefinition,
-    ActionProposal,
     ActionRecord,
     ActionType,
     Outcome,
 )
 from operator_core.actions.validation import validate_action_params
-from operator_core.clock import Stopwatch, ends_within, monotonic_seconds
+from operator_core.clock import Stopwatch, ends_within
 from operator_core.contain import contained, said
 from operator_core.db.attempts import Ending
 from operator_core.db.claims import Attempt
@@ -36,48 +43,17 @@ from operator_core.errors import LedgerError, LedgerGoneError, LostLeaseError, R
 from operator_core.logs import get_logger
 from operator_core.subject import ActionCall, FullSubject, ProbeAnswer, Subject, complete
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 log = get_logger(__name__)
 
 WATCH_SECONDS = 0.25
 """How often a running call is checked on: a kill reaches it well within a second."""
 
-FRESH_SECONDS = 0.25
-"""How old a claim may be for its call to be sent without another look at the ledger."""
-
 PROBE_LIMIT_SECONDS = 10.0
 LEDGER_LIMIT_SECONDS = 3.0
 """How long the watch over a call waits for the ledger, which may be away for a while."""
-_RENEWALS_A_LEASE = 3
-
-
-@dataclass
-class _Stop:
-    """Why a running call was stopped, if it was."""
-
-    reason: str = ""
-    requested: bool = False
-    lost: bool = False
-
-    @property
-    def words(self) -> str:
-        return f"Stopped: {self.reason}."
-
-
-class _Run(NamedTuple):
-    """What belongs to one attempt while it runs."""
-
-    db: ExecutionDB
-    attempt: Attempt
-    subject: FullSubject
-    definition: ActionDefinition
-    call: ActionCall
-    terms: Terms
-    progress: Progress
-    stop: _Stop
-
-    @property
-    def proposal(self) -> ActionProposal:
-        return self.attempt.proposal
 
 
 async def carry_out(
@@ -110,7 +86,7 @@ async def carry_out(
         if definition.action_type is ActionType.TOOL:
             return await _use_tool(db, attempt, call)
         present = _present(subject, definition)
-        run = _Run(db, attempt, present, definition, call, terms, said, _Stop())
+        run = Run(db, attempt, present, definition, call, terms, said, Stop())
     except RequestError as error:
         outcome = Outcome.UNKNOWN if attempt.resent else Outcome.FAILED
         await db.finish(attempt, Ending(outcome, str(error)))
@@ -134,7 +110,7 @@ async def settle_abandoned(
             return await _use_tool(db, attempt, call)  # a tool has no effect outside the ledger
     except RequestError as error:
         return await db.finish(attempt, Ending(Outcome.UNKNOWN, f"{reason}; {error}"))
-    run = _Run(db, attempt, complete(subject), definition, call, terms, said, _Stop())
+    run = Run(db, attempt, complete(subject), definition, call, terms, said, Stop())
     hold = await db.look(attempt)  # nothing is sent again after a kill or cancel
     run.stop.requested = hold.killed or hold.cancel_requested
     gone = Failure(Outcome.UNKNOWN, permanent=False, message=reason)
@@ -177,12 +153,23 @@ async def _use_tool(db: ExecutionDB, attempt: Attempt, call: ActionCall) -> Acti
 # --- the call -------------------------------------------------------------------------
 
 
-async def _call_subject(run: _Run, asked_seconds: float | None) -> ActionRecord:
-    clock, look = run.terms.clock, partial(_may_send, run)
-    if not _just_claimed(run, asked_seconds) and not await patiently(look, clock):
-        stopped = Failure(Outcome.FAILED, permanent=False, message=run.stop.words)
-        return await patiently(partial(_settle_failure, run, stopped), clock)
-    task = asyncio.create_task(contained(run.subject.perform(run.call)))
+async def _call_subject(run: Run, asked_seconds: float | None) -> ActionRecord:
+    clock = run.terms.clock
+    is_fresh: Callable[[], bool] = partial(just_claimed, run, asked_seconds)
+    while True:
+        if not is_fresh():
+            is_fresh = looked_at(run)
+            if not await patiently(partial(may_send, run), clock):
+                stopped = Failure(Outcome.FAILED, permanent=False, message=run.stop.words)
+                return await patiently(partial(_settle_failure, run, stopped), clock)
+        task = asyncio.create_task(send(run, is_fresh))
+        await _see_through(run, task)
+        if run.stop.sent or run.stop.reason:
+            return await patiently(partial(_conclude, run, task), clock)
+
+
+async def _see_through(run: Run, task: "asyncio.Task[object]") -> None:
+    """Return when a call has ended, or was found too old to be made."""
     try:
         await _watch(run, task)
     except asyncio.CancelledError:
@@ -191,47 +178,9 @@ async def _call_subject(run: _Run, asked_seconds: float | None) -> ActionRecord:
     except BaseException:
         await _halt(run, task, "Operator itself failed")
         raise
-    return await patiently(partial(_conclude, run, task), clock)
 
 
-def _just_claimed(run: _Run, asked_seconds: float | None) -> bool:
-    """Return whether the claim is so fresh that nobody can have taken the work over.
-
-    Both clocks must say so: the monotonic one cannot be set, the other is what leases go by.
-    """
-    lease_seconds, expires = run.terms.claim.lease_seconds, run.proposal.lease_expires_at
-    fresh_seconds = min(FRESH_SECONDS, lease_seconds / _RENEWALS_A_LEASE)
-    if expires is None or asked_seconds is None:
-        return False
-    if monotonic_seconds() - asked_seconds > fresh_seconds:
-        return False
-    left_seconds = (expires - run.terms.clock.now()).total_seconds()
-    return lease_seconds - fresh_seconds <= left_seconds <= lease_seconds
-
-
-async def _may_send(run: _Run) -> bool:
-    """Look once more right before the effect: this process may have stood still since its claim.
-
-    Raises:
-        LostLeaseError: another process took the work over.
-    """
-    hold = await run.db.look(run.attempt)
-    expires = run.proposal.lease_expires_at
-    # What is sent in the last moment of a lease arrives when others look for its effect.
-    half = timedelta(seconds=_lease_seconds(run) / 2)
-    late = expires is None or run.terms.clock.now() >= expires - half
-    if hold.owned and late:
-        hold = hold._replace(owned=await run.db.renew(run.attempt, run.terms.claim.lease_seconds))
-    if not hold.owned:
-        raise LostLeaseError(f"Proposal {run.proposal.id} was taken over before it was sent.")
-    run.stop.requested = hold.killed or hold.cancel_requested
-    run.stop.reason = hold.why
-    if not run.stop.requested:
-        run.stop.reason = await run.db.overtaken(run.attempt, run.terms.claim.sight)
-    return not run.stop.reason
-
-
-async def _conclude(run: _Run, task: "asyncio.Task[object]") -> ActionRecord:
+async def _conclude(run: Run, task: "asyncio.Task[object]") -> ActionRecord:
     """Write down how a call ended, or that it could not be stopped."""
     if run.stop.lost:
         raise LostLeaseError(f"Proposal {run.proposal.id} was taken over while it ran.")
@@ -245,7 +194,7 @@ async def _conclude(run: _Run, task: "asyncio.Task[object]") -> ActionRecord:
     return await run.db.finish(run.attempt, Ending(Outcome.SUCCEEDED, result=readable(result)))
 
 
-async def _watch(run: _Run, task: "asyncio.Task[object]") -> None:
+async def _watch(run: Run, task: "asyncio.Task[object]") -> None:
     """Return when the call has ended, whether by itself or because it was stopped."""
     clock = run.terms.clock
     running = renewed = Stopwatch(clock)
@@ -258,14 +207,14 @@ async def _watch(run: _Run, task: "asyncio.Task[object]") -> None:
                 reason = await _reason_to_stop(run, running)
                 if not reason and _is_renewal_due(run, renewed):
                     renewing = Stopwatch(clock)
-                    run.stop.lost = not await run.db.renew(run.attempt, _lease_seconds(run))
+                    run.stop.lost = not await run.db.renew(run.attempt, run.lease_seconds)
                     renewed = renewing
                 await _tell_progress(run)
         except (LedgerError, TimeoutError) as error:
             # A busy disk is no reason to stop a call, an end of its lease is.
             log.warning("ledger_not_seen", proposal_id=run.proposal.id, error=unseen(error))
             gone = isinstance(error, LedgerGoneError)  # and the kill switch with it
-            lapsed = gone or renewed.most_seconds() >= _lease_seconds(run)
+            lapsed = gone or renewed.most_seconds() >= run.lease_seconds
             reason = "its lease could not be renewed" if lapsed else _over_time(run, running)
         if reason or run.stop.lost:
             return await _halt(run, task, reason or "another process took it over")
@@ -277,13 +226,13 @@ def unseen(error: LedgerError | TimeoutError) -> str:
     return str(error) or f"no answer within {LEDGER_LIMIT_SECONDS:g} s"
 
 
-async def _tell_progress(run: _Run) -> None:
+async def _tell_progress(run: Run) -> None:
     news = run.progress.news(run.terms.clock.now())
     if news:
         await run.db.tell_progress(run.attempt, news)
 
 
-async def _reason_to_stop(run: _Run, running: Stopwatch) -> str:
+async def _reason_to_stop(run: Run, running: Stopwatch) -> str:
     hold = await run.db.look(run.attempt)
     run.stop.lost = not hold.owned
     run.stop.requested = hold.owned and (hold.killed or hold.cancel_requested)
@@ -292,23 +241,19 @@ async def _reason_to_stop(run: _Run, running: Stopwatch) -> str:
     return _over_time(run, running)
 
 
-def _over_time(run: _Run, running: Stopwatch) -> str:
+def _over_time(run: Run, running: Stopwatch) -> str:
     limit_seconds = run.call.time_limit_seconds
     late = running.seconds() >= limit_seconds
     return f"it took longer than its limit of {limit_seconds:g} s" if late else ""
 
 
-def _lease_seconds(run: _Run) -> float:
-    return run.terms.claim.lease_seconds
-
-
-def _is_renewal_due(run: _Run, renewed: Stopwatch) -> bool:
+def _is_renewal_due(run: Run, renewed: Stopwatch) -> bool:
     """A lease is text in the time of day: when that is set, it is written anew at once."""
     is_set_back = renewed.seconds_by_time_of_day() < 0
-    return is_set_back or renewed.most_seconds() >= _lease_seconds(run) / _RENEWALS_A_LEASE
+    return is_set_back or renewed.most_seconds() >= run.lease_seconds / RENEWALS_A_LEASE
 
 
-async def _halt(run: _Run, task: "asyncio.Task[object]", reason: str) -> None:
+async def _halt(run: Run, task: "asyncio.Task[object]", reason: str) -> None:
     run.stop.reason = reason
     task.cancel()
     await asyncio.wait({task}, timeout=PROBE_LIMIT_SECONDS)
@@ -316,13 +261,13 @@ async def _halt(run: _Run, task: "asyncio.Task[object]", reason: str) -> None:
         log.error("call_not_stopped", proposal_id=run.proposal.id, action=run.definition.name)
 
 
-async def _abandon(run: _Run, task: "asyncio.Task[object]") -> None:
+async def _abandon(run: Run, task: "asyncio.Task[object]") -> None:
     """Leave a call because this process stops; somebody settles what is left unclear."""
     await _halt(run, task, "this process was asked to stop")
     await _conclude(run, task)
 
 
-def _explained(run: _Run, error: BaseException) -> Failure:
+def _explained(run: Run, error: BaseException) -> Failure:
     failure = classify(error)
     if not run.stop.reason:
         return failure
@@ -333,7 +278,7 @@ def _explained(run: _Run, error: BaseException) -> Failure:
 # --- what became of the effect --------------------------------------------------------
 
 
-async def _settle_failure(run: _Run, failure: Failure) -> ActionRecord:
+async def _settle_failure(run: Run, failure: Failure) -> ActionRecord:
     """Settle what did not succeed; the failure of a try says nothing of an earlier, lost one."""
     if failure.outcome is Outcome.UNKNOWN or run.attempt.resent:
         record = await _settle_unknown(run, failure)
@@ -343,7 +288,7 @@ async def _settle_failure(run: _Run, failure: Failure) -> ActionRecord:
     return await _fail(run, failure)
 
 
-async def _fail(run: _Run, failure: Failure, *, key_spent: bool = True) -> ActionRecord:
+async def _fail(run: Run, failure: Failure, *, key_spent: bool = True) -> ActionRecord:
     """Record that the effect surely did not happen, and when it is tried again."""
     if run.stop.requested:
         return await run.db.finish(
@@ -354,13 +299,13 @@ async def _fail(run: _Run, failure: Failure, *, key_spent: bool = True) -> Actio
     return await run.db.finish(run.attempt, ending)
 
 
-def _retry_in(run: _Run) -> Wait | None:
+def _retry_in(run: Run) -> Wait | None:
     failures = run.proposal.retry_count + 1
     return run.terms.retry_in(run.attempt.proposal_id, failures, run.proposal.max_retries)
 
 
 async def _settle_unknown(
-    run: _Run, failure: Failure, *, at_once: bool = False
+    run: Run, failure: Failure, *, at_once: bool = False
 ) -> ActionRecord | None:
     """Ask the subject; send an idempotent action again; otherwise leave it in doubt.
 
@@ -382,7 +327,7 @@ async def _settle_unknown(
     return await run.db.finish(run.attempt, Ending(Outcome.UNKNOWN, failure.message))
 
 
-async def _probe(run: _Run) -> ProbeAnswer:
+async def _probe(run: Run) -> ProbeAnswer:
     try:
         async with asyncio.timeout(PROBE_LIMIT_SECONDS):
             return ProbeAnswer(await contained(run.subject.probe(run.call)))

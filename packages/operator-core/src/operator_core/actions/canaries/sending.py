@@ -85,7 +85,7 @@ async def _approved(cage: Cage) -> int:
     return planted
 
 
-_GUARDS = ("actions.execution:_may_send",)
+_GUARDS = ("actions.sending:may_send",)
 
 SENDING_CANARIES = (
     Canary(

@@ -1,0 +1,68 @@
+"""A process that stands still right before its call does not make it blindly."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from engine_bench import LEASE_SECONDS, Bench, bench
+from operator_core.actions import execution
+from operator_core.actions.sending import Run, may_send, send
+from operator_core.errors import LostLeaseError
+
+Meanwhile = Callable[[], Awaitable[None]]
+
+
+def stand_still(
+    patch: pytest.MonkeyPatch, one: Bench, meanwhile: Meanwhile | None = None
+) -> list[int]:
+    """Have time pass once between the last look and the call; return who looked after that.
+
+    ``meanwhile`` is what happens before the look that comes then.
+    """
+    stood: list[int] = []
+    looks: list[int] = []
+
+    async def late(run: Run, is_fresh: Callable[[], bool]) -> object:
+        if not stood:
+            stood.append(1)
+            one.clock.advance(LEASE_SECONDS + 1)
+        return await send(run, is_fresh)
+
+    async def look(run: Run) -> bool:
+        looks.append(run.attempt.proposal_id)
+        if meanwhile is not None:
+            await meanwhile()
+        return await may_send(run)
+
+    patch.setattr(execution, "send", late)
+    patch.setattr(execution, "may_send", look)
+    return looks
+
+
+async def test_it_looks_again_and_keeps_what_nobody_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(tmp_path) as one:
+        looks = stand_still(monkeypatch, one)
+        proposal_id = await one.validated()
+        record = await one.run(proposal_id)
+        assert (record.success, looks, len(one.subject.calls)) == (True, [proposal_id], 1)
+
+
+async def test_it_makes_no_call_that_others_have_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(tmp_path) as one:
+
+        async def taken_over() -> None:
+            with suppress(ValueError):
+                (expired,) = await one.executions.list_expired()
+                await one.executions.take_over(expired, one.terms("another"))
+
+        stand_still(monkeypatch, one, taken_over)
+        proposal_id = await one.validated()
+        with pytest.raises(LostLeaseError, match="before it was sent"):
+            await one.run(proposal_id)
+        assert one.subject.calls == []
