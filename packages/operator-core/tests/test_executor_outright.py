@@ -4,13 +4,16 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from engine_bench import LEASE_SECONDS, Bench, bench, id_of, recommend
 from gate_kit import ALLOW, ASK_ONE, ROLES, gate
+from operator_core.actions import execution
 from operator_core.actions.runs import ActionRun, WorkflowRun
+from operator_core.actions.sending import Run, send
 from operator_core.actions.types import ActionStatus, SafetyMode, WorkflowStatus
 from operator_core.db.control import ControlDB
 from operator_core.db.engine import Row
@@ -29,6 +32,7 @@ from operator_core.errors import (
     ValidationError,
 )
 from operator_core.monitor.types import Violation
+from operator_core.testing.clock import ManualClock
 from operator_core.testing.faults import CrashError, CrashingEngine
 from shelves import Shelf, Step, go, recommended, shelf_of
 
@@ -113,6 +117,24 @@ async def test_the_attempt_that_is_handed_on_is_as_it_is_stored(tmp_path: Path) 
         assert run.record == await one.db.get_record(1)
         ended = {"status": S.COMPLETED, "owner": None, "lease_expires_at": None}
         assert await one.get(1) == run.proposal.model_copy(update=ended)
+
+
+@pytest.mark.parametrize("outright", [run_one, run_three])
+async def test_leases_go_by_the_ledgers_own_clock(tmp_path: Path, outright: Go) -> None:
+    async with bench(tmp_path) as one:
+        shelf_of(one)
+        ahead = ManualClock(one.in_seconds(3600))
+        seen: list[datetime | None] = []
+
+        async def look(run: Run, is_fresh: Callable[[], bool]) -> object:
+            seen.append(run.proposal.lease_expires_at)
+            return await send(run, is_fresh)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(execution, "send", look)
+            await outright(one, Ledger(one.ledger.engine, one.ledger.ledger_id, ahead))
+        lease = timedelta(seconds=LEASE_SECONDS)
+        assert set(seen) == {one.ledger.engine.clock(ahead).now() + lease}
 
 
 @pytest.mark.parametrize(("outright", "commits"), [(run_one, 2), (run_three, 4)])

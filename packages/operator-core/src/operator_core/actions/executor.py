@@ -243,7 +243,7 @@ class ActionExecutor(ActionProposer):
         terms, asked_seconds = self._terms_unseen(db), monotonic_seconds()
         if not self._needs_look(subject, proposal.action_name):
             call, auto = self._checked(None, proposal), not self._approval_mode
-            start = Start(proposal, call, auto, terms.claim, self._clock)
+            start = Start(proposal, call, auto, terms.claim, terms.clock)
             with suppress(LimitError):  # what it lacks to run holds up no proposal
                 return _Began(await db.start(start), terms, asked_seconds)
         stored = await stores.ActionDB(db.ledger).create_proposal(proposal, acting=True)
@@ -259,7 +259,7 @@ class ActionExecutor(ActionProposer):
         terms, asked_seconds = self._terms_unseen(db), monotonic_seconds()
         if steps and not self._needs_look(subject, steps[0].action_name):
             calls, auto = [self._checked(None, one) for one in steps], not self._approval_mode
-            start = WorkflowStart(head_of(head), steps, calls, auto, terms.claim, self._clock)
+            start = WorkflowStart(head_of(head), steps, calls, auto, terms.claim, terms.clock)
             with suppress(LimitError):  # what it lacks to run holds up no proposal
                 workflow_id, started = await db.start_workflow(start)
                 return workflow_id, _Began(started, terms, asked_seconds)
