@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 
 from engine_bench import LEASE_SECONDS, Bench, bench
-from operator_core.actions import execution
+from operator_core.actions import execution, sending
 from operator_core.actions.sending import Run, may_send, send
+from operator_core.actions.types import ActionStatus
+from operator_core.db.claims import Attempt
+from operator_core.db.control import ControlDB
+from operator_core.db.executions import ExecutionDB
+from operator_core.db.gate import Sight
 from operator_core.errors import LostLeaseError
 
 Meanwhile = Callable[[], Awaitable[None]]
@@ -66,3 +71,22 @@ async def test_it_makes_no_call_that_others_have_taken_over(
         with pytest.raises(LostLeaseError, match="before it was sent"):
             await one.run(proposal_id)
         assert one.subject.calls == []
+
+
+async def test_what_the_kill_switch_stops_before_its_call_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = ExecutionDB.overtaken
+    async with bench(tmp_path) as one:
+
+        async def killed_first(db: ExecutionDB, attempt: Attempt, sight: Sight) -> str:
+            await ControlDB(one.ledger).kill(reason="stop", actor="alice")
+            return await real(db, attempt, sight)
+
+        monkeypatch.setattr(sending, "FRESH_SECONDS", -1.0)
+        monkeypatch.setattr(ExecutionDB, "overtaken", killed_first)
+        proposal_id = await one.validated()
+        record = await one.run(proposal_id)
+        stored = await one.get(proposal_id)
+        assert (record.success, one.subject.calls) == (False, [])
+        assert (stored.status, stored.retry_count) == (ActionStatus.CANCELLED, 0)

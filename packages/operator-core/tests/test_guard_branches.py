@@ -142,7 +142,8 @@ EDITS = (
     ),
     ("actions.rehearsal:foresee", "rehearse(twin, [call])[0]", "Rehearsal()"),
     ("actions.rehearsal:widened", "_largest([known, fresh.blast])", "known"),
-    ("actions.sending:may_send", "hold.killed or hold.cancel_requested", "False"),
+    ("actions.sending:may_send", "hold.why or forbidden", "forbidden"),
+    ("actions.sending:may_send", "hold.why or forbidden", "hold.why"),
     # The switch, and whose a running attempt is.
     ("db.safety:_state", "RunMode(row['mode'])", "RunMode.EXECUTE"),
     ("db.safety:_state", "killed_at=rows.time_or_none(row['killed_at'])", "killed_at=None"),

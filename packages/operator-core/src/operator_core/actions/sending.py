@@ -105,6 +105,8 @@ async def may_send(run: Run) -> bool:
     Raises:
         LostLeaseError: another process took the work over.
     """
+    # First the gate: what the kill switch stops meanwhile is then seen to be stopped by it.
+    forbidden = await run.db.overtaken(run.attempt, run.terms.claim.sight)
     hold = await run.db.look(run.attempt)
     expires = run.proposal.lease_expires_at
     # What is sent in the last moment of a lease arrives when others look for its effect.
@@ -115,7 +117,5 @@ async def may_send(run: Run) -> bool:
     if not hold.owned:
         raise LostLeaseError(f"Proposal {run.proposal.id} was taken over before it was sent.")
     run.stop.requested = hold.killed or hold.cancel_requested
-    run.stop.reason = hold.why
-    if not run.stop.requested:
-        run.stop.reason = await run.db.overtaken(run.attempt, run.terms.claim.sight)
+    run.stop.reason = hold.why or forbidden
     return not run.stop.reason
