@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import NoReturn
 
-from operator_core.clock import to_text
+from operator_core.clock import Clock, to_text
 from operator_core.db import audit
 from operator_core.db.engine import Row, Tx, Value
 from operator_core.errors import NotFoundError, TransitionError
@@ -69,6 +69,12 @@ class Moment:
         if stamp is None:
             stamp = self._stamps[actor] = Stamp(actor, self.now)
         return stamp
+
+
+def moments_of(clocks: Iterable[Clock]) -> list[Moment]:
+    """Return the present moment of each clock: what is done together has one."""
+    made: dict[int, Moment] = {}
+    return [made.get(id(one)) or made.setdefault(id(one), Moment(one.now())) for one in clocks]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from operator_core.actions import approval
 from operator_core.actions.types import ActionProposal, ActionRecord, ActionStatus, WorkflowStatus
 from operator_core.actions.verdict import GateFacts, refusal
 from operator_core.db import changes, effects, gate, policies, proposals, resends, rows, safety
-from operator_core.db.changes import Change, Params, Stamp
+from operator_core.db.changes import Change, Params, Stamp, moments_of
 from operator_core.db.codec import decoded
 from operator_core.db.gate import BLIND, Sight
 from operator_core.errors import ConflictError, ConstraintError, LimitError, RequestError
@@ -131,30 +131,14 @@ def claim_found(
         known: other proposals that this transaction has just written, by their ids.
     """
     context = _context(tx, switch, found.values(), known or {})
-    stamps = stamps_of((item.terms, item.clock) for item in items)
+    moments = moments_of(item.clock for item in items)  # a lease begins when the work runs
     verdicts = [
-        _admitted(tx, found.get(item.proposal_id), item, context, stamp)
-        for item, stamp in zip(items, stamps, strict=True)
+        _admitted(tx, found.get(item.proposal_id), item, context, moment.by(item.terms.owner))
+        for item, moment in zip(items, moments, strict=True)
     ]
     admitted = [verdict for verdict in verdicts if isinstance(verdict, Taken)]
     taken = iter(_begin(tx, admitted, context) if admitted else [])
     return [one if isinstance(one, Exception) else next(taken) for one in verdicts]
-
-
-def stamps_of(claiming: Iterable[tuple[ClaimTerms, Clock]]) -> list[Stamp]:
-    """Return who claims what and when: what one owner claims together has one moment.
-
-    A lease begins when the work runs, not while it waits.
-    """
-    made: dict[tuple[str, int], Stamp] = {}
-    stamps = []
-    for terms, clock in claiming:
-        key = terms.owner, id(clock)
-        stamp = made.get(key)
-        if stamp is None:
-            stamp = made[key] = Stamp(terms.owner, clock.now())
-        stamps.append(stamp)
-    return stamps
 
 
 def _claimable(tx: Tx, wanted: str) -> dict[int, Row]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from operator_core.actions.types import ActionProposal, ActionStatus
 from operator_core.db import claims, policies, rows, safety
-from operator_core.db.changes import Moment, Stamp, tell_each
+from operator_core.db.changes import Moment, Stamp, moments_of, tell_each
 from operator_core.db.claims import Attempt, Claim, ClaimTerms, Context, Taken, claim_each
 from operator_core.db.creation import Creation, create_each, created, params_of
 from operator_core.db.store import SYSTEM_ACTOR
@@ -18,7 +18,7 @@ from operator_core.db.validations import BY_POLICY, POLICY, VALIDATED, Validatio
 from operator_core.errors import ConstraintError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from operator_core.clock import Clock
@@ -93,12 +93,6 @@ def context_of_starts(tx: Tx) -> Context:
     safety.expect_state_of_claim(tx)
     policies.expect(tx)
     return Context(safety.state_of_claim(tx), policies.in_force(tx))
-
-
-def moments_of(clocks: Iterable[Clock]) -> list[Moment]:
-    """Return the present moment of each clock: what is done together has one."""
-    made: dict[int, Moment] = {}
-    return [made.get(id(one)) or made.setdefault(id(one), Moment(one.now())) for one in clocks]
 
 
 def _born(tx: Tx, item: Start, moment: Moment, context: Context) -> Born | Exception | None:

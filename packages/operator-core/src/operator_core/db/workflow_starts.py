@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from operator_core.actions.types import WorkflowStatus
 from operator_core.db import claims, proposals, rows
-from operator_core.db.changes import Moment, Params, tell_each
+from operator_core.db.changes import Moment, Params, moments_of, tell_each
 from operator_core.db.claims import Claim, ClaimTerms, Context, claim_each
 from operator_core.db.creation import (
     Chain,
@@ -25,7 +25,6 @@ from operator_core.db.starts import (
     born_of,
     context_of_starts,
     insert_each,
-    moments_of,
     started,
     surely,
     told_of,
