@@ -85,6 +85,18 @@ async def test_what_is_to_be_sent_again_waits_its_backoff(tmp_path: Path) -> Non
         assert kept.lease_expires_at == one.in_seconds(1)
 
 
+async def test_what_is_to_be_sent_again_at_once_does_not_wait_for_the_old_time(
+    tmp_path: Path,
+) -> None:
+    """What was due a moment before it was written down waited as long as time was set back."""
+    async with bench(tmp_path, clock=SettableClock()) as one:
+        target = await one.validated("act_again")
+        attempt = await one.executions.claim(target, one.terms("one"))
+        await one.executions.await_resend(attempt, "no answer", one.in_seconds(-0.001))
+        (kept,) = await anew(one, target)
+        assert kept.lease_expires_at == one.in_seconds(0)
+
+
 async def test_a_step_after_a_wait_waits_as_long_as_that_says(tmp_path: Path) -> None:
     async with bench(tmp_path, clock=SettableClock()) as one:
         first, then = await one.workflow("wait", "act")

@@ -295,7 +295,7 @@ def take_over(tx: Tx, proposal: ActionProposal, terms: ClaimTerms, stamp: Stamp)
 def await_resend(tx: Tx, attempt: Attempt, error: str, due: datetime, stamp: Stamp) -> None:
     """Let an idempotent action be sent again under the same key, no sooner than ``due``.
 
-    Until then it stays executing, and is nobody's. Where it was called off meanwhile, or its
+    That is never before it is written down: a wait's length is told by the two (`WaitDB`). Until then it stays executing, and is nobody's. Where it was called off meanwhile, or its
     workflow has ended, it may not be sent again and stays in doubt.
 
     Raises:
@@ -305,8 +305,9 @@ def await_resend(tx: Tx, attempt: Attempt, error: str, due: datetime, stamp: Sta
     if row["cancel_requested_at"] is not None or _workflow_has_ended(tx, attempt):
         finish(tx, attempt, Ending(Outcome.UNKNOWN, error), stamp)
         return
-    params = {**_fence(attempt), "error": error, "due": to_text(due)}
-    data = {"error": error, "due": to_text(due)}
+    due_text = to_text(max(due, stamp.now))
+    params = {**_fence(attempt), "error": error, "due": due_text}
+    data = {"error": error, "due": due_text}
     change = Change("proposal.await_resend", "execution_released", data, params)
     try:
         changes.apply(tx, attempt.proposal_id, change, stamp)
