@@ -96,10 +96,8 @@ async def test_a_backup_is_whole_although_others_write(tmp_path: Path) -> None:
     for number in range(5):
         async with CareDB(tmp_path / f"{number}.db") as db:
             assert all(found.ok for found in await db.check())
-    assert names(tmp_path) == {
-        "ledger.db",
-        *(f"{number}.db" for number in range(5)),
-    }
+    ledgers = ["ledger.db", *(f"{number}.db" for number in range(5))]
+    assert names(tmp_path) == {*ledgers, *(f"{name}-seen" for name in ledgers)}
 
 
 async def test_a_backup_is_one_file_that_says_what_it_is(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from operator_core.actions.types import Outcome
 from operator_core.clock import utc_now
 from operator_core.db.attempts import Ending
 from operator_core.db.executions import ExecutionDB
+from operator_core.testing.clock import ManualClock
 
 
 def found(cli: Cli, code: int, *arguments: str) -> dict[str, str]:
@@ -110,9 +111,9 @@ def test_what_nobody_sends_again_is_wrong(
     async def prepare() -> None:
         await add_proposals(cli.db_path, 1)
         attempt = await claimed(cli.db_path, 1)
-        due = utc_now() - timedelta(seconds=late_seconds)
-        async with ExecutionDB(cli.db_path) as db:
-            await db.await_resend(attempt, "no answer", due)
+        then = utc_now() - timedelta(seconds=late_seconds)
+        async with ExecutionDB(cli.db_path, clock=ManualClock(then)) as db:
+            await db.await_resend(attempt, "no answer", then)
 
     now_do(prepare())
     assert found(cli, 1 if state else 0, "--no-reach").get("action 1") == state

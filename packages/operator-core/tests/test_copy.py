@@ -146,6 +146,7 @@ async def test_every_row_of_every_table_is_there(tmp_path: Path, empty_database:
         for row in rows:  # PostgreSQL stores no NUL
             row |= {key: v.replace("\0", "\ufffd") for key, v in row.items() if isinstance(v, str)}
     assert {name for name, rows in here.items() if not rows} == set()
+    here["ledger"][0]["place"] = None  # it lies elsewhere, and says so when it is opened there
     assert there == here
     assert report == CopyReport(ledger_id, {name: len(rows) for name, rows in here.items()})
     async with CareDB(empty_database) as care:

@@ -295,8 +295,9 @@ def take_over(tx: Tx, proposal: ActionProposal, terms: ClaimTerms, stamp: Stamp)
 def await_resend(tx: Tx, attempt: Attempt, error: str, due: datetime, stamp: Stamp) -> None:
     """Let an idempotent action be sent again under the same key, no sooner than ``due``.
 
-    That is never before it is written down: a wait's length is told by the two (`WaitDB`). Until then it stays executing, and is nobody's. Where it was called off meanwhile, or its
-    workflow has ended, it may not be sent again and stays in doubt.
+    That is never before it is written down: a wait's length is told by the two (`WaitDB`). Until
+    then it stays executing, and is nobody's. Where it was called off meanwhile, or its workflow has
+    ended, it may not be sent again and stays in doubt.
 
     Raises:
         LostLeaseError: somebody else has taken the work over.

@@ -83,6 +83,7 @@ class CopyTarget:
                 self._require_empty(tables)
             self._connection.execute(sql.SQL("TRUNCATE {}").format(names))
             yield
+            self._connection.execute("UPDATE ledger SET place = NULL")  # it said where the file lay
 
     def order(self) -> list[str]:
         """Return the tables in an order in which each comes after those that it refers to."""

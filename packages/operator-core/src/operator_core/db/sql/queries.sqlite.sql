@@ -15,6 +15,15 @@ SELECT NULL AS started_at
 -- name: ledger.mark_backup
 UPDATE ledger SET backup_at = :now WHERE id = 1
 
+-- name: ledger.note_place
+UPDATE ledger SET place = :place WHERE id = 1
+
+-- name: audit.newest
+SELECT id, hash FROM audit_log ORDER BY id DESC LIMIT 1
+
+-- name: audit.by_id
+SELECT id, hash FROM audit_log WHERE id = :id
+
 -- What a statement named <name>.each does for all rows whose ids are given, <name> does for one.
 -- The plus before a state keeps the index of all states out of it: the rows are found by their ids.
 

@@ -1,20 +1,15 @@
-"""Backups of a ledger file, made while others write, and what becomes of one that is opened."""
+"""Backups of a ledger file, made while others write."""
 
 import os
 import sqlite3
 import tempfile
-import uuid
 from contextlib import closing
 from pathlib import Path
 
-from operator_core.clock import from_text
-from operator_core.db import restore
-from operator_core.db.changes import Stamp
-from operator_core.db.sqlite.tx import SqliteTx, begin, patiently, roll_back, translate
+from operator_core.db.sqlite.tx import SqliteTx, patiently, translate
 from operator_core.db.sqlite.upgrade import WRITER
 from operator_core.errors import LedgerUnavailableError, RequestError
 
-_ACTOR = "restore"
 _COMPANIONS = ("-wal", "-shm", "-journal")
 
 
@@ -94,30 +89,3 @@ def _make_durable(target: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def begin_anew(connection: sqlite3.Connection, now: str) -> None:
-    """Make a ledger of its own out of a backup that is opened; any other file is not written.
-
-    Args:
-        connection: to a file that is up to date.
-        now: the present moment as text.
-    """
-    tx = SqliteTx(connection, WRITER)
-    if not _is_backup(tx):
-        return
-    begin(connection)
-    try:
-        tx.begin()
-        if _is_backup(tx):  # again, now that nobody else can write
-            restore.begin_anew(tx, uuid.uuid4().hex, Stamp(_ACTOR, from_text(now)))
-        tx.end()
-        connection.execute("COMMIT")
-    except BaseException:
-        roll_back(connection)
-        raise
-
-
-def _is_backup(tx: SqliteTx) -> bool:
-    row = tx.one("ledger.get")
-    return row is not None and row["backup_at"] is not None

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from operator_core.db.sqlite.backup import begin_anew
 from operator_core.db.sqlite.log_file import holds_page
+from operator_core.db.sqlite.place import settle
 from operator_core.db.sqlite.tx import BUSY_HANDLER_SECONDS, patiently, translate
 from operator_core.db.sqlite.upgrade import require_ledger, upgrade
 from operator_core.errors import LedgerCorruptError, LedgerUnavailableError
@@ -39,7 +39,7 @@ def connect(path: Path, now: str) -> sqlite3.Connection:
         patiently(lambda: _pragma(connection, "journal_mode=WAL"))
         patiently(lambda: _pragma(connection, "synchronous=FULL"))
         upgrade(connection, now)
-        begin_anew(connection, now)
+        settle(connection, path, now)
         _pragma(connection, "foreign_keys=ON")
     except sqlite3.Error as error:
         connection.close()

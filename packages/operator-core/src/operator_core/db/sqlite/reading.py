@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from operator_core.db.sqlite.place import adopt_copy
 from operator_core.errors import LedgerUnavailableError
 
 _LOG = "-wal"
@@ -34,6 +35,7 @@ def undisturbed(path: Path | str) -> Iterator[Path | str]:
             whole = _copied(path, copy)
         except OSError as error:
             raise LedgerUnavailableError(f"{path} cannot be read: {error}.") from error
+        adopt_copy(copy)
         yield copy if whole else path
 
 

@@ -12,6 +12,7 @@ from operator_core.clock import monotonic_seconds
 from operator_core.db.engine import Tx
 from operator_core.db.sqlite.connection import FileId, file_id
 from operator_core.db.sqlite.pace import Pace
+from operator_core.db.sqlite.place import SeenFile
 from operator_core.db.sqlite.tx import BUSY_HANDLER_SECONDS, SqliteTx, begin, roll_back, translate
 from operator_core.db.sqlite.upgrade import WRITER
 from operator_core.db.work import Job, Piece, pieces
@@ -42,6 +43,7 @@ class Writer:
         self._connection = connection
         self._tx = SqliteTx(connection, WRITER)
         self._file = file
+        self._seen = SeenFile(path) if file is not None else None
         self._waits = True
 
     def serve(self, group: Sequence[Job]) -> None:
@@ -59,6 +61,8 @@ class Writer:
         for job in group:
             if isinstance(job, Read):
                 self._try(job)
+        if self._seen is not None:
+            self._seen.note_seldom(self._connection)
 
     def serve_at_once(self, writes: Sequence[Job]) -> bool:
         """Run writes that all succeed, without waiting for other processes.
@@ -114,6 +118,8 @@ class Writer:
 
     def close(self) -> None:
         """Let go of the file."""
+        if self._seen is not None and self.missed() is None:
+            self._seen.note(self._connection)
         self._tx.close()
         self._connection.close()
 
