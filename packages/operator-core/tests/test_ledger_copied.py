@@ -96,10 +96,21 @@ async def test_a_copy_beside_its_origin_begins_anew_and_the_origin_goes_on(
 ) -> None:
     ledger_id, beside = await used(tmp_path), tmp_path / "beside"
     beside.mkdir()
-    async with bench(tmp_path):  # in use, or not
-        copy(tmp_path / "ledger.db", beside / "ledger.db")
+    copy(tmp_path / "ledger.db", beside / "ledger.db")
     assert await is_anew(beside, ledger_id)
+    assert names(tmp_path) == {"beside", "ledger.db", f"ledger.db{SEEN}"}
     assert not await is_anew(tmp_path, ledger_id)
+
+
+async def test_a_copy_of_a_ledger_that_is_in_use_begins_anew(tmp_path: Path) -> None:
+    """Also of one so young that all of it lies in its log still."""
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    async with bench(tmp_path) as one:
+        await one.run(await one.validated())
+        await one.validated()
+        back_up_by_sqlite(tmp_path / "ledger.db", beside / "ledger.db")
+        assert await is_anew(beside, one.ledger.ledger_id)
 
 
 async def test_it_begins_anew_once(tmp_path: Path) -> None:

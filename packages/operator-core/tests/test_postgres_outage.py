@@ -66,7 +66,7 @@ async def test_an_outage_in_the_middle_of_work_loses_nothing_and_runs_nothing_tw
     one = life_bench(ledger)
     await one.control.set_mode(SafetyMode.EXECUTE, actor="test")
     work = asyncio.gather(*[live(one, 25) for _ in range(16)])
-    while len(one.subject.effects) < 100:
+    while len(one.subject.effects) < 100:  # noqa: ASYNC110 - the subject tells nobody
         await asyncio.sleep(0)
     assert not work.done()
     await asyncio.to_thread(own_server.pause if how == "paused" else own_server.kill)

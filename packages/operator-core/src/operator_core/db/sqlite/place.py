@@ -117,15 +117,23 @@ def _is_beside_its_origin(path: Path, noted: str | None, ledger_id: str) -> bool
     """Return whether this is a copy; what was moved left nothing behind."""
     if noted is None or noted == _here(path):
         return False
-    place = Path(noted)
+    origin = Path(noted)
     try:
-        if not place.is_file() or place.samefile(path):
-            return False
-        with closing(sqlite3.connect(f"{place.as_uri()}?mode=ro", uri=True)) as origin:
-            found = origin.execute("SELECT ledger_id FROM ledger WHERE id = 1").fetchone()
+        return origin.is_file() and not origin.samefile(path) and _id_of(origin) == ledger_id
     except (OSError, ValueError, sqlite3.Error):
         return False  # what cannot be read is no ledger that goes on
-    return found is not None and found[0] == ledger_id
+
+
+def _id_of(path: Path) -> str:
+    """Return the id of a ledger without leaving anything beside it, as SQLite does to read a log.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    at_rest = "" if Path(f"{path}-wal").exists() else "&immutable=1"
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro{at_rest}", uri=True)) as connection:
+        (found,) = connection.execute("SELECT ledger_id FROM ledger WHERE id = 1").fetchone() or "?"
+    return str(found)
 
 
 def _lacks_what_was_seen(tx: SqliteTx, path: Path, ledger_id: str) -> bool:
