@@ -106,6 +106,22 @@ async def _audit(ledger: Ledger) -> list[Finding]:
     return [Finding("audit", WRONG, detail)]
 
 
+async def _server(ledger: Ledger) -> list[Finding]:
+    word_of = await CareDB(ledger).durability()
+    if word_of is None:
+        return []
+    if not word_of.outlives_power:
+        detail = "says of what is not on its disk that it is stored: set fsync = on"
+        return [Finding("server", WRONG, detail)]
+    if not word_of.outlives_server:
+        detail = (
+            "has standbys, and says that something is stored before they have it: where one takes "
+            "over it is lost. Set synchronous_standby_names"
+        )
+        return [Finding("server", NOTE, detail)]
+    return [Finding("server", OK, "what it says is stored outlives it")]
+
+
 async def _switch(ledger: Ledger) -> list[Finding]:
     state = await ControlDB(ledger).safety_state()
     if state.killed_at is not None:
@@ -232,6 +248,7 @@ async def _effects(ledger: Ledger) -> list[Finding]:
 
 
 _CHECKS: tuple[Callable[[Ledger], Awaitable[list[Finding]]], ...] = (
+    _server,
     _audit,
     _switch,
     _policy,

@@ -38,6 +38,19 @@ class CheckResult:
 
 
 @dataclass(frozen=True)
+class Durability:
+    """What a server's word that something is stored is worth.
+
+    Attributes:
+        outlives_power: whether it is on the server's disk then.
+        outlives_server: whether a standby has it then, or there is none that may take over.
+    """
+
+    outlives_power: bool
+    outlives_server: bool
+
+
+@dataclass(frozen=True)
 class KeptLooks:
     """What is kept of what was seen.
 
@@ -121,6 +134,14 @@ class CareDB(Store):
             return "", "the chain is whole"
         place = f"row {broken['seq']} of chain {broken['writer']!r}"
         return f"{place} was tampered with: see `operator audit verify`", ""
+
+    async def durability(self) -> Durability | None:
+        """Return what the server's word is worth; None: a file, which we see to ourselves."""
+        if self._on_sqlite:
+            return None
+        row = await self._read(lambda tx: tx.one("server.durability")) or {}
+        synced = bool(row["synchronous"]) or not row["standbys"]
+        return Durability(outlives_power=row["fsync"] == "on", outlives_server=synced)
 
     # --- backup -----------------------------------------------------------------------
 

@@ -9,6 +9,10 @@ SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US
 SELECT to_char(pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')
     AS started_at
 
+-- name: server.durability
+SELECT current_setting('fsync') AS fsync, current_setting('synchronous_standby_names') AS synchronous,
+    (SELECT COUNT(*) FROM pg_stat_replication) AS standbys
+
 -- name: lock.workflow
 SELECT id FROM workflows WHERE id = :id FOR NO KEY UPDATE
 
