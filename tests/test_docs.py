@@ -1,7 +1,10 @@
 """The documents say what the program does: pictures from the tables, commands that exist."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,10 +52,11 @@ def commands_of(text: str) -> list[list[str]]:
 
 
 README_COMMANDS = commands_of((ROOT / "README.md").read_text(encoding="utf-8"))
+LEDGER = (ROOT / "docs" / "ledger.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("words", README_COMMANDS, ids=" ".join)
-def test_every_command_of_the_readme_is_one_with_these_options(words: list[str]) -> None:
+@pytest.mark.parametrize("words", [*README_COMMANDS, *commands_of(LEDGER)], ids=" ".join)
+def test_every_command_that_is_shown_is_one_with_these_options(words: list[str]) -> None:
     names = [word for word in words if not word.startswith("-")]
     options = [word for word in words if word.startswith("--")]
     told = help_of(names)
@@ -61,6 +65,25 @@ def test_every_command_of_the_readme_is_one_with_these_options(words: list[str])
 
 def test_the_readme_names_commands() -> None:
     assert len(README_COMMANDS) >= 5
+
+
+@pytest.mark.real
+def test_a_backup_comes_back_as_it_is_told(tmp_path: Path) -> None:
+    (block,) = [one for one in re.findall(r"```sh\n(.*?)```", LEDGER, re.DOTALL) if "saved" in one]
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    ran = subprocess.run(
+        ["bash", "-ec", block],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": programs},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert re.search(r"mode +observe .*\n.*set by +restore ", ran.stdout)
+    assert "ledger_restored" in ran.stdout
+    beside = {"ledger.db", "ledger.db-seen"}
+    assert {path.name for path in tmp_path.iterdir()} == {*beside, "saved.db"}
+    assert all(f"`{name}`" in LEDGER for name in beside)
 
 
 def help_of(names: list[str]) -> str:
