@@ -131,12 +131,15 @@ lock-peers: $(STAMP) ## Write the peers' pins anew, where they fit requirements/
 
 # --- crash test ------------------------------------------------------------------------
 
-.PHONY: crash-test crash-test-quick
+.PHONY: crash-test crash-test-quick storm
 crash-test: $(STAMP) ## Kill, stop and cut off real processes everywhere; prints the table
 	@$(BIN)/python -m operator_core.testing.crash $(CRASH)
 
 crash-test-quick: $(STAMP) ## One run for each crash point and engine (about 2 minutes)
 	@$(BIN)/python -m operator_core.testing.crash --quick $(CRASH)
+
+storm: $(STAMP) ## Kill and stop processes, set clocks and crash servers at random (2 minutes)
+	@$(BIN)/python -m operator_core.testing.storm $(STORM)
 
 clean: ## Remove the environment and every cache
 	rm -rf $(VENV) .venv-bench build dist .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

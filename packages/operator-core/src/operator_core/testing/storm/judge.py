@@ -1,0 +1,97 @@
+"""What is wrong at the end of a storm; pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from operator_core.actions.types import ActionProposal, ActionStatus
+from operator_core.testing.crash.worker import unsettled
+from operator_core.testing.storm.terms import Effect
+from operator_core.testing.storm.weather import Stillness
+from operator_core.testing.storm.worker import REPEATABLE
+
+_JUST_WOKEN_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class End:
+    """How a storm ended.
+
+    Attributes:
+        proposals: every proposal.
+        effects: all that has really happened.
+        stood_still: which process stood still when.
+        lease_seconds: how long claims held.
+        broken_audit: the first audit row that does not fit its chain.
+        settled: whether the last process brought all to its end.
+    """
+
+    proposals: Sequence[ActionProposal]
+    effects: Sequence[Effect]
+    stood_still: Sequence[Stillness] = ()
+    lease_seconds: float = 1.0
+    broken_audit: object = None
+    settled: bool = True
+
+
+def counts(end: End) -> Counter[str]:
+    """Return how many actions happened once, never, or are in doubt."""
+    happened = Counter(one.item for one in end.effects)
+    return Counter(
+        "in doubt" if one.in_doubt else "once" if happened[_item(one)] else "none"
+        for one in end.proposals
+    )
+
+
+def faults(end: End) -> Iterator[str]:
+    """Yield all that is wrong, in words."""
+    if not end.settled:
+        yield "the last process did not bring all to its end"
+    if end.broken_audit is not None:
+        yield f"the audit chain is broken: {end.broken_audit}"
+    for one in unsettled(list(end.proposals)):
+        yield f"{_name(one)} is neither settled nor in doubt"
+    happened: Mapping[int, list[Effect]] = _by_item(end.effects)
+    for one in end.proposals:
+        yield from _faults_of(one, happened.get(_item(one), []), end)
+    for item in sorted(set(happened) - {_item(one) for one in end.proposals}):
+        yield f"item {item} has happened, and the ledger knows nothing of it"
+
+
+def _faults_of(one: ActionProposal, happened: Sequence[Effect], end: End) -> Iterator[str]:
+    twice = len(happened) > 1 and one.action_name != REPEATABLE
+    if twice and not any(_left_late(effect, end) for effect in happened[1:]):
+        yield f"{_name(one)} happened {len(happened)} times"
+    if one.status is ActionStatus.COMPLETED and not happened:
+        yield f"{_name(one)} never happened"
+    if one.status is not ActionStatus.COMPLETED and not one.in_doubt and happened:
+        yield f"{_name(one)} happened, and the ledger says that it surely did not"
+
+
+def _left_late(effect: Effect, end: End) -> bool:
+    """Return whether a process stood still, for longer than its lease, in the midst of its request.
+
+    It had looked at its lease and not sent the request. No engine can take that back where the
+    system itself honours no keys; it is one moment of some fifty microseconds.
+    """
+    return any(
+        still.pid == effect.pid
+        and still.ended_seconds - still.began_seconds >= end.lease_seconds
+        and 0 <= effect.at_seconds - still.ended_seconds <= _JUST_WOKEN_SECONDS
+        for still in end.stood_still
+    )
+
+
+def _by_item(effects: Sequence[Effect]) -> dict[int, list[Effect]]:
+    found: dict[int, list[Effect]] = defaultdict(list)
+    for effect in effects:
+        found[effect.item].append(effect)
+    return found
+
+
+def _item(one: ActionProposal) -> int:
+    return int(str(one.parameters["item"]))
+
+
+def _name(one: ActionProposal) -> str:
+    return f"proposal {one.id} ({one.action_name} {_item(one)}, {one.status.value})"
