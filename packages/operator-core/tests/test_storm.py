@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from operator_core.actions.types import ActionProposal, ActionStatus
+from operator_core.actions.types import (
+    ActionProposal,
+    ActionStatus,
+    WorkflowProposal,
+    WorkflowStatus,
+)
 from operator_core.testing.storm.__main__ import ENGINES, storm
 from operator_core.testing.storm.judge import End, counts, faults
 from operator_core.testing.storm.terms import Effect, SetClock
@@ -37,6 +42,13 @@ def effects(*at_seconds: float, action: str = TOLD, item: int = 7) -> list[Effec
     ]
 
 
+def assert_found(end: End, what: str | None) -> None:
+    """Assert that this is wrong and nothing else; None: nothing is."""
+    found = list(faults(end))
+    assert [text for text in found if what is None or what not in text] == []
+    assert bool(found) == (what is not None)
+
+
 @pytest.mark.parametrize(
     ("end", "what"),
     [
@@ -58,9 +70,7 @@ def effects(*at_seconds: float, action: str = TOLD, item: int = 7) -> list[Effec
     ],
 )
 def test_what_is_wrong_is_found(end: End, what: str | None) -> None:
-    found = list(faults(end))
-    assert [text for text in found if what is None or what not in text] == []
-    assert bool(found) == (what is not None)
+    assert_found(end, what)
 
 
 @pytest.mark.parametrize(
@@ -74,8 +84,51 @@ def test_what_is_wrong_is_found(end: End, what: str | None) -> None:
     ],
 )
 def test_only_a_request_that_left_late_may_come_twice(stillness: Stillness, excused: bool) -> None:
-    end = End([ended(S.COMPLETED)], effects(6.0, 10.0), [stillness], lease_seconds=1.0)
+    end = End([ended(S.COMPLETED)], effects(6.0, 10.0), stood_still=[stillness], lease_seconds=1.0)
     assert (list(faults(end)) == []) == excused
+
+
+def steps(*statuses: ActionStatus, in_doubt: bool = False) -> list[ActionProposal]:
+    """Return the steps of workflow 5, of items 1, 2 and so on."""
+    return [
+        ended(
+            status,
+            id=n,
+            parameters={"item": n},
+            workflow_id=5,
+            execution_order=n - 1,
+            in_doubt=in_doubt,
+        )
+        for n, status in enumerate(statuses, start=1)
+    ]
+
+
+DONE = steps(S.COMPLETED, S.COMPLETED)
+
+
+@pytest.mark.parametrize(
+    ("status", "proposals", "happened", "what"),
+    [
+        ("completed", DONE, (1.0, 2.0), None),
+        ("completed", DONE, (2.0, 1.0), "happened before the step"),
+        ("cancelled", steps(S.CANCELLED, S.COMPLETED), (None, 2.0), "happened before the step"),
+        ("in_progress", DONE, (1.0, 2.0), "has not ended"),
+        ("in_progress", steps(S.EXECUTING, S.VALIDATED, in_doubt=True), (1.0, None), None),
+    ],
+)
+def test_steps_come_in_order_and_to_their_end(
+    status: str,
+    proposals: list[ActionProposal],
+    happened: tuple[float | None, ...],
+    what: str | None,
+) -> None:
+    workflow = WorkflowProposal(id=5, name="w", description="d", status=WorkflowStatus(status))
+    seen = [
+        Effect(TOLD, item, f"key:{item}", 1, at)
+        for item, at in enumerate(happened, start=1)
+        if at is not None
+    ]
+    assert_found(End(proposals, seen, [workflow]), what)
 
 
 def test_effects_are_counted() -> None:

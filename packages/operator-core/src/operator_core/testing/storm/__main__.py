@@ -59,6 +59,7 @@ async def _end(terms: Terms, weather: Weather, *, settled: bool) -> End:
         return End(
             proposals=await db.list_proposals(),
             effects=terms.effects.read(),
+            workflows=await db.list_workflows(),
             stood_still=weather.stood_still,
             lease_seconds=terms.lease_seconds,
             broken_audit=await ControlDB(db.ledger).first_broken_audit_row(),

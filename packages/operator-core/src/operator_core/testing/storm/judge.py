@@ -3,14 +3,21 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from operator_core.actions.types import ActionProposal, ActionStatus
+from operator_core.actions.types import (
+    ActionProposal,
+    ActionStatus,
+    WorkflowProposal,
+    WorkflowStatus,
+)
 from operator_core.testing.crash.worker import unsettled
 from operator_core.testing.storm.terms import Effect
 from operator_core.testing.storm.weather import Stillness
 from operator_core.testing.storm.worker import REPEATABLE
 
 _JUST_WOKEN_SECONDS = 0.1
+_ENDED = (WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.CANCELLED)
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,7 @@ class End:
     Attributes:
         proposals: every proposal.
         effects: all that has really happened.
+        workflows: every workflow.
         stood_still: which process stood still when.
         lease_seconds: how long claims held.
         broken_audit: the first audit row that does not fit its chain.
@@ -28,6 +36,7 @@ class End:
 
     proposals: Sequence[ActionProposal]
     effects: Sequence[Effect]
+    workflows: Sequence[WorkflowProposal] = ()
     stood_still: Sequence[Stillness] = ()
     lease_seconds: float = 1.0
     broken_audit: object = None
@@ -54,6 +63,11 @@ def faults(end: End) -> Iterator[str]:
     happened: Mapping[int, list[Effect]] = _by_item(end.effects)
     for one in end.proposals:
         yield from _faults_of(one, happened.get(_item(one), []), end)
+    steps_of: dict[int | None, list[ActionProposal]] = defaultdict(list)
+    for one in end.proposals:
+        steps_of[one.workflow_id].append(one)
+    for workflow in end.workflows:
+        yield from _faults_of_workflow(workflow, steps_of[workflow.id], happened)
     for item in sorted(set(happened) - {_item(one) for one in end.proposals}):
         yield f"item {item} has happened, and the ledger knows nothing of it"
 
@@ -66,6 +80,20 @@ def _faults_of(one: ActionProposal, happened: Sequence[Effect], end: End) -> Ite
         yield f"{_name(one)} never happened"
     if one.status is not ActionStatus.COMPLETED and not one.in_doubt and happened:
         yield f"{_name(one)} happened, and the ledger says that it surely did not"
+
+
+def _faults_of_workflow(
+    workflow: WorkflowProposal,
+    steps: Sequence[ActionProposal],
+    happened: Mapping[int, Sequence[Effect]],
+) -> Iterator[str]:
+    """Say where steps came out of order, or not all to their end."""
+    if workflow.status not in _ENDED and not any(one.in_doubt for one in steps):
+        yield f"workflow {workflow.id} has not ended ({workflow.status.value})"
+    for before, one in pairwise(sorted(steps, key=lambda step: step.execution_order)):
+        first, then = (happened.get(_item(step), []) for step in (before, one))
+        if then and (not first or then[0].at_seconds < first[0].at_seconds):
+            yield f"{_name(one)} happened before the step that it comes after"
 
 
 def _left_late(effect: Effect, end: End) -> bool:

@@ -23,6 +23,7 @@ from operator_core.monitor.types import Observation
 from operator_core.subject import ActionCall, ProbeAnswer, SubjectDefaults
 from operator_core.testing.crash.scenario import RETRY
 from operator_core.testing.crash.worker import unsettled
+from operator_core.testing.storm.people import Person
 from operator_core.testing.storm.terms import EffectFile, Terms
 from operator_core.types import RunMode
 
@@ -111,10 +112,12 @@ class Process:
             retry_config=RETRY,
             lease_seconds=terms.lease_seconds,
         )
+        self._person = Person(ledger, self._executor, self._rng)
 
     async def work(self) -> None:
-        """Let several users work side by side, and settle what others left."""
-        await asyncio.gather(self._keep_settling(), *[self._use() for _ in range(USERS)])
+        """Let several users work side by side, somebody interfere, and settle what others left."""
+        users = [self._use() for _ in range(USERS)]
+        await asyncio.gather(self._keep_settling(), self._keep_interfering(), *users)
 
     async def settle(self) -> None:
         """Bring everything to its end.
@@ -123,6 +126,8 @@ class Process:
             TimeoutError: something does not end.
         """
         async with asyncio.timeout(SETTLING_SECONDS):
+            await self._person.let_act()
+            await self._person.resume_all()
             while unsettled(await self._db.list_proposals()):
                 await self._settle_once(new_too=True)
                 await asyncio.sleep(_LOOK_SECONDS)
@@ -162,6 +167,10 @@ class Process:
         workflow_id = await self._executor.propose_workflow("storm", "three steps", wanted)
         first, *_ = await self._executor.validate_workflow(workflow_id)
         await self._executor.execute_steps(_id_of(first), self._subject)
+
+    async def _keep_interfering(self) -> None:
+        while True:
+            await _tolerated(self._person.interfere())
 
     # --- what is left behind ----------------------------------------------------------
 
