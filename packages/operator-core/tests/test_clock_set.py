@@ -155,6 +155,28 @@ async def test_the_work_of_a_dead_owner_is_settled_within_a_lease_although_time_
         assert "owner_found_dead" in await one.events()
 
 
+@pytest.mark.parametrize("by_kill", [False, True])
+async def test_a_request_to_stop_does_not_make_a_lease_longer_that_was_written_ahead(
+    tmp_path: Path, by_kill: bool
+) -> None:
+    """Its length was told by when its row was written, and a kill had written that anew."""
+    clock = SettableClock()
+    async with bench(tmp_path, clock=clock) as one:
+        target = await one.validated()
+        await one.executions.claim(target, one.terms("dead"))
+        clock.set_back(HOUR)
+        if by_kill:
+            await one.control.kill(actor="ann", reason="r")
+        else:
+            await one.db.request_cancel(target, cancelled_by="ann")
+        one.subject.probe_answer = ProbeAnswer.HAPPENED
+        two = one.executor("two")
+        assert await two.settle_expired(one.subject) == []
+        clock.advance(LEASE_SECONDS)
+        assert await two.settle_expired(one.subject) == [target]
+        assert await one.status(target) is ActionStatus.COMPLETED
+
+
 async def test_a_lease_that_is_renewed_is_not_outwaited(tmp_path: Path) -> None:
     clock = ManualClock()
     async with bench(tmp_path, clock=clock) as one:

@@ -1,14 +1,17 @@
 """The one switch: run mode and kill, as functions of a transaction."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from operator_core.clock import from_text, to_text
 from operator_core.db import changes, compensations, proposals, resends, rows
 from operator_core.db.changes import Change, Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.errors import ConstraintError, ObserveOnlyError
 from operator_core.types import RunMode
+
+_TICK = timedelta(microseconds=1)
 
 
 class SafetyState(NamedTuple):
@@ -168,8 +171,13 @@ def _ids(found: Sequence[Row]) -> tuple[int, ...]:
 
 
 def request_cancel(tx: Tx, proposal_id: int, stamp: Stamp) -> Row:
-    """Ask the owner of a running attempt to stop it; what waits to be sent again has none."""
-    row = changes.apply(
-        tx, proposal_id, Change("proposal.request_cancel", "cancel_requested"), stamp
-    )
+    """Ask the owner of a running attempt to stop it; what waits to be sent again has none.
+
+    How long a lease was to hold is told by when its row was written. Where a clock that was ahead
+    did that, this leaves it so, and others still see that the lease is too long.
+    """
+    written = changes.get(tx, "proposal", proposal_id)["updated_at"]
+    moment = stamp.text if written < stamp.text else to_text(from_text(written) + _TICK)
+    change = Change("proposal.request_cancel", "cancel_requested", {}, {"updated_at": moment})
+    row = changes.apply(tx, proposal_id, change, stamp)
     return resends.give_up(tx, proposal_id, "somebody asked to stop it.", stamp) or row

@@ -46,7 +46,9 @@ async def _killed(cage: Cage, proposal_id: int) -> None:
 
 async def _called_off(cage: Cage, proposal_id: int) -> None:
     attempt = await claimed(cage, proposal_id)
-    stop, stamp = Change("proposal.request_cancel", "stop_requested"), cage.stamp()
+    stamp = cage.stamp()
+    params = {"updated_at": stamp.text}
+    stop = Change("proposal.request_cancel", "stop_requested", {}, params)
     await cage.ledger.write(lambda tx: changes.apply(tx, proposal_id, stop, stamp))
     await _sent_late(cage, attempt)
 

@@ -131,7 +131,9 @@ async def _sent_before(cage: Cage) -> int:
 async def _called_off_after_it_was_sent(cage: Cage) -> int:
     planted = await _sent_before(cage)
     cage.clock.ahead += 2 * _ANCIENT
-    stop, stamp = Change("proposal.request_cancel", "stop_requested"), cage.stamp()
+    stamp = cage.stamp()
+    params = {"updated_at": stamp.text}
+    stop = Change("proposal.request_cancel", "stop_requested", {}, params)
     await cage.ledger.write(lambda tx: changes.apply(tx, planted, stop, stamp))
     return planted
 

@@ -168,7 +168,7 @@ WHERE id = :id AND status = 'executing' AND fence = :fence AND in_doubt = 0
 RETURNING *
 
 -- name: proposal.request_cancel
-UPDATE action_proposals SET cancel_requested_at = :now, updated_at = :now
+UPDATE action_proposals SET cancel_requested_at = :now, updated_at = :updated_at
 WHERE id = :id AND status = 'executing'
 RETURNING *
 
