@@ -49,7 +49,9 @@ async def is_restored(one: Bench, target: int) -> None:
 async def is_asked_to_stop_by_an_older_one(one: Bench, target: int) -> None:
     """Operators before 0.3.0 take it for an attempt whose owner will hear of it."""
     now = one.ledger.now_text()
-    await one.ledger.write(lambda tx: tx.one("proposal.request_cancel", id=target, now=now))
+    await one.ledger.write(
+        lambda tx: tx.one("proposal.request_cancel", id=target, now=now, updated_at=now)
+    )
     one.clock.advance(LONG)
     with pytest.raises(ConflictError, match="asked to stop"):
         await one.run(target)

@@ -244,6 +244,9 @@ async def test_what_may_not_run_beside_another_never_holds_up_an_end(tmp_path: P
 
 async def test_who_lost_a_step_neither_ends_it_nor_takes_the_next_one(tmp_path: Path) -> None:
     async def taken_over(one: Bench) -> None:
+        await asyncio.create_task(take_over(one))  # beside the call, whose steps keep its lease
+
+    async def take_over(one: Bench) -> None:
         while (await one.get(1)).owner != "another":  # its owner may be quicker and renew the lease
             one.clock.advance(LEASE_SECONDS + 1)
             for expired in await one.executions.list_expired():

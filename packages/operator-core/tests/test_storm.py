@@ -83,8 +83,13 @@ def test_what_is_wrong_is_found(end: End, what: str | None) -> None:
         (Stillness(2, 5.0, 10.5), False),  # it still slept
     ],
 )
-def test_only_a_request_that_left_late_may_come_twice(stillness: Stillness, excused: bool) -> None:
-    end = End([ended(S.COMPLETED)], effects(6.0, 10.0), stood_still=[stillness], lease_seconds=1.0)
+@pytest.mark.parametrize("status", [S.COMPLETED, S.CANCELLED])
+def test_only_a_request_that_left_late_may_come_twice_or_after_its_end(
+    stillness: Stillness, excused: bool, status: ActionStatus
+) -> None:
+    first = effects(6.0) if status is S.COMPLETED else []
+    late = [Effect(TOLD, 7, "key:2", 2, 10.0)]
+    end = End([ended(status)], [*first, *late], stood_still=[stillness], lease_seconds=1.0)
     assert (list(faults(end)) == []) == excused
 
 

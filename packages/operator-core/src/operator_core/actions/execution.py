@@ -17,12 +17,14 @@ from operator_core.actions.readable import readable
 from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.retry import Wait
 from operator_core.actions.sending import (
-    RENEWALS_A_LEASE,
+    LEDGER_LIMIT_SECONDS,
     Run,
     Stop,
+    first_tenure,
     just_claimed,
     looked_at,
     may_send,
+    renew,
     send,
 )
 from operator_core.actions.terms import Terms
@@ -52,8 +54,6 @@ WATCH_SECONDS = 0.25
 """How often a running call is checked on: a kill reaches it well within a second."""
 
 PROBE_LIMIT_SECONDS = 10.0
-LEDGER_LIMIT_SECONDS = 3.0
-"""How long the watch over a call waits for the ledger, which may be away for a while."""
 
 
 async def carry_out(
@@ -86,7 +86,8 @@ async def carry_out(
         if definition.action_type is ActionType.TOOL:
             return await _use_tool(db, attempt, call)
         present = _present(subject, definition)
-        run = Run(db, attempt, present, definition, call, terms, said, Stop())
+        stop = Stop(first_tenure(terms))
+        run = Run(db, attempt, present, definition, call, terms, said, stop)
     except RequestError as error:
         outcome = Outcome.UNKNOWN if attempt.resent else Outcome.FAILED
         await db.finish(attempt, Ending(outcome, str(error)))
@@ -110,7 +111,8 @@ async def settle_abandoned(
             return await _use_tool(db, attempt, call)  # a tool has no effect outside the ledger
     except RequestError as error:
         return await db.finish(attempt, Ending(Outcome.UNKNOWN, f"{reason}; {error}"))
-    run = Run(db, attempt, complete(subject), definition, call, terms, said, Stop())
+    stop = Stop(first_tenure(terms))
+    run = Run(db, attempt, complete(subject), definition, call, terms, said, stop)
     hold = await db.look(attempt)  # nothing is sent again after a kill or cancel
     run.stop.requested = hold.killed or hold.cancel_requested
     gone = Failure(Outcome.UNKNOWN, permanent=False, message=reason)
@@ -196,25 +198,23 @@ async def _conclude(run: Run, task: "asyncio.Task[object]") -> ActionRecord:
 
 async def _watch(run: Run, task: "asyncio.Task[object]") -> None:
     """Return when the call has ended, whether by itself or because it was stopped."""
-    clock = run.terms.clock
-    running = renewed = Stopwatch(clock)
     await asyncio.sleep(0)  # most calls that need no network end within their first step
     if task.done():
         return None
+    clock = run.terms.clock
+    running = Stopwatch(clock)
     while not await ends_within(task, clock, WATCH_SECONDS):
         try:
             async with asyncio.timeout(LEDGER_LIMIT_SECONDS):
                 reason = await _reason_to_stop(run, running)
-                if not reason and _is_renewal_due(run, renewed):
-                    renewing = Stopwatch(clock)
-                    run.stop.lost = not await run.db.renew(run.attempt, run.lease_seconds)
-                    renewed = renewing
+                if not reason and run.stop.tenure.is_renewal_due():
+                    run.stop.lost = not await renew(run)
                 await _tell_progress(run)
         except (LedgerError, TimeoutError) as error:
             # A busy disk is no reason to stop a call, an end of its lease is.
             log.warning("ledger_not_seen", proposal_id=run.proposal.id, error=unseen(error))
             gone = isinstance(error, LedgerGoneError)  # and the kill switch with it
-            lapsed = gone or renewed.most_seconds() >= run.lease_seconds
+            lapsed = gone or run.stop.tenure.is_over()
             reason = "its lease could not be renewed" if lapsed else _over_time(run, running)
         if reason or run.stop.lost:
             return await _halt(run, task, reason or "another process took it over")
@@ -245,12 +245,6 @@ def _over_time(run: Run, running: Stopwatch) -> str:
     limit_seconds = run.call.time_limit_seconds
     late = running.seconds() >= limit_seconds
     return f"it took longer than its limit of {limit_seconds:g} s" if late else ""
-
-
-def _is_renewal_due(run: Run, renewed: Stopwatch) -> bool:
-    """A lease is text in the time of day: when that is set, it is written anew at once."""
-    is_set_back = renewed.seconds_by_time_of_day() < 0
-    return is_set_back or renewed.most_seconds() >= run.lease_seconds / RENEWALS_A_LEASE
 
 
 async def _halt(run: Run, task: "asyncio.Task[object]", reason: str) -> None:

@@ -1,22 +1,25 @@
 """The last step before an effect: a call is made only while nobody can have taken the work over.
 
 A process may stand still at any place, and others go on once its lease has ended. So the call is
-begun in the same step of the event loop that has seen how long ago it was let through.
+begun in the same step of the event loop that has seen how long ago it was let through, and each
+further step of it is taken only while the lease is surely held (ADR 82).
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from operator_core.actions.progress import Progress
 from operator_core.actions.terms import Terms
 from operator_core.actions.types import ActionDefinition, ActionProposal
-from operator_core.clock import Stopwatch, monotonic_seconds
+from operator_core.clock import Clock, Stopwatch, monotonic_seconds
 from operator_core.contain import contained
 from operator_core.db.claims import Attempt
 from operator_core.db.executions import ExecutionDB
-from operator_core.errors import LostLeaseError
+from operator_core.errors import LedgerError, LostLeaseError, OutcomeUnknownError
 from operator_core.subject import ActionCall, FullSubject
 
 FRESH_SECONDS = 0.25
@@ -24,10 +27,45 @@ FRESH_SECONDS = 0.25
 
 RENEWALS_A_LEASE = 3
 
+LEDGER_LIMIT_SECONDS = 3.0
+"""How long a call that runs waits for the ledger, which may be away for a while."""
+
+_LAPSED = "its lease ended while it stood still, and was not to be had back"
+
+
+def first_tenure(terms: Terms) -> "Tenure":
+    """Return for how long a lease is held by who begins with what it has just claimed."""
+    lease_seconds = terms.claim.lease_seconds
+    return Tenure(terms.clock, lease_seconds - _fresh_seconds(lease_seconds))
+
+
+def _fresh_seconds(lease_seconds: float) -> float:
+    return min(FRESH_SECONDS, lease_seconds / RENEWALS_A_LEASE)
+
+
+class Tenure:
+    """For how long a lease is surely held, by whichever clock goes further."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        """Begin now, before the lease is asked for."""
+        self._since = Stopwatch(clock)
+        self._seconds = seconds
+
+    def is_over(self) -> bool:
+        """Return whether others may have taken the work over."""
+        return self._since.most_seconds() >= self._seconds
+
+    def is_renewal_due(self) -> bool:
+        """A lease is text in the time of day: when that is set, it is written anew at once."""
+        is_set_back = self._since.seconds_by_time_of_day() < 0
+        return is_set_back or self._since.most_seconds() >= self._seconds / RENEWALS_A_LEASE
+
 
 @dataclass
 class Stop:
-    """Why a running call was stopped, if it was."""
+    """How long a running call may go on, and why it was stopped, if it was."""
+
+    tenure: Tenure
 
     reason: str = ""
     requested: bool = False
@@ -72,7 +110,65 @@ async def send(run: Run, is_fresh: Callable[[], bool]) -> object:
     if not is_fresh():
         return None
     run.stop.sent = True
-    return await contained(run.subject.perform(run.call))
+    return await contained(_WhileHeld(run, run.subject.perform(run.call)))
+
+
+class _WhileHeld(Awaitable[object]):
+    """A call that goes on from step to step only while its lease is held.
+
+    A process that stood still in the midst of it may wake when others have looked for its effect,
+    found none and had it. Before it can send anything it is told here that it is too late.
+    """
+
+    def __init__(self, run: Run, work: Awaitable[object]) -> None:
+        self._run = run
+        self._work = work
+        self._is_told = False
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        steps = self._work.__await__()
+        go_on: Callable[[], Any] = partial(steps.send, None)
+        while True:
+            try:
+                waits_for = go_on()
+            except StopIteration as end:
+                return end.value
+            except asyncio.CancelledError as error:
+                raise self._meaning(error) from error
+            try:
+                found = yield waits_for
+                if self._run.stop.tenure.is_over() and not self._is_told:
+                    yield from self._regain().__await__()
+                go_on = partial(steps.send, found)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is the call's
+                go_on = partial(steps.throw, error)
+
+    def _meaning(self, error: BaseException) -> BaseException:
+        return OutcomeUnknownError(_LAPSED) if self._is_told else error
+
+    async def _regain(self) -> None:
+        """Renew the lease, where nobody has taken the work over.
+
+        Raises:
+            CancelledError: somebody has, or the ledger cannot be asked.
+        """
+        try:
+            async with asyncio.timeout(LEDGER_LIMIT_SECONDS):
+                self._run.stop.lost = not await renew(self._run)
+            self._is_told = self._run.stop.lost
+        except (LedgerError, TimeoutError):
+            self._is_told = True
+        if self._is_told:
+            raise asyncio.CancelledError(_LAPSED)
+
+
+async def renew(run: Run) -> bool:
+    """Renew the lease of a call that runs; False: another process has taken the work over."""
+    tenure = Tenure(run.terms.clock, run.lease_seconds)
+    owned = await run.db.renew(run.attempt, run.lease_seconds)
+    if owned:
+        run.stop.tenure = tenure
+    return owned
 
 
 def looked_at(run: Run) -> Callable[[], bool]:
@@ -80,6 +176,7 @@ def looked_at(run: Run) -> Callable[[], bool]:
 
     `may_send` leaves at least half of a lease.
     """
+    run.stop.tenure = Tenure(run.terms.clock, run.lease_seconds / 2)
     began, limit_seconds = Stopwatch(run.terms.clock), run.lease_seconds / RENEWALS_A_LEASE
     return lambda: began.most_seconds() <= limit_seconds
 
@@ -90,7 +187,7 @@ def just_claimed(run: Run, asked_seconds: float | None) -> bool:
     Both clocks must say so: the monotonic one cannot be set, the other is what leases go by.
     """
     lease_seconds, expires = run.lease_seconds, run.proposal.lease_expires_at
-    fresh_seconds = min(FRESH_SECONDS, lease_seconds / RENEWALS_A_LEASE)
+    fresh_seconds = _fresh_seconds(lease_seconds)
     if expires is None or asked_seconds is None:
         return False
     if monotonic_seconds() - asked_seconds > fresh_seconds:
@@ -113,7 +210,7 @@ async def may_send(run: Run) -> bool:
     half = timedelta(seconds=run.lease_seconds / 2)
     late = expires is None or run.terms.clock.now() >= expires - half
     if hold.owned and late:
-        hold = hold._replace(owned=await run.db.renew(run.attempt, run.lease_seconds))
+        hold = hold._replace(owned=await renew(run))
     if not hold.owned:
         raise LostLeaseError(f"Proposal {run.proposal.id} was taken over before it was sent.")
     run.stop.requested = hold.killed or hold.cancel_requested

@@ -73,12 +73,12 @@ def faults(end: End) -> Iterator[str]:
 
 
 def _faults_of(one: ActionProposal, happened: Sequence[Effect], end: End) -> Iterator[str]:
-    twice = len(happened) > 1 and one.action_name != REPEATABLE
-    if twice and not any(_left_late(effect, end) for effect in happened[1:]):
+    in_time = [effect for effect in happened if not _left_late(effect, end)]
+    if len(in_time) > 1 and one.action_name != REPEATABLE:
         yield f"{_name(one)} happened {len(happened)} times"
     if one.status is ActionStatus.COMPLETED and not happened:
         yield f"{_name(one)} never happened"
-    if one.status is not ActionStatus.COMPLETED and not one.in_doubt and happened:
+    if one.status is not ActionStatus.COMPLETED and not one.in_doubt and in_time:
         yield f"{_name(one)} happened, and the ledger says that it surely did not"
 
 
