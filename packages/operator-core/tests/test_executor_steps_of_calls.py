@@ -1,8 +1,10 @@
 """A call goes on from step to step only while its lease is held, or can be had back."""
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,6 +109,26 @@ async def test_a_call_that_is_cancelled_hears_of_it_between_its_steps(tmp_path: 
         one.clock.advance(1)
         record = await running
         assert (record.outcome, subject.effects, subject.tidied) == (Outcome.UNKNOWN, [], 1)
+
+
+class OfAnotherKind(FakeSubject):
+    """Its calls are awaitables of a library that is not written in Python."""
+
+    def perform(self, call: ActionCall) -> Any:  # noqa: ANN401 - what a coroutine is to await
+        self.calls.append(call)
+        return _Plain()
+
+
+class _Plain:
+    def __await__(self) -> Iterator[None]:
+        return iter([None, None])
+
+
+async def test_a_call_may_be_any_awaitable(tmp_path: Path) -> None:
+    async with bench(tmp_path, clock=ManualClock()) as one:
+        one.subject = OfAnotherKind()
+        record = await one.run(await one.validated())
+        assert (record.success, len(one.subject.calls)) == (True, 1)
 
 
 def test_a_tenure_is_over_after_its_length_by_whichever_clock_goes_further() -> None:

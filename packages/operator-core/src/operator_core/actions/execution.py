@@ -185,6 +185,8 @@ async def _see_through(run: Run, task: "asyncio.Task[object]") -> None:
 async def _conclude(run: Run, task: "asyncio.Task[object]") -> ActionRecord:
     """Write down how a call ended, or that it could not be stopped."""
     if run.stop.lost:
+        if task.done() and not task.cancelled():
+            task.exception()  # it is of no interest any more, which asyncio is to know
         raise LostLeaseError(f"Proposal {run.proposal.id} was taken over while it ran.")
     if not task.done():
         message = f"{run.stop.words} The call did not stop and may still have its effect."
@@ -249,7 +251,8 @@ def _over_time(run: Run, running: Stopwatch) -> str:
 
 async def _halt(run: Run, task: "asyncio.Task[object]", reason: str) -> None:
     run.stop.reason = reason
-    task.cancel()
+    if not run.stop.lapsed:  # or it has been told, and tidies up
+        task.cancel()
     await asyncio.wait({task}, timeout=PROBE_LIMIT_SECONDS)
     if not task.done():
         log.error("call_not_stopped", proposal_id=run.proposal.id, action=run.definition.name)

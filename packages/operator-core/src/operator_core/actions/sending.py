@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from types import CoroutineType
 from typing import Any, NamedTuple
 
 from operator_core.actions.progress import Progress
@@ -72,6 +73,12 @@ class Stop:
     lost: bool = False
     sent: bool = False
     """Whether the call was begun at all."""
+    lapsed: bool = False
+    """Whether the call was told between its steps that its lease is over."""
+
+    def is_too_late(self) -> bool:
+        """Return whether the lease may have ended, and nothing has stopped the call yet."""
+        return self.tenure.is_over() and not (self.lapsed or self.reason)
 
     @property
     def words(self) -> str:
@@ -123,10 +130,11 @@ class _WhileHeld(Awaitable[object]):
     def __init__(self, run: Run, work: Awaitable[object]) -> None:
         self._run = run
         self._work = work
-        self._is_told = False
 
     def __await__(self) -> Generator[Any, Any, object]:
-        steps = self._work.__await__()
+        work = self._work
+        # What is no coroutine may have steps that take nothing and can be told nothing.
+        steps = (work if isinstance(work, CoroutineType) else _awaited(work)).__await__()
         go_on: Callable[[], Any] = partial(steps.send, None)
         while True:
             try:
@@ -137,14 +145,14 @@ class _WhileHeld(Awaitable[object]):
                 raise self._meaning(error) from error
             try:
                 found = yield waits_for
-                if self._run.stop.tenure.is_over() and not self._is_told:
+                if self._run.stop.is_too_late():
                     yield from self._regain().__await__()
                 go_on = partial(steps.send, found)
             except BaseException as error:  # noqa: BLE001 - whatever it is, it is the call's
                 go_on = partial(steps.throw, error)
 
     def _meaning(self, error: BaseException) -> BaseException:
-        return OutcomeUnknownError(_LAPSED) if self._is_told else error
+        return OutcomeUnknownError(_LAPSED) if self._run.stop.lapsed else error
 
     async def _regain(self) -> None:
         """Renew the lease, where nobody has taken the work over.
@@ -152,14 +160,19 @@ class _WhileHeld(Awaitable[object]):
         Raises:
             CancelledError: somebody has, or the ledger cannot be asked.
         """
+        stop = self._run.stop
         try:
             async with asyncio.timeout(LEDGER_LIMIT_SECONDS):
-                self._run.stop.lost = not await renew(self._run)
-            self._is_told = self._run.stop.lost
+                stop.lost = not await renew(self._run)
+            stop.lapsed = stop.lost
         except (LedgerError, TimeoutError):
-            self._is_told = True
-        if self._is_told:
+            stop.lapsed = True
+        if stop.lapsed:
             raise asyncio.CancelledError(_LAPSED)
+
+
+async def _awaited(work: Awaitable[object]) -> object:
+    return await work
 
 
 async def renew(run: Run) -> bool:
