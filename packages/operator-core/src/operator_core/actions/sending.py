@@ -9,8 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
-from types import CoroutineType
+from types import CoroutineType, coroutine
 from typing import Any, NamedTuple
 
 from operator_core.actions.progress import Progress
@@ -117,58 +116,53 @@ async def send(run: Run, is_fresh: Callable[[], bool]) -> object:
     if not is_fresh():
         return None
     run.stop.sent = True
-    return await contained(_WhileHeld(run, run.subject.perform(run.call)))
+    return await contained(_while_held(run, run.subject.perform(run.call)))
 
 
-class _WhileHeld(Awaitable[object]):
-    """A call that goes on from step to step only while its lease is held.
+@coroutine
+def _while_held(run: Run, work: Awaitable[object]) -> Generator[Any, Any, object]:
+    """Let a call go on from step to step only while its lease is held.
 
     A process that stood still in the midst of it may wake when others have looked for its effect,
     found none and had it. Before it can send anything it is told here that it is too late.
     """
-
-    def __init__(self, run: Run, work: Awaitable[object]) -> None:
-        self._run = run
-        self._work = work
-
-    def __await__(self) -> Generator[Any, Any, object]:
-        work = self._work
-        # What is no coroutine may have steps that take nothing and can be told nothing.
-        steps = (work if isinstance(work, CoroutineType) else _awaited(work)).__await__()
-        go_on: Callable[[], Any] = partial(steps.send, None)
-        while True:
-            try:
-                waits_for = go_on()
-            except StopIteration as end:
-                return end.value
-            except asyncio.CancelledError as error:
-                raise self._meaning(error) from error
-            try:
-                found = yield waits_for
-                if self._run.stop.is_too_late():
-                    yield from self._regain().__await__()
-                go_on = partial(steps.send, found)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it is the call's
-                go_on = partial(steps.throw, error)
-
-    def _meaning(self, error: BaseException) -> BaseException:
-        return OutcomeUnknownError(_LAPSED) if self._run.stop.lapsed else error
-
-    async def _regain(self) -> None:
-        """Renew the lease, where nobody has taken the work over.
-
-        Raises:
-            CancelledError: somebody has, or the ledger cannot be asked.
-        """
-        stop = self._run.stop
+    # What is no coroutine may have steps that take nothing and can be told nothing.
+    steps = (work if isinstance(work, CoroutineType) else _awaited(work)).__await__()
+    go_on: Callable[[Any], Any] = steps.send
+    told: Any = None
+    while True:
         try:
-            async with asyncio.timeout(LEDGER_LIMIT_SECONDS):
-                stop.lost = not await renew(self._run)
-            stop.lapsed = stop.lost
-        except (LedgerError, TimeoutError):
-            stop.lapsed = True
-        if stop.lapsed:
-            raise asyncio.CancelledError(_LAPSED)
+            waits_for = go_on(told)
+        except StopIteration as end:
+            return end.value
+        except asyncio.CancelledError as error:
+            if run.stop.lapsed:
+                raise OutcomeUnknownError(_LAPSED) from error
+            raise
+        try:
+            told = yield waits_for
+            if run.stop.is_too_late():
+                yield from _regain(run).__await__()
+            go_on = steps.send
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the call's
+            go_on, told = steps.throw, error
+
+
+async def _regain(run: Run) -> None:
+    """Renew the lease, where nobody has taken the work over.
+
+    Raises:
+        CancelledError: somebody has, or the ledger cannot be asked.
+    """
+    stop = run.stop
+    try:
+        async with asyncio.timeout(LEDGER_LIMIT_SECONDS):
+            stop.lost = not await renew(run)
+        stop.lapsed = stop.lost
+    except (LedgerError, TimeoutError):
+        stop.lapsed = True
+    if stop.lapsed:
+        raise asyncio.CancelledError(_LAPSED)
 
 
 async def _awaited(work: Awaitable[object]) -> object:
