@@ -125,6 +125,34 @@ async def test_it_begins_anew_once(tmp_path: Path) -> None:
     assert first not in ids
 
 
+async def test_a_copy_of_a_template_gets_an_id_of_its_own_and_no_more(tmp_path: Path) -> None:
+    async with bench(tmp_path) as one:
+        first = one.ledger.ledger_id
+    ids = {first}
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        shutil.copy(tmp_path / "ledger.db", tmp_path / name / "ledger.db")
+        async with bench(tmp_path / name) as other:
+            ids.add(other.ledger.ledger_id)
+            assert (await other.control.safety_state()).mode is RunMode.EXECUTE
+            await other.run(await other.validated())
+    assert len(ids) == 3
+    async with bench(tmp_path) as one:
+        assert one.ledger.ledger_id == first
+
+
+async def test_an_unused_copy_that_is_put_back_over_what_was_done_begins_anew(
+    tmp_path: Path,
+) -> None:
+    async with bench(tmp_path):
+        pass
+    shutil.copy(tmp_path / "ledger.db", tmp_path / "saved.db")
+    await used(tmp_path)
+    shutil.copy(tmp_path / "saved.db", tmp_path / "ledger.db")
+    async with bench(tmp_path) as one:
+        assert (await one.control.safety_state()).mode is RunMode.OBSERVE
+
+
 # --- what goes on -------------------------------------------------------------------------
 
 

@@ -18,6 +18,10 @@ UPDATE ledger SET backup_at = :now WHERE id = 1
 -- name: ledger.note_place
 UPDATE ledger SET place = :place WHERE id = 1
 
+-- name: ledger.is_used
+SELECT EXISTS (SELECT 1 FROM action_proposals) OR EXISTS (SELECT 1 FROM schedules)
+    OR EXISTS (SELECT 1 FROM tickets) AS is_used
+
 -- name: audit.newest
 SELECT id, hash FROM audit_log ORDER BY id DESC LIMIT 1
 

@@ -47,8 +47,7 @@ def settle(connection: sqlite3.Connection, path: Path, now: str) -> None:
     try:
         tx.begin()
         if _is_past(tx, path):  # again, now that nobody else can write
-            restore.begin_anew(tx, uuid.uuid4().hex, Stamp(_ACTOR, from_text(now)))
-            log.warning("ledger_restored", note="it is in observe mode, and its work is held")
+            _begin_anew(tx, path, now)
         tx.run("ledger.note_place", place=_here(path))
         tx.end()
         connection.execute("COMMIT")
@@ -102,6 +101,22 @@ class SeenFile:
             if seen is not None and seen != self._last:
                 _write(self._path, seen)
                 self._last = seen
+
+
+def _begin_anew(tx: SqliteTx, path: Path, now: str) -> None:
+    ledger_id = uuid.uuid4().hex
+    if _is_template(tx, path):
+        tx.run("ledger.restore", ledger_id=ledger_id)
+        return
+    restore.begin_anew(tx, ledger_id, Stamp(_ACTOR, from_text(now)))
+    log.warning("ledger_restored", note="it is in observe mode, and its work is held")
+
+
+def _is_template(tx: SqliteTx, path: Path) -> bool:
+    """Return whether nobody has worked with a copy yet: there is nothing to hold in it."""
+    ledger, work = tx.one("ledger.get") or {}, tx.one("ledger.is_used") or {}
+    lacks = ledger["backup_at"] is not None or _lacks_what_was_seen(tx, path, ledger["ledger_id"])
+    return not (lacks or work["is_used"])
 
 
 def _is_past(tx: SqliteTx, path: Path) -> bool:
