@@ -52,6 +52,11 @@ def address_of(folder: Path) -> LedgerAddress:
     return _chosen[-1] if _chosen else folder / "ledger.db"
 
 
+def names(folder: Path) -> set[str]:
+    """Return the names of the files in a folder."""
+    return {path.name for path in folder.iterdir()}
+
+
 def choose(address: LedgerAddress) -> None:
     """Let the ledger of the present test lie there."""
     _chosen.append(address)

@@ -9,6 +9,7 @@ import pytest
 
 import old_ledgers as old
 from engine_bench import Bench, bench, id_of, proposal
+from ledger_places import names
 from operator_core.actions.retry import RetryConfig
 from operator_core.actions.types import ActionStatus, Outcome, Schedule
 from operator_core.db.attempts import Ending
@@ -21,11 +22,6 @@ from operator_core.types import RunMode
 from shelves import go, shelf_of, tidying
 
 S = ActionStatus
-
-
-def names(folder: Path) -> set[str]:
-    """Return the names of the files in a folder."""
-    return {path.name for path in folder.iterdir()}
 
 
 async def copy(one: Bench, folder: Path) -> Path:

@@ -136,6 +136,16 @@ async def test_a_living_owner_writes_its_lease_anew_when_time_is_set_back(tmp_pa
 # --- an owner that is dead ----------------------------------------------------------------
 
 
+async def assert_settled_within_a_lease(one: Bench, target: int) -> None:
+    """Assert that another process waits for the lease of an owner that is dead, and no longer."""
+    one.subject.probe_answer = ProbeAnswer.HAPPENED
+    two = one.executor("two")
+    assert await two.settle_expired(one.subject) == []
+    one.clock.advance(LEASE_SECONDS)
+    assert await two.settle_expired(one.subject) == [target]
+    assert await one.status(target) is ActionStatus.COMPLETED
+
+
 @pytest.mark.parametrize("back_seconds", [HOUR, 2 * LEASE_SECONDS])
 async def test_the_work_of_a_dead_owner_is_settled_within_a_lease_although_time_was_set_back(
     tmp_path: Path, back_seconds: float
@@ -146,12 +156,7 @@ async def test_the_work_of_a_dead_owner_is_settled_within_a_lease_although_time_
         target = await one.validated()
         await one.executions.claim(target, one.terms("dead"))
         clock.set_back(back_seconds)
-        one.subject.probe_answer = ProbeAnswer.HAPPENED
-        two = one.executor("two")
-        assert await two.settle_expired(one.subject) == []
-        clock.advance(LEASE_SECONDS)
-        assert await two.settle_expired(one.subject) == [target]
-        assert await one.status(target) is ActionStatus.COMPLETED
+        await assert_settled_within_a_lease(one, target)
         assert "owner_found_dead" in await one.events()
 
 
@@ -169,12 +174,7 @@ async def test_a_request_to_stop_does_not_make_a_lease_longer_that_was_written_a
             await one.control.kill(actor="ann", reason="r")
         else:
             await one.db.request_cancel(target, cancelled_by="ann")
-        one.subject.probe_answer = ProbeAnswer.HAPPENED
-        two = one.executor("two")
-        assert await two.settle_expired(one.subject) == []
-        clock.advance(LEASE_SECONDS)
-        assert await two.settle_expired(one.subject) == [target]
-        assert await one.status(target) is ActionStatus.COMPLETED
+        await assert_settled_within_a_lease(one, target)
 
 
 async def test_a_lease_that_is_renewed_is_not_outwaited(tmp_path: Path) -> None:

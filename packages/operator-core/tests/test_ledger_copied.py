@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine_bench import Bench, bench, proposal
+from ledger_places import names
 from operator_core.db.control import ControlDB
 from operator_core.db.sqlite import place
 from operator_core.db.sqlite.place import SEEN
@@ -29,11 +30,6 @@ def back_up_by_sqlite(source: Path, target: Path) -> None:
     """Make a copy that is not the same bytes, as `sqlite3 ledger.db '.backup …'` does."""
     with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as two:
         one.backup(two)
-
-
-def names(folder: Path) -> set[str]:
-    """Return the names of the files in a folder."""
-    return {path.name for path in folder.iterdir()}
 
 
 async def used(folder: Path) -> str:

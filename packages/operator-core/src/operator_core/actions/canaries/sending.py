@@ -4,10 +4,8 @@ from datetime import timedelta
 
 from operator_core.actions.cage import PERSON, Cage, asking, rule
 from operator_core.actions.canaries.canary import Canary
-from operator_core.actions.canaries.state import claimed
+from operator_core.actions.canaries.state import ask_to_stop, claimed
 from operator_core.clock import to_text
-from operator_core.db import changes
-from operator_core.db.changes import Change
 from operator_core.db.claims import Attempt, ClaimTerms
 from operator_core.db.control import ControlDB
 from operator_core.db.executions import ExecutionDB
@@ -46,10 +44,7 @@ async def _killed(cage: Cage, proposal_id: int) -> None:
 
 async def _called_off(cage: Cage, proposal_id: int) -> None:
     attempt = await claimed(cage, proposal_id)
-    stamp = cage.stamp()
-    params = {"updated_at": stamp.text}
-    stop = Change("proposal.request_cancel", "stop_requested", {}, params)
-    await cage.ledger.write(lambda tx: changes.apply(tx, proposal_id, stop, stamp))
+    await ask_to_stop(cage, proposal_id)
     await _sent_late(cage, attempt)
 
 

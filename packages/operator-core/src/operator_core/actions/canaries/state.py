@@ -114,6 +114,14 @@ async def claimed(cage: Cage, proposal_id: int) -> Attempt:
     return await ExecutionDB(cage.ledger).claim(proposal_id, terms)
 
 
+async def ask_to_stop(cage: Cage, proposal_id: int) -> None:
+    """Ask the owner of an attempt to stop it, and do nothing else, as older versions do."""
+    stamp = cage.stamp()
+    params = {"updated_at": stamp.text}
+    stop = Change("proposal.request_cancel", "stop_requested", {}, params)
+    await cage.ledger.write(lambda tx: changes.apply(tx, proposal_id, stop, stamp))
+
+
 async def _two_at_once(cage: Cage) -> int:
     first, second = await cage.valid("smash"), await cage.valid("smash")
     await claimed(cage, first)
@@ -131,10 +139,7 @@ async def _sent_before(cage: Cage) -> int:
 async def _called_off_after_it_was_sent(cage: Cage) -> int:
     planted = await _sent_before(cage)
     cage.clock.ahead += 2 * _ANCIENT
-    stamp = cage.stamp()
-    params = {"updated_at": stamp.text}
-    stop = Change("proposal.request_cancel", "stop_requested", {}, params)
-    await cage.ledger.write(lambda tx: changes.apply(tx, planted, stop, stamp))
+    await ask_to_stop(cage, planted)
     return planted
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from operator_core.clock import from_text, monotonic_seconds
 from operator_core.db import restore
 from operator_core.db.changes import Stamp
+from operator_core.db.engine import Row
 from operator_core.db.sqlite.tx import SqliteTx, begin, roll_back
 from operator_core.db.sqlite.upgrade import WRITER
 from operator_core.logs import get_logger
@@ -40,14 +41,19 @@ def settle(connection: sqlite3.Connection, path: Path, now: str) -> None:
         now: the present moment as text.
     """
     tx = SqliteTx(connection, WRITER)
-    if not _is_past(tx, path):
-        _note_place(connection, tx, path)
+    ledger = tx.one("ledger.get")
+    if ledger is None:
+        return  # who asks for its id says so
+    if not _is_past(tx, ledger, path):
+        if ledger["place"] != _here(path):
+            _note_place(connection, tx, path)
         return
     begin(connection)
     try:
         tx.begin()
-        if _is_past(tx, path):  # again, now that nobody else can write
-            _begin_anew(tx, path, now)
+        ledger = tx.one("ledger.get") or {}  # again, now that nobody else can write
+        if _is_past(tx, ledger, path):
+            _begin_anew(tx, ledger, path, now)
         tx.run("ledger.note_place", place=_here(path))
         tx.end()
         connection.execute("COMMIT")
@@ -103,29 +109,29 @@ class SeenFile:
                 self._last = seen
 
 
-def _begin_anew(tx: SqliteTx, path: Path, now: str) -> None:
+def _begin_anew(tx: SqliteTx, ledger: Row, path: Path, now: str) -> None:
     ledger_id = uuid.uuid4().hex
-    if _is_template(tx, path):
+    if _is_template(tx, ledger, path):
         tx.run("ledger.restore", ledger_id=ledger_id)
         return
     restore.begin_anew(tx, ledger_id, Stamp(_ACTOR, from_text(now)))
     log.warning("ledger_restored", note="it is in observe mode, and its work is held")
 
 
-def _is_template(tx: SqliteTx, path: Path) -> bool:
+def _is_template(tx: SqliteTx, ledger: Row, path: Path) -> bool:
     """Return whether nobody has worked with a copy yet: there is nothing to hold in it."""
-    ledger, work = tx.one("ledger.get") or {}, tx.one("ledger.is_used") or {}
-    lacks = ledger["backup_at"] is not None or _lacks_what_was_seen(tx, path, ledger["ledger_id"])
-    return not (lacks or work["is_used"])
+    work = tx.one("ledger.is_used") or {}
+    return not (_is_restored(tx, ledger, path) or work["is_used"])
 
 
-def _is_past(tx: SqliteTx, path: Path) -> bool:
-    ledger = tx.one("ledger.get")
-    return ledger is not None and (
-        ledger["backup_at"] is not None
-        or _is_beside_its_origin(path, ledger["place"], ledger["ledger_id"])
-        or _lacks_what_was_seen(tx, path, ledger["ledger_id"])
+def _is_past(tx: SqliteTx, ledger: Row, path: Path) -> bool:
+    return _is_restored(tx, ledger, path) or _is_beside_its_origin(
+        path, ledger["place"], ledger["ledger_id"]
     )
+
+
+def _is_restored(tx: SqliteTx, ledger: Row, path: Path) -> bool:
+    return ledger["backup_at"] is not None or _lacks_what_was_seen(tx, path, ledger["ledger_id"])
 
 
 def _is_beside_its_origin(path: Path, noted: str | None, ledger_id: str) -> bool:
@@ -165,9 +171,6 @@ def _lacks_what_was_seen(tx: SqliteTx, path: Path, ledger_id: str) -> bool:
 
 def _note_place(connection: sqlite3.Connection, tx: SqliteTx, path: Path) -> None:
     """A file that cannot be written now says it another time."""
-    ledger = tx.one("ledger.get")
-    if ledger is None or ledger["place"] == _here(path):
-        return
     with suppress(sqlite3.OperationalError):
         connection.execute("BEGIN IMMEDIATE")
         tx.run("ledger.note_place", place=_here(path))

@@ -35,7 +35,8 @@ def undisturbed(path: Path | str) -> Iterator[Path | str]:
             whole = _copied(path, copy)
         except OSError as error:
             raise LedgerUnavailableError(f"{path} cannot be read: {error}.") from error
-        adopt_copy(copy)
+        if whole:
+            adopt_copy(copy)
         yield copy if whole else path
 
 

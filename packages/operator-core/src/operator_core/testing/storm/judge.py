@@ -5,19 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from operator_core.actions.types import (
-    ActionProposal,
-    ActionStatus,
-    WorkflowProposal,
-    WorkflowStatus,
-)
+from operator_core.actions.lifecycle import WORKFLOW_MACHINE
+from operator_core.actions.types import ActionProposal, ActionStatus, WorkflowProposal
 from operator_core.testing.crash.worker import unsettled
 from operator_core.testing.storm.terms import Effect
 from operator_core.testing.storm.weather import Stillness
 from operator_core.testing.storm.worker import REPEATABLE
 
 _JUST_WOKEN_SECONDS = 0.1
-_ENDED = (WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.CANCELLED)
 
 
 @dataclass(frozen=True)
@@ -88,7 +83,8 @@ def _faults_of_workflow(
     happened: Mapping[int, Sequence[Effect]],
 ) -> Iterator[str]:
     """Say where steps came out of order, or not all to their end."""
-    if workflow.status not in _ENDED and not any(one.in_doubt for one in steps):
+    goes_on = bool(WORKFLOW_MACHINE.events_of(workflow.status))
+    if goes_on and not any(one.in_doubt for one in steps):
         yield f"workflow {workflow.id} has not ended ({workflow.status.value})"
     for before, one in pairwise(sorted(steps, key=lambda step: step.execution_order)):
         first, then = (happened.get(_item(step), []) for step in (before, one))
