@@ -15,7 +15,7 @@ from operator_core.testing.storm.__main__ import ENGINES, storm
 from operator_core.testing.storm.judge import End, counts, faults
 from operator_core.testing.storm.terms import Effect, SetClock
 from operator_core.testing.storm.weather import Stillness
-from operator_core.testing.storm.worker import BLIND, REPEATABLE, TOLD
+from operator_core.testing.storm.worker import BLIND, REPEATABLE, TOLD, UNDO
 
 S = ActionStatus
 
@@ -61,7 +61,7 @@ def assert_found(end: End, what: str | None) -> None:
         (End([ended(S.FAILED, REPEATABLE)], effects(1, action=REPEATABLE)), "surely did not"),
         (End([ended(S.CANCELLED)], effects(1)), "surely did not"),
         (End([ended(S.EXECUTING, BLIND, in_doubt=True)], effects(1, action=BLIND)), None),
-        (End([ended(S.EXECUTING, BLIND, in_doubt=True)], effects(1, 2)), "happened 2 times"),
+        (End([ended(S.EXECUTING, in_doubt=True)], effects(1, 2)), "happened 2 times"),
         (End([ended(S.EXECUTING)], []), "neither settled nor in doubt"),
         (End([ended(S.PROPOSED)], []), "neither settled nor in doubt"),
         (End([], effects(1)), "the ledger knows nothing of it"),
@@ -115,8 +115,8 @@ DONE = steps(S.COMPLETED, S.COMPLETED)
     ("status", "proposals", "happened", "what"),
     [
         ("completed", DONE, (1.0, 2.0), None),
-        ("completed", DONE, (2.0, 1.0), "happened before the step"),
-        ("cancelled", steps(S.CANCELLED, S.COMPLETED), (None, 2.0), "happened before the step"),
+        ("completed", DONE, (2.0, 1.0), "which it comes after"),
+        ("cancelled", steps(S.CANCELLED, S.COMPLETED), (None, 2.0), "which it comes after"),
         ("in_progress", DONE, (1.0, 2.0), "has not ended"),
         ("in_progress", steps(S.EXECUTING, S.VALIDATED, in_doubt=True), (1.0, None), None),
     ],
@@ -134,6 +134,43 @@ def test_steps_come_in_order_and_to_their_end(
         if at is not None
     ]
     assert_found(End(proposals, seen, [workflow]), what)
+
+
+def undone(*step_ids: int) -> list[ActionProposal]:
+    """Return two steps that are done, and what undoes steps of these ids, in this order."""
+    undoings = [
+        ended(
+            S.COMPLETED,
+            UNDO,
+            id=10 + n,
+            parameters={"item": step_id},
+            workflow_id=5,
+            execution_order=2 + n,
+            compensates_proposal_id=step_id,
+        )
+        for n, step_id in enumerate(step_ids)
+    ]
+    return [*DONE, *undoings]
+
+
+@pytest.mark.parametrize(
+    ("step_ids", "happened", "what"),
+    [
+        ((2, 1), ((UNDO, 2, 3.0), (UNDO, 1, 4.0)), None),
+        ((2, 1), ((UNDO, 2, 4.0), (UNDO, 1, 3.0)), "which it comes after"),
+        ((2,), ((UNDO, 2, 1.5),), "which it comes after"),
+        ((1, 2), ((UNDO, 1, 3.0), (UNDO, 2, 4.0)), "is not undone from its end on"),
+        ((2,), (), "never happened"),
+        ((2,), ((UNDO, 2, 3.0), (UNDO, 2, 4.0)), "happened 2 times"),
+    ],
+)
+def test_steps_are_undone_from_the_end_on(
+    step_ids: tuple[int, ...], happened: tuple[tuple[str, int, float], ...], what: str | None
+) -> None:
+    workflow = WorkflowProposal(id=5, name="w", description="d", status=WorkflowStatus.FAILED)
+    done = [Effect(TOLD, item, f"key:{item}", 1, float(item)) for item in (1, 2)]
+    back = [Effect(action, item, f"{action}:{item}", 1, at) for action, item, at in happened]
+    assert_found(End(undone(*step_ids), [*done, *back], [workflow]), what)
 
 
 def test_effects_are_counted() -> None:

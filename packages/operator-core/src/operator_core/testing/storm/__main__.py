@@ -5,16 +5,21 @@ import asyncio
 import random
 import shutil
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from pydantic import BaseModel
+
+from operator_core.actions.audit import ActionAuditor
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.testing.crash.places import SETTINGS
 from operator_core.testing.postgres import PostgresServer
 from operator_core.testing.storm.judge import End, counts, faults
 from operator_core.testing.storm.terms import Terms
-from operator_core.testing.storm.weather import OF_PROCESSES, OF_SERVERS, Strike, Weather
+from operator_core.testing.storm.troubles import SmallDisk
+from operator_core.testing.storm.weather import OF_ALL, OF_DISKS, OF_SERVERS, Strike, Weather
 
 LEASE_SECONDS = 1.0
 _SHOWN_FAULTS = 20
@@ -39,11 +44,13 @@ def storm(engine: str, chosen: argparse.Namespace) -> list[str]:
     folder.mkdir(parents=True)
     with ExitStack() as stack:
         server = stack.enter_context(PostgresServer(SETTINGS)) if engine == "postgres" else None
-        address = server.url if server else str(folder / "ledger.db")
+        own = not server and SmallDisk.can_be_made()
+        disk = stack.enter_context(SmallDisk(folder / "disk")) if own else None
+        address = server.url if server else str(folder / ("disk" if disk else "") / "ledger.db")
         terms = Terms(address, str(folder), chosen.seed, LEASE_SECONDS)
-        possible = [*OF_PROCESSES, *(OF_SERVERS if server else ())]
+        possible = [*OF_ALL, *(OF_SERVERS if server else ()), *(OF_DISKS if disk else ())]
         strikes = [one for one in possible if not chosen.strike or one in chosen.strike]
-        weather = Weather(terms, strikes or possible, random.Random(chosen.seed), server)
+        weather = Weather(terms, strikes or possible, random.Random(chosen.seed), server, disk)
         with weather:
             weather.blow(chosen.seconds)
         end = asyncio.run(_end(terms, weather, settled=weather.settle() == 0))
@@ -56,7 +63,7 @@ def storm(engine: str, chosen: argparse.Namespace) -> list[str]:
 
 async def _end(terms: Terms, weather: Weather, *, settled: bool) -> End:
     async with ActionDB(terms.address) as db:
-        return End(
+        end = End(
             proposals=await db.list_proposals(),
             effects=terms.effects.read(),
             workflows=await db.list_workflows(),
@@ -65,6 +72,17 @@ async def _end(terms: Terms, weather: Weather, *, settled: bool) -> End:
             broken_audit=await ControlDB(db.ledger).first_broken_audit_row(),
             settled=settled,
         )
+        if any(faults(end)):
+            events = await ActionAuditor(db.ledger).list_events()
+            _keep(Path(terms.folder), proposals=end.proposals, audit=events)
+    return end
+
+
+def _keep(folder: Path, **rows: Sequence[BaseModel]) -> None:
+    """Keep what the ledger said: it goes with its server, or with its disk."""
+    for name, each in rows.items():
+        lines = "\n".join(one.model_dump_json() for one in each)
+        (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
 
 
 def _say(text: str) -> None:
@@ -79,7 +97,7 @@ def run() -> int:
     for fault in found[:_SHOWN_FAULTS]:
         _say(f"WRONG {fault}")
     if found:
-        _say(f"The ledger, the effects and the log are in {chosen.keep}.")
+        _say(f"What the ledger said, the effects and the log are in {chosen.keep}.")
     return 1 if found else 0
 
 

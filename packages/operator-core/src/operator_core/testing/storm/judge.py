@@ -14,6 +14,9 @@ from operator_core.testing.storm.worker import REPEATABLE
 
 _JUST_WOKEN_SECONDS = 0.1
 
+Deed = tuple[str, int]
+"""An action, and the item that it is done to."""
+
 
 @dataclass(frozen=True)
 class End:
@@ -40,9 +43,9 @@ class End:
 
 def counts(end: End) -> Counter[str]:
     """Return how many actions happened once, never, or are in doubt."""
-    happened = Counter(one.item for one in end.effects)
+    happened = Counter((one.action, one.item) for one in end.effects)
     return Counter(
-        "in doubt" if one.in_doubt else "once" if happened[_item(one)] else "none"
+        "in doubt" if one.in_doubt else "once" if happened[_deed(one)] else "none"
         for one in end.proposals
     )
 
@@ -55,16 +58,16 @@ def faults(end: End) -> Iterator[str]:
         yield f"the audit chain is broken: {end.broken_audit}"
     for one in unsettled(list(end.proposals)):
         yield f"{_name(one)} is neither settled nor in doubt"
-    happened: Mapping[int, list[Effect]] = _by_item(end.effects)
+    happened = _by_deed(end.effects)
     for one in end.proposals:
-        yield from _faults_of(one, happened.get(_item(one), []), end)
+        yield from _faults_of(one, happened.get(_deed(one), []), end)
     steps_of: dict[int | None, list[ActionProposal]] = defaultdict(list)
     for one in end.proposals:
         steps_of[one.workflow_id].append(one)
     for workflow in end.workflows:
         yield from _faults_of_workflow(workflow, steps_of[workflow.id], happened)
-    for item in sorted(set(happened) - {_item(one) for one in end.proposals}):
-        yield f"item {item} has happened, and the ledger knows nothing of it"
+    for action, item in sorted(set(happened) - {_deed(one) for one in end.proposals}):
+        yield f"{action} {item} has happened, and the ledger knows nothing of it"
 
 
 def _faults_of(one: ActionProposal, happened: Sequence[Effect], end: End) -> Iterator[str]:
@@ -80,16 +83,23 @@ def _faults_of(one: ActionProposal, happened: Sequence[Effect], end: End) -> Ite
 def _faults_of_workflow(
     workflow: WorkflowProposal,
     steps: Sequence[ActionProposal],
-    happened: Mapping[int, Sequence[Effect]],
+    happened: Mapping[Deed, Sequence[Effect]],
 ) -> Iterator[str]:
     """Say where steps came out of order, or not all to their end."""
     goes_on = bool(WORKFLOW_MACHINE.events_of(workflow.status))
     if goes_on and not any(one.in_doubt for one in steps):
         yield f"workflow {workflow.id} has not ended ({workflow.status.value})"
-    for before, one in pairwise(sorted(steps, key=lambda step: step.execution_order)):
-        first, then = (happened.get(_item(step), []) for step in (before, one))
+    in_order = sorted(steps, key=lambda step: step.execution_order)
+    forward = {one.id: one for one in in_order if one.compensates_proposal_id is None}
+    back = [one for one in in_order if one.compensates_proposal_id is not None]
+    undone = [(forward[one.compensates_proposal_id], one) for one in back]
+    for before, one in (*pairwise(forward.values()), *pairwise(back), *undone):
+        first, then = (happened.get(_deed(step), []) for step in (before, one))
         if then and (not first or then[0].at_seconds < first[0].at_seconds):
-            yield f"{_name(one)} happened before the step that it comes after"
+            yield f"{_name(one)} happened before {_name(before)}, which it comes after"
+    places = [step.execution_order for step, _ in undone]
+    if places != sorted(places, reverse=True):
+        yield f"workflow {workflow.id} is not undone from its end on"
 
 
 def _left_late(effect: Effect, end: End) -> bool:
@@ -106,11 +116,15 @@ def _left_late(effect: Effect, end: End) -> bool:
     )
 
 
-def _by_item(effects: Sequence[Effect]) -> dict[int, list[Effect]]:
-    found: dict[int, list[Effect]] = defaultdict(list)
+def _by_deed(effects: Sequence[Effect]) -> dict[Deed, list[Effect]]:
+    found: dict[Deed, list[Effect]] = defaultdict(list)
     for effect in effects:
-        found[effect.item].append(effect)
+        found[effect.action, effect.item].append(effect)
     return found
+
+
+def _deed(one: ActionProposal) -> Deed:
+    return one.action_name, _item(one)
 
 
 def _item(one: ActionProposal) -> int:

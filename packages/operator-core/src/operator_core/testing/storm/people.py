@@ -1,4 +1,4 @@
-"""People in a storm: they cancel, pause, resume and stop everything, beside what is going on."""
+"""People in a storm: they cancel, pause, resume, settle and stop everything beside the others."""
 
 import asyncio
 import random
@@ -8,8 +8,10 @@ from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.types import ActionStatus, WorkflowProposal, WorkflowStatus
 from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
+from operator_core.db.executions import ExecutionDB
 from operator_core.db.ledger import Ledger
 from operator_core.db.workflows import WorkflowDB
+from operator_core.testing.storm.terms import EffectFile
 from operator_core.types import RunMode
 
 NAME = "person"
@@ -23,12 +25,16 @@ Way = Callable[[], Awaitable[object]]
 class Person:
     """Somebody who interferes."""
 
-    def __init__(self, ledger: Ledger, executor: ActionExecutor, rng: random.Random) -> None:
-        """Take what is interfered with, and what chooses."""
+    def __init__(
+        self, ledger: Ledger, executor: ActionExecutor, effects: EffectFile, rng: random.Random
+    ) -> None:
+        """Take what is interfered with, what is looked at, and what chooses."""
         self._db = ActionDB(ledger)
         self._workflows = WorkflowDB(ledger)
         self._control = ControlDB(ledger)
+        self._executions = ExecutionDB(ledger)
         self._executor = executor
+        self._effects = effects
         self._rng = rng
 
     async def interfere(self) -> None:
@@ -38,6 +44,7 @@ class Person:
             self._cancel,
             self._end_workflow,
             self._pause,
+            self._settle,
             self.resume_all,
             self.let_act,
         )
@@ -72,6 +79,15 @@ class Person:
         found = [one for one in await self._unfinished() if one.paused_at is None]
         if found:
             await self._workflows.pause(int(self._rng.choice(found).id or 0), paused_by=NAME)
+
+    async def _settle(self) -> None:
+        running = await self._db.list_proposals(ActionStatus.EXECUTING)
+        if found := [one for one in running if one.in_doubt]:
+            one = self._rng.choice(found)
+            deed = one.action_name, one.parameters["item"]
+            happened = any((seen.action, seen.item) == deed for seen in self._effects.read())
+            target = int(one.id or 0)
+            await self._executions.settle_by_person(target, happened=happened, person=NAME)
 
     async def _stop_everything(self) -> None:
         await self._control.kill(actor=NAME, reason="storm")

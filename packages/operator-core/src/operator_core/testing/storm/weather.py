@@ -16,6 +16,7 @@ from typing import Self
 from operator_core.clock import block, monotonic_seconds
 from operator_core.testing.postgres import PostgresServer
 from operator_core.testing.storm.terms import Terms
+from operator_core.testing.storm.troubles import BUSY, SmallDisk, cut_half, file_held, tables_held
 
 PROCESSES = 3
 _CALM_SECONDS = (0.1, 0.8)
@@ -37,10 +38,17 @@ class Strike(StrEnum):
     """The ledger's server dies and comes back."""
     PAUSE = "pause"
     """The ledger's server answers nobody for a while."""
+    CUT = "cut"
+    """Somebody ends half of the connections to the server."""
+    HOLD = "hold"
+    """Somebody else holds the ledger's lock."""
+    FULL = "full"
+    """There is no room on the ledger's disk."""
 
 
-OF_PROCESSES = (Strike.KILL, Strike.STOP, Strike.CLOCK)
-OF_SERVERS = (Strike.CRASH, Strike.PAUSE)
+OF_ALL = (Strike.KILL, Strike.STOP, Strike.CLOCK, Strike.HOLD)
+OF_SERVERS = (Strike.CRASH, Strike.PAUSE, Strike.CUT)
+OF_DISKS = (Strike.FULL,)
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,7 @@ class Weather:
         strikes: what may happen.
         rng: chooses what, when and to whom.
         server: the ledger's server, if it has one.
+        disk: the ledger's own disk, if it has one.
         happened: how often what happened.
         stood_still: who stood still when.
     """
@@ -69,6 +78,7 @@ class Weather:
     strikes: Sequence[Strike]
     rng: random.Random
     server: PostgresServer | None = None
+    disk: SmallDisk | None = None
     happened: Counter[Strike] = field(default_factory=Counter)
     stood_still: list[Stillness] = field(default_factory=list)
     _processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
@@ -94,6 +104,9 @@ class Weather:
             Strike.CLOCK: self._set_clock,
             Strike.CRASH: self._crash,
             Strike.PAUSE: self._pause,
+            Strike.CUT: self._cut,
+            Strike.HOLD: self._hold,
+            Strike.FULL: self._fill,
         }
         end = monotonic_seconds() + seconds
         while monotonic_seconds() < end:
@@ -145,6 +158,20 @@ class Weather:
             self.server.pause()
             block(self.rng.uniform(*_AWAY_SECONDS))
             self.server.resume()
+
+    def _cut(self) -> None:
+        if self.server is not None:
+            cut_half(self.server)
+
+    def _hold(self) -> None:
+        file = Path(self.terms.address)
+        with suppress(*BUSY), tables_held(self.server) if self.server else file_held(file):
+            block(self.rng.uniform(*_AWAY_SECONDS))
+
+    def _fill(self) -> None:
+        if self.disk is not None:
+            with self.disk.full():
+                block(self.rng.uniform(*_AWAY_SECONDS))
 
     # --- processes --------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.executor import ActionExecutor
 from operator_core.actions.registry import ActionRegistry
+from operator_core.actions.retry import RetryConfig
 from operator_core.actions.safety import SafetyController
 from operator_core.actions.types import ActionDefinition, ActionProposal, ActionStatus, ParamDef
 from operator_core.agent.diagnosis import ActionRecommendation
@@ -21,7 +22,6 @@ from operator_core.errors import ActionFailedError, LedgerError, OperatorError, 
 from operator_core.logs import get_logger
 from operator_core.monitor.types import Observation
 from operator_core.subject import ActionCall, ProbeAnswer, SubjectDefaults
-from operator_core.testing.crash.scenario import RETRY
 from operator_core.testing.crash.worker import unsettled
 from operator_core.testing.storm.people import Person
 from operator_core.testing.storm.terms import EffectFile, Terms
@@ -29,15 +29,20 @@ from operator_core.types import RunMode
 
 log = get_logger(__name__)
 
-TOLD, REPEATABLE, BLIND = "put", "set", "blind"
-"""What a probe can tell of, what may be sent twice, and what nobody can tell of."""
+TOLD, REPEATABLE, BLIND, UNDO = "put", "set", "blind", "take"
+"""What a probe can tell of, what may be sent twice, what nobody can tell of, and what undoes."""
+
+UNDONE = (TOLD, BLIND)
+_PROBED = (TOLD, UNDO)
 
 USERS = 8
 STEPS = 3
 SETTLING_SECONDS = 90.0
 ITEMS_EACH_PROCESS = 1_000_000
 _PAUSES_SECONDS = (0.0, 0.0, 0.002, 0.02)
-_LOST_SHARE = 0.05
+_FAILED_SHARE, _LOST_SHARE = 0.15, 0.05
+_RETRY = RetryConfig(max_attempts=2, min_wait_seconds=0.05, max_wait_seconds=0.2)
+"""Some steps fail for good, so that what was done before them is undone."""
 _LOOK_SECONDS = 0.1
 
 Step = Callable[[list[ActionRecommendation]], Awaitable[object]]
@@ -61,8 +66,14 @@ class FarSubject(SubjectDefaults):
         """Return what can be done."""
         item = {"item": ParamDef(type="int", description="What it is done to")}
         return [
-            ActionDefinition(name=name, description=name, parameters=item, idempotent=repeatable)
-            for name, repeatable in ((TOLD, False), (REPEATABLE, True), (BLIND, False))
+            ActionDefinition(
+                name=name,
+                description=name,
+                parameters=item,
+                idempotent=name == REPEATABLE,
+                inverse=UNDO if name in UNDONE else None,
+            )
+            for name in (TOLD, REPEATABLE, BLIND, UNDO)
         ]
 
     async def perform(self, call: ActionCall) -> object:
@@ -73,7 +84,7 @@ class FarSubject(SubjectDefaults):
             OutcomeUnknownError: no answer came.
         """
         await self._pause()
-        if self._rng.random() < _LOST_SHARE:
+        if self._rng.random() < _FAILED_SHARE:
             raise ActionFailedError("it did not work this time")
         self._effects.add(call.action_name, int(call.parameters["item"]), call.idempotency_key)
         await self._pause()
@@ -83,7 +94,7 @@ class FarSubject(SubjectDefaults):
 
     async def probe(self, call: ActionCall) -> ProbeAnswer:
         """Say whether it has happened, where anybody can."""
-        if call.action_name != TOLD:
+        if call.action_name not in _PROBED:
             return ProbeAnswer.UNKNOWN
         happened = any(one.key == call.idempotency_key for one in self._effects.read())
         return ProbeAnswer.HAPPENED if happened else ProbeAnswer.NOT_HAPPENED
@@ -109,10 +120,10 @@ class Process:
             self.safety,
             auditor,
             approval_mode=False,
-            retry_config=RETRY,
+            retry_config=_RETRY,
             lease_seconds=terms.lease_seconds,
         )
-        self._person = Person(ledger, self._executor, self._rng)
+        self._person = Person(ledger, self._executor, terms.effects, self._rng)
 
     async def work(self) -> None:
         """Let several users work side by side, somebody interfere, and settle what others left."""
