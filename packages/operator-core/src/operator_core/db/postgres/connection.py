@@ -11,7 +11,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from operator_core.clock import block
 from operator_core.db.address import shown
 from operator_core.db.postgres.line import Connection
-from operator_core.db.postgres.troubles import is_starting, translate
+from operator_core.db.postgres.troubles import behind_pooler, is_starting, translate
 from operator_core.errors import LedgerUnavailableError
 
 # What the driver notes about lost connections is told in Operator's own words.
@@ -42,6 +42,8 @@ _SETTINGS = {
     "synchronous_commit": "on",
     "TimeZone": "UTC",
 }
+_OUR_SETTING = "SELECT current_setting('plan_cache_mode')"
+"""Where it is not ours, a pooler has kept our settings to itself: also which schema is ours."""
 _UNHURRIED = """
 SELECT set_config(name, '0', FALSE) FROM pg_settings WHERE name IN (
     'statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout',
@@ -129,13 +131,16 @@ class Address:
     def _checked(self, connection: Connection) -> Connection:
         encoding = connection.info.parameter_status("server_encoding")
         version = connection.info.server_version
-        if version >= _OLDEST_SERVER and encoding == "UTF8":
-            return connection
-        connection.close()
-        raise LedgerUnavailableError(
-            f"The ledger {self} needs PostgreSQL 14 or newer and a database in UTF8; this is "
-            f"version {version // 10_000} with {encoding}."
-        )
+        if version < _OLDEST_SERVER or encoding != "UTF8":
+            connection.close()
+            raise LedgerUnavailableError(
+                f"The ledger {self} needs PostgreSQL 14 or newer and a database in UTF8; this is "
+                f"version {version // 10_000} with {encoding}."
+            )
+        if connection.execute(_OUR_SETTING).fetchone() != (_SETTINGS["plan_cache_mode"],):
+            connection.close()
+            raise behind_pooler(str(self))
+        return connection
 
 
 def unhurried(connection: Connection) -> None:

@@ -39,6 +39,7 @@ _STARTING = (
 _CROWDED = ("too many clients", "too many connections", "remaining connection slots")
 _REFUSED = "FATAL:"
 """Begins what a server says that will not have a connection."""
+_POOLER = "unsupported startup parameter"
 _STALE_PLAN = "cached plan must not change result type"
 
 
@@ -115,10 +116,20 @@ def _of_server(error: BaseException, where: str) -> LedgerError:
             f"{where} is not a ledger or is damaged ({_first_line(error)}). Restore a backup, or "
             "name another ledger with --db."
         )
+    if _POOLER in str(error):
+        return behind_pooler(where)
     kind = LedgerAwayError if _is_away(error) else LedgerUnavailableError
     return kind(
         f"The ledger {where} cannot be reached: {_first_line(error)}. Check that the server runs "
         "and that the address is right."
+    )
+
+
+def behind_pooler(where: str) -> LedgerUnavailableError:
+    """Return the error for an address at which no session of one's own is to be had."""
+    return LedgerUnavailableError(
+        f"The ledger {where} lies behind a pooler of connections, which keeps Operator's settings "
+        "from the server. Name the server itself: Operator needs few connections."
     )
 
 
