@@ -20,7 +20,18 @@ from operator_core.actions.types import Outcome
 from operator_core.clock import utc_now
 from operator_core.db.attempts import Ending
 from operator_core.db.executions import ExecutionDB
+from operator_core.db.sqlite.disk import Disk, Kind
 from operator_core.testing.clock import ManualClock
+
+
+@pytest.fixture(autouse=True)
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the ledgers of these tests lie on a disk, wherever they do."""
+    lies_on(monkeypatch, Disk("ext4", Kind.LASTING))
+
+
+def lies_on(monkeypatch: pytest.MonkeyPatch, disk: Disk) -> None:
+    monkeypatch.setattr("operator_core.cli.doctor.disk_of", lambda _: disk)
 
 
 def found(cli: Cli, code: int, *arguments: str) -> dict[str, str]:
@@ -36,6 +47,24 @@ def test_a_sound_ledger_has_nothing_wrong(tmp_path: Path, monkeypatch: pytest.Mo
     cli.ok("connect", "fake", "--address", "x")
     assert set(found(cli, 0).values()) == {"ok"}
     assert "Nothing is wrong" in cli.ok("doctor")
+
+
+@pytest.mark.parametrize(
+    ("disk", "code", "state"),
+    [
+        (Disk("nfs4", Kind.SHARED), 1, "wrong"),
+        (Disk("tmpfs", Kind.FLEETING), 0, "note"),
+        (Disk("ext4", Kind.LASTING), 0, "ok"),
+    ],
+)
+def test_what_a_ledger_lies_on_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: Disk, code: int, state: str
+) -> None:
+    cli = Cli(tmp_path)
+    cli.ok("mode", "execute")
+    lies_on(monkeypatch, disk)
+    assert found(cli, code)["disk"] == state
+    assert disk.name in cli.invoke("doctor").stdout
 
 
 def test_without_a_cluster_it_says_so(tmp_path: Path) -> None:

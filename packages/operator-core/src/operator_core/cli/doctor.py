@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,6 +27,7 @@ from operator_core.db.executions import ExecutionDB
 from operator_core.db.ledger import Ledger, LedgerAddress
 from operator_core.db.policy import PolicyDB
 from operator_core.db.sharing import LedgerUse
+from operator_core.db.sqlite.disk import Kind, disk_of
 from operator_core.db.sqlite.reading import undisturbed
 from operator_core.db.tickets import TicketDB
 from operator_core.monitor.types import Observation
@@ -84,6 +86,7 @@ async def doctor(
 async def _findings(session: Session, path: LedgerAddress, *, reach: bool) -> list[Finding]:
     async with LedgerUse(path) as ledger:
         findings = [Finding("ledger", OK, f"{shown(session.db_path)} can be opened")]
+        findings += _disk(session.db_path)
         for check in _CHECKS:
             findings += await check(ledger)
         if reach:
@@ -104,6 +107,26 @@ async def _audit(ledger: Ledger) -> list[Finding]:
         return [Finding("audit", OK, "the chain is whole")]
     detail = f"row {broken['id']} was tampered with: see `operator audit verify`"
     return [Finding("audit", WRONG, detail)]
+
+
+def _disk(address: LedgerAddress) -> list[Finding]:
+    """Say what a file lies on; a server sees to its own."""
+    disk = disk_of(address) if isinstance(address, Path) else None
+    if disk is None:
+        return []
+    if disk.kind is Kind.SHARED:
+        detail = (
+            f"{disk.name}: neither SQLite's locks nor its log reach other machines. Put the ledger "
+            "on a disk of this machine, or on PostgreSQL with `operator ledger copy`"
+        )
+        return [Finding("disk", WRONG, detail)]
+    if disk.kind is Kind.FLEETING:
+        detail = (
+            f"{disk.name}: it goes with this machine's memory, or with its container. Put the "
+            "ledger on a disk or a volume"
+        )
+        return [Finding("disk", NOTE, detail)]
+    return [Finding("disk", OK, disk.name)]
 
 
 async def _server(ledger: Ledger) -> list[Finding]:

@@ -1,0 +1,81 @@
+"""What a ledger file lies on: SQLite's log is memory that processes share, and machines do not."""
+
+import os
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+_MOUNTS = Path("/proc/self/mounts")
+_SHARED = frozenset(
+    [
+        "afs",
+        "ceph",
+        "cifs",
+        "fuse.ceph",
+        "fuse.glusterfs",
+        "fuse.s3fs",
+        "fuse.sshfs",
+        "gfs2",
+        "glusterfs",
+        "lustre",
+        "nfs",
+        "nfs4",
+        "ocfs2",
+        "smb3",
+        "smbfs",
+    ]
+)
+_FLEETING = frozenset(("overlay", "ramfs", "tmpfs"))
+_ESCAPED = re.compile(r"\\([0-7]{3})")
+
+
+class Kind(StrEnum):
+    """What a file system is worth to a ledger."""
+
+    LASTING = "lasting"
+    FLEETING = "fleeting"
+    """It goes with the machine's memory, or with its container."""
+    SHARED = "shared"
+    """Other machines reach it too, and neither see SQLite's locks nor its log."""
+
+
+class Disk(NamedTuple):
+    """A file system, by its type's name, and what it is worth."""
+
+    name: str
+    kind: Kind
+
+
+def disk_of(path: Path, mounts: Path = _MOUNTS) -> Disk | None:
+    """Return what a file lies on; None: nobody can tell.
+
+    Args:
+        path: the file.
+        mounts: where the system says what is mounted.
+    """
+    place = Path(os.path.realpath(path))
+    found = None
+    for point, name in _mounted(mounts):  # of those at one place the last one hides the others
+        deeper = found is None or len(point.parts) >= len(found[0].parts)
+        if deeper and place.is_relative_to(point):
+            found = point, name
+    return Disk(found[1], _kind(found[1])) if found else None
+
+
+def _kind(name: str) -> Kind:
+    if name in _SHARED:
+        return Kind.SHARED
+    return Kind.FLEETING if name in _FLEETING else Kind.LASTING
+
+
+def _mounted(mounts: Path) -> Iterator[tuple[Path, str]]:
+    """Yield where each file system is mounted, and its type."""
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, point, name, *_ = line.split(" ")
+        yield Path(_ESCAPED.sub(lambda found: chr(int(found[1], 8)), point)), name
