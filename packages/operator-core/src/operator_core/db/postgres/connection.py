@@ -32,6 +32,8 @@ _OLDEST_SERVER = 140_000
 _CONNECT_SECONDS = 5
 _SETTINGS = {
     "client_min_messages": "warning",
+    # Whoever has waited for a lock sees what its holder has done, whatever the server's default.
+    "default_transaction_isolation": r"read\ committed",
     # Statements are prepared while the tables are small and run when they are large: each is
     # written for an index, and planning it once for all values finds that.
     "enable_seqscan": "off",

@@ -102,7 +102,8 @@ def translate(error: BaseException, where: str) -> OperatorError:
 def _of_server(error: BaseException, where: str) -> LedgerError:
     if isinstance(error, errors.ReadOnlySqlTransaction):
         return LedgerReadOnlyError(
-            f"The ledger {where} is on a replica, which cannot be written. Name the primary."
+            f"The ledger {where} is on a replica or a database that may only be read. Name the "
+            "primary, or look for default_transaction_read_only."
         )
     if isinstance(error, errors.InsufficientPrivilege):
         return LedgerReadOnlyError(
