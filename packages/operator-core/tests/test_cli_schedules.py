@@ -142,7 +142,7 @@ def test_an_action_is_proposed_for_later(tmp_path: Path, when: tuple[str, str]) 
         ("999999999d", None, "366 days"),
         (None, "tomorrow", "--at"),
         (None, "2001-01-01T00:00", "366 days"),
-        (None, "9999-12-31T23:59", "366 days"),
+        (None, "9999-12-30T00:00", "366 days"),
         ("5m", "2031-01-01T00:00", "not both"),
     ],
 )

@@ -2,12 +2,13 @@
 
 import json
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operator_core.db.codec import decoded, encoder
+from operator_core.db.codec import MAX_DEPTH, decoded, encoder, is_deep
 
 JSON = st.recursive(
     st.none()
@@ -47,3 +48,13 @@ def test_what_json_has_no_word_for_is_an_error_unless_it_is_allowed() -> None:
         with pytest.raises((TypeError, ValueError, RecursionError)):
             PLAIN(value)
     assert encoder(allow_nan=True)([math.nan]) == json.dumps([math.nan])
+
+
+@pytest.mark.parametrize("wrap", [lambda inner: {"x": inner}, lambda inner: [1, inner]])
+def test_depth_is_counted_whatever_the_interpreter_bears(
+    wrap: Callable[[object], object],
+) -> None:
+    value: object = 1
+    for depth in range(MAX_DEPTH + 5):
+        assert is_deep(value) == (depth > MAX_DEPTH)
+        value = wrap(value)

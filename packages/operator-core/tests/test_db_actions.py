@@ -17,6 +17,7 @@ from operator_core.actions.types import (
     WorkflowStatus,
 )
 from operator_core.db.checked import CheckedCall
+from operator_core.db.codec import MAX_DEPTH
 from operator_core.errors import ConflictError, NotFoundError, RequestError, TransitionError
 from operator_core.monitor.types import Violation
 
@@ -190,14 +191,21 @@ async def test_parameters_that_are_no_json_are_refused(
         assert await one.db.list_proposals() == []
 
 
+def nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth - 1):
+        value = {"x": value}
+    return value
+
+
 async def test_deep_parameters_are_refused_and_large_ones_kept(tmp_path: Path) -> None:
     async with bench(tmp_path) as one:
-        deep: dict[str, Any] = {}
-        for _ in range(5_000):
-            deep = {"x": deep}
-        unchecked = proposal().model_copy(update={"parameters": deep})
-        with pytest.raises(RequestError):
-            await one.db.create_proposal(unchecked)
+        for depth in (MAX_DEPTH + 2, 5_000):
+            unchecked = proposal().model_copy(update={"parameters": nested(depth)})
+            with pytest.raises(RequestError, match=r"nested|recursion"):
+                await one.db.create_proposal(unchecked)
+        deep = nested(MAX_DEPTH)
+        assert (await one.get(await store(one, parameters=deep))).parameters == deep
         large = {"x": "y" * 1_000_000, "emoji": "\U0001f40d", "null": "\x00"}
         assert (await one.get(await store(one, parameters=large))).parameters == large
 

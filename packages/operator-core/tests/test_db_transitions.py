@@ -2,7 +2,7 @@
 
 import re
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
@@ -256,7 +256,7 @@ DUE += ["proposal.waiting_retry"]
 
 
 @pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> sqlite3.Connection:
+def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(tmp_path_factory.mktemp("history") / "h.db")
     connection.executescript(SCHEMA_SQL + ACTIONS_SCHEMA_SQL)
     row = "('a', '{}', 'r', ?, '2026-01-26T15:00:00.000000+00:00')"
@@ -265,7 +265,8 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> sqlite3.Connection:
         f"VALUES {row}",
         [(status,) for status in ("completed", "failed", "cancelled") for _ in range(3_334)],
     )
-    return connection
+    yield connection
+    connection.close()
 
 
 NOW = "2026-01-26T15:00:00.000000+00:00"

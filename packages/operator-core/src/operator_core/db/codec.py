@@ -5,8 +5,11 @@ texts themselves.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+MAX_DEPTH = 200
+"""What every interpreter and every engine can read, with room to spare."""
 
 _COMPILED: Callable[..., Callable[[object, int], tuple[str, ...]]] | None = getattr(
     json.encoder, "c_make_encoder", None
@@ -60,3 +63,19 @@ def decoded(text: str) -> Any:  # noqa: ANN401 - as `json.loads`
     except ValueError:
         return json.loads(text)  # which says what is wrong, or takes the space before it
     return value if end == len(text) else json.loads(text)
+
+
+def is_deep(value: object) -> bool:
+    """Return whether something is nested deeper than may be stored."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [inner for one in level for inner in _parts(one)]
+        if not level:
+            return False
+    return True
+
+
+def _parts(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
