@@ -14,13 +14,13 @@ OPERATOR = str(Path(sys.executable).parent / "operator")
 pytestmark = pytest.mark.real
 
 
-def operator(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def operator(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Run the installed command on a ledger in a folder."""
     return subprocess.run(
         [OPERATOR, *words],
-        env={**os.environ, "OPERATOR_DB": str(folder / "x.db"), "TZ": "UTC"},
+        env={**os.environ, "OPERATOR_DB": str(folder / "x.db"), "TZ": "UTC", **env},
         capture_output=True,
-        text=True,
+        encoding=env.get("PYTHONIOENCODING", "utf-8"),
         check=False,
         timeout=30,
     )
@@ -53,6 +53,17 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert b"no valid Unicode" in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize("words", [("--help",), ("tickets", "list"), ("tickets", "show", "1")])
+def test_a_terminal_that_knows_few_letters_shows_what_it_can(
+    tmp_path: Path, encoding: str, words: tuple[str, ...]
+) -> None:
+    operator(tmp_path, "tickets", "open", "-m", "disk … ü 漢")
+    done = operator(tmp_path, *words, PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert words == ("--help",) or "disk ? " in done.stdout
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
@@ -164,6 +165,10 @@ def main() -> None:
     """Run the command line and exit."""
     if sys.stdout is None:  # as `operator >&-` leaves it; what was asked for is done all the same
         sys.stdout = _output_for_nobody()
+    if isinstance(
+        sys.stdout, TextIOWrapper
+    ):  # a terminal that knows few letters shows the others as ?
+        sys.stdout.reconfigure(errors="replace")
     shut_out_pydantic_plugins()
     is_own_process()
     app(prog_name="operator")
