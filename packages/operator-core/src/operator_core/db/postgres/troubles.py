@@ -107,8 +107,8 @@ def _of_server(error: BaseException, where: str) -> LedgerError:
         )
     if isinstance(error, errors.InsufficientPrivilege):
         return LedgerReadOnlyError(
-            f"The ledger {where} cannot be written: {_first_line(error)}. Grant the user the "
-            "right to use and create in the schema."
+            f"The ledger {where} cannot be written: {_first_line(error)}. Give the user a schema "
+            "of its own: CREATE SCHEMA operator AUTHORIZATION …"
         )
     if isinstance(error, errors.DiskFull):
         return LedgerFullError(f"The disk under the ledger {where} is full. Free some space.")

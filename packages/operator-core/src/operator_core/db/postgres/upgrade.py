@@ -113,7 +113,8 @@ def _make_room(connection: Connection) -> None:
             "The schema has tables of another program, and no ledger. It was not changed. Name "
             "another database with --db, or another schema by search_path in the URL's options."
         )
-    if _schema(connection) == SCHEMA:
+    if connection.execute("SELECT current_schema()").fetchone() == (None,):
+        # Only then: who was given a schema may have no right to make one, not even the same.
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
     connection.execute(_RECORD_TABLE)
 
