@@ -35,6 +35,8 @@ demo: $(STAMP) ## Watch Operator repair a simulated cluster (no key, no Docker)
 	@$(BIN)/operator demo
 
 test: check ## Everything a commit must pass: the checks, then the tests
+	@command -v ps >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \
+		|| { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends procps; }
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not real and not slow"
 	@$(BIN)/python -m pytest -n 4 --dist worksteal -m "real and not slow" # apart: they start processes, and mostly wait for them
 

@@ -1,7 +1,9 @@
 """Servers on this machine: where they listen, and what ends them."""
 
 import asyncio
+import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -81,3 +83,27 @@ async def test_a_server_that_becomes_another_program_has_not_ended(tmp_path: Pat
         await local_processes.kill(spec)
     assert seen == {ProcessState.RUNNING}
     assert local_processes.state_of(spec) is ProcessState.STOPPED
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("way", local_processes._WAYS_TO_BE_ANYBODY)
+def test_root_is_somebody_else_who_reaches_the_same_files(
+    way: tuple[str, ...], tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o700)
+    (tmp_path / "file").write_text("it")
+    told = ["sh", "-c", 'test "$(id -u)" != 0 && cat "$0"', str(tmp_path / "file")]
+    if os.geteuid() != 0:
+        assert local_processes.as_anybody() == ()
+    elif local_processes._works(way):  # not all do everywhere, and one must
+        done = subprocess.run([*way, *told], capture_output=True, text=True, check=True)
+        assert done.stdout == "it"
+    assert os.geteuid() != 0 or local_processes._works(local_processes.as_anybody())
+
+
+def test_the_first_way_that_works_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(
+        local_processes, "_WAYS_TO_BE_ANYBODY", (("false",), ("nowhere",), ("env",))
+    )
+    assert local_processes.as_anybody.__wrapped__() == ("env",)

