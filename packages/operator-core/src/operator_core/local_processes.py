@@ -201,10 +201,12 @@ async def _until_known(spec: ProcessSpec) -> None:
 
 _WAYS_TO_BE_ANYBODY = (
     ("unshare", "-U", "--map-user=1000", "--map-group=1000"),
-    # In a container, or a chroot, no user has a namespace of its own.
+    # In a container, or a chroot, no user has a namespace of its own. The last word lets `access`
+    # tell the truth, by which PostgreSQL looks for its programs.
     (
         *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
         *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
+        "--securebits=+no_setuid_fixup",
     ),
 )
 
