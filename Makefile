@@ -20,6 +20,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Where nothing compiled is kept, each process that a test or a demo starts compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# $(call needs,PROGRAM,PACKAGE): root is given Debian's package of a program that is missing.
+needs = command -v $(1) >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \
+	|| { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2); }
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow check format lock clean
 # A recipe that fails must not leave a file that looks made.
@@ -35,14 +39,12 @@ demo: $(STAMP) ## Watch Operator repair a simulated cluster (no key, no Docker)
 	@$(BIN)/operator demo
 
 test: check ## Everything a commit must pass: the checks, then the tests
-	@command -v ps >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \
-		|| { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends procps; }
+	@$(call needs,ps,procps)
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not real and not slow"
 	@$(BIN)/python -m pytest -n 4 --dist worksteal -m "real and not slow" # apart: they start processes, and mostly wait for them
 
 test-slow: $(STAMP) ## The tests that are too slow for every commit (half an hour and more)
-	@command -v prometheus >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \
-		|| { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus; }
+	@$(call needs,prometheus,prometheus)
 	@$(BIN)/python -m pytest -m slow --timeout 600 || [ $$? -eq 5 ] # 5: there are none
 
 check: $(STAMP) ## Format, lint, types, import contracts

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from tcp_proxy import listening, pump
+
 COMMIT = b"COMMIT\0"
 
 Reader = asyncio.StreamReader
@@ -29,7 +31,7 @@ class Proxy:
     async def serve(self, target_port: int, client: asyncio.StreamWriter, read: Reader) -> None:
         """Pass bytes on in both ways until one side ends or a commit is cut."""
         answers, server = await asyncio.open_connection("127.0.0.1", target_port)
-        back = asyncio.create_task(_pump(answers, client))
+        back = asyncio.create_task(pump(answers, client))
         try:
             while data := await read.read(65536):
                 if COMMIT in data and self.lose_request:
@@ -54,7 +56,7 @@ class Proxy:
 
 async def _let_it_happen(read: Reader, server: asyncio.StreamWriter, answers: Reader) -> None:
     """Pass on the rest of what was sent until the server has answered: then it is committed."""
-    rest = asyncio.create_task(_pump(read, server))
+    rest = asyncio.create_task(pump(read, server))
     await answers.read(1)
     await _stop(rest)
 
@@ -64,33 +66,10 @@ async def _stop(task: "asyncio.Task[None]") -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def _pump(source: Reader, target: asyncio.StreamWriter) -> None:
-    try:
-        while data := await source.read(65536):
-            target.write(data)
-            await target.drain()
-    except ConnectionError:
-        return
-    target.close()
-
-
 @asynccontextmanager
 async def cutting_proxy(target_port: int) -> AsyncIterator[Proxy]:
     """Run a proxy before a server on this machine."""
     proxy = Proxy()
-    tasks: set[asyncio.Task[None]] = set()
-
-    def accept(read: Reader, client: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(proxy.serve(target_port, client, read))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(lambda read, client: proxy.serve(target_port, client, read)) as port:
+        proxy.port = port
         yield proxy
-    finally:
-        server.close()
-        for task in tuple(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

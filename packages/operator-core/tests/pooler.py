@@ -5,6 +5,9 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import StrEnum
+from functools import partial
+
+from tcp_proxy import listening, pump
 
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 _REFUSAL = b"SFATAL\0C08P01\0Munsupported startup parameter: options\0\0"
@@ -25,21 +28,8 @@ class Way(StrEnum):
 @asynccontextmanager
 async def pooler(target_port: int, way: Way) -> AsyncIterator[int]:
     """Run one before a server on this machine; yield where it listens."""
-    tasks: set[asyncio.Task[None]] = set()
-
-    def accept(read: Reader, client: Writer) -> None:
-        task = asyncio.ensure_future(_serve(target_port, way, read, client))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for task in tuple(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async with listening(partial(_serve, target_port, way)) as port:
+        yield port
 
 
 async def _serve(target_port: int, way: Way, read: Reader, client: Writer) -> None:
@@ -50,7 +40,7 @@ async def _serve(target_port: int, way: Way, read: Reader, client: Writer) -> No
             client.write(b"E" + struct.pack("!i", 4 + len(_REFUSAL)) + _REFUSAL)
             return
         server.write(_without_options(startup))
-        await asyncio.gather(_pump(read, server), _pump(answers, client))
+        await asyncio.gather(pump(read, server), pump(answers, client))
     finally:
         client.close()
         server.close()
@@ -70,12 +60,3 @@ def _without_options(startup: bytes) -> bytes:
     pairs = zip(words[::2], words[1::2], strict=True)
     kept = b"".join(b"%s\0%s\0" % pair for pair in pairs if pair[0] != b"options") + b"\0"
     return struct.pack("!i", 8 + len(kept)) + version + kept
-
-
-async def _pump(source: Reader, target: Writer) -> None:
-    try:
-        while data := await source.read(65536):
-            target.write(data)
-            await target.drain()
-    finally:
-        target.close()

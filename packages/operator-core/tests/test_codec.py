@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operator_core.db.codec import MAX_DEPTH, decoded, encoder, is_deep
+from operator_core.db.audit import text_of
+from operator_core.db.codec import MAX_DEPTH, decoded, encoded, encoder, is_deep
 
 JSON = st.recursive(
     st.none()
@@ -58,3 +59,13 @@ def test_depth_is_counted_whatever_the_interpreter_bears(
     for depth in range(MAX_DEPTH + 5):
         assert is_deep(value) == (depth > MAX_DEPTH)
         value = wrap(value)
+
+
+def test_what_is_too_deep_is_not_stored_and_told_in_words_by_the_audit() -> None:
+    value: object = 1
+    for _ in range(MAX_DEPTH + 1):
+        value = [value]
+    with pytest.raises(ValueError, match="nested"):
+        encoded(value)
+    assert "[[[" in text_of({"x": [value]})
+    assert not is_deep(json.loads(text_of({"x": [value]})))

@@ -33,6 +33,17 @@ _KILLED_SECONDS = 5.0
 _ENDED = frozenset("ZX")
 """The letters of processes that have ended."""
 
+_WAYS_TO_BE_ANYBODY = (
+    ("unshare", "-U", "--map-user=1000", "--map-group=1000"),
+    # In a container, or a chroot, no user has a namespace of its own. The last word lets `access`
+    # tell the truth, by which PostgreSQL looks for its programs.
+    (
+        *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
+        *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
+        "--securebits=+no_setuid_fixup",
+    ),
+)
+
 
 class ProcessState(StrEnum):
     """What the operating system says of a process."""
@@ -197,18 +208,6 @@ async def _until_known(spec: ProcessSpec) -> None:
     """Wait a moment for a pid that may still come: a start was cut short."""
     if spec.log_file.exists() and not spec.pid_file.exists():
         await asyncio.sleep(_LATE_PID_SECONDS)
-
-
-_WAYS_TO_BE_ANYBODY = (
-    ("unshare", "-U", "--map-user=1000", "--map-group=1000"),
-    # In a container, or a chroot, no user has a namespace of its own. The last word lets `access`
-    # tell the truth, by which PostgreSQL looks for its programs.
-    (
-        *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
-        *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
-        "--securebits=+no_setuid_fixup",
-    ),
-)
 
 
 @cache

@@ -165,10 +165,8 @@ def main() -> None:
     """Run the command line and exit."""
     if sys.stdout is None:  # as `operator >&-` leaves it; what was asked for is done all the same
         sys.stdout = _output_for_nobody()
-    if isinstance(
-        sys.stdout, TextIOWrapper
-    ):  # a terminal that knows few letters shows the others as ?
-        sys.stdout.reconfigure(errors="replace")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # for a terminal that knows few letters
     shut_out_pydantic_plugins()
     is_own_process()
     app(prog_name="operator")

@@ -13,7 +13,7 @@ from operator_core.actions.readable import readable
 from operator_core.actions.types import AuditEvent
 from operator_core.agent.redact import redacted, suspicious
 from operator_core.clock import to_text
-from operator_core.db.codec import encoder
+from operator_core.db.codec import encoded, encoder
 from operator_core.db.engine import AUDIT_COLUMNS, Row, Tx, Value
 from operator_core.types import JsonObject
 
@@ -23,7 +23,6 @@ GENESIS = "0" * 64
 PRUNED = "audit_pruned"
 """The event that tells which rows were taken away on purpose."""
 
-_ENCODE = encoder(sort_keys=True)
 _ENCODE_HASHED = encoder(separators=(",", ":"), allow_nan=True)
 _NUL, _REPLACED = "\0", "\N{REPLACEMENT CHARACTER}"
 _HASHED = AUDIT_COLUMNS[:-1]
@@ -102,7 +101,7 @@ def genesis(heads: str) -> str:
 def text_of(data: JsonObject) -> str:
     """Return the JSON of what an event says; what is no JSON is told in words, never lost."""
     try:
-        return _ENCODE(data)
+        return encoded(data)
     except (TypeError, ValueError, RecursionError):
         return json.dumps(readable(data), sort_keys=True)
 

@@ -49,6 +49,25 @@ def encoder(
     return lambda value: "".join(compiled(value, 0))
 
 
+_SORTED = encoder(sort_keys=True)
+
+
+def encoded(value: object) -> str:
+    """Return the JSON of a value that is stored: every Operator can read it.
+
+    How deep an interpreter can write and read differs from version to version.
+
+    Raises:
+        TypeError: the value is no JSON.
+        ValueError: nor is this, or it is nested too deep.
+        RecursionError: it is nested deeper than this interpreter can write.
+    """
+    text = _SORTED(value)
+    if text.count("{") + text.count("[") > MAX_DEPTH and is_deep(value):
+        raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
+    return text
+
+
 _DECODE = json.JSONDecoder().raw_decode
 
 

@@ -28,7 +28,7 @@ from operator_core.actions.types import (
 )
 from operator_core.agent.redact import redacted
 from operator_core.clock import as_utc, from_text, to_text
-from operator_core.db.codec import MAX_DEPTH, decoded, encoder, is_deep
+from operator_core.db.codec import decoded, encoded
 from operator_core.db.engine import Row, Value
 from operator_core.errors import RequestError
 from operator_core.monitor.types import (
@@ -46,7 +46,6 @@ from operator_core.types import JsonObject, Severity
 Model = TypeVar("Model", bound=BaseModel)
 Word = TypeVar("Word", ActionStatus, WorkflowStatus)
 
-_ENCODE = encoder(sort_keys=True)
 _PROPOSAL_TIMES = (
     "validated_at",
     "cancelled_at",
@@ -115,13 +114,9 @@ def to_json(value: object) -> str:
         RequestError: the value is not JSON (such as NaN or a date), or nested too deep.
     """
     try:
-        text = _ENCODE(value)
+        return encoded(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise RequestError(f"Only JSON can be stored: {error}.") from error
-    # How deep an interpreter can write and read differs from version to version.
-    if text.count("{") + text.count("[") > MAX_DEPTH and is_deep(value):
-        raise RequestError(f"Only JSON that is nested {MAX_DEPTH} deep at most can be stored.")
-    return text
 
 
 def proposal(row: Row) -> ActionProposal:

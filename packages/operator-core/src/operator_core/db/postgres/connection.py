@@ -100,7 +100,12 @@ class Address:
             application_name=name,
             client_encoding="UTF8",
         )
-        return self._checked(connection)
+        try:
+            self._require_fit(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def connect_once(self, name: str, *, lock_seconds: float = LOCK_SECONDS) -> Connection:
         """Connect, with every failure in Operator's words; a server that starts is waited for.
@@ -130,19 +135,16 @@ class Address:
                 "postgresql://user:password@host:5432/database."
             ) from None
 
-    def _checked(self, connection: Connection) -> Connection:
+    def _require_fit(self, connection: Connection) -> None:
         encoding = connection.info.parameter_status("server_encoding")
         version = connection.info.server_version
         if version < _OLDEST_SERVER or encoding != "UTF8":
-            connection.close()
             raise LedgerUnavailableError(
                 f"The ledger {self} needs PostgreSQL 14 or newer and a database in UTF8; this is "
                 f"version {version // 10_000} with {encoding}."
             )
         if connection.execute(_OUR_SETTING).fetchone() != (_SETTINGS["plan_cache_mode"],):
-            connection.close()
             raise behind_pooler(str(self))
-        return connection
 
 
 def unhurried(connection: Connection) -> None:

@@ -56,12 +56,12 @@ def disk_of(path: Path, mounts: Path = _MOUNTS) -> Disk | None:
         mounts: where the system says what is mounted.
     """
     place = Path(os.path.realpath(path))
-    found = None
-    for point, name in _mounted(mounts):  # of those at one place the last one hides the others
-        deeper = found is None or len(point.parts) >= len(found[0].parts)
-        if deeper and place.is_relative_to(point):
-            found = point, name
-    return Disk(found[1], _kind(found[1])) if found else None
+    above = [one for one in _mounted(mounts) if place.is_relative_to(one[0])]
+    if not above:
+        return None
+    # Of those at one place the last one hides the others.
+    _, name = max(reversed(above), key=lambda one: len(one[0].parts))
+    return Disk(name, _kind(name))
 
 
 def _kind(name: str) -> Kind:

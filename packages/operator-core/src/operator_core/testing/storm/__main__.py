@@ -53,15 +53,14 @@ def storm(engine: str, chosen: argparse.Namespace) -> list[str]:
         weather = Weather(terms, strikes or possible, random.Random(chosen.seed), server, disk)
         with weather:
             weather.blow(chosen.seconds)
-        end = asyncio.run(_end(terms, weather, settled=weather.settle() == 0))
+        end, found = asyncio.run(_judged(terms, weather, settled=weather.settle() == 0))
     struck = ", ".join(f"{times} x {one}" for one, times in sorted(weather.happened.items()))
     came = ", ".join(f"{times:,} {what}" for what, times in sorted(counts(end).items()))
-    found = list(faults(end))
     _say(f"{engine}, seed {chosen.seed}: {struck}: {came}, {len(found)} wrong")
     return found
 
 
-async def _end(terms: Terms, weather: Weather, *, settled: bool) -> End:
+async def _judged(terms: Terms, weather: Weather, *, settled: bool) -> tuple[End, list[str]]:
     async with ActionDB(terms.address) as db:
         end = End(
             proposals=await db.list_proposals(),
@@ -72,10 +71,11 @@ async def _end(terms: Terms, weather: Weather, *, settled: bool) -> End:
             broken_audit=await ControlDB(db.ledger).first_broken_audit_row(),
             settled=settled,
         )
-        if any(faults(end)):
+        found = list(faults(end))
+        if found:
             events = await ActionAuditor(db.ledger).list_events()
             _keep(Path(terms.folder), proposals=end.proposals, audit=events)
-    return end
+    return end, found
 
 
 def _keep(folder: Path, **rows: Sequence[BaseModel]) -> None:

@@ -18,7 +18,7 @@ _PATIENCE_SECONDS = 1
 BUSY = (sqlite3.OperationalError, psycopg.errors.LockNotAvailable)
 """Somebody else holds the lock already."""
 
-_EVERY_TABLE = "action_proposals, audit_log, workflows"
+_TABLES = "action_proposals, audit_log, workflows"
 _CUT_HALF = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' AND random() < 0.5"
@@ -46,7 +46,7 @@ def tables_held(server: PostgresServer) -> Iterator[None]:
     """
     with psycopg.connect(server.url) as connection:
         connection.execute(f"SET lock_timeout = '{_PATIENCE_SECONDS}s'")
-        connection.execute(f"LOCK TABLE {_EVERY_TABLE} IN ACCESS EXCLUSIVE MODE")
+        connection.execute(f"LOCK TABLE {_TABLES} IN ACCESS EXCLUSIVE MODE")
         yield
         connection.rollback()
 

@@ -32,7 +32,7 @@ log = get_logger(__name__)
 TOLD, REPEATABLE, BLIND, UNDO = "put", "set", "blind", "take"
 """What a probe can tell of, what may be sent twice, what nobody can tell of, and what undoes."""
 
-UNDONE = (TOLD, BLIND)
+_UNDONE = (TOLD, BLIND)
 _PROBED = (TOLD, UNDO)
 
 USERS = 8
@@ -71,7 +71,7 @@ class FarSubject(SubjectDefaults):
                 description=name,
                 parameters=item,
                 idempotent=name == REPEATABLE,
-                inverse=UNDO if name in UNDONE else None,
+                inverse=UNDO if name in _UNDONE else None,
             )
             for name in (TOLD, REPEATABLE, BLIND, UNDO)
         ]
