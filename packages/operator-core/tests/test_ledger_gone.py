@@ -52,6 +52,18 @@ async def test_nothing_is_read_or_written_where_nobody_else_sees_it(
         assert await db.list_proposals() == []
 
 
+async def test_without_its_log_a_ledger_is_not_written_any_more(tmp_path: Path) -> None:
+    """Who opens it next makes a new log, and the two know nothing of each other."""
+    path = tmp_path / "ledger.db"
+    async with ActionDB(path) as db:
+        made = await db.create_proposal(PROPOSAL)
+        path.with_name("ledger.db-wal").unlink()
+        with pytest.raises(LedgerGoneError, match="the log beside it"):
+            await db.create_proposal(PROPOSAL)
+    async with ActionDB(path) as db:
+        assert await db.list_proposals() == [made]  # the last to leave brought it into the file
+
+
 async def test_letting_go_of_what_is_gone_is_no_error(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -6,10 +6,12 @@ call with sixty items, and a statement for all of them instead of one each.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from operator_core.db.engine import ItemWork, Tx
+from operator_core.errors import LedgerClosedError
 
 
 class Job:
@@ -90,3 +92,20 @@ def pieces(jobs: Sequence[Job]) -> list[Piece]:
         if job.items is not None:
             of_work[job.items] = piece
     return found
+
+
+def require_own(pid: int, ledger: object) -> None:
+    """Refuse work in a child that was forked: it has no thread that would do it.
+
+    Args:
+        pid: the process that opened the ledger.
+        ledger: which one, for the message.
+
+    Raises:
+        LedgerClosedError: this is another process.
+    """
+    if pid != os.getpid():
+        raise LedgerClosedError(
+            f"The ledger {ledger} was opened before this process was forked. Open it here; a file "
+            "must have been opened nowhere before the fork."
+        )

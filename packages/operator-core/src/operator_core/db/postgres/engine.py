@@ -6,6 +6,7 @@ waits; what surely was not committed is run again, what may have been is looked 
 """
 
 import asyncio
+import os
 import uuid
 from collections.abc import Callable
 from typing import TypeVar, cast
@@ -19,6 +20,7 @@ from operator_core.db.postgres.reader import Reader
 from operator_core.db.postgres.server_clock import Offset, told_by_server
 from operator_core.db.postgres.upgrade import upgrade
 from operator_core.db.postgres.writer import Writer
+from operator_core.db.work import require_own
 from operator_core.errors import LedgerClosedError
 
 T = TypeVar("T")
@@ -69,6 +71,7 @@ class PostgresEngine:
         self._changes = 0
         self._callbacks: set[Callable[[], None]] = set()
         self._closed = False
+        self._pid = os.getpid()
 
     @classmethod
     async def open(cls, url: str, now: str) -> "PostgresEngine":
@@ -151,6 +154,7 @@ class PostgresEngine:
     def _require_open(self) -> None:
         if self._closed:
             raise LedgerClosedError(f"The ledger {self._address} is closed.")
+        require_own(self._pid, self._address)
 
     def _heard(self) -> None:
         self._changes += 1

@@ -6,6 +6,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
+from operator_core.db.sqlite.open_files import connected
 from operator_core.db.sqlite.tx import SqliteTx, patiently, translate
 from operator_core.db.sqlite.upgrade import WRITER
 from operator_core.errors import LedgerUnavailableError, RequestError
@@ -73,7 +74,7 @@ def _require_free(source: Path, target: Path, *, force: bool) -> None:
 def _copy(source: Path, part: Path, now: str) -> None:
     """All pages in one step: a snapshot, which no writer makes begin again."""
     with (
-        closing(sqlite3.connect(source, isolation_level=None)) as ledger,
+        connected(source) as ledger,
         closing(sqlite3.connect(part, isolation_level=None)) as copy,
     ):
         patiently(lambda: ledger.backup(copy, pages=-1))

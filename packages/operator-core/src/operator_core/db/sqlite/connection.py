@@ -2,9 +2,11 @@
 
 import sqlite3
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from operator_core.db.sqlite import open_files
 from operator_core.db.sqlite.log_file import holds_page
 from operator_core.db.sqlite.place import settle
 from operator_core.db.sqlite.tx import BUSY_HANDLER_SECONDS, patiently, translate
@@ -31,7 +33,6 @@ def connect(path: Path, now: str) -> sqlite3.Connection:
     Raises:
         LedgerError: the file cannot be used; the message says what to do.
     """
-    _require_whole_pages(path)
     connection = _open(path)
     try:
         connection.row_factory = _row
@@ -42,29 +43,24 @@ def connect(path: Path, now: str) -> sqlite3.Connection:
         settle(connection, path, now)
         _pragma(connection, "foreign_keys=ON")
     except sqlite3.Error as error:
-        connection.close()
+        open_files.close(connection)
         raise translate(error, path) from error
     except BaseException:
-        connection.close()
+        open_files.close(connection)
         raise
     return connection
 
 
-FileId = tuple[int, int]
-"""What tells one file from another, whatever their names."""
-
-
-def file_id(path: Path) -> FileId | None:
-    """Return what tells the file at a path from others; None: there is none.
+def _require_usable(path: Path) -> None:
+    """Refuse a file that SQLite would harm, before it gets to it.
 
     Raises:
-        OSError: nobody can tell, as where the folder may not be entered.
+        LedgerCorruptError: it would be; nothing was changed.
+        OSError: the file may not be read.
     """
-    try:
-        found = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return found.st_dev, found.st_ino
+    _require_whole_pages(path)
+    if path.is_file():
+        _require_own_log(path)
 
 
 def _require_whole_pages(path: Path) -> None:
@@ -113,11 +109,10 @@ def _require_own_log(path: Path) -> None:
 
 def _open(path: Path) -> sqlite3.Connection:
     try:
-        if path.is_file():
-            _require_own_log(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        return sqlite3.connect(
+        return open_files.connect(
             path,
+            look=partial(_require_usable, path),
             timeout=BUSY_HANDLER_SECONDS,
             isolation_level=None,
             cached_statements=_STATEMENTS_CACHED,

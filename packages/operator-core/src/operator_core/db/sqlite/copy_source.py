@@ -6,7 +6,7 @@ with another id, in observe mode and with its pending work held.
 
 import sqlite3
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,9 @@ from operator_core.clock import from_text
 from operator_core.db import changes, safety
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Value
+from operator_core.db.sqlite import open_files
 from operator_core.db.sqlite.connection import connect
+from operator_core.db.sqlite.open_files import connected
 from operator_core.db.sqlite.tx import SqliteTx, begin, roll_back, translate
 from operator_core.db.sqlite.upgrade import WRITER
 from operator_core.errors import ConflictError, LedgerCorruptError
@@ -41,7 +43,7 @@ def moved_away(path: Path) -> Moved | None:
         path: a file that exists; it is not changed.
     """
     try:
-        with closing(sqlite3.connect(path)) as connection:
+        with connected(path) as connection:
             marked = connection.execute(
                 "SELECT ledger_id, backup_at FROM ledger WHERE backup_at IS NOT NULL"
             ).fetchone()
@@ -139,14 +141,15 @@ def open_source(path: Path, stamp: Stamp) -> Iterator[CopySource]:
     """
     try:
         connection = connect(path, stamp.text)
-        with closing(connection):
+        try:
             begin(connection)
-            try:
-                yield CopySource(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                roll_back(connection)
-                raise
+            yield CopySource(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            roll_back(connection)
+            raise
+        finally:
+            open_files.close(connection)
     except sqlite3.Error as error:
         raise translate(error, path) from error
 

@@ -6,6 +6,7 @@ is run by a thread of the writer's, so that the loop waits for no other process 
 """
 
 import asyncio
+import os
 import queue
 import sqlite3
 import threading
@@ -16,10 +17,11 @@ from typing import TypeVar, cast
 
 from operator_core.clock import Clock
 from operator_core.db.engine import ItemWork, Tx
-from operator_core.db.sqlite.connection import connect, file_id
+from operator_core.db.sqlite.connection import connect
+from operator_core.db.sqlite.open_files import file_id
 from operator_core.db.sqlite.watch import FileWatch
 from operator_core.db.sqlite.writer import Read, Writer, data_version
-from operator_core.db.work import Job
+from operator_core.db.work import Job, require_own
 from operator_core.errors import LedgerClosedError
 
 T = TypeVar("T")
@@ -44,6 +46,7 @@ class SqliteEngine:
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread: threading.Thread | None = None
+        self._pid = os.getpid()
         self._writer: Writer | None = None
         self._turn = threading.Lock()
         self._in_a_row = 0
@@ -145,6 +148,7 @@ class SqliteEngine:
     def _require_open(self) -> None:
         if self._thread is None:
             raise LedgerClosedError(f"The ledger {self.path} is closed.")
+        require_own(self._pid, self.path)
 
     # --- on the event loop's thread ---------------------------------------------------
 

@@ -7,6 +7,7 @@ ledger says where it lies, and a file beside it says how far it was seen (ADR 81
 import json
 import os
 import sqlite3
+import threading
 import uuid
 from contextlib import closing, suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from operator_core.clock import from_text, monotonic_seconds
 from operator_core.db import restore
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Row
+from operator_core.db.sqlite.open_files import connected
 from operator_core.db.sqlite.tx import SqliteTx, begin, roll_back
 from operator_core.db.sqlite.upgrade import WRITER
 from operator_core.logs import get_logger
@@ -152,7 +154,7 @@ def _id_of(path: Path) -> str:
         sqlite3.Error: it cannot be read.
     """
     at_rest = "" if Path(f"{path}-wal").exists() else "&immutable=1"
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro{at_rest}", uri=True)) as connection:
+    with connected(path, f"{path.as_uri()}?mode=ro{at_rest}") as connection:
         (found,) = connection.execute("SELECT ledger_id FROM ledger WHERE id = 1").fetchone() or "?"
     return str(found)
 
@@ -198,7 +200,7 @@ def _read(path: Path) -> Seen | None:
 
 
 def _write(path: Path, seen: Seen) -> None:
-    part = Path(f"{path}{SEEN}.{os.getpid()}")
+    part = Path(f"{path}{SEEN}.{threading.get_native_id()}")
     try:
         part.write_text(json.dumps(seen), encoding="utf-8")
         part.replace(f"{path}{SEEN}")

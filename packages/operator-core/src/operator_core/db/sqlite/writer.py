@@ -10,7 +10,8 @@ from pathlib import Path
 
 from operator_core.clock import monotonic_seconds
 from operator_core.db.engine import Tx
-from operator_core.db.sqlite.connection import FileId, file_id
+from operator_core.db.sqlite import open_files
+from operator_core.db.sqlite.open_files import FileId, file_id
 from operator_core.db.sqlite.pace import Pace
 from operator_core.db.sqlite.place import SeenFile
 from operator_core.db.sqlite.tx import BUSY_HANDLER_SECONDS, SqliteTx, begin, roll_back, translate
@@ -43,6 +44,8 @@ class Writer:
         self._connection = connection
         self._tx = SqliteTx(connection, WRITER)
         self._file = file
+        self._log_path = Path(f"{path}-wal")
+        self._log = file_id(self._log_path) if file is not None else None
         self._seen = SeenFile(path) if file is not None else None
         self._waits = True
 
@@ -104,7 +107,7 @@ class Writer:
     def missed(self) -> LedgerError | None:
         """Return why this file is not the one that commands of people change; None: it is."""
         try:
-            if self._file is None or file_id(self._path) == self._file:
+            if self._file is None or self._is_in_place():
                 return None
         except OSError as error:
             return LedgerAwayError(
@@ -112,16 +115,19 @@ class Writer:
                 "enter its folder; until then nothing is read from it or written to it."
             )
         return LedgerGoneError(
-            f"The ledger {self._path} was deleted or replaced while it was in use: nobody "
-            "else sees what is written to it. Start this process again."
+            f"The ledger {self._path}, or the log beside it, was deleted or replaced while it was "
+            "in use: nobody else sees what is written to it. Start this process again."
         )
+
+    def _is_in_place(self) -> bool:
+        return file_id(self._path) == self._file and file_id(self._log_path) == self._log
 
     def close(self) -> None:
         """Let go of the file."""
         if self._seen is not None and self.missed() is None:
             self._seen.note(self._connection)
         self._tx.close()
-        self._connection.close()
+        open_files.close(self._connection)
 
     def _wait_for_others(self, *, waits: bool) -> None:
         if waits == self._waits:

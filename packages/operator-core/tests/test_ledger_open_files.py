@@ -1,0 +1,99 @@
+"""Several users of a ledger file in one process, and processes that are forked beside one."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from engine_bench import proposal
+from operator_core.db.actions import ActionDB
+from operator_core.db.ledger import open_ledger
+
+pytestmark = pytest.mark.real
+
+_COUNT = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+print(connection.execute("SELECT COUNT(*) FROM action_proposals").fetchone()[0])
+connection.close()
+"""
+_FORK = """
+import asyncio, os, sys
+from operator_core.db.actions import ActionDB
+from operator_core.errors import LedgerUnavailableError
+
+async def look(db):
+    async with db:
+        return len(await db.list_proposals())
+
+def in_child(work):
+    pid = os.fork()
+    if not pid:
+        try:
+            work()
+        except LedgerUnavailableError as error:
+            print(error, flush=True)
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+
+async def main():
+    async with ActionDB(sys.argv[1]) as db:
+        in_child(lambda: print(asyncio.run(look(ActionDB(sys.argv[1]))), flush=True))
+        in_child(lambda: asyncio.run(db.list_proposals()))
+        await db.list_proposals()  # the parent has what it had
+    in_child(lambda: print(asyncio.run(look(ActionDB(sys.argv[1]))), flush=True))
+
+asyncio.run(main())
+"""
+
+
+def in_a_process(script: str, path: Path | str) -> str:
+    """Run a script with the ledger's address in a process of its own; return what it said."""
+    command = [sys.executable, "-W", "ignore", "-c", script, str(path)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+async def in_another_loop(path: Path) -> None:
+    """Open a ledger in a thread with an event loop of its own, and close it."""
+    one = threading.Thread(target=asyncio.run, args=(in_this_loop(path),))
+    one.start()
+    await asyncio.to_thread(one.join)
+
+
+async def in_this_loop(path: Path) -> None:
+    """Open a ledger that others of the process may have open, and close it."""
+    ledger = await open_ledger(path)
+    await ledger.engine.close()
+
+
+@pytest.mark.parametrize("open_beside", [in_another_loop, in_this_loop])
+async def test_what_is_opened_twice_in_a_process_is_not_forgotten(
+    tmp_path: Path, open_beside: Callable[[Path], Awaitable[None]]
+) -> None:
+    """The second opening took the first one's lock: another process removed the log, and with it
+    all that was written from then on."""
+    path = tmp_path / "ledger.db"
+    async with ActionDB(path) as db:
+        await db.create_proposal(proposal())
+        await open_beside(path)
+        assert in_a_process(_COUNT, path) == "1\n"
+        await db.create_proposal(proposal())
+        assert in_a_process(_COUNT, path) == "2\n"
+
+
+def test_a_forked_process_opens_no_file_that_was_open(tmp_path: Path) -> None:
+    first, second, third = in_a_process(_FORK, tmp_path / "ledger.db").splitlines()
+    assert "SQLite cannot open it here any more" in first
+    assert "was opened before this process was forked" in second
+    assert third == "0"
+
+
+def test_a_forked_process_has_connections_of_its_own_to_a_server(empty_database: str) -> None:
+    first, second, third = in_a_process(_FORK, empty_database).splitlines()
+    assert "was opened before this process was forked" in second
+    assert (first, third) == ("0", "0")
