@@ -67,6 +67,13 @@ def test_what_a_ledger_lies_on_is_told(
     assert disk.name in cli.invoke("doctor").stdout
 
 
+def test_a_ledger_with_two_names_is_told(tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+    cli.ok("mode", "execute")
+    (tmp_path / "other").hardlink_to(cli.db_path)
+    assert found(cli, 1)["disk"] == "wrong"
+
+
 def test_without_a_cluster_it_says_so(tmp_path: Path) -> None:
     cli = Cli(tmp_path)
     cli.ok("mode", "execute")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from engine_bench import proposal
 from operator_core.db.actions import ActionDB
 from operator_core.db.ledger import open_ledger
+from operator_core.db.sqlite import connection, disk
+from operator_core.errors import LedgerUnavailableError
 
 pytestmark = pytest.mark.real
 
@@ -97,3 +100,27 @@ def test_a_forked_process_has_connections_of_its_own_to_a_server(empty_database:
     first, second, third = in_a_process(_FORK, empty_database).splitlines()
     assert "was opened before this process was forked" in second
     assert (first, third) == ("0", "0")
+
+
+async def test_a_file_with_two_names_is_refused(tmp_path: Path) -> None:
+    """Each name has a log of its own, and none of them knows what the other one holds."""
+    path, other = tmp_path / "ledger.db", tmp_path / "other.db"
+    await in_this_loop(path)
+    other.hardlink_to(path)
+    for name in (path, other):
+        with pytest.raises(LedgerUnavailableError, match="2 names"):
+            await open_ledger(name)
+    other.unlink()
+    await in_this_loop(path)
+
+
+async def test_a_file_that_is_mounted_without_its_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ledger.db"
+    await in_this_loop(path)
+    (tmp_path / "mounts").write_text(f"/dev/vda {path} ext4 rw 0 0\n")
+    look = partial(disk.trouble_of_names, mounts=tmp_path / "mounts")
+    monkeypatch.setattr(connection, "trouble_of_names", look)
+    with pytest.raises(LedgerUnavailableError, match="mount its folder"):
+        await open_ledger(path)

@@ -27,7 +27,7 @@ from operator_core.db.executions import ExecutionDB
 from operator_core.db.ledger import Ledger, LedgerAddress
 from operator_core.db.policy import PolicyDB
 from operator_core.db.sharing import LedgerUse
-from operator_core.db.sqlite.disk import Kind, disk_of
+from operator_core.db.sqlite.disk import Kind, disk_of, trouble_of_names
 from operator_core.db.sqlite.reading import undisturbed
 from operator_core.db.tickets import TicketDB
 from operator_core.monitor.types import Observation
@@ -111,7 +111,12 @@ async def _audit(ledger: Ledger) -> list[Finding]:
 
 def _disk(address: LedgerAddress) -> list[Finding]:
     """Say what a file lies on; a server sees to its own."""
-    disk = disk_of(address) if isinstance(address, Path) else None
+    if not isinstance(address, Path):
+        return []
+    trouble = trouble_of_names(address) if address.is_file() else None
+    if trouble is not None:
+        return [Finding("disk", WRONG, f"the ledger {trouble}")]
+    disk = disk_of(address)
     if disk is None:
         return []
     if disk.kind is Kind.SHARED:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from operator_core.db.sqlite import open_files
+from operator_core.db.sqlite.disk import trouble_of_names
 from operator_core.db.sqlite.log_file import holds_page
 from operator_core.db.sqlite.place import settle
 from operator_core.db.sqlite.tx import BUSY_HANDLER_SECONDS, patiently, translate
@@ -49,6 +50,12 @@ def connect(path: Path, now: str) -> sqlite3.Connection:
         open_files.close(connection)
         raise
     return connection
+
+
+def _require_one_name(path: Path) -> None:
+    trouble = trouble_of_names(path)
+    if trouble is not None:
+        raise LedgerUnavailableError(f"The ledger {path} {trouble}; nothing was changed.")
 
 
 def _require_usable(path: Path) -> None:
@@ -109,6 +116,8 @@ def _require_own_log(path: Path) -> None:
 
 def _open(path: Path) -> sqlite3.Connection:
     try:
+        if path.is_file():
+            _require_one_name(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         return open_files.connect(
             path,

@@ -28,6 +28,7 @@ _SHARED = frozenset(
     ]
 )
 _FLEETING = frozenset(("overlay", "ramfs", "tmpfs"))
+_ESCAPES = {ord(char): f"\\{ord(char):03o}" for char in " \t\n\\"}
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
@@ -62,6 +63,37 @@ def disk_of(path: Path, mounts: Path = _MOUNTS) -> Disk | None:
     # Of those at one place the last one hides the others.
     _, name = max(reversed(above), key=lambda one: len(one[0].parts))
     return Disk(name, _kind(name))
+
+
+def trouble_of_names(path: Path, mounts: Path = _MOUNTS) -> str | None:
+    """Return why a file would have logs in several places, as SQLite names them after the file.
+
+    None of them knows what the other one holds (sqlite.org/howtocorrupt, section 2.5).
+
+    Args:
+        path: the file.
+        mounts: where the system says what is mounted.
+
+    Returns:
+        What is wrong, and what to do; None: nothing is.
+
+    Raises:
+        OSError: the file cannot be looked at.
+    """
+    names = path.stat().st_nlink
+    if names > 1:
+        return f"has {names} names (hard links): replace the others by copies, or delete them"
+    if _is_mounted_alone(path, mounts):
+        return "is mounted as a single file, so its log is left outside: mount its folder"
+    return None
+
+
+def _is_mounted_alone(path: Path, mounts: Path) -> bool:
+    place = os.path.realpath(path).translate(_ESCAPES)
+    try:
+        return f" {place} ".encode(errors="surrogateescape") in mounts.read_bytes()
+    except OSError:
+        return False
 
 
 def _kind(name: str) -> Kind:
