@@ -9,7 +9,7 @@ import pytest
 
 from engine_bench import proposal
 from operator_core.db.actions import ActionDB
-from operator_core.db.sqlite.log_file import holds_page
+from operator_core.db.sqlite.log_file import Held, held_by
 from operator_core.errors import LedgerCorruptError
 
 PAGE_BYTES = 4096
@@ -58,17 +58,36 @@ async def test_an_end_that_the_log_does_not_hold_is_refused_unchanged(tmp_path: 
     assert ledger.read_bytes() == before
 
 
+async def test_an_older_copy_beside_a_log_that_needs_more_is_refused_unchanged(
+    tmp_path: Path,
+) -> None:
+    """SQLite joined the two, and what came of it was no ledger any more."""
+    ledger, older = await lost(tmp_path), tmp_path / "older.db"
+    shutil.copy(ledger, older)
+    with closing(sqlite3.connect(ledger)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        connection.execute("UPDATE ledger SET created_at = ''")  # in a log that begins anew
+        connection.commit()
+        shutil.copy(f"{ledger}-wal", f"{older}-wal")
+    before = older.read_bytes()
+    with pytest.raises(LedgerCorruptError, match="belongs to another"):
+        async with ActionDB(older):
+            pass
+    assert older.read_bytes() == before
+
+
 async def test_what_a_log_holds(tmp_path: Path) -> None:
     ledger = await lost(tmp_path)
     log = tmp_path / "left.db-wal"
     added = ledger.stat().st_size // PAGE_BYTES + 1
-    assert holds_page(log, added, PAGE_BYTES)
-    assert not holds_page(log, 10_000, PAGE_BYTES)
-    assert not holds_page(tmp_path / "missing", added, PAGE_BYTES)
+    held = held_by(log, PAGE_BYTES)
+    assert added in held.pages
+    assert held.size_pages == max(held.pages)
+    assert held_by(tmp_path / "missing", PAGE_BYTES) == Held()
     frames = log.read_bytes()
     # A transaction that was not stored to its end, and frames of a log that was begun anew.
     first = frames[: 32 + 24 + PAGE_BYTES]
     log.write_bytes(first[:36] + b"\0" * 4 + first[40:])
-    assert not holds_page(log, int.from_bytes(first[32:36], "big"), PAGE_BYTES)
+    assert held_by(log, PAGE_BYTES) == Held()
     log.write_bytes(frames[:16] + b"\xff" * 8 + frames[24:])
-    assert not holds_page(log, added, PAGE_BYTES)
+    assert held_by(log, PAGE_BYTES) == Held()

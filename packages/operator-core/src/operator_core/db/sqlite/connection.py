@@ -8,7 +8,7 @@ from typing import Any
 
 from operator_core.db.sqlite import open_files
 from operator_core.db.sqlite.disk import trouble_of_names
-from operator_core.db.sqlite.log_file import holds_page
+from operator_core.db.sqlite.log_file import held_by
 from operator_core.db.sqlite.place import settle
 from operator_core.db.sqlite.tx import BUSY_HANDLER_SECONDS, patiently, translate
 from operator_core.db.sqlite.upgrade import require_ledger, upgrade
@@ -17,6 +17,7 @@ from operator_core.errors import LedgerCorruptError, LedgerUnavailableError
 _STATEMENTS_CACHED = 256
 _NO_LOG = b"\x01\x01"
 """What the header of a file says (read and write version) that has no write-ahead log."""
+_LOOKS = 2
 _MAGIC, _HEADER_BYTES, _SMALLEST_PAGE_BYTES = b"SQLite format 3\0", 100, 512
 
 
@@ -71,29 +72,35 @@ def _require_usable(path: Path) -> None:
 
 
 def _require_whole_pages(path: Path) -> None:
-    """Refuse a file whose tail was cut off: SQLite would fill the last page with zeros.
+    """Refuse a file whose tail is missing: SQLite would make it up.
 
     A loss of power may leave half of a page that was just brought from the log into the file. The
-    log has it still (ADR 61).
+    log has it still (ADR 61). Where an older copy was put back beside a log, it may not have it.
 
     Raises:
-        LedgerCorruptError: the file does not end where a page ends.
+        LedgerCorruptError: neither the file nor its log has a page.
     """
+    # Others may write meanwhile: what they moved between two looks is there at the next one.
+    if all(_lacks_pages(path) for _ in range(_LOOKS)):
+        raise LedgerCorruptError(
+            f"The ledger {path} is damaged: its end is cut off, or {path}-wal belongs to another "
+            "one. Restore a backup, with no -wal and -shm beside it; nothing was changed."
+        )
+
+
+def _lacks_pages(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             header = file.read(_HEADER_BYTES)
-        size_bytes = path.stat().st_size
     except OSError:
-        return  # it is not there, or may not be read: opening it says so in words
+        return False  # it is not there, or may not be read: opening it says so in words
     page_bytes = int.from_bytes(header[16:18], "big")
     if not header.startswith(_MAGIC) or page_bytes < _SMALLEST_PAGE_BYTES:
-        return  # no SQLite file, or one with pages of 64 KiB, which is written as 1
-    number, is_cut = size_bytes // page_bytes + 1, bool(size_bytes % page_bytes)
-    if is_cut and not holds_page(Path(f"{path}-wal"), number, page_bytes):
-        raise LedgerCorruptError(
-            f"The ledger {path} is damaged: its end is cut off. Restore a backup; it was not "
-            "changed."
-        )
+        return False  # no SQLite file, or one with pages of 64 KiB, which is written as 1
+    held = held_by(Path(f"{path}-wal"), page_bytes)  # before the file, which gets what leaves it
+    whole, rest = divmod(path.stat().st_size, page_bytes)
+    last = max(held.size_pages, whole + bool(rest))
+    return any(page not in held.pages for page in range(whole + 1, last + 1))
 
 
 def _require_own_log(path: Path) -> None:
