@@ -80,6 +80,27 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     assert "--db" in cli.fails(5, "mode", "execute")
 
 
+@pytest.mark.parametrize(
+    ("path", "said"), [("~nosuchuser/x.db", "a home that nobody has"), ("{}/loop", "leads nowhere")]
+)
+def test_a_path_that_leads_nowhere_is_an_error(tmp_path: Path, path: str, said: str) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    cli = Cli(tmp_path)
+    assert said in cli.fails(2, "mode", "execute", "--db", path.format(tmp_path))
+
+
+def test_a_folder_that_was_deleted_under_the_shell_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    cli = Cli(tmp_path)
+    assert "leads nowhere" in cli.fails(2, "mode", "execute", "--db", "x.db")
+    cli.ok("mode", "execute")
+    assert "leads nowhere" in cli.fails(2, "ledger", "backup", "x.db")
+
+
 def test_a_locked_ledger_is_an_error_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

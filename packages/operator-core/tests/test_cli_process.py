@@ -85,6 +85,21 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
         assert done.stderr == ""
 
 
+@pytest.mark.parametrize("words", [("--help",), ("mode", "--help"), ("mode",)])
+def test_an_output_without_room_is_told_in_a_line(tmp_path: Path, words: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [OPERATOR, "--db", str(tmp_path / "x.db"), *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+    said = "Error: the output cannot be written: No space left on device.\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
 @pytest.mark.parametrize("words", [("kill",), ("kill", "--json"), ("--help",)])
 def test_an_output_that_is_closed_ends_like_one_that_nobody_reads(
     tmp_path: Path, words: tuple[str, ...]

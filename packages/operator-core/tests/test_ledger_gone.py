@@ -52,12 +52,15 @@ async def test_nothing_is_read_or_written_where_nobody_else_sees_it(
         assert await db.list_proposals() == []
 
 
-async def test_without_its_log_a_ledger_is_not_written_any_more(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+async def test_without_its_log_a_ledger_is_not_written_any_more(
+    tmp_path: Path, suffix: str
+) -> None:
     """Who opens it next makes a new log, and the two know nothing of each other."""
     path = tmp_path / "ledger.db"
     async with ActionDB(path) as db:
         made = await db.create_proposal(PROPOSAL)
-        path.with_name("ledger.db-wal").unlink()
+        path.with_name(f"ledger.db{suffix}").unlink()
         with pytest.raises(LedgerGoneError, match="the log beside it"):
             await db.create_proposal(PROPOSAL)
     async with ActionDB(path) as db:

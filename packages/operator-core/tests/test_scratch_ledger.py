@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,16 @@ from operator_core.errors import LedgerUnavailableError, NotFoundError
 from operator_core.testing.clock import LeapingClock
 
 FEW = tuple(one for one in CANARIES if one.name in {"observe mode", "held", "not due"})
+
+
+async def test_it_lies_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards died, and Operator only looked on, where the folder it was started in was deleted."""
+    folder = tmp_path / "release-1"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    async with scratch_ledger(LeapingClock()) as ledger:
+        assert await ActionDB(ledger).list_proposals() == []
 
 
 async def test_it_stores_and_finds_what_a_file_does_without_a_thread() -> None:

@@ -69,7 +69,31 @@ def ledger_address(environment: Mapping[str, str] = os.environ) -> str:
 def policy_file(environment: Mapping[str, str] = os.environ) -> Path | None:
     """Return the policy's file as the environment names it, or None."""
     path = environment.get(POLICY_VARIABLE)
-    return Path(path).expanduser() if path else None
+    return expanded(path) if path else None
+
+
+def expanded(path: Path | str) -> Path:
+    """Return a path with the home folder that it begins with, if it does, in full.
+
+    Raises:
+        ConfigurationError: there is no such home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigurationError(f"{path} begins with a home that nobody has.") from error
+
+
+def whole(path: Path | str) -> Path:
+    """Return a path from the root on, without links.
+
+    Raises:
+        ConfigurationError: it leads nowhere.
+    """
+    try:
+        return expanded(path).resolve()
+    except (OSError, RuntimeError) as error:  # the folder that we are in is gone; links in a circle
+        raise ConfigurationError(f"{path} leads nowhere: {error}. Name the whole path.") from error
 
 
 def os_user() -> str:

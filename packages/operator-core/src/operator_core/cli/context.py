@@ -109,7 +109,7 @@ def session_of(options: Given) -> Session:
     from operator_core.db.address import is_postgres  # noqa: PLC0415 - `--help` needs no ledger
 
     address = config.ledger_address() if options.db is None else given(options.db, "--db")
-    path = address if is_postgres(address) else Path(address).expanduser()
+    path = address if is_postgres(address) else config.expanded(address)
     return Session(path, person, options.json, options.debug)
 
 

@@ -196,7 +196,10 @@ def _this_program() -> str:
     program = Path(sys.argv[0])
     if program.name != "operator" or shutil.which("operator") == str(program):
         return "operator"
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        return str(program)  # the folder that we are in was deleted
     return str(program.relative_to(here) if program.is_relative_to(here) else program)
 
 

@@ -85,9 +85,14 @@ def told(*, debug: bool) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _NO_ROOM or error.filename is not None:
             _fault(error, debug=debug)
-        _fail(f"Error: the output cannot be written: {error.strerror}.", EXIT_WRONG, debug=debug)
+        _fail(words_of_no_output(error), EXIT_WRONG, debug=debug)
     except Exception as error:  # noqa: BLE001 - the last place that can put it into words
         _fault(error, debug=debug)
+
+
+def words_of_no_output(error: OSError) -> str:
+    """Return what is said where nothing can be printed."""
+    return f"Error: the output cannot be written: {error.strerror}."
 
 
 def _words_of(error: OperatorError) -> str:

@@ -14,6 +14,7 @@ from operator_core.cli.keeping import kinds, told
 from operator_core.cli.render import facts, hint, stacked, table, word
 from operator_core.cli.values import duration
 from operator_core.cli.views import said
+from operator_core.config import expanded
 from operator_core.db.address import is_postgres, shown
 from operator_core.db.care import CareDB, CheckResult
 from operator_core.db.copy import CopyReport, move_ledger
@@ -151,7 +152,7 @@ async def copy(
 def _file_and_database(source: str, target: str) -> Path:
     if is_postgres(source) or not is_postgres(target):
         raise RequestError("Name a file first and then a database: postgresql://user@host/name.")
-    return Path(source).expanduser()
+    return expanded(source)
 
 
 def _copied(report: CopyReport, path: Path, target: str) -> RenderableType:

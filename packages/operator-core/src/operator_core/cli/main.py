@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from operator_core.cli.context import As, Db, Json, keep, new_app
-from operator_core.cli.failures import EXIT_CODES_HELP, told
+from operator_core.cli.failures import EXIT_CODES_HELP, EXIT_WRONG, told, words_of_no_output
 from operator_core.cli.lazy import LazyGroup, Offer
 from operator_core.cli.leaving import is_own_process
 from operator_core.config import shut_out_pydantic_plugins
@@ -169,7 +169,11 @@ def main() -> None:
         sys.stdout.reconfigure(errors="replace")  # for a terminal that knows few letters
     shut_out_pydantic_plugins()
     is_own_process()
-    app(prog_name="operator")
+    try:
+        app(prog_name="operator")
+    except OSError as error:  # of a help text; what commands meet is told where they are invoked
+        typer.echo(words_of_no_output(error), err=True)
+        sys.exit(EXIT_WRONG)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from operator_core.clock import SYSTEM_CLOCK, Clock
+from operator_core.config import whole
 from operator_core.db.address import LedgerAddress, is_postgres
 from operator_core.db.ledger import Ledger, open_ledger
 from operator_core.errors import ConfigurationError
@@ -96,7 +97,7 @@ class LedgerCalls(LedgerUse):
 def _canonical(where: LedgerAddress) -> LedgerAddress:
     if str(where) == ":memory:":
         raise ConfigurationError("A ledger must last: name a file, not :memory:.")
-    return where if is_postgres(where) else Path(where).expanduser().resolve()
+    return where if is_postgres(where) else whole(where)
 
 
 async def _join(address: LedgerAddress, clock: Clock) -> Ledger:

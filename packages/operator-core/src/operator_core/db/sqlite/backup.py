@@ -6,6 +6,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
+from operator_core.config import whole
 from operator_core.db.sqlite.open_files import connected
 from operator_core.db.sqlite.tx import SqliteTx, patiently, translate
 from operator_core.db.sqlite.upgrade import WRITER
@@ -33,7 +34,7 @@ def back_up(source: Path, target: Path, now: str, *, force: bool) -> int:
         RequestError: a file is there, or it is in use as a ledger.
         LedgerError: one of the two cannot be read or written.
     """
-    target = target.expanduser().absolute()
+    target = whole(target.parent) / target.name
     _require_free(source, target, force=force)
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")

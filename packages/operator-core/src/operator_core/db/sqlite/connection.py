@@ -14,10 +14,15 @@ from operator_core.db.sqlite.tx import BUSY_HANDLER_SECONDS, patiently, translat
 from operator_core.db.sqlite.upgrade import require_ledger, upgrade
 from operator_core.errors import LedgerCorruptError, LedgerUnavailableError
 
-_STATEMENTS_CACHED = 256
+_OPTIONS: dict[str, Any] = {
+    "timeout": BUSY_HANDLER_SECONDS,
+    "isolation_level": None,
+    "cached_statements": 256,
+    "check_same_thread": False,  # the engine says whose turn it is
+}
 _NO_LOG = b"\x01\x01"
 """What the header of a file says (read and write version) that has no write-ahead log."""
-_LOOKS = 2
+_LOOKS = 3
 _MAGIC, _HEADER_BYTES, _SMALLEST_PAGE_BYTES = b"SQLite format 3\0", 100, 512
 
 
@@ -37,11 +42,7 @@ def connect(path: Path, now: str) -> sqlite3.Connection:
     """
     connection = _open(path)
     try:
-        connection.row_factory = _row
-        patiently(lambda: require_ledger(connection))  # before the first byte is written
-        patiently(lambda: _pragma(connection, "journal_mode=WAL"))
-        patiently(lambda: _pragma(connection, "synchronous=FULL"))
-        upgrade(connection, now)
+        _prepare(connection, now)
         settle(connection, path, now)
         _pragma(connection, "foreign_keys=ON")
     except sqlite3.Error as error:
@@ -51,6 +52,26 @@ def connect(path: Path, now: str) -> sqlite3.Connection:
         open_files.close(connection)
         raise
     return connection
+
+
+def connect_to_memory(now: str) -> sqlite3.Connection:
+    """Make a ledger that is gone with its connection, and lies nowhere.
+
+    Args:
+        now: the present moment as text.
+    """
+    connection: sqlite3.Connection = sqlite3.connect(":memory:", **_OPTIONS)
+    _prepare(connection, now)
+    _pragma(connection, "foreign_keys=ON")
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, now: str) -> None:
+    connection.row_factory = _row
+    patiently(lambda: require_ledger(connection))  # before the first byte is written
+    patiently(lambda: _pragma(connection, "journal_mode=WAL"))
+    patiently(lambda: _pragma(connection, "synchronous=FULL"))
+    upgrade(connection, now)
 
 
 def _require_one_name(path: Path) -> None:
@@ -126,14 +147,7 @@ def _open(path: Path) -> sqlite3.Connection:
         if path.is_file():
             _require_one_name(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        return open_files.connect(
-            path,
-            look=partial(_require_usable, path),
-            timeout=BUSY_HANDLER_SECONDS,
-            isolation_level=None,
-            cached_statements=_STATEMENTS_CACHED,
-            check_same_thread=False,  # the engine says whose turn it is
-        )
+        return open_files.connect(path, look=partial(_require_usable, path), **_OPTIONS)
     except (OSError, sqlite3.Error) as error:
         raise LedgerUnavailableError(
             f"The ledger {path} cannot be opened: {error}. Name another one with --db."

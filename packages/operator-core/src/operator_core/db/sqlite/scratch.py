@@ -6,7 +6,7 @@ a piece of work to a thread and back costs more than most pieces themselves.
 
 from pathlib import Path
 
-from operator_core.db.sqlite.connection import connect
+from operator_core.db.sqlite.connection import connect_to_memory
 from operator_core.db.sqlite.engine import SqliteEngine
 from operator_core.db.sqlite.writer import Writer
 from operator_core.db.work import Job
@@ -20,12 +20,9 @@ class ScratchEngine(SqliteEngine):
 
         Args:
             now: the present moment as text.
-
-        Raises:
-            LedgerError: it cannot be made.
         """
         super().__init__(Path(":memory:"))
-        self._memory = Writer(self.path, connect(self.path, now))
+        self._memory = Writer(self.path, connect_to_memory(now))
 
     async def close(self) -> None:
         """Let go of the memory."""

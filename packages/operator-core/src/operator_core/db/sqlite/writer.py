@@ -44,8 +44,8 @@ class Writer:
         self._connection = connection
         self._tx = SqliteTx(connection, WRITER)
         self._file = file
-        self._log_path = Path(f"{path}-wal")
-        self._log = file_id(self._log_path) if file is not None else None
+        self._beside = [Path(f"{path}{suffix}") for suffix in ("-wal", "-shm")]
+        self._files = [file, *map(file_id, self._beside)]
         self._seen = SeenFile(path) if file is not None else None
         self._waits = True
 
@@ -120,7 +120,7 @@ class Writer:
         )
 
     def _is_in_place(self) -> bool:
-        return file_id(self._path) == self._file and file_id(self._log_path) == self._log
+        return [file_id(self._path), *map(file_id, self._beside)] == self._files
 
     def close(self) -> None:
         """Let go of the file."""
