@@ -270,7 +270,14 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connec
 
 
 NOW = "2026-01-26T15:00:00.000000+00:00"
-PARAMS = {"now": NOW, "later": NOW, "limit": 100, "subject": None, "owner": "b"}
+PARAMS = {
+    "now": NOW,
+    "status": "proposed",
+    "later": NOW,
+    "limit": 100,
+    "subject": None,
+    "owner": "b",
+}
 
 
 @pytest.mark.parametrize(
@@ -285,6 +292,7 @@ PARAMS = {"now": NOW, "later": NOW, "limit": 100, "subject": None, "owner": "b"}
         ("proposal.expired", "leases"),
         ("proposal.executing", "leases|status"),
         ("proposal.pending", "status"),
+        ("proposal.pending_alone", "status"),
         ("proposal.leased", "leases|status"),
         ("proposal.waits_ahead", "retry_due|leases|workflow"),
     ],

@@ -164,7 +164,7 @@ class _Counted:
 async def _asked_by_kill(waiting: int) -> int:
     def work(tx: Tx) -> tuple[int, safety.KillReport]:
         counted = _Counted(tx)
-        report = safety.kill(cast("Tx", counted), "enough", stamp)
+        report = safety.kill(cast("Tx", counted), "enough", stamp).report
         return counted.asked, report
 
     async with scratch_ledger(LeapingClock()) as ledger:

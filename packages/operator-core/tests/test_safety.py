@@ -1,5 +1,6 @@
 """The switch: observe by default, set once, seen by everybody, lifted only by a person."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -15,12 +16,13 @@ from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.safety import SafetyController
 from operator_core.actions.types import ActionStatus, SafetyMode
 from operator_core.config import approval_mode
-from operator_core.db import changes
+from operator_core.db import changes, rows, safety
+from operator_core.db.changes import Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.db.policy import PolicyDB
 from operator_core.db.workflows import WorkflowDB
-from operator_core.errors import ConfigurationError, ObserveOnlyError, RequestError
-from operator_core.testing.fakes import FakeSubject
+from operator_core.errors import ConfigurationError, LedgerFullError, ObserveOnlyError, RequestError
+from operator_core.testing.fakes import FakeSubject, Mode
 
 OBSERVE, EXECUTE = SafetyMode.OBSERVE, SafetyMode.EXECUTE
 DENIES = 'version = 1\n[[rule]]\nname = "all"\neffect = "deny"\nreason = "no"\n'
@@ -156,8 +158,12 @@ async def test_a_pause_says_its_time_once_it_has_the_workflow(
         assert (told.timestamp - asked_at).total_seconds() == 5
 
 
-async def test_kill_reports_what_it_did(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [safety.AT_ONCE, 1])
+async def test_kill_reports_what_it_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
     """Pitfall 56: the report is numbers, not a guess."""
+    monkeypatch.setattr(safety, "AT_ONCE", at_once)
     async with bench(tmp_path) as one:
         first, second = await one.workflow("act", "act")
         alone = id_of(await one.db.create_proposal(proposal()))
@@ -168,6 +174,64 @@ async def test_kill_reports_what_it_did(tmp_path: Path) -> None:
         assert (report.retries_dropped, report.workflows_cancelled) == ((retry,), (1,))
         again = await one.safety.kill()
         assert (again.cancelled, again.retries_dropped, again.running) == ((), (), ())
+
+
+async def test_what_runs_is_stopped_before_much_that_waits_is_called_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With 50,000 actions waiting, a call ran on for the second that it took to cancel them."""
+    monkeypatch.setattr(safety, "AT_ONCE", 2)
+    async with bench(tmp_path) as one:
+        one.subject.mode = Mode.HANG
+        running = await one.validated()
+        call = asyncio.create_task(one.run(running))
+        await one.subject.acting.wait()
+        await one.workflow("act", "act")
+        waiting = [await one.validated() for _ in range(5)]
+        seen: list[set[ActionStatus]] = []
+
+        def looks_on(tx: Tx, reason: str, stamp: Stamp) -> safety.KillStep:
+            (asked,) = tx.all("proposal.executing")
+            assert asked["cancel_requested_at"] is not None
+            seen.append({rows.proposal(row).status for row in tx.all("proposal.pending")})
+            return real(tx, reason, stamp)
+
+        real = safety.cancel_some
+        monkeypatch.setattr(safety, "cancel_some", looks_on)
+        report = await one.safety.kill(actor="alice", reason="enough")
+        assert len(seen) == 3
+        assert report.running == (running,)
+        assert set(waiting) < set(report.cancelled)
+        assert len(report.cancelled) == len(waiting) + 2
+        assert await one.db.list_proposals(ActionStatus.VALIDATED) == []
+        await call
+
+
+async def test_what_a_kill_that_broke_off_has_left_is_called_off_where_it_is_lifted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(safety, "AT_ONCE", 1)
+
+    def breaks_off(_tx: Tx, _reason: str, _stamp: Stamp) -> safety.KillStep:
+        raise LedgerFullError("the disk is full")
+
+    async with bench(tmp_path) as one:
+        first = await one.validated()
+        await one.workflow("act", "act")
+        with monkeypatch.context() as patch:
+            patch.setattr(safety, "cancel_some", breaks_off)
+            with pytest.raises(LedgerFullError):
+                await one.safety.kill(actor="alice", reason="enough")
+        with pytest.raises(ObserveOnlyError):
+            await one.run(first)
+        one.clock.advance(1)
+        later = id_of(await one.db.create_proposal(proposal()))
+        await one.safety.set_mode(EXECUTE, actor="bob")
+        found = {row.id: row.status for row in await one.db.list_proposals()}
+        assert found.pop(later) is ActionStatus.PROPOSED
+        assert set(found.values()) == {ActionStatus.CANCELLED}
+        assert (await one.get(first)).cancelled_at is not None
+        assert one.subject.effects == []
 
 
 async def test_observe_refuses_proposals_and_stores_nothing(tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ audit_app = new_group(
 )
 
 _LOOK_SECONDS = 0.05
+_IDS = 20
+"""How many ids are shown of each kind; `--json` tells all."""
 
 
 @command(mode_app, "mode", ledger=False)
@@ -208,7 +210,8 @@ def _killed(report: KillReport, left: list[ActionProposal]) -> RenderableType:
 
 
 def _ids(ids: tuple[int, ...]) -> str:
-    return ", ".join(map(str, ids)) or "none"
+    more = f", and {len(ids) - _IDS:,} more" if len(ids) > _IDS else ""
+    return ", ".join(map(str, ids[:_IDS])) + more or "none"
 
 
 # --- audit ----------------------------------------------------------------------------

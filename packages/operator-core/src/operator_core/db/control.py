@@ -6,7 +6,7 @@ from functools import partial
 from operator_core.actions.types import AuditEvent
 from operator_core.db import audit, rows, safety, subjects
 from operator_core.db.engine import Row, Tx
-from operator_core.db.safety import KillReport, SafetyState
+from operator_core.db.safety import KillReport, KillStep, SafetyState
 from operator_core.db.store import ALL_ROWS, Store
 from operator_core.errors import NotFoundError
 from operator_core.types import JsonObject, RunMode
@@ -43,11 +43,18 @@ class ControlDB(Store):
     async def kill(self, *, actor: str, reason: str) -> KillReport:
         """Pull the kill switch; it says that it was pulled when nobody could claim any more."""
 
-        def work(tx: Tx) -> KillReport:
+        def pull(tx: Tx) -> KillStep:
             safety.state(tx)  # waits for the claims that go on
             return safety.kill(tx, reason, self._stamp(actor))
 
-        return await self._write(work)
+        def go_on(tx: Tx) -> KillStep:
+            return safety.cancel_some(tx, reason, self._stamp(actor))
+
+        report, is_last = await self._write(pull)
+        while not is_last:
+            more, is_last = await self._write(go_on)
+            report = report.with_more(more)
+        return report
 
     # --- audit ------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from operator_core.actions.types import ActionStatus
 from operator_core.clock import from_text, to_text
 from operator_core.db import changes, compensations, proposals, resends, rows
 from operator_core.db.changes import Change, Stamp
@@ -12,6 +13,9 @@ from operator_core.errors import ConstraintError, ObserveOnlyError
 from operator_core.types import RunMode
 
 _TICK = timedelta(microseconds=1)
+
+AT_ONCE = 5_000
+"""How many proposals are called off in one transaction: some tenths of a second."""
 
 
 class SafetyState(NamedTuple):
@@ -59,6 +63,18 @@ class KillReport(NamedTuple):
     workflows_cancelled: tuple[int, ...] = ()
     running: tuple[int, ...] = ()
     in_doubt: tuple[int, ...] = ()
+
+    def with_more(self, other: "KillReport") -> "KillReport":
+        """Return what both did together."""
+        both = zip(self, other, strict=True)
+        return KillReport(*(tuple(sorted(one + two)) for one, two in both))
+
+
+class KillStep(NamedTuple):
+    """What one transaction of a kill did, and whether nothing is left to be called off."""
+
+    report: KillReport
+    is_last: bool
 
 
 def state(tx: Tx) -> SafetyState:
@@ -119,22 +135,49 @@ def set_mode(tx: Tx, mode: RunMode, stamp: Stamp) -> SafetyState:
         return _first(tx, mode, stamp)
     row = tx.one("safety.set_mode", mode=mode.value, actor=stamp.actor, now=stamp.text)
     lifted = present.killed_at is not None and mode is RunMode.EXECUTE
+    if lifted and present.killed_at is not None:
+        # A kill that broke off has left them; what came after it is for whoever lifts it.
+        call_off(tx, f"kill switch: {present.kill_reason}", stamp, until=present.killed_at)
     data = {"from": present.mode.value, "to": mode.value, "kill_lifted": lifted}
     changes.note(tx, "mode_changed", data, stamp)
     return _state(row) if row else present
 
 
-def kill(tx: Tx, reason: str, stamp: Stamp) -> KillReport:
-    """Stop new claims with this commit, cancel what waits, ask what runs to stop."""
+def kill(tx: Tx, reason: str, stamp: Stamp) -> KillStep:
+    """Stop new claims with this commit, cancel what waits, ask what runs to stop.
+
+    Where so much waits that calls would run on meanwhile, it is left to be called off afterwards
+    (ADR 84).
+    """
     ensure(tx, RunMode.OBSERVE, stamp)
     tx.one("safety.kill", actor=stamp.actor, reason=reason, now=stamp.text)
-    report = cancel_pending(tx, f"kill switch: {reason}", stamp)
+    much = len(_alone(tx, AT_ONCE)) >= AT_ONCE
+    _forget_undoing(tx, stamp)
+    report = KillReport() if much else call_off(tx, f"kill switch: {reason}", stamp)
     running = tuple(row["id"] for row in tx.all("proposal.executing") if not row["in_doubt"])
     for proposal_id in running:
         request_cancel(tx, proposal_id, stamp)
     data = {"reason": reason, "running": list(running), "in_doubt": list(report.in_doubt)}
     changes.note(tx, "kill_switch", data, stamp)
-    return report._replace(running=running)
+    return KillStep(report._replace(running=running), is_last=not much)
+
+
+def cancel_some(tx: Tx, reason: str, stamp: Stamp) -> KillStep:
+    """Cancel a part of what a kill has left waiting; at the end all that is no simple case."""
+    why, found = f"kill switch: {reason}", _alone(tx, AT_ONCE)
+    proposals.cancel_each(tx, "proposal", found, why, stamp)
+    some = KillReport(cancelled=_ids(found))
+    if len(found) == AT_ONCE:
+        return KillStep(some, is_last=False)
+    return KillStep(some.with_more(call_off(tx, why, stamp)), is_last=True)
+
+
+def _alone(tx: Tx, limit: int) -> list[Row]:
+    """Return proposals that wait, belong to no workflow, and were never claimed."""
+    found: list[Row] = []
+    for status in (ActionStatus.VALIDATED, ActionStatus.PROPOSED):
+        found += tx.all("proposal.pending_alone", status=status, limit=limit - len(found))
+    return found
 
 
 def cancel_pending(tx: Tx, reason: str, stamp: Stamp) -> KillReport:
@@ -142,13 +185,23 @@ def cancel_pending(tx: Tx, reason: str, stamp: Stamp) -> KillReport:
 
     What was sent before and waits to be sent again is in doubt from then on.
     """
+    _forget_undoing(tx, stamp)
+    return call_off(tx, reason, stamp)
+
+
+def _forget_undoing(tx: Tx, stamp: Stamp) -> None:
     compensations.forget(tx, stamp)
     tx.run("effect.forget_undos")
-    live, waiting = tx.all("workflow.unfinished"), tx.all("proposal.pending")
+
+
+def call_off(tx: Tx, reason: str, stamp: Stamp, until: datetime | None = None) -> KillReport:
+    """Cancel all that waits, or what waits since before a moment; see `cancel_pending`."""
+    live = _since_before(until, tx.all("workflow.unfinished"), "created_at")
+    waiting = _since_before(until, tx.all("proposal.pending"), "proposed_at")
     unsure = {row["id"] for row in waiting if resends.was_sent(tx, rows.proposal(row))}
     pending = [row for row in waiting if row["id"] not in unsure]
     sent = [row["id"] for row in tx.all("proposal.executing") if resends.awaited(row)]
-    retries = tx.all("proposal.waiting_retry")
+    retries = _since_before(until, tx.all("proposal.waiting_retry"), "proposed_at")
     # However much waits, it is called off by a few statements: meanwhile what runs goes on.
     proposals.cancel_each(tx, "workflow", live, reason, stamp)
     proposals.cancel_each(tx, "proposal", pending, reason, stamp)
@@ -164,6 +217,13 @@ def cancel_pending(tx: Tx, reason: str, stamp: Stamp) -> KillReport:
         workflows_cancelled=_ids(live),
         in_doubt=tuple(sorted({*sent, *unsure})),
     )
+
+
+def _since_before(moment: datetime | None, found: list[Row], column: str) -> list[Row]:
+    if moment is None:
+        return found
+    text = to_text(moment)
+    return [row for row in found if row[column] <= text]
 
 
 def _ids(found: Sequence[Row]) -> tuple[int, ...]:

@@ -34,6 +34,7 @@ LOCKING = {
     "proposal.not_started_of_ticket": f"{_LOCKED} OF p",
     "proposal.of_workflows": _LOCKED,
     "proposal.pending": _LOCKED,
+    "proposal.pending_alone": _LOCKED,
     "proposal.resend_of_ticket": f"{_LOCKED} OF p",
     "proposal.waiting_retry": _LOCKED,
     "proposal.waiting_retry_of_ticket": f"{_LOCKED} OF p",

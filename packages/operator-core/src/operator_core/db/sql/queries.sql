@@ -381,6 +381,11 @@ SELECT MIN(due) AS due FROM (
 -- name: proposal.pending
 SELECT * FROM action_proposals WHERE status IN ('proposed', 'validated') ORDER BY id
 
+-- name: proposal.pending_alone
+SELECT * FROM action_proposals
+WHERE status = :status AND workflow_id IS NULL AND fence = 0
+LIMIT :limit
+
 -- name: proposal.waiting_retry
 SELECT * FROM action_proposals
 WHERE status = 'failed' AND next_retry_at > '' ORDER BY id
