@@ -15,8 +15,12 @@ from operator_core.testing.postgres import PostgresServer
 _MIB = 1024 * 1024
 _DISK_MIB = 2048
 _PATIENCE_SECONDS = 1
-BUSY = (sqlite3.OperationalError, psycopg.errors.LockNotAvailable)
-"""Somebody else holds the lock already."""
+NOT_HELD = (
+    sqlite3.OperationalError,
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.UndefinedTable,
+)
+"""Somebody else holds the lock already, or nobody has made the ledger yet."""
 
 _TABLES = "action_proposals, audit_log, workflows"
 _CUT_HALF = (

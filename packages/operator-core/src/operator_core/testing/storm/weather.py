@@ -16,7 +16,13 @@ from typing import Self
 from operator_core.clock import block, monotonic_seconds
 from operator_core.testing.postgres import PostgresServer
 from operator_core.testing.storm.terms import Terms
-from operator_core.testing.storm.troubles import BUSY, SmallDisk, cut_half, file_held, tables_held
+from operator_core.testing.storm.troubles import (
+    NOT_HELD,
+    SmallDisk,
+    cut_half,
+    file_held,
+    tables_held,
+)
 
 PROCESSES = 3
 _CALM_SECONDS = (0.1, 0.8)
@@ -165,7 +171,7 @@ class Weather:
 
     def _hold(self) -> None:
         file = Path(self.terms.address)
-        with suppress(*BUSY), tables_held(self.server) if self.server else file_held(file):
+        with suppress(*NOT_HELD), tables_held(self.server) if self.server else file_held(file):
             block(self.rng.uniform(*_AWAY_SECONDS))
 
     def _fill(self) -> None:
