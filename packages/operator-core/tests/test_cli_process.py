@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -117,20 +118,74 @@ def test_an_output_that_is_closed_ends_like_one_that_nobody_reads(
     assert killed is ("kill" in words), "what was asked for is done"
 
 
-def test_sigterm_drains(tmp_path: Path) -> None:
-    db = str(tmp_path / "x.db")
-    done = operator(tmp_path, "connect", "etcd", "--endpoints", "http://127.0.0.1:9", "--no-check")
+def connected(folder: Path) -> str:
+    """Connect a cluster that is not there; return the ledger's path."""
+    words = ("connect", "etcd", "--endpoints", "http://127.0.0.1:9", "--no-check")
+    done = operator(folder, *words)
     assert done.returncode == 0, done.stderr
+    return str(folder / "x.db")
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_drains(tmp_path: Path, told: signal.Signals) -> None:
+    """SIGHUP too: who closes a terminal must not cut off a call that runs."""
     with subprocess.Popen(
-        [OPERATOR, "--db", db, "up", "--json"], stdout=subprocess.PIPE, text=True
+        [OPERATOR, "--db", connected(tmp_path), "up", "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         assert "is in force" in process.stdout.readline()  # the shipped policy
         assert "watching etcd" in process.stdout.readline()
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(told)
         rest = process.stdout.read()
         assert process.wait(timeout=20) == 0
     assert "stopping" in rest
+
+
+def test_an_operator_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        ["nohup", OPERATOR, "--db", connected(tmp_path), "up", "--interval-seconds", "0.1"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert "observation_failed" in process.stderr.readline()
+        process.send_signal(signal.SIGHUP)
+        for _ in range(10):  # it would have ended meanwhile
+            assert "observation_failed" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        process.stderr.read()
+        assert process.wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize("output", ["/dev/full", "a pipe that nobody reads"])
+def test_an_operator_whose_output_is_lost_goes_on(tmp_path: Path, output: str) -> None:
+    """A full disk under its log ended it, in the night in which it was needed."""
+    db = connected(tmp_path)
+    with ExitStack() as stack:
+        if output == "/dev/full":
+            written = os.open(output, os.O_WRONLY)
+        else:
+            read, written = os.pipe()
+            os.close(read)
+        stack.callback(os.close, written)
+        process = stack.enter_context(
+            subprocess.Popen(
+                [OPERATOR, "--db", db, "up", "--interval-seconds", "0.1"],
+                stdout=written,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        assert process.stderr is not None
+        for _ in range(3):
+            assert "observation_failed" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+        assert process.wait(timeout=20) == 0
+    assert "Error" not in rest
 
 
 _LEFT_BEHIND = """

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -225,13 +226,15 @@ def _seconds(value: float, what: str) -> float:
 
 
 def _teller(session: Session) -> Callable[[str], None]:
-    """Return what prints an event: a line for people, or one JSON object a line."""
+    """Return what prints an event: a line for people, or one JSON object a line.
+
+    Where that cannot be printed, as on a full disk, the work is worth more than the line.
+    """
 
     def tell(line: str) -> None:
         now = utc_now()
-        if session.json:
-            typer.echo(json.dumps({"at": to_text(now), "event": line}))
-        else:
-            typer.echo(f"{local_time(now)}  {visible(line)}")
+        data = json.dumps({"at": to_text(now), "event": line})
+        with suppress(OSError):
+            typer.echo(data if session.json else f"{local_time(now)}  {visible(line)}")
 
     return tell

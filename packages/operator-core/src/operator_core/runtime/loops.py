@@ -180,12 +180,15 @@ async def once_usable(
 
 @asynccontextmanager
 async def signals(stop: asyncio.Event) -> AsyncIterator[None]:
-    """Let SIGTERM and SIGINT ask to stop."""
+    """Let SIGTERM and SIGINT ask to stop, and the end of a terminal unless `nohup` ignores it."""
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
+    heard = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        heard.append(signal.SIGHUP)
+    for name in heard:
         loop.add_signal_handler(name, stop.set)
     try:
         yield
     finally:
-        for name in (signal.SIGTERM, signal.SIGINT):
+        for name in heard:
             loop.remove_signal_handler(name)
