@@ -5,18 +5,27 @@ import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from engine_bench import proposal
+from engine_bench import proposal, recommend
+from operator_core.actions.audit import ActionAuditor
+from operator_core.actions.executor import ActionExecutor
+from operator_core.actions.registry import ActionRegistry
+from operator_core.actions.safety import SafetyController
+from operator_core.actions.types import SafetyMode
 from operator_core.db.actions import ActionDB
 from operator_core.db.ledger import open_ledger
 from operator_core.db.sqlite import connection, disk
 from operator_core.errors import LedgerUnavailableError
+from operator_core.testing.fakes import FakeSubject
 
 pytestmark = pytest.mark.real
+
+THREADS, REQUESTS = 4, 20
 
 _COUNT = """
 import sqlite3, sys
@@ -28,6 +37,7 @@ _FORK = """
 import asyncio, os, sys
 from operator_core.db.actions import ActionDB
 from operator_core.errors import LedgerUnavailableError
+from operator_core.testing.fakes import FakeSubject
 
 async def look(db):
     async with db:
@@ -87,6 +97,34 @@ async def test_what_is_opened_twice_in_a_process_is_not_forgotten(
         assert in_a_process(_COUNT, path) == "1\n"
         await db.create_proposal(proposal())
         assert in_a_process(_COUNT, path) == "2\n"
+
+
+def test_threads_with_loops_of_their_own_share_an_executor(tmp_path: Path) -> None:
+    """As in a web server: each request runs its own loop, and commands come and go beside it."""
+    path, subject = tmp_path / "ledger.db", FakeSubject()
+    auditor = ActionAuditor(path)
+    safety = SafetyController(path, auditor, SafetyMode.EXECUTE)
+    executor = ActionExecutor(path, ActionRegistry(subject), safety, auditor, approval_mode=False)
+
+    async def request() -> None:
+        run = await executor.run_action(recommend(), subject)
+        assert run.record is not None
+        assert run.record.success
+
+    def serve() -> None:
+        for _ in range(REQUESTS):
+            asyncio.run(request())
+
+    asyncio.run(request())
+    with ThreadPoolExecutor(THREADS) as pool:
+        served = [pool.submit(serve) for _ in range(THREADS)]
+        while not all(one.done() for one in served):
+            in_a_process(_COUNT, path)
+    for one in served:
+        one.result()
+    total = THREADS * REQUESTS + 1
+    assert in_a_process(_COUNT, path) == f"{total}\n"
+    assert len(subject.effects) == total
 
 
 def test_a_forked_process_opens_no_file_that_was_open(tmp_path: Path) -> None:
