@@ -42,7 +42,7 @@ async def test_a_sound_ledger_passes_every_check(tmp_path: Path) -> None:
     async with bench(tmp_path) as one:
         await one.run(await one.validated())
         found = await CareDB(one.ledger).check()
-        assert [result.check for result in found] == ["schema", "file", "links", "audit"]
+        assert [result.check for result in found] == ["schema", "file", "links", "rows", "audit"]
         assert await wrong(one) == {}
 
 
@@ -53,6 +53,24 @@ async def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
         found = await wrong(one)
         assert found.keys() == {"links"}
         assert "action_proposals 1 to tickets" in found["links"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "row"),
+    [
+        ("UPDATE action_proposals SET proposed_at = '\"026-01-26' WHERE id = 2", "Action 2"),
+        ("UPDATE action_proposals SET parameters = '{' WHERE id = 1", "Action 1"),
+        ("UPDATE workflows SET created_at = 'x'", "Workflow 1"),
+        ("UPDATE tickets SET metric_snapshot = '{'", "Ticket 1"),
+    ],
+)
+async def test_a_row_that_cannot_be_read_is_found(tmp_path: Path, damage: str, row: str) -> None:
+    """It was called a fault in Operator, and the check saw nothing."""
+    async with bench(tmp_path) as one:
+        await one.workflow("act", "act")
+        await one.tickets.report(Violation(invariant="full", target="s1", message="-"))
+        change(tmp_path, damage)
+        assert (await wrong(one))["rows"].startswith(f"{row} is damaged")
 
 
 async def test_tampering_with_the_audit_is_found(tmp_path: Path) -> None:
@@ -225,7 +243,8 @@ async def test_each_chain_of_a_server_is_pruned_and_verified(postgres_url: str) 
         counted = await care.prune(before, actor="ann", dry_run=True)
         assert counted.audit_rows > 0
         assert await care.prune(before, actor="ann") == counted
-        assert [found.check for found in await care.check() if found.ok] == ["schema", "audit"]
+        fine = [found.check for found in await care.check() if found.ok]
+        assert fine == ["schema", "rows", "audit"]
         with pytest.raises(RequestError, match="pg_dump"):
             await care.backup(Path("copy.db"))
     with psycopg.connect(postgres_url) as connection:

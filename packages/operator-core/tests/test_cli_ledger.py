@@ -17,7 +17,7 @@ def made(folder: Path) -> Cli:
 def test_check_tells_each_thing_it_looked_at(tmp_path: Path) -> None:
     cli = made(tmp_path)
     found = cli.json("ledger", "check")
-    assert [one["check"] for one in found] == ["schema", "file", "links", "audit"]
+    assert [one["check"] for one in found] == ["schema", "file", "links", "rows", "audit"]
     assert all(one["ok"] for one in found)
     assert "Nothing is wrong" in cli.ok("ledger", "check")
 

@@ -128,6 +128,19 @@ async def test_a_truncated_ledger_is_refused(file: Path, keep_bytes: int) -> Non
         pass
 
 
+def overwrite(file: Path, old_bytes: bytes, new_bytes: bytes) -> None:
+    """Damage a file."""
+    file.write_bytes(file.read_bytes().replace(old_bytes, new_bytes))
+
+
+async def test_a_ledger_whose_schema_is_no_text_is_damaged(file: Path) -> None:
+    async with ActionDB(file):
+        pass
+    overwrite(file, b"CREATE TABLE tickets", b"CREATE \xf4ABLE tickets")
+    async with refusal(file, LedgerCorruptError):
+        pass
+
+
 @pytest.mark.parametrize("table", ["ledger", "safety"])
 async def test_a_ledger_without_one_of_its_tables_is_damaged(file: Path, table: str) -> None:
     async with ActionDB(file):

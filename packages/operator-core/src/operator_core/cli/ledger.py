@@ -36,7 +36,7 @@ app = new_group(
 
 @command(app, "check")
 async def check(session: Session) -> None:
-    """Check the ledger's file, its schema, the links in it and the audit.
+    """Check the ledger's file, its schema, the rows, their links and the audit.
 
     Exits with 1 where something is wrong.
 

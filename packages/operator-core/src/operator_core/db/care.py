@@ -8,6 +8,7 @@ from pathlib import Path
 
 from operator_core.clock import to_text
 from operator_core.db import looks, prune
+from operator_core.db.actions import ActionDB
 from operator_core.db.control import ControlDB
 from operator_core.db.engine import Tx
 from operator_core.db.looks import Usage
@@ -16,10 +17,12 @@ from operator_core.db.schema import migrations
 from operator_core.db.sqlite.backup import back_up
 from operator_core.db.sqlite.engine import SqliteEngine
 from operator_core.db.store import Store
+from operator_core.db.tickets import TicketDB
 from operator_core.errors import ConflictError, LedgerError, RequestError
 from operator_core.monitor.retention import Retention
 
 _SHOWN_LINKS = 5
+_PAGE = 1_000
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class CheckResult:
     """What one check of the ledger found.
 
     Attributes:
-        check: what was looked at: schema, file, links or audit.
+        check: what was looked at: schema, file, links, rows or audit.
         ok: whether it is as it must be.
         detail: what was found, and what to do.
     """
@@ -88,14 +91,14 @@ class CareDB(Store):
     # --- check ------------------------------------------------------------------------
 
     async def check(self) -> list[CheckResult]:
-        """Look for damage: of the schema, the file, the links between rows, and the audit.
+        """Look for damage: of the schema, the file, links between rows, rows, and the audit.
 
         On PostgreSQL file and links are the server's own care.
         """
         checks = [("schema", self._check_schema)]
         if self._on_sqlite:
             checks += [("file", self._check_file), ("links", self._check_links)]
-        checks.append(("audit", self._check_audit))
+        checks += [("rows", self._check_rows), ("audit", self._check_audit)]
         found = []
         for name, look in checks:
             try:
@@ -127,6 +130,15 @@ class CareDB(Store):
             return "", "every link leads to a row"
         shown = ", ".join(found[:_SHOWN_LINKS])
         return f"{len(found)} links lead nowhere: {shown}: restore a backup", ""
+
+    async def _check_rows(self) -> tuple[str, str]:
+        actions = ActionDB(self.ledger)
+        lists = (actions.list_proposals, actions.list_workflows, TicketDB(self.ledger).list_tickets)
+        for read in lists:
+            after_id = 0
+            while page := await read(after_id=after_id, limit=_PAGE):
+                after_id = int(page[-1].id or 0)
+        return "", "every action, workflow and ticket can be read"
 
     async def _check_audit(self) -> tuple[str, str]:
         broken = await ControlDB(self.ledger).first_broken_audit_row()

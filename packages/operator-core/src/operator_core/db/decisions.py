@@ -15,6 +15,7 @@ from operator_core.actions.types import ActionDefinition, ActionProposal, Action
 from operator_core.clock import from_text, to_text
 from operator_core.db import effects, rows
 from operator_core.db.codec import decoded
+from operator_core.db.damage import read_as
 from operator_core.errors import ConflictError
 from operator_core.types import JsonObject, Severity
 
@@ -255,6 +256,7 @@ def require_asked(tx: Tx, steps: Iterable[ActionProposal]) -> None:
             )
 
 
+@read_as("Decision")
 def of_row(row: Row) -> Judged:
     """Return what was asked, of a row of the ledger."""
     binds: JsonObject = decoded(row["binds"])

@@ -14,6 +14,7 @@ from operator_core.actions.types import (
 from operator_core.clock import to_text
 from operator_core.db import creation, effects, proposals, rows, safety
 from operator_core.db.changes import Stamp
+from operator_core.db.damage import read_as
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import ALL_ROWS, Store
 from operator_core.errors import ConflictError, NotFoundError
@@ -136,6 +137,7 @@ _TIMES = ("taken_at", "expires_at", "changed_at", "ended_at")
 _FLAGS = ("applied", "unsure", "kept", "retry_waits", "undo_approved")
 
 
+@read_as("Effect")
 def _lease(row: Row) -> EffectLease:
     action, workflow, ticket = row["undo_action"], row["workflow_status"], row["ticket_status"]
     parameters = json.loads(row["undo_parameters"] or "{}")

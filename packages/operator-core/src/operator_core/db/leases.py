@@ -10,6 +10,7 @@ from typing import NamedTuple
 from operator_core.clock import from_text, to_text
 from operator_core.db import changes
 from operator_core.db.changes import Stamp
+from operator_core.db.damage import read_as
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import Store
 from operator_core.errors import RequestError
@@ -85,6 +86,7 @@ def _end(seconds: float, stamp: Stamp) -> str:
     return to_text(stamp.now + timedelta(seconds=seconds))
 
 
+@read_as("Lease")
 def _lease(row: Row) -> Lease:
     return Lease(row["name"], row["holder"], from_text(row["expires_at"]), row["fence"])
 

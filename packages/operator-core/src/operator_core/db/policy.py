@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from operator_core.actions.policy.limits import missed
 from operator_core.clock import to_text
 from operator_core.db import approvals, decisions, policies, proposals, rows, safety, withdrawals
+from operator_core.db.damage import read_as
 from operator_core.db.store import Store
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ def _settled(tx: Tx, found: Iterable[Row], stamp: Stamp) -> list[int]:
     return done
 
 
+@read_as("Policy")
 def _past(row: Row) -> Past:
     judged = decisions.of_row(row)
     names = ("proposal_id", "policy_hash", "rule", "effect")

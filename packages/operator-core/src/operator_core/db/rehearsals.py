@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from operator_core.actions.rehearsal import Measured, Rehearsal
 from operator_core.db import changes, looks, rows
+from operator_core.db.damage import read_as
 from operator_core.db.engine import Row, Tx
 from operator_core.db.looks import NewLook
 from operator_core.db.store import SYSTEM_ACTOR, Store
@@ -100,6 +101,7 @@ class RehearsalDB(Store):
         return [(row["action_name"], _rehearsed(row)) for row in found]
 
 
+@read_as("Rehearsal")
 def _rehearsed(row: Row) -> Rehearsed:
     measured = row["measured"]
     return Rehearsed(

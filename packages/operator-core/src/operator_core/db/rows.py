@@ -29,6 +29,7 @@ from operator_core.actions.types import (
 from operator_core.agent.redact import redacted
 from operator_core.clock import as_utc, from_text, to_text
 from operator_core.db.codec import decoded, encoded
+from operator_core.db.damage import read_as
 from operator_core.db.engine import Row, Value
 from operator_core.errors import RequestError
 from operator_core.monitor.types import (
@@ -119,6 +120,7 @@ def to_json(value: object) -> str:
         raise RequestError(f"Only JSON can be stored: {error}.") from error
 
 
+@read_as("Action")
 def proposal(row: Row) -> ActionProposal:
     """Return a proposal."""
     fields = {**row}  # a copy costs a tenth of picking each field by its name
@@ -261,6 +263,7 @@ def brief(proposal: ActionProposal) -> Row:
     }
 
 
+@read_as("Record")
 def record(row: Row) -> ActionRecord:
     """Return a record of an attempt."""
     fields = {
@@ -284,6 +287,7 @@ def fresh_record(params: Mapping[str, Value], record_id: int, started_at: dateti
     return _built(ActionRecord, {**params, "id": record_id, "started_at": started_at})
 
 
+@read_as("Workflow")
 def workflow(row: Row) -> WorkflowProposal:
     """Return a workflow."""
     return WorkflowProposal.model_construct(
@@ -303,6 +307,7 @@ def workflow(row: Row) -> WorkflowProposal:
     )
 
 
+@read_as("Schedule")
 def schedule(row: Row) -> Schedule:
     """Return a schedule."""
     fields = {name: row[name] for name in Schedule.model_fields}
@@ -318,6 +323,7 @@ def schedule(row: Row) -> Schedule:
     return Schedule.model_construct(**fields)
 
 
+@read_as("Audit row")
 def audit_event(row: Row) -> AuditEvent:
     """Return an event of the audit."""
     fields = {name: row[name] for name in AuditEvent.model_fields}
@@ -326,6 +332,7 @@ def audit_event(row: Row) -> AuditEvent:
     return _built(AuditEvent, fields)
 
 
+@read_as("Ticket")
 def ticket(row: Row) -> Ticket:
     """Return a ticket."""
     fields = {name: row[name] for name in Ticket.model_fields}
@@ -343,6 +350,7 @@ def ticket(row: Row) -> Ticket:
     return Ticket.model_construct(**fields)
 
 
+@read_as("Sighting")
 def sighting(row: Row) -> Sighting:
     """Return what the monitor remembers of one problem."""
     return Sighting(
@@ -353,11 +361,13 @@ def sighting(row: Row) -> Sighting:
     )
 
 
+@read_as("Rule setting")
 def rule_settings(row: Row) -> RuleSettings:
     """Return what a cluster wants otherwise of a rule."""
     return RuleSettings.model_validate_json(row["settings"])
 
 
+@read_as("Snooze")
 def snooze(row: Row) -> Snooze:
     """Return a snooze."""
     fields = {name: row[name] for name in Snooze.model_fields}
@@ -380,6 +390,7 @@ def as_stored(seen: Observation) -> Observation:
     return read.model_copy(update={"id": seen.id, "subject": seen.subject})
 
 
+@read_as("Look")
 def observation(row: Row) -> Observation:
     """Return an observation with its id."""
     content: JsonObject = json.loads(row["content"])

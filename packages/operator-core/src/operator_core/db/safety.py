@@ -8,6 +8,7 @@ from operator_core.actions.types import ActionStatus
 from operator_core.clock import from_text, to_text
 from operator_core.db import changes, compensations, proposals, resends, rows
 from operator_core.db.changes import Change, Stamp
+from operator_core.db.damage import read_as
 from operator_core.db.engine import Row, Tx
 from operator_core.errors import ConstraintError, ObserveOnlyError
 from operator_core.types import RunMode
@@ -99,6 +100,7 @@ def refusal(tx: Tx) -> ObserveOnlyError | None:
     return state_of_claim(tx).refusal()
 
 
+@read_as("Switch")
 def _state(row: Row) -> SafetyState:
     return SafetyState(
         mode=RunMode(row["mode"]),

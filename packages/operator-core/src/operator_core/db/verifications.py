@@ -7,6 +7,7 @@ from datetime import datetime
 from operator_core.clock import from_text, to_text
 from operator_core.db import changes, decisions, incidents, looks, rows
 from operator_core.db.changes import Change, Params, Stamp
+from operator_core.db.damage import read_as
 from operator_core.db.engine import Row, Tx
 from operator_core.db.store import Store
 from operator_core.monitor.types import Observation
@@ -133,6 +134,7 @@ def _params(proof: Verification) -> Params:
     }
 
 
+@read_as("Verification")
 def _verification(row: Row) -> Verification:
     capacity = row["capacity"]
     read = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from operator_core.config import whole
 from operator_core.db.sqlite.open_files import connected
-from operator_core.db.sqlite.tx import SqliteTx, patiently, translate
+from operator_core.db.sqlite.tx import SQLITE_ERRORS, SqliteTx, patiently, translate
 from operator_core.db.sqlite.upgrade import WRITER
 from operator_core.errors import LedgerUnavailableError, RequestError
 
@@ -50,7 +50,7 @@ def back_up(source: Path, target: Path, now: str, *, force: bool) -> int:
         part.replace(target)
         _make_durable(target)
         return target.stat().st_size
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise translate(error, target) from error
     except OSError as error:
         raise LedgerUnavailableError(f"The backup {target} failed: {error}.") from error

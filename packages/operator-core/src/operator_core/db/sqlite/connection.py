@@ -10,7 +10,7 @@ from operator_core.db.sqlite import open_files
 from operator_core.db.sqlite.disk import trouble_of_names
 from operator_core.db.sqlite.log_file import held_by
 from operator_core.db.sqlite.place import settle
-from operator_core.db.sqlite.tx import BUSY_HANDLER_SECONDS, patiently, translate
+from operator_core.db.sqlite.tx import BUSY_HANDLER_SECONDS, SQLITE_ERRORS, patiently, translate
 from operator_core.db.sqlite.upgrade import require_ledger, upgrade
 from operator_core.errors import LedgerCorruptError, LedgerUnavailableError
 
@@ -45,7 +45,7 @@ def connect(path: Path, now: str) -> sqlite3.Connection:
         _prepare(connection, now)
         settle(connection, path, now)
         _pragma(connection, "foreign_keys=ON")
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         open_files.close(connection)
         raise translate(error, path) from error
     except BaseException:

@@ -17,7 +17,7 @@ from operator_core.db.engine import Value
 from operator_core.db.sqlite import open_files
 from operator_core.db.sqlite.connection import connect
 from operator_core.db.sqlite.open_files import connected
-from operator_core.db.sqlite.tx import SqliteTx, begin, roll_back, translate
+from operator_core.db.sqlite.tx import SQLITE_ERRORS, SqliteTx, begin, roll_back, translate
 from operator_core.db.sqlite.upgrade import WRITER
 from operator_core.errors import ConflictError, LedgerCorruptError
 from operator_core.types import RunMode
@@ -51,7 +51,7 @@ def moved_away(path: Path) -> Moved | None:
                 "SELECT event_type FROM audit_log WHERE writer = ? ORDER BY seq DESC LIMIT 1",
                 [WRITER],
             ).fetchone()
-    except sqlite3.Error:
+    except SQLITE_ERRORS:
         return None  # opening it as a ledger says in words what is wrong with it
     return Moved(*marked) if marked and last == (MOVED,) else None
 
@@ -150,7 +150,7 @@ def open_source(path: Path, stamp: Stamp) -> Iterator[CopySource]:
             raise
         finally:
             open_files.close(connection)
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise translate(error, path) from error
 
 

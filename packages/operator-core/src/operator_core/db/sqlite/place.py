@@ -18,7 +18,7 @@ from operator_core.db import restore
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Row
 from operator_core.db.sqlite.open_files import connected
-from operator_core.db.sqlite.tx import SqliteTx, begin, roll_back
+from operator_core.db.sqlite.tx import SQLITE_ERRORS, SqliteTx, begin, roll_back
 from operator_core.db.sqlite.upgrade import WRITER
 from operator_core.logs import get_logger
 
@@ -69,7 +69,7 @@ def adopt_copy(path: Path) -> None:
 
     A ledger that no Operator since version 0.3 has opened says nowhere where it lies.
     """
-    with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as copy:
+    with suppress(*SQLITE_ERRORS), closing(sqlite3.connect(path)) as copy:
         copy.execute("PRAGMA synchronous=OFF")
         with copy:
             copy.execute("UPDATE ledger SET place = ? WHERE id = 1", [_here(path)])
@@ -104,7 +104,7 @@ class SeenFile:
     def note(self, connection: sqlite3.Connection) -> None:
         """Note how far the ledger goes, outside of a transaction."""
         self._noted_seconds = monotonic_seconds()
-        with suppress(sqlite3.Error, OSError):
+        with suppress(*SQLITE_ERRORS, OSError):
             seen = _seen(SqliteTx(connection, WRITER))
             if seen is not None and seen != self._last:
                 _write(self._path, seen)

@@ -28,8 +28,18 @@ BUSY_SECONDS = 5.0
 BUSY_HANDLER_SECONDS = 0.5
 """How long SQLite itself waits for it at a time."""
 
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What the driver raises: the second where what SQLite says repeats bytes that are no text."""
+
 _BAD_VALUES = (sqlite3.IntegrityError, OverflowError, UnicodeEncodeError)
-_NOT_A_LEDGER = ("not a database", "malformed", "disk image", "no such table", "no such column")
+_NOT_A_LEDGER = (
+    "not a database",
+    "malformed",
+    "disk image",
+    "no such table",
+    "no such column",
+    "decode",  # of bytes that are no text
+)
 
 
 _IO_ERROR = "disk I/O error"
@@ -46,7 +56,7 @@ def _room_bytes(path: Path) -> float:
     return found.f_bavail * found.f_frsize
 
 
-def translate(error: sqlite3.Error, path: Path) -> LedgerError:
+def translate(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> LedgerError:
     """Return Operator's error for one of SQLite's, saying what to do next."""
     text = str(error)
     if "locked" in text or "busy" in text:

@@ -14,7 +14,14 @@ from operator_core.db.sqlite import open_files
 from operator_core.db.sqlite.open_files import FileId, file_id
 from operator_core.db.sqlite.pace import Pace
 from operator_core.db.sqlite.place import SeenFile
-from operator_core.db.sqlite.tx import BUSY_HANDLER_SECONDS, SqliteTx, begin, roll_back, translate
+from operator_core.db.sqlite.tx import (
+    BUSY_HANDLER_SECONDS,
+    SQLITE_ERRORS,
+    SqliteTx,
+    begin,
+    roll_back,
+    translate,
+)
 from operator_core.db.sqlite.upgrade import WRITER
 from operator_core.db.work import Job, Piece, pieces
 from operator_core.errors import LedgerAwayError, LedgerError, LedgerGoneError
@@ -85,7 +92,7 @@ class Writer:
             ready = self._run_together(writes)
             if ready:
                 self._tx.end()
-        except sqlite3.Error:
+        except SQLITE_ERRORS:
             ready = False
         except BaseException:
             roll_back(self._connection)
@@ -101,7 +108,7 @@ class Writer:
         """Return what `data_version` says of this file; None: `serve` says what is wrong."""
         try:
             return None if self.missed() else data_version(self._tx)
-        except sqlite3.Error:
+        except SQLITE_ERRORS:
             return None
 
     def missed(self) -> LedgerError | None:
@@ -154,7 +161,7 @@ class Writer:
                 for job in jobs:
                     self._run_apart(job)
             self._tx.end()
-        except (sqlite3.Error, LedgerError) as error:
+        except (*SQLITE_ERRORS, LedgerError) as error:
             self._fail(jobs, error)
         else:
             self._commit(jobs)
@@ -166,7 +173,7 @@ class Writer:
     def _commit(self, jobs: Sequence[Job]) -> None:
         try:
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             self._fail(jobs, error)
 
     def _fail(self, jobs: Sequence[Job], error: Exception) -> None:
@@ -197,7 +204,9 @@ class Writer:
         self._connection.execute("RELEASE job")
 
     def _told(self, error: Exception) -> Exception:
-        return translate(error, self._path) if isinstance(error, sqlite3.Error) else error
+        if isinstance(error, SQLITE_ERRORS):
+            return translate(error, self._path)
+        return error
 
 
 def data_version(tx: Tx) -> int:
