@@ -22,6 +22,19 @@ sys.stdin.read()
 """
 
 
+FORKS = """
+import os
+from operator_core.process import OwnName
+own, given = OwnName(), OwnName("me")
+print(os.getpid(), own, given, flush=True)
+if os.fork():
+    os.wait()
+else:
+    print(os.getpid(), own, given, flush=True)
+    print(os.getpid(), own, given, flush=True)
+"""
+
+
 @pytest.fixture
 def child() -> Iterator[subprocess.Popen[str]]:
     """Run a process that says its name as an owner and waits."""
@@ -45,6 +58,19 @@ def test_this_process_is_alive_and_each_owner_has_a_name_of_its_own() -> None:
     assert first != second
     assert process_of(first) == process_of(second) == process.this_process()
     assert not process.is_dead(first)
+
+
+@pytest.mark.real
+def test_a_forked_process_is_an_owner_of_its_own() -> None:
+    """It had its parent's name, and was taken for dead when that had ended."""
+    done = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, check=True)
+    parent, child, again = (line.split() for line in done.stdout.splitlines())
+    for pid, own, given in (parent, child):
+        who = process_of(own)
+        assert who is not None
+        assert (str(who.pid), given) == (pid, "me")
+    assert child == again
+    assert parent[1] != child[1]
 
 
 @pytest.mark.real

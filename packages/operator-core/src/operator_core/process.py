@@ -31,6 +31,22 @@ def new_owner() -> str:
     return owner.name_of(process, nonce)
 
 
+class OwnName:
+    """The name of an owner that lives as long as this process; a forked child has another one."""
+
+    def __init__(self, given: str | None = None) -> None:
+        """Take the name, or make one where it is needed."""
+        self._given = given
+        self._made = (os.getpid(), new_owner())
+
+    def __str__(self) -> str:
+        """Return the name in this process."""
+        pid = os.getpid()
+        if self._given is None and self._made[0] != pid:
+            self._made = (pid, new_owner())
+        return self._given or self._made[1]
+
+
 def is_dead(name: str) -> bool:
     """Return whether the process of an owner surely runs no more.
 

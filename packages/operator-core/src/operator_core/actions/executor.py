@@ -136,7 +136,7 @@ class ActionExecutor(ActionProposer):
 
     def _terms(self, db: ExecutionDB, sight: Sight = BLIND) -> Terms:
         claim = ClaimTerms(
-            owner=self._owner,
+            owner=self.owner,
             ledger_id=db.ledger.ledger_id,
             lease_seconds=self._lease_seconds,
             require_approval=self._approval_mode,

@@ -22,7 +22,7 @@ from operator_core.db import rows
 from operator_core.db.checked import CheckedCall
 from operator_core.db.ledger import Ledger, LedgerAddress
 from operator_core.db.sharing import LedgerCalls
-from operator_core.process import new_owner
+from operator_core.process import OwnName
 
 if TYPE_CHECKING:
     from operator_core.agent.diagnosis import ActionRecommendation
@@ -70,7 +70,7 @@ class ActionProposer:
             approval_mode_of_environment() if approval_mode is None else approval_mode
         )
         self._retry_config = retry_config or RetryConfig()
-        self._owner = owner or new_owner()
+        self._owner = OwnName(owner)
         self._lease_seconds = lease_seconds
         self._clock = clock
         self._recovery = Recovery(registry)
@@ -88,7 +88,7 @@ class ActionProposer:
     @property
     def owner(self) -> str:
         """The name of this executor in leases."""
-        return self._owner
+        return str(self._owner)
 
     # --- propose ----------------------------------------------------------------------
 
