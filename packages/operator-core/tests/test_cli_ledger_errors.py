@@ -1,4 +1,5 @@
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,13 +81,18 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     assert "--db" in cli.fails(5, "mode", "execute")
 
 
-@pytest.mark.parametrize(
-    ("path", "said"), [("~nosuchuser/x.db", "a home that nobody has"), ("{}/loop", "leads nowhere")]
-)
-def test_a_path_that_leads_nowhere_is_an_error(tmp_path: Path, path: str, said: str) -> None:
-    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+def test_a_home_that_nobody_has_is_an_error(tmp_path: Path) -> None:
     cli = Cli(tmp_path)
-    assert said in cli.fails(2, "mode", "execute", "--db", path.format(tmp_path))
+    said = cli.fails(2, "mode", "execute", "--db", "~nosuchuser/x.db")
+    assert "a home that nobody has" in said
+
+
+def test_links_in_a_circle_are_an_error(tmp_path: Path) -> None:
+    """Python says so when it follows them, and since 3.13 only when it opens what they name."""
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    code = 2 if sys.version_info < (3, 13) else 5
+    assert str(loop) in Cli(tmp_path).fails(code, "mode", "execute", "--db", str(loop))
 
 
 def test_a_folder_that_was_deleted_under_the_shell_is_an_error(
