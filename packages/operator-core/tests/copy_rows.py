@@ -17,7 +17,9 @@ INSERT INTO verifications (
     reasons)
 VALUES (1, 't', '[]', '[]', 't', 't', 0, 'waiting', 1, '[]');
 INSERT INTO tickets (id, violation_key, invariant_name, message, first_seen_at, last_seen_at)
-VALUES (99, 'up:later', 'up', 'came later, and leads', 't', 't');
+VALUES (
+    99, 'up:later', 'up', 'came later, and leads', '2020-01-01T00:00:00.000000+00:00',
+    '2020-01-01T00:00:00.000000+00:00');
 UPDATE tickets SET root_ticket_id = 99 WHERE id = 1;
 INSERT INTO effect_leases (subject, effect, proposal_id, taken_by, taken_at, expires_at, changed_at)
 VALUES ('prod', 'e', 1, 'ann', 't', 't', 't');

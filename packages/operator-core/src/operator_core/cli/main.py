@@ -161,6 +161,14 @@ def _output_for_nobody() -> TextIO:
     return os.fdopen(write, "w", encoding="utf-8")
 
 
+def _let_go_of_output() -> None:
+    """What could not be printed is not tried once more at the end, which fails differently."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """Run the command line and exit."""
     if sys.stdout is None:  # as `operator >&-` leaves it; what was asked for is done all the same
@@ -174,6 +182,8 @@ def main() -> None:
     except OSError as error:  # of a help text; what commands meet is told where they are invoked
         typer.echo(words_of_no_output(error), err=True)
         sys.exit(EXIT_WRONG)
+    finally:
+        _let_go_of_output()
 
 
 if __name__ == "__main__":
