@@ -51,8 +51,8 @@ class Writer:
         self._connection = connection
         self._tx = SqliteTx(connection, WRITER)
         self._file = file
-        self._beside = [Path(f"{path}{suffix}") for suffix in ("-wal", "-shm")]
-        self._files = [file, *map(file_id, self._beside)]
+        beside = [Path(f"{path}{suffix}") for suffix in ("-wal", "-shm")]
+        self._files = {one: file_id(one) for one in beside if one.exists()} | {path: file}
         self._seen = SeenFile(path) if file is not None else None
         self._waits = True
 
@@ -127,7 +127,7 @@ class Writer:
         )
 
     def _is_in_place(self) -> bool:
-        return [file_id(self._path), *map(file_id, self._beside)] == self._files
+        return all(file_id(path) == file for path, file in self._files.items())
 
     def close(self) -> None:
         """Let go of the file."""
