@@ -4,9 +4,12 @@ Its argument is what it is told, as JSON.
 """
 
 import asyncio
+import itertools
 import random
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from threading import Thread
 
 from operator_core.actions.audit import ActionAuditor
 from operator_core.actions.executor import ActionExecutor
@@ -15,7 +18,7 @@ from operator_core.actions.retry import RetryConfig
 from operator_core.actions.safety import SafetyController
 from operator_core.actions.types import ActionDefinition, ActionProposal, ActionStatus, ParamDef
 from operator_core.agent.diagnosis import ActionRecommendation
-from operator_core.clock import monotonic_seconds
+from operator_core.clock import block, monotonic_seconds
 from operator_core.db.actions import ActionDB
 from operator_core.db.ledger import Ledger, open_ledger
 from operator_core.errors import ActionFailedError, LedgerError, OperatorError, OutcomeUnknownError
@@ -39,6 +42,7 @@ USERS = 8
 STEPS = 3
 SETTLING_SECONDS = 90.0
 ITEMS_EACH_PROCESS = 1_000_000
+VISITS_ACTIONS = 3
 _PAUSES_SECONDS = (0.0, 0.0, 0.002, 0.02)
 _FAILED_SHARE, _LOST_SHARE = 0.15, 0.05
 _RETRY = RetryConfig(max_attempts=2, min_wait_seconds=0.05, max_wait_seconds=0.2)
@@ -106,10 +110,10 @@ class FarSubject(SubjectDefaults):
 class Process:
     """What one process does with an open ledger."""
 
-    def __init__(self, terms: Terms, ledger: Ledger) -> None:
+    def __init__(self, terms: Terms, ledger: Ledger, first_item: int) -> None:
         """Wire an engine as a user of the library does."""
-        self._rng = random.Random(terms.seed)
-        self._item = terms.seed * ITEMS_EACH_PROCESS
+        self._rng = random.Random(first_item)
+        self._item = first_item
         self._subject = FarSubject(terms.effects, self._rng)
         auditor = ActionAuditor(ledger)
         self.safety = SafetyController(ledger, auditor, RunMode.EXECUTE)
@@ -129,6 +133,11 @@ class Process:
         """Let several users work side by side, somebody interfere, and settle what others left."""
         users = [self._use() for _ in range(USERS)]
         await asyncio.gather(self._keep_settling(), self._keep_interfering(), *users)
+
+    async def visit(self) -> None:
+        """Do little, as a request to a web server does."""
+        for _ in range(VISITS_ACTIONS):
+            await _tolerated(self._one_in_one_go([self._recommend(TOLD)]))
 
     async def settle(self) -> None:
         """Bring everything to its end.
@@ -236,15 +245,38 @@ async def _opened(terms: Terms) -> Ledger:
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def main(terms: Terms) -> None:
-    """Do what the process is told."""
+@asynccontextmanager
+async def _process(terms: Terms, first_item: int) -> AsyncIterator[Process]:
     ledger = await _opened(terms)
-    process = Process(terms, ledger)
-    await _tolerated(process.safety.state())
     try:
-        await (process.settle() if terms.settles else process.work())
+        process = Process(terms, ledger, first_item)
+        await _tolerated(process.safety.state())
+        yield process
     finally:
         await ledger.engine.close()
+
+
+async def _visit(terms: Terms, first_item: int) -> None:
+    async with _process(terms, first_item) as process:
+        await process.visit()
+
+
+def visit_for_ever(terms: Terms) -> None:
+    """Open the ledger again and again in a loop of one's own, while others have it open."""
+    first = terms.seed * ITEMS_EACH_PROCESS + ITEMS_EACH_PROCESS // 2
+    for item in itertools.count(first, VISITS_ACTIONS):
+        asyncio.run(_visit(terms, item))
+        block(_LOOK_SECONDS)
+
+
+async def main(terms: Terms) -> None:
+    """Do what the process is told."""
+    async with _process(terms, terms.seed * ITEMS_EACH_PROCESS) as process:
+        if terms.settles:
+            await process.settle()
+            return
+        Thread(target=visit_for_ever, args=[terms], daemon=True).start()
+        await process.work()
 
 
 if __name__ == "__main__":
