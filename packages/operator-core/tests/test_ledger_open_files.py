@@ -37,7 +37,6 @@ _FORK = """
 import asyncio, os, sys
 from operator_core.db.actions import ActionDB
 from operator_core.errors import LedgerUnavailableError
-from operator_core.testing.fakes import FakeSubject
 
 async def look(db):
     async with db:

@@ -16,7 +16,7 @@ from operator_core.actions.registry import ActionRegistry
 from operator_core.actions.safety import SafetyController
 from operator_core.actions.types import ActionStatus, SafetyMode
 from operator_core.config import approval_mode
-from operator_core.db import changes, rows, safety
+from operator_core.db import changes, safety
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Row, Tx
 from operator_core.db.policy import PolicyDB
@@ -188,12 +188,12 @@ async def test_what_runs_is_stopped_before_much_that_waits_is_called_off(
         await one.subject.acting.wait()
         await one.workflow("act", "act")
         waiting = [await one.validated() for _ in range(5)]
-        seen: list[set[ActionStatus]] = []
+        seen: list[int] = []
 
         def looks_on(tx: Tx, reason: str, stamp: Stamp) -> safety.KillStep:
             (asked,) = tx.all("proposal.executing")
             assert asked["cancel_requested_at"] is not None
-            seen.append({rows.proposal(row).status for row in tx.all("proposal.pending")})
+            seen.append(len(tx.all("proposal.pending")))
             return real(tx, reason, stamp)
 
         real = safety.cancel_some

@@ -37,14 +37,15 @@ class OwnName:
     def __init__(self, given: str | None = None) -> None:
         """Take the name, or make one where it is needed."""
         self._given = given
-        self._made = (os.getpid(), new_owner())
+        self._made_by, self._made = 0, ""
 
     def __str__(self) -> str:
         """Return the name in this process."""
-        pid = os.getpid()
-        if self._given is None and self._made[0] != pid:
-            self._made = (pid, new_owner())
-        return self._given or self._made[1]
+        if self._given:
+            return self._given
+        if self._made_by != os.getpid():
+            self._made_by, self._made = os.getpid(), new_owner()
+        return self._made
 
 
 def is_dead(name: str) -> bool:

@@ -83,15 +83,18 @@ def told(*, debug: bool) -> Iterator[None]:
     except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
         raise
     except OSError as error:
-        if error.errno not in _NO_ROOM or error.filename is not None:
+        words = words_of_no_output(error)
+        if words is None:
             _fault(error, debug=debug)
-        _fail(words_of_no_output(error), EXIT_WRONG, debug=debug)
+        _fail(words, EXIT_WRONG, debug=debug)
     except Exception as error:  # noqa: BLE001 - the last place that can put it into words
         _fault(error, debug=debug)
 
 
-def words_of_no_output(error: OSError) -> str:
-    """Return what is said where nothing can be printed."""
+def words_of_no_output(error: OSError) -> str | None:
+    """Return what is said where nothing can be printed; None: this is another error."""
+    if error.errno not in _NO_ROOM or error.filename is not None:
+        return None
     return f"Error: the output cannot be written: {error.strerror}."
 
 

@@ -180,7 +180,10 @@ def main() -> None:
     try:
         app(prog_name="operator")
     except OSError as error:  # of a help text; what commands meet is told where they are invoked
-        typer.echo(words_of_no_output(error), err=True)
+        words = words_of_no_output(error)
+        if words is None:
+            raise
+        typer.echo(words, err=True)
         sys.exit(EXIT_WRONG)
     finally:
         _let_go_of_output()

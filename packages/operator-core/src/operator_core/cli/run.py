@@ -233,8 +233,10 @@ def _teller(session: Session) -> Callable[[str], None]:
 
     def tell(line: str) -> None:
         now = utc_now()
-        data = json.dumps({"at": to_text(now), "event": line})
         with suppress(OSError):
-            typer.echo(data if session.json else f"{local_time(now)}  {visible(line)}")
+            if session.json:
+                typer.echo(json.dumps({"at": to_text(now), "event": line}))
+            else:
+                typer.echo(f"{local_time(now)}  {visible(line)}")
 
     return tell

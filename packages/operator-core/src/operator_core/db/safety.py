@@ -136,11 +136,11 @@ def set_mode(tx: Tx, mode: RunMode, stamp: Stamp) -> SafetyState:
     if not present.ever_set:
         return _first(tx, mode, stamp)
     row = tx.one("safety.set_mode", mode=mode.value, actor=stamp.actor, now=stamp.text)
-    lifted = present.killed_at is not None and mode is RunMode.EXECUTE
-    if lifted and present.killed_at is not None:
+    lifted = present.killed_at if mode is RunMode.EXECUTE else None
+    if lifted is not None:
         # A kill that broke off has left them; what came after it is for whoever lifts it.
-        call_off(tx, f"kill switch: {present.kill_reason}", stamp, until=present.killed_at)
-    data = {"from": present.mode.value, "to": mode.value, "kill_lifted": lifted}
+        call_off(tx, f"kill switch: {present.kill_reason}", stamp, until=lifted)
+    data = {"from": present.mode.value, "to": mode.value, "kill_lifted": lifted is not None}
     changes.note(tx, "mode_changed", data, stamp)
     return _state(row) if row else present
 

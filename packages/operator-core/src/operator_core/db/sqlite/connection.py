@@ -1,7 +1,8 @@
 """Opening a ledger file, durable and up to date."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,16 +42,10 @@ def connect(path: Path, now: str) -> sqlite3.Connection:
         LedgerError: the file cannot be used; the message says what to do.
     """
     connection = _open(path)
-    try:
+    with _closed_if_unfit(connection, path):
         _prepare(connection, now)
         settle(connection, path, now)
         _pragma(connection, "foreign_keys=ON")
-    except SQLITE_ERRORS as error:
-        open_files.close(connection)
-        raise translate(error, path) from error
-    except BaseException:
-        open_files.close(connection)
-        raise
     return connection
 
 
@@ -59,11 +54,27 @@ def connect_to_memory(now: str) -> sqlite3.Connection:
 
     Args:
         now: the present moment as text.
+
+    Raises:
+        LedgerError: it cannot be made.
     """
     connection: sqlite3.Connection = sqlite3.connect(":memory:", **_OPTIONS)
-    _prepare(connection, now)
-    _pragma(connection, "foreign_keys=ON")
+    with _closed_if_unfit(connection, Path(":memory:")):
+        _prepare(connection, now)
+        _pragma(connection, "foreign_keys=ON")
     return connection
+
+
+@contextmanager
+def _closed_if_unfit(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except SQLITE_ERRORS as error:
+        open_files.close(connection)
+        raise translate(error, path) from error
+    except BaseException:
+        open_files.close(connection)
+        raise
 
 
 def _prepare(connection: sqlite3.Connection, now: str) -> None:

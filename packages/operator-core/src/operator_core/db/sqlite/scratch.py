@@ -20,6 +20,9 @@ class ScratchEngine(SqliteEngine):
 
         Args:
             now: the present moment as text.
+
+        Raises:
+            LedgerError: it cannot be made.
         """
         super().__init__(Path(":memory:"))
         self._memory = Writer(self.path, connect_to_memory(now))

@@ -50,9 +50,7 @@ class Writer:
         self._path = path
         self._connection = connection
         self._tx = SqliteTx(connection, WRITER)
-        self._file = file
-        beside = [Path(f"{path}{suffix}") for suffix in ("-wal", "-shm")]
-        self._files = {one: file_id(one) for one in beside if one.exists()} | {path: file}
+        self._files = {} if file is None else {path: file, **_beside(path)}
         self._seen = SeenFile(path) if file is not None else None
         self._waits = True
 
@@ -114,7 +112,7 @@ class Writer:
     def missed(self) -> LedgerError | None:
         """Return why this file is not the one that commands of people change; None: it is."""
         try:
-            if self._file is None or self._is_in_place():
+            if all(file_id(path) == file for path, file in self._files.items()):
                 return None
         except OSError as error:
             return LedgerAwayError(
@@ -125,9 +123,6 @@ class Writer:
             f"The ledger {self._path}, or the log beside it, was deleted or replaced while it was "
             "in use: nobody else sees what is written to it. Start this process again."
         )
-
-    def _is_in_place(self) -> bool:
-        return all(file_id(path) == file for path, file in self._files.items())
 
     def close(self) -> None:
         """Let go of the file."""
@@ -207,6 +202,12 @@ class Writer:
         if isinstance(error, SQLITE_ERRORS):
             return translate(error, self._path)
         return error
+
+
+def _beside(path: Path) -> dict[Path, FileId]:
+    """Return the log that lies beside a file that is open, and its index."""
+    found = {one: file_id(one) for one in (Path(f"{path}-wal"), Path(f"{path}-shm"))}
+    return {one: file for one, file in found.items() if file is not None}
 
 
 def data_version(tx: Tx) -> int:
