@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -138,6 +139,9 @@ def test_the_branch_of_an_error_is_its_exit_code(error: errors.OperatorError, co
         (RuntimeError(f"oh {NASTY}"), 70, "fault in Operator"),
         (OverflowError(), 70, "OverflowError"),
         (KeyboardInterrupt(), 130, "Interrupted"),
+        (MemoryError(), 1, "(MemoryError). Raise its limits"),
+        (RuntimeError("can't start new thread"), 1, "Raise its limits"),
+        (BlockingIOError(errno.EAGAIN, "no process"), 1, "Raise its limits"),
         (errors.SubjectError(f"a\nb {NASTY}"), 6, "Error: a b [/x] [bold]b"),
     ],
 )

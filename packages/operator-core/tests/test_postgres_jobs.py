@@ -10,10 +10,16 @@ from operator_core.db.postgres.jobs import Job, Jobs
 _MOST = 8
 
 
+def _take(jobs: Jobs) -> list[Job]:
+    group: list[Job] = []
+    jobs.take(group, _MOST)
+    return group
+
+
 def _take_beside(jobs: Jobs) -> tuple[threading.Thread, list[list[Job]]]:
     """Let another worker take what waits."""
     taken: list[list[Job]] = []
-    worker = threading.Thread(target=lambda: taken.append(jobs.take(_MOST)), daemon=True)
+    worker = threading.Thread(target=lambda: taken.append(_take(jobs)), daemon=True)
     worker.start()
     return worker, taken
 
@@ -25,7 +31,7 @@ async def test_work_gathers_until_the_worker_before_is_through(
     jobs = Jobs()
     first, second, third = Job(), Job(), Job()
     jobs.put(first)
-    assert jobs.take(_MOST) == [first]
+    assert _take(jobs) == [first]
     jobs.put(second)
     worker, taken = _take_beside(jobs)
     jobs.put(third)
@@ -42,7 +48,7 @@ async def test_a_worker_that_stands_still_holds_up_nobody_for_long(
     jobs = Jobs()
     first, second = Job(), Job()
     jobs.put(first)
-    assert jobs.take(_MOST) == [first]
+    assert _take(jobs) == [first]
     jobs.put(second)
     worker, taken = _take_beside(jobs)
     worker.join()
@@ -56,13 +62,13 @@ async def test_who_was_overtaken_does_not_say_that_the_next_one_is_through(
     jobs, taken, go_on = Jobs(), threading.Event(), threading.Event()
 
     def work() -> None:
-        jobs.take(_MOST)
+        _take(jobs)
         taken.set()
         go_on.wait()
         jobs.through()
 
     jobs.put(Job())
-    jobs.take(_MOST)
+    _take(jobs)
     jobs.put(Job())
     threading.Thread(target=work, daemon=True).start()
     taken.wait()

@@ -30,6 +30,10 @@ EXIT_INTERRUPTED = 130
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF})
 """What a write to a full disk, or to an output that was closed, ends with."""
 
+_NO_MEANS = frozenset({errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE})
+_NO_THREAD = "can't start new thread"
+"""What the interpreter says of that, in an error of no type of its own."""
+
 _FROM_PYDANTIC = "Value error, "
 """What pydantic puts before the words about an argument; it tells a person nothing."""
 
@@ -82,20 +86,29 @@ def told(*, debug: bool) -> Iterator[None]:
         raise
     except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
         raise
-    except OSError as error:
-        words = words_of_no_output(error)
+    except Exception as error:  # noqa: BLE001 - the last place that can put it into words
+        words = words_of_no_output(error) or _words_of_no_means(error)
         if words is None:
             _fault(error, debug=debug)
         _fail(words, EXIT_WRONG, debug=debug)
-    except Exception as error:  # noqa: BLE001 - the last place that can put it into words
-        _fault(error, debug=debug)
 
 
-def words_of_no_output(error: OSError) -> str | None:
+def words_of_no_output(error: Exception) -> str | None:
     """Return what is said where nothing can be printed; None: this is another error."""
-    if error.errno not in _NO_ROOM or error.filename is not None:
+    if not isinstance(error, OSError) or error.errno not in _NO_ROOM or error.filename is not None:
         return None
     return f"Error: the output cannot be written: {error.strerror}."
+
+
+def _words_of_no_means(error: Exception) -> str | None:
+    """Return what is said where this process gets no more; None: this is another error."""
+    refused = isinstance(error, OSError) and error.errno in _NO_MEANS
+    if not refused and not isinstance(error, MemoryError) and _NO_THREAD not in str(error):
+        return None
+    return (
+        f"Error: this process gets no more memory, threads or files ({_reason_of(error)}). Raise "
+        "its limits (`ulimit -a`, or its container's), or end what else needs them."
+    )
 
 
 def _words_of(error: OperatorError) -> str:
@@ -106,9 +119,12 @@ def _words_of(error: OperatorError) -> str:
 
 
 def _fault(error: Exception, *, debug: bool) -> NoReturn:
-    reason = one_line(f"{type(error).__name__}: {error}")
     hint = "This is a fault in Operator; `operator --debug ...` shows where."
-    _fail(f"Error: {reason} ({hint})", EXIT_FAULT, debug=debug)
+    _fail(f"Error: {_reason_of(error)} ({hint})", EXIT_FAULT, debug=debug)
+
+
+def _reason_of(error: Exception) -> str:
+    return one_line(f"{type(error).__name__}: {error}").removesuffix(":")
 
 
 def _fail(message: str, code: int, *, debug: bool) -> NoReturn:

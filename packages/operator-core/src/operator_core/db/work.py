@@ -7,11 +7,14 @@ call with sixty items, and a statement for all of them instead of one each.
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from operator_core.clock import block
 from operator_core.db.engine import ItemWork, Tx
-from operator_core.errors import LedgerClosedError
+from operator_core.errors import LedgerClosedError, LedgerUnavailableError
+
+_PAUSE_SECONDS = 0.1
 
 
 class Job:
@@ -92,6 +95,53 @@ def pieces(jobs: Sequence[Job]) -> list[Piece]:
         if job.items is not None:
             of_work[job.items] = piece
     return found
+
+
+def hand_out(jobs: Sequence[Job]) -> None:
+    """Tell callers what came of their work, those who were not told before.
+
+    One who cannot be told, as where there is no more memory, keeps nobody else from it.
+    """
+    for place, job in enumerate(jobs):
+        try:
+            job.settle()
+        except BaseException:
+            hand_out(jobs[place + 1 :])
+            raise
+
+
+def break_off(jobs: Iterable[Job], error: BaseException, ledger: object) -> None:
+    """Hand what no piece of work has raised to all who wait: who is told nothing waits for ever.
+
+    Args:
+        jobs: what was to be done; what has an error of its own keeps it.
+        error: what ended the group, in the engine itself.
+        ledger: which one, for the message.
+    """
+    failure = without_memory(ledger) if isinstance(error, MemoryError) else error
+    for job in jobs:
+        job.error = job.error or failure
+
+
+def insist(call: Callable[[], object]) -> None:
+    """Do what others wait for, again and again where there is no memory for it.
+
+    Blocks: for threads of an engine's own.
+    """
+    while True:
+        try:
+            call()
+        except MemoryError:
+            block(_PAUSE_SECONDS)
+        else:
+            return
+
+
+def without_memory(ledger: object) -> LedgerUnavailableError:
+    """Return the error for work that found no memory: it may be done again, as after an outage."""
+    return LedgerUnavailableError(
+        f"The ledger {ledger} cannot be used: this process gets no more memory."
+    )
 
 
 def require_own(pid: int, ledger: object) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar, cast
 
 from operator_core.clock import Clock
@@ -20,7 +21,7 @@ from operator_core.db.postgres.reader import Reader
 from operator_core.db.postgres.server_clock import Offset, told_by_server
 from operator_core.db.postgres.upgrade import upgrade
 from operator_core.db.postgres.writer import Writer
-from operator_core.db.work import require_own
+from operator_core.db.work import break_off, hand_out, require_own
 from operator_core.errors import LedgerClosedError
 
 T = TypeVar("T")
@@ -148,8 +149,14 @@ class PostgresEngine:
         the interpreter in the middle of them took a part, and each part was a transaction.
         """
         jobs, self._round = self._round, []
-        for first in range(0, len(jobs), self._group_size):
-            self._writes.put(*jobs[first : first + self._group_size])
+        try:
+            while jobs:
+                self._writes.put(*jobs[: self._group_size])
+                del jobs[: self._group_size]
+        except BaseException as error:
+            break_off(jobs, error, self._address)
+            hand_out(jobs)
+            raise
 
     def _require_open(self) -> None:
         if self._closed:
@@ -162,5 +169,5 @@ class PostgresEngine:
             callback()
 
     def _post(self, callback: Callable[[], object]) -> None:
-        if not self._loop.is_closed():
+        with suppress(RuntimeError):  # the loop is closed, so nobody waits any more
             self._loop.call_soon_threadsafe(callback)

@@ -51,10 +51,11 @@ def run_piece(piece: Piece, tx: Tx) -> bool:
 
     Raises:
         psycopg.Error: a statement failed for no reason of the work's.
+        MemoryError: nobody knows where it was broken off, perhaps in the driver.
     """
     try:
         piece.run(tx)
-    except psycopg.Error:
+    except (psycopg.Error, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - handed to the caller, who asked for the work
         piece.fail(error)
@@ -82,18 +83,19 @@ class Jobs:
         """Let jobs wait, which one worker takes together; none: the worker that takes it ends."""
         self._waiting.put(jobs)
 
-    def take(self, enough: int) -> list[Job]:
-        """Wait for work and return what waits; none: the worker ends.
+    def take(self, group: list[Job], enough: int) -> None:
+        """Wait for work and put what waits into a group; none: the worker ends.
 
         A worker that stands still, before a lock for example, holds up the next one for a moment.
 
         Args:
+            group: gets the jobs; what breaks this off leaves in it what was taken.
             enough: with how many jobs it stops to look for more.
         """
         with self._turn:
-            group = [*self._waiting.get()]
+            group += self._waiting.get()
             if not group:
-                return group
+                return
             self._through.wait(_GATHER_SECONDS)
             self._through.clear()
             self._taker = threading.get_ident()
@@ -106,7 +108,6 @@ class Jobs:
                     self._waiting.put(jobs)  # the end comes after this group
                     break
                 group += jobs
-            return group
 
     def through(self) -> None:
         """Note that this thread is done with what it took, but for waiting."""
@@ -181,12 +182,25 @@ class Worker(ABC):
     # --- the thread -------------------------------------------------------------------
 
     def _serve(self) -> None:
-        while group := self._jobs.take(self._terms.group_size):
-            self._settle(group)
-            self._jobs.through()
-            self._terms.post(partial(hand_out, group))
+        while self._serve_next():
+            pass
         if self._connection is not None:
             self._end(self._connection)
+
+    def _serve_next(self) -> bool:
+        """Serve what waits; False: nothing will any more."""
+        group: list[Job] = []
+        try:
+            self._jobs.take(group, self._terms.group_size)
+            if not group:
+                return False
+            self._settle(group)
+            self._jobs.through()
+        except BaseException as error:  # noqa: BLE001 - handed to those who wait for the group
+            work.break_off(group, error, self._terms.address)
+            self._drop()
+        work.insist(partial(self._terms.post, partial(work.hand_out, group)))
+        return True
 
     def _end(self, connection: Connection) -> None:
         try:
@@ -247,7 +261,7 @@ class Worker(ABC):
     def _try(self, group: list[Job]) -> None:
         try:
             self._attempt(group)
-        except psycopg.Error as error:
+        except BaseException as error:
             self._tidy(error)
             raise
 
@@ -275,9 +289,13 @@ class Worker(ABC):
             connection.close()
             raise
 
-    def _tidy(self, error: psycopg.Error) -> None:
-        """Leave no transaction open behind a failure, nor a connection that is lost."""
-        if self._connection is not None and not is_lost(error, self._connection):
+    def _tidy(self, error: BaseException) -> None:
+        """Leave no transaction open behind a failure, nor a connection that is lost.
+
+        Where something else than a statement failed, nobody knows which answers were read.
+        """
+        known = isinstance(error, psycopg.Error) and not is_lost(error, self._connection)
+        if self._connection is not None and known:
             try:
                 self._connection.execute("ROLLBACK")
             except psycopg.Error:
@@ -286,12 +304,6 @@ class Worker(ABC):
             self._drop()
 
     def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-
-def hand_out(group: list[Job]) -> None:
-    """Tell callers what came of their work, those who were not told before."""
-    for job in group:
-        job.settle()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

@@ -5,12 +5,12 @@ from functools import partial
 import psycopg
 
 from operator_core.clock import monotonic_seconds
-from operator_core.db.postgres.jobs import Job, Jobs, Terms, Worker, hand_out, run_piece
+from operator_core.db.postgres.jobs import Job, Jobs, Terms, Worker, run_piece
 from operator_core.db.postgres.line import Connection
 from operator_core.db.postgres.server_clock import Offset
 from operator_core.db.postgres.troubles import is_contention, is_lost, translate
 from operator_core.db.postgres.tx import PostgresTx
-from operator_core.db.work import Piece
+from operator_core.db.work import Piece, hand_out
 from operator_core.logs import get_logger
 
 log = get_logger(__name__)

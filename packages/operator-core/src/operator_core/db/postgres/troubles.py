@@ -3,6 +3,7 @@
 import psycopg
 from psycopg import errors
 
+from operator_core.db.work import without_memory
 from operator_core.errors import (
     ConstraintError,
     LedgerAwayError,
@@ -54,6 +55,8 @@ def is_contention(error: BaseException) -> bool:
 
 def is_lost(error: BaseException, connection: "psycopg.Connection[object] | None") -> bool:
     """Return whether the connection is of no use any more; a new one may be."""
+    if isinstance(error, MemoryError):
+        return True  # it was broken off anywhere, perhaps between a message and its answer
     if not isinstance(error, psycopg.Error):
         return False
     if connection is None or connection.closed or isinstance(error, _GOING_AWAY):
@@ -86,6 +89,8 @@ def translate(error: BaseException, where: str) -> OperatorError:
     """Return Operator's error for any that work on the ledger at ``where`` ended with."""
     if isinstance(error, OperatorError):
         return error
+    if isinstance(error, MemoryError):
+        return without_memory(where)
     if is_contention(error) or isinstance(error, errors.QueryCanceled):
         return LedgerBusyError(
             f"Other processes hold what is needed in the ledger {where}. Try again; if it stays "

@@ -11,6 +11,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
@@ -21,7 +22,7 @@ from operator_core.db.sqlite.connection import connect
 from operator_core.db.sqlite.open_files import file_id
 from operator_core.db.sqlite.watch import FileWatch
 from operator_core.db.sqlite.writer import Read, Writer, data_version
-from operator_core.db.work import Job, require_own
+from operator_core.db.work import Job, break_off, hand_out, insist, require_own
 from operator_core.errors import LedgerClosedError
 
 T = TypeVar("T")
@@ -154,10 +155,20 @@ class SqliteEngine:
 
     def _serve_waiting(self) -> None:
         group, self._waiting = self._waiting, []
-        if group and not self._served_at_once(group):
-            self._in_a_row = 0
-            for job in group:
-                self._jobs.put(job)
+        try:
+            served = not group or self._served_at_once(group)
+        except BaseException as error:
+            break_off(group, error, self.path)
+            hand_out(group)
+            if isinstance(error, Exception):
+                return
+            raise
+        if served:
+            hand_out(group)
+            return
+        self._in_a_row = 0
+        for job in group:
+            self._jobs.put(job)
 
     def _served_at_once(self, group: list[Job]) -> bool:
         """Run a group here, unless the thread is at work or is likely to be needed for it."""
@@ -168,12 +179,9 @@ class SqliteEngine:
         if not self._has_turn():
             return False
         try:
-            done = writer.serve_at_once(group)
+            return writer.serve_at_once(group)
         finally:
             self._turn.release()
-        if done:
-            _settle_all(group)
-        return done
 
     def _has_turn(self) -> bool:
         """Take the writer, unless the thread is at work or has work."""
@@ -193,30 +201,29 @@ class SqliteEngine:
         self._post(partial(_settle, ready, None))
         ended = False
         while not ended:
-            group = self._next_group()
-            with self._turn:
-                writer.serve(group)
-            ended = any(isinstance(job, _End) for job in group)
-            self._post(partial(_settle_all, group))
+            group: list[Job] = []
+            try:
+                self._gather(group)
+                with self._turn:
+                    writer.serve(group)
+            except BaseException as error:  # noqa: BLE001 - handed to those who wait for the group
+                break_off(group, error, self.path)
+            ended = bool(group) and isinstance(group[-1], _End)
+            insist(partial(self._post, partial(hand_out, group)))
         writer.close()
 
-    def _next_group(self) -> list[Job]:
-        group = [self._jobs.get()]
+    def _gather(self, group: list[Job]) -> None:
+        """Wait for work and put all that waits into a group, up to its limit."""
+        group.append(self._jobs.get())
         while len(group) < _MAX_GROUP:
             try:
                 group.append(self._jobs.get_nowait())
             except queue.Empty:
                 break
-        return group
 
     def _post(self, callback: Callable[[], object]) -> None:
-        if not self._loop.is_closed():
+        with suppress(RuntimeError):  # the loop is closed, so nobody waits any more
             self._loop.call_soon_threadsafe(callback)
-
-
-def _settle_all(group: list[Job]) -> None:
-    for job in group:
-        job.settle()
 
 
 def _settle(future: "asyncio.Future[None]", error: BaseException | None) -> None:

@@ -44,6 +44,10 @@ _NOT_A_LEDGER = (
 
 _IO_ERROR = "disk I/O error"
 """What SQLite says too where its shared memory finds no room: not that the disk is full."""
+_OF_THE_DISK = (
+    " Look into the system's log for errors of the disk, and at limits of the size of files "
+    "(`ulimit -f`)."
+)
 _LITTLE_ROOM_BYTES = 262_144
 
 
@@ -76,7 +80,8 @@ def translate(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> LedgerEr
             f"{path} is not a ledger or is damaged ({text}). Restore a backup, or name another "
             "ledger with --db."
         )
-    return LedgerUnavailableError(f"The ledger {path} cannot be used: {text}.")
+    hint = _OF_THE_DISK if _IO_ERROR in text else ""
+    return LedgerUnavailableError(f"The ledger {path} cannot be used: {text}.{hint}")
 
 
 # The driver looks for a way to adapt each None, at greater cost than all else of a parameter:

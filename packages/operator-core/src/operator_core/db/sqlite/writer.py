@@ -23,7 +23,7 @@ from operator_core.db.sqlite.tx import (
     translate,
 )
 from operator_core.db.sqlite.upgrade import WRITER
-from operator_core.db.work import Job, Piece, pieces
+from operator_core.db.work import Job, Piece, pieces, without_memory
 from operator_core.errors import LedgerAwayError, LedgerError, LedgerGoneError
 
 _CHECKPOINT_PAGES = 1000
@@ -52,10 +52,21 @@ class Writer:
         self._tx = SqliteTx(connection, WRITER)
         self._files = {} if file is None else {path: file, **_beside(path)}
         self._seen = SeenFile(path) if file is not None else None
-        self._waits = True
+        self._waits: bool | None = True
 
     def serve(self, group: Sequence[Job]) -> None:
-        """Run a group and keep the results: writes first, then reads on what is committed."""
+        """Run a group and keep the results: writes first, then reads on what is committed.
+
+        Raises:
+            BaseException: something that is no error of a piece of work; no transaction is open.
+        """
+        try:
+            self._serve(group)
+        except BaseException:
+            roll_back(self._connection)
+            raise
+
+    def _serve(self, group: Sequence[Job]) -> None:
         missed = self.missed()
         if missed is not None:
             for job in group:
@@ -79,6 +90,9 @@ class Writer:
 
         Returns:
             Whether they are done; False: nothing was, and `serve` is the way.
+
+        Raises:
+            BaseException: something that is no error of a piece of work; no transaction is open.
         """
         if self.missed() is not None:
             return False
@@ -90,14 +104,13 @@ class Writer:
             ready = self._run_together(writes)
             if ready:
                 self._tx.end()
+                self._commit(writes)
         except SQLITE_ERRORS:
             ready = False
         except BaseException:
             roll_back(self._connection)
             raise
-        if ready:
-            self._commit(writes)
-        else:
+        if not ready:
             roll_back(self._connection)
         self.pace.took(monotonic_seconds() - began_seconds)
         return ready
@@ -134,11 +147,12 @@ class Writer:
     def _wait_for_others(self, *, waits: bool) -> None:
         if waits == self._waits:
             return
-        self._waits = waits
+        self._waits = None  # as long as only a part of it is said
         busy_milliseconds = int(BUSY_HANDLER_SECONDS * 1000) if waits else 0
         self._connection.execute(f"PRAGMA busy_timeout={busy_milliseconds}")
         pages = _CHECKPOINT_PAGES if waits else 0
         self._connection.execute(f"PRAGMA wal_autocheckpoint={pages}")
+        self._waits = waits
 
     def _try(self, job: Job) -> None:
         try:
@@ -199,9 +213,9 @@ class Writer:
         self._connection.execute("RELEASE job")
 
     def _told(self, error: Exception) -> Exception:
-        if isinstance(error, SQLITE_ERRORS):
-            return translate(error, self._path)
-        return error
+        if isinstance(error, MemoryError):
+            return without_memory(self._path)
+        return translate(error, self._path) if isinstance(error, SQLITE_ERRORS) else error
 
 
 def _beside(path: Path) -> dict[Path, FileId]:
