@@ -23,7 +23,9 @@ from operator_core.runtime.guards import (
     AGAIN_SECONDS,
     EVERY_SECONDS,
     INVARIANT,
+    MOST_UNPROVEN,
     SCRATCH,
+    SOON_SECONDS,
     GuardKeeper,
     last_check,
 )
@@ -88,17 +90,48 @@ async def test_what_canaries_do_leaves_no_line_in_the_log(
     assert caplog.records == []
 
 
-async def test_guards_that_cannot_be_tried_are_not_proven(
+async def test_guards_that_cannot_be_tried_are_not_proven_and_a_person_is_called_if_it_lasts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A process that got no memory for a moment switched all others off until morning."""
+
     async def full(*_: object) -> None:
         raise LedgerFullError("no room")
 
-    monkeypatch.setattr("operator_core.actions.canaries.release_all", full)
     async with bench(tmp_path) as one:
-        (found,) = await GuardKeeper(one.ledger).check()
-        assert (found.canary, found.alive) == (SCRATCH, False)
-        assert (await one.control.safety_state()).mode is RunMode.OBSERVE
+        keeper = GuardKeeper(one.ledger, canaries=FEW)
+        with monkeypatch.context() as patch:
+            patch.setattr("operator_core.actions.canaries.release_all", full)
+            for _ in range(MOST_UNPROVEN):
+                assert await one.tickets.list_tickets() == []
+                await keeper.step()
+                assert not keeper.proven
+                one.clock.advance(SOON_SECONDS)
+        (ticket,) = await one.tickets.list_tickets(unresolved=True)
+        assert (ticket.target, ticket.severity) == (SCRATCH, Severity.CRITICAL)
+        assert "no room" in ticket.message
+        one.clock.advance(AGAIN_SECONDS)
+        await keeper.step()
+        assert keeper.proven
+        assert await one.tickets.list_tickets(unresolved=True) == []
+        assert (await one.control.safety_state()).mode is RunMode.EXECUTE
+
+
+async def test_a_good_action_that_is_refused_is_no_guard_that_lets_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*_: object) -> None:
+        raise MemoryError
+
+    async with bench(tmp_path) as one:
+        keeper = GuardKeeper(one.ledger, canaries=FEW)
+        with monkeypatch.context() as patch:
+            patch.setattr(Cage, "run", nothing)
+            found = await keeper.check()
+        assert [each.alive for each in found] == [False, *(True for _ in FEW)]
+        assert not any(each.passed for each in found)
+        assert not keeper.proven
+        assert (await one.control.safety_state()).mode is RunMode.EXECUTE
 
 
 async def test_a_path_that_refuses_everything_proves_nothing(

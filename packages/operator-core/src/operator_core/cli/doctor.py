@@ -180,7 +180,9 @@ async def _guards(ledger: Ledger) -> list[Finding]:
     when, dead = local_time(last.timestamp), last.event_data.get("dead") or {}
     if dead:
         names = "; ".join(f"{name}: {detail}" for name, detail in dead.items())
-        detail = f"dead when tried at {when}: {names}. Mend them, then `operator guards check`"
+        detail = (
+            f"not proven when tried at {when}: {names}. Mend them, then `operator guards check`"
+        )
         return [Finding("guards", WRONG, detail)]
     return [Finding("guards", OK, f"all alive; {last.event_data['tried']} tried at {when}")]
 

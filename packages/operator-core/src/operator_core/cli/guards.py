@@ -29,7 +29,7 @@ async def check(session: Session) -> None:
     """Plant a bad action for each guard; each must be refused.
 
     They are planted in a scratch ledger, on a cluster that is none. Where
-    one is not refused, Operator is set to observe and a critical ticket is
+    one gets through, Operator is set to observe and a critical ticket is
     opened; this exits with 1. `operator up` does it at start and hourly.
 
     Example:
@@ -48,7 +48,14 @@ async def check(session: Session) -> None:
 
 def _view(found: list[Sighting]) -> RenderableType:
     rows = ((one.canary, word("ok" if one.alive else "wrong"), one.detail) for one in found)
-    dead = sum(not one.alive for one in found)
-    alive = "Every guard is alive."
-    told = f"{dead} dead: Operator only looks on. See `operator tickets list`." if dead else alive
-    return stacked(table("", ("planted", "state", "what became of it"), rows), hint(told))
+    return stacked(table("", ("planted", "state", "what became of it"), rows), hint(_told(found)))
+
+
+def _told(found: list[Sighting]) -> str:
+    dead = sum(one.passed for one in found)
+    if dead:
+        return f"{dead} dead: Operator only looks on. See `operator tickets list`."
+    unproven = sum(not one.alive for one in found)
+    if unproven:
+        return f"{unproven} not proven: a process in which this is so executes nothing."
+    return "Every guard is alive."

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 
 from operator_core.actions.types import ActionProposal
 from operator_core.db.ledger import Ledger
 from operator_core.errors import LedgerError
 from operator_core.runtime.guards import GuardKeeper
-from operator_core.runtime.loops import enduring, until_something_happens, wait, waking
+from operator_core.runtime.loops import enduring, lasting, until_something_happens, wait, waking
 from operator_core.runtime.wiring import Wired
 
 DISPATCH_FIRST_SECONDS = 0.01
@@ -34,7 +35,11 @@ def agent_loops(
         guards: nothing is executed before they are proven.
         stop: ends the loops.
     """
-    return [_dispatch(ledger, one, guards, stop), _agent(ledger, one, guards, stop)]
+    name = one.subject.name
+    return [
+        lasting("dispatch", name, partial(_dispatch, ledger, one, guards, stop), stop),
+        lasting("agent", name, partial(_agent, ledger, one, guards, stop), stop),
+    ]
 
 
 async def _dispatch(ledger: Ledger, one: Wired, guards: GuardKeeper, stop: asyncio.Event) -> None:

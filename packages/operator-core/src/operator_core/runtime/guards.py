@@ -21,6 +21,10 @@ EVERY_SECONDS = 3600.0
 AGAIN_SECONDS = 60.0
 """How soon they are tried again while one is dead."""
 
+SOON_SECONDS = 5.0
+MOST_UNPROVEN = 3
+"""How soon a trial that proved nothing is repeated, and how many in a row call a person."""
+
 RECALLED_ROWS = 10_000
 """How far back in the audit a proof is looked for: further back a trial is cheaper."""
 
@@ -54,6 +58,7 @@ class GuardKeeper:
         self._canaries = canaries
         self._tell = tell
         self._due_at = ledger.clock.now()
+        self._unproven = 0
         self._made_of = fingerprint.of_this_process()
         self.proven = False
         """Whether every guard was alive the last time; nothing is executed until it is so."""
@@ -90,18 +95,33 @@ class GuardKeeper:
         found = await self._sightings()
         dead = [one for one in found if not one.alive]
         self.proven = not dead
-        if dead:
-            await self._stop(dead)
-        else:
-            await self._settle()
+        again_seconds = await self._answer(dead)
         told = {one.canary: one.detail for one in dead}
         data: JsonObject = {"tried": len(found), "dead": told, "made_of": self._made_of}
         now = self._ledger.clock.now()
         await self._control.append_event(
             AuditEvent(event_type=EVENT, event_data=data, actor=ACTOR, timestamp=now)
         )
-        self._due_at = now + timedelta(seconds=AGAIN_SECONDS if dead else EVERY_SECONDS)
+        self._due_at = now + timedelta(seconds=again_seconds)
         return found
+
+    async def _answer(self, dead: Sequence[Sighting]) -> float:
+        """Act on what was found, and return in how many seconds they are tried again.
+
+        Where a canary got through, Operator drops to observe, for every process. Where none did, as
+        in a process that gets no memory, this one executes nothing until a trial succeeds.
+        """
+        if not dead:
+            await self._settle()
+            return EVERY_SECONDS
+        self._unproven += 1
+        if any(one.passed for one in dead):
+            await self._drop()
+        elif self._unproven < MOST_UNPROVEN:
+            self._tell(f"the guards are not proven, tried again soon: {dead[0].detail}")
+            return SOON_SECONDS
+        await self._page(dead)
+        return AGAIN_SECONDS
 
     async def _sightings(self) -> list[Sighting]:
         """Return what became of each canary; a guard that cannot be tried is not proven."""
@@ -109,32 +129,46 @@ class GuardKeeper:
             every = known.CANARIES if self._canaries is None else self._canaries
             return await known.release_all(every, self._ledger.clock)
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing is proven
-            return [Sighting(SCRATCH, alive=False, detail=f"the guards cannot be tried: {error}")]
+            detail = f"the guards cannot be tried: {type(error).__name__}: {error}"
+            return [Sighting(SCRATCH, alive=False, detail=detail)]
 
-    async def _stop(self, dead: Sequence[Sighting]) -> None:
-        """Drop to observe first, then page."""
+    async def _drop(self) -> None:
         if (await self._control.safety_state()).mode is not RunMode.OBSERVE:
             await self._control.set_mode(RunMode.OBSERVE, actor=ACTOR)
+
+    async def _page(self, dead: Sequence[Sighting]) -> None:
         for one in dead:
             log.critical("guard_dead", canary=one.canary, detail=one.detail)
-            self._tell(f"a guard is dead, so Operator only looks on: {one.canary}: {one.detail}")
             violation = Violation(
                 invariant=INVARIANT,
                 target=one.canary,
-                message=f"The guard against {one.canary!r} is dead: {one.detail}. Operator only "
-                "looks on. Mend it, run `operator guards check`, then `operator mode execute`.",
+                message=_message(one),
                 severity=Severity.CRITICAL,
             )
+            self._tell(violation.message)
             await db.TicketDB(self._ledger).report(violation, reported_by=ACTOR)
 
     async def _settle(self) -> None:
         """Resolve the tickets of guards that are alive again; the mode is for a person to set."""
+        self._unproven = 0
         tickets = db.TicketDB(self._ledger)
         for ticket in await tickets.list_tickets(unresolved=True):
             if ticket.invariant_name == INVARIANT:
                 await tickets.resolve(
                     int(ticket.id or 0), actor=ACTOR, resolution="every guard is alive"
                 )
+
+
+def _message(dead: Sighting) -> str:
+    if dead.passed:
+        return (
+            f"The guard against {dead.canary!r} is dead: {dead.detail}. Operator only looks on. "
+            "Mend it, run `operator guards check`, then `operator mode execute`."
+        )
+    return (
+        f"The guard against {dead.canary!r} cannot be proven: {dead.detail}. A process in which "
+        "this is so executes nothing. Mend it; `operator guards check` tells whether it is."
+    )
 
 
 async def last_check(ledger: Ledger) -> AuditEvent | None:

@@ -121,6 +121,18 @@ async def enduring(stage: str, subject: str, stop: asyncio.Event) -> AsyncIterat
         await wait(stop, TROUBLE_PAUSE_SECONDS)
 
 
+async def lasting(
+    stage: str, subject: str, loop: Callable[[], Awaitable[None]], stop: asyncio.Event
+) -> None:
+    """Run a loop until it is asked to stop; where something has ended it, it begins anew.
+
+    A round is endured where it fails. This is for what stands between two of them.
+    """
+    while not stop.is_set():
+        async with enduring(stage, subject, stop):
+            await loop()
+
+
 async def end_after(seconds: float, stop: asyncio.Event) -> None:
     """Return when the process has lived so long, or shall stop."""
     await wait(stop, seconds)

@@ -26,6 +26,7 @@ from operator_core.runtime.loops import (
     end_with_parent,
     ended_by,
     enduring,
+    lasting,
     once_usable,
     or_stop,
     signals,
@@ -172,10 +173,14 @@ async def _until_stopped(
     guards = GuardKeeper(ledger, tell=options.tell)
     if keeper is not None:
         await guards.recall()
-        loops += [_keep_policy(keeper, stop), _keep_guards(ledger, guards, stop)]
+        loops += [
+            lasting("policy", "", partial(_keep_policy, keeper, stop), stop),
+            lasting("guards", "", partial(_keep_guards, ledger, guards, stop), stop),
+        ]
     for one in wired:
         if options.monitor:
-            loops.append(monitor_loop(ledger, one, options, stop))
+            watching = partial(monitor_loop, ledger, one, options, stop)
+            loops.append(lasting("monitor", one.subject.name, watching, stop))
         if options.agent:
             loops += agent_loops(ledger, one, guards, stop)
     tasks = [asyncio.create_task(loop) for loop in loops]

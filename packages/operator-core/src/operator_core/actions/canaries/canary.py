@@ -66,12 +66,13 @@ async def release(canary: Canary, ledger: Ledger, subject: str) -> Sighting:
     except Exception as error:  # noqa: BLE001 - whichever it is, it is compared
         return _judged(canary, own, error)
     detail = "IT WAS EXECUTED" if own.subject.done else "it was not refused"
-    return Sighting(canary.name, alive=False, detail=detail)
+    return Sighting(canary.name, alive=False, detail=detail, passed=True)
 
 
 def _judged(canary: Canary, own: Cage, error: Exception) -> Sighting:
     if own.subject.done:
-        return Sighting(canary.name, alive=False, detail=f"IT WAS EXECUTED, then: {error}")
+        detail = f"IT WAS EXECUTED, then: {error}"
+        return Sighting(canary.name, alive=False, detail=detail, passed=True)
     if type(error) is canary.refused_with and canary.told in str(error):
         return Sighting(canary.name, alive=True, detail=str(error))
     detail = f"it was refused by something else: {type(error).__name__}: {error}"

@@ -10,8 +10,10 @@ class Sighting(NamedTuple):
         canary: its name.
         alive: whether it was refused as it must be.
         detail: what happened.
+        passed: whether the bad action got through, which no trouble of the process explains.
     """
 
     canary: str
     alive: bool
     detail: str
+    passed: bool = False
