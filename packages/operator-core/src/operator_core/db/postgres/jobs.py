@@ -198,6 +198,7 @@ class Worker(ABC):
             self._jobs.through()
         except BaseException as error:  # noqa: BLE001 - handed to those who wait for the group
             work.break_off(group, error, self._terms.address)
+            self._unsure = False  # it is told to those who wait; the next group is another one
             self._drop()
         work.insist(partial(self._terms.post, partial(work.hand_out, group)))
         return True
