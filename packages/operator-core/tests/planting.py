@@ -2,10 +2,12 @@
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+
+import pytest
 
 import operator_core
 
@@ -67,3 +69,30 @@ def planter(error: type[BaseException]) -> Iterator[Planter]:
         yield made
     finally:
         threading.settrace(before)
+
+
+def fail_once(
+    patch: pytest.MonkeyPatch,
+    owner: type,
+    name: str,
+    error: Exception,
+    after: Callable[[object], object] = lambda _: None,
+) -> None:
+    """Let a method raise the first time that it is called, and then do what it always does.
+
+    Args:
+        patch: takes it back.
+        owner: the class.
+        name: the method's.
+        error: what is raised.
+        after: done to the object just before.
+    """
+    done, errors = getattr(owner, name), [error]
+
+    def fail(one: object, *arguments: object) -> object:
+        if errors:
+            after(one)
+            raise errors.pop()
+        return done(one, *arguments)
+
+    patch.setattr(owner, name, fail)

@@ -15,27 +15,11 @@ from operator_core.db.sqlite.connection import connect
 from operator_core.db.sqlite.writer import Writer
 from operator_core.db.work import Job, hand_out, insist
 from operator_core.errors import LedgerUnavailableError
+from planting import fail_once
 
 
 def _count(_tx: Tx, items: Sequence[object], /) -> list[int]:
     return [len(items) for _ in items]
-
-
-class _Failing:
-    """Raises the first time that it is called, and then does what it stands for."""
-
-    def __init__(self, error: Exception) -> None:
-        self.errors = [error]
-
-    def stand_for(self, patch: pytest.MonkeyPatch, name: str) -> None:
-        before = getattr(Writer, name)
-
-        def fail(*arguments: object) -> object:
-            if self.errors:
-                raise self.errors.pop()
-            return before(*arguments)
-
-        patch.setattr(Writer, name, fail)
 
 
 @pytest.fixture(params=["by the loop", "by the thread"])
@@ -55,7 +39,7 @@ async def test_all_are_told_and_the_file_is_let_go_of(
 ) -> None:
     path = tmp_path / "ledger.db"
     ledger = await open_ledger(path)
-    _Failing(MemoryError()).stand_for(monkeypatch, where)
+    fail_once(monkeypatch, Writer, where, MemoryError())
     told = await _write(ledger)
     assert [type(each) for each in told] == [LedgerUnavailableError] * 3
     assert "no more memory" in str(told[0])
@@ -71,7 +55,7 @@ async def test_an_error_that_nobody_thought_of_is_told_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = await open_ledger(tmp_path / "ledger.db")
-    _Failing(ZeroDivisionError("oh")).stand_for(monkeypatch, "missed")
+    fail_once(monkeypatch, Writer, "missed", ZeroDivisionError("oh"))
     assert [str(each) for each in await _write(ledger)] == ["oh"] * 3
     assert await _write(ledger) == [3, 3, 3]
     await ledger.engine.close()

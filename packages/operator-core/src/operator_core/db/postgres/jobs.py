@@ -182,26 +182,22 @@ class Worker(ABC):
     # --- the thread -------------------------------------------------------------------
 
     def _serve(self) -> None:
-        while self._serve_next():
-            pass
+        ended = False
+        while not ended:
+            group: list[Job] = []
+            try:
+                self._jobs.take(group, self._terms.group_size)
+                ended = not group
+                if group:
+                    self._settle(group)
+                    self._jobs.through()
+            except BaseException as error:  # noqa: BLE001 - handed to those who wait for the group
+                work.break_off(group, error, self._terms.address)
+                self._unsure = False  # it is told to those who wait; the next group is another one
+                self._drop()
+            work.insist(partial(self._terms.post, partial(work.hand_out, group)))
         if self._connection is not None:
             self._end(self._connection)
-
-    def _serve_next(self) -> bool:
-        """Serve what waits; False: nothing will any more."""
-        group: list[Job] = []
-        try:
-            self._jobs.take(group, self._terms.group_size)
-            if not group:
-                return False
-            self._settle(group)
-            self._jobs.through()
-        except BaseException as error:  # noqa: BLE001 - handed to those who wait for the group
-            work.break_off(group, error, self._terms.address)
-            self._unsure = False  # it is told to those who wait; the next group is another one
-            self._drop()
-        work.insist(partial(self._terms.post, partial(work.hand_out, group)))
-        return True
 
     def _end(self, connection: Connection) -> None:
         try:
