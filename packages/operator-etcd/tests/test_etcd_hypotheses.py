@@ -1,6 +1,7 @@
 """What the offline diagnoser makes of the catalogue on literal observations."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -21,13 +22,14 @@ from etcd_samples import (
     survey_of,
     violations,
 )
-from operator_core.agent.diagnosis import Diagnosis
+from operator_core.agent.diagnosis import UNKNOWN_CAUSE, Diagnosis
 from operator_core.agent.grouping import Member, roots
 from operator_core.agent.rules import diagnose
 from operator_core.call_failures import FailureKind
 from operator_core.monitor.types import Observation, Ticket
 from operator_etcd.hypotheses import HYPOTHESES
 from operator_etcd.invariants import INVARIANTS
+from operator_etcd.shapes import Alarm
 from operator_etcd.survey import Survey
 
 
@@ -52,6 +54,7 @@ def test_a_history_of_overwritten_keys_is_reclaimed_in_one_workflow() -> None:
     assert not found.escalate
     assert {one.hypothesis for one in found.alternatives} == {
         "space_not_returned",
+        "free_pages_and_history",
         "alarm_left_over",
         "too_much_live_data",
     }
@@ -85,6 +88,31 @@ def test_free_pages_are_given_back_without_compaction() -> None:
         *["defragment"] * 3,
         *["disarm_alarm"] * 3,
     ]
+
+
+def test_some_history_and_some_free_pages_are_given_back_together() -> None:
+    seen = look(full(in_use=9 * MIB), NOSPACE, keys=55)
+    found = answer(seen, "alarm_nospace")
+    assert found.hypothesis == "free_pages_and_history"
+    assert "superseded history" in found.cause
+    assert found.workflows[0].actions[0].action_name == "compact"
+    assert not found.escalate
+
+
+def test_free_pages_beside_hardly_any_history_are_given_back_without_compaction() -> None:
+    found = answer(look(full(in_use=9 * MIB), NOSPACE, keys=95), "alarm_nospace")
+    assert found.hypothesis == "free_pages_and_history"
+    assert "history" not in found.cause
+    assert found.workflows[0].actions[0].action_name == "defragment"
+
+
+@pytest.mark.parametrize("raised", [(NOSPACE,), ()], ids=["alarm", "near"])
+def test_whatever_fills_a_database_has_a_cause(raised: tuple[Alarm, ...]) -> None:
+    invariant = "alarm_nospace" if raised else "database_near_quota"
+    for size, in_use, keys in product(range(13, 20), range(1, 20), range(0, 100, 7)):
+        seen = full(size=size * MIB, in_use=min(size, in_use) * MIB)
+        found = answer(look(seen, *raised, keys=keys), invariant)
+        assert found.hypothesis != UNKNOWN_CAUSE, (size, in_use, keys)
 
 
 def test_an_alarm_that_was_left_over_is_only_disarmed() -> None:

@@ -9,10 +9,13 @@ from operator_etcd.claims import at_least, below, number, percent
 _FULL = frozenset({"alarm_nospace", "database_near_quota"})
 _QUOTA = "cluster/max_quota_share"
 _IN_USE = "cluster/min_in_use_share"
-_IN_USE_QUOTA = "cluster/max_in_use_quota_share"
+_LIVE_QUOTA_KEY = "max_live_quota_share"
+_LIVE_QUOTA = f"cluster/{_LIVE_QUOTA_KEY}"
 _LIVE_SHARE = 0.6
-"""A file that is near its quota and has no more to give back than this is full of live data."""
+"""Live data that take so much of the quota fill it; less leaves room that can be had back."""
 _SUPERSEDED = "keyspace/superseded_share"
+_HARDLY_ANY = 0.2
+"""A history that is superseded by no more than this is not worth a compaction."""
 
 _BLOCKED = "A member is missing: no other may pause until it is back, so a person must decide"
 
@@ -35,7 +38,7 @@ def _history_not_compacted(violation: Violation, seen: Observation) -> Assessmen
             at_least(f"At least {used} of each database is in use", _IN_USE, 0.5),
             _near_quota(seen),
         ],
-        contradicts=[below("Hardly any kept revision is superseded", _SUPERSEDED, 0.2)],
+        contradicts=[below("Hardly any kept revision is superseded", _SUPERSEDED, _HARDLY_ANY)],
         components=_members(seen),
         workflows=workflows,
         risks=["Without automatic compaction by the server or its clients it fills up again"]
@@ -61,6 +64,29 @@ def _space_not_returned(violation: Violation, seen: Observation) -> Assessment:
     )
 
 
+def _free_pages_and_history(violation: Violation, seen: Observation) -> Assessment:
+    del violation
+    used, live = (percent(seen, "cluster", one) for one in ("min_in_use_share", _LIVE_QUOTA_KEY))
+    old = seen.data("keyspace").get("superseded_share", 0.0) >= _HARDLY_ANY
+    workflows = (remedies.reclaim_space if old else remedies.return_free_pages)(seen)
+    return Assessment(
+        cause=f"Free pages {'and superseded history ' if old else ''}take the room of data",
+        supports=[
+            below(f"Live data take about {live} of the quota", _LIVE_QUOTA, _LIVE_SHARE, 3.0),
+            _near_quota(seen),
+        ],
+        contradicts=[
+            at_least("Most kept revisions are superseded", _SUPERSEDED, 0.5),
+            below(f"Only {used} of a database is in use", _IN_USE, 0.5),
+            below("There is room in each database", _QUOTA, 0.8),
+        ],
+        components=_members(seen),
+        workflows=workflows,
+        risks=[] if workflows else [_BLOCKED],
+        escalate=not workflows,
+    )
+
+
 def _alarm_left_over(violation: Violation, seen: Observation) -> Assessment:
     del violation
     share = percent(seen, "cluster", "max_quota_share")
@@ -75,13 +101,13 @@ def _alarm_left_over(violation: Violation, seen: Observation) -> Assessment:
 
 def _too_much_live_data(violation: Violation, seen: Observation) -> Assessment:
     del violation
-    share = percent(seen, "cluster", "max_in_use_quota_share")
+    share = percent(seen, "cluster", _LIVE_QUOTA_KEY)
     keys = number(seen, "keyspace", "keys")
     return Assessment(
         cause="The present data need more space than the quota allows",
         supports=[
             below(f"Most of the history is the last value of one of {keys} keys", _SUPERSEDED, 0.5),
-            at_least(f"{share} of the quota is in use", _IN_USE_QUOTA, _LIVE_SHARE),
+            at_least(f"Live data take about {share} of the quota", _LIVE_QUOTA, _LIVE_SHARE),
         ],
         contradicts=[
             at_least("Most kept revisions are superseded", _SUPERSEDED, 0.5),
@@ -106,6 +132,7 @@ SPACE = (
         brings=frozenset({"fragmentation"}),
     ),
     Hypothesis("space_not_returned", _FULL | {"fragmentation"}, _space_not_returned, prior=0.8),
+    Hypothesis("free_pages_and_history", _FULL, _free_pages_and_history, prior=0.7),
     Hypothesis("alarm_left_over", frozenset({"alarm_nospace"}), _alarm_left_over, prior=0.7),
     Hypothesis("too_much_live_data", _FULL, _too_much_live_data, prior=0.6),
 )

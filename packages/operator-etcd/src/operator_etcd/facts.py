@@ -92,11 +92,16 @@ def cluster_facts(
         "minor_versions": sorted({_minor(one.version) for one in seen.statuses.values()}),
         "nospace_members": sorted(one.member_id for one in alarms if one.alarm == "NOSPACE"),
         "corrupt_members": sorted(one.member_id for one in alarms if one.alarm == "CORRUPT"),
-    } | _space(seen.statuses, metrics)
+    } | _space(seen.statuses, metrics, keyspace.get("superseded_share"))
 
 
-def _space(statuses: Mapping[str, MemberStatus], metrics: Metrics) -> JsonObject:
-    """Return the shares of the space: of the fullest member, and of the most fragmented."""
+def _space(
+    statuses: Mapping[str, MemberStatus], metrics: Metrics, superseded_share: float | None
+) -> JsonObject:
+    """Return the shares of the space: of the fullest member, and of the most fragmented.
+
+    What would be in use without superseded history takes all revisions for equally large.
+    """
     full, used = [], []
     for key, status in statuses.items():
         quota = metrics.get(key, {}).get("quota_backend_bytes", 0.0)
@@ -110,6 +115,8 @@ def _space(statuses: Mapping[str, MemberStatus], metrics: Metrics) -> JsonObject
     }
     if full:
         facts |= {"max_quota_share": max(full), "max_in_use_quota_share": max(used)}
+    if full and superseded_share is not None:
+        facts["max_live_quota_share"] = round(max(used) * (1 - superseded_share), 4)
     return facts
 
 
