@@ -30,6 +30,7 @@ PORTS = {
     "operator_core.actions.types",
     "operator_core.agent.diagnosis",
     "operator_core.agent.model",
+    "operator_core.agent.odd_failures",
     "operator_core.call_failures",
     "operator_core.clock",
     "operator_core.config",

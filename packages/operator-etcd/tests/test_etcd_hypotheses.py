@@ -150,12 +150,15 @@ def test_fragmentation_is_defragmented() -> None:
     [
         (FailureKind.REFUSED, "stopped", "process_stopped", True),
         (FailureKind.REFUSED, None, "process_stopped", False),
+        (FailureKind.REFUSED, "running", "not_listening", False),
         (FailureKind.TIMEOUT, "frozen", "member_frozen", True),
         (FailureKind.TIMEOUT, None, "member_frozen", False),
         (FailureKind.TIMEOUT, "running", "member_overloaded", False),
         (FailureKind.UNREACHABLE, None, "network_cut", False),
         (FailureKind.UNREACHABLE, "running", "network_cut", False),
-        (FailureKind.GARBAGE, None, "unknown", False),
+        (FailureKind.GARBAGE, None, "another_answers", False),
+        (FailureKind.TLS, "running", "tls_failed", False),
+        (FailureKind.TLS, "stopped", "process_stopped", True),
     ],
 )
 def test_why_a_member_is_down(
@@ -170,6 +173,15 @@ def test_why_a_member_is_down(
     assert [one.parameters for one in found.actions] == (
         [{"member_name": "n3", "only_if_down": True}] if acts else []
     )
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_however_calls_to_a_member_fail_there_is_a_cause(kind: FailureKind) -> None:
+    seen = survey_of(status("11"), status("22"), failures={"33": failure("33", kind)})
+    found = answer(observed(readings(seen)), "member_down")
+    assert found.hypothesis != UNKNOWN_CAUSE
+    assert found.components == ["n3"]
+    assert "{" not in found.cause
 
 
 def test_a_member_that_was_never_started_is_told() -> None:

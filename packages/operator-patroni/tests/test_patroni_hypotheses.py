@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from operator_core.agent.grouping import Member, roots
+from operator_core.agent.odd_failures import ODD_FAILURES
 from operator_core.agent.rules import diagnose
 from operator_core.call_failures import FailureKind
 from operator_core.monitor.types import Ticket, TicketPhase
@@ -46,6 +47,16 @@ CAUSES: list[tuple[Observation, str, str, list[str]]] = [
     (look(LEADER, silent(FailureKind.REFUSED), THIRD), "member_down", "member_stopped", []),
     (look(LEADER, silent(FailureKind.TIMEOUT), THIRD), "member_down", "patroni_hangs", []),
     (look(LEADER, silent(FailureKind.UNREACHABLE), THIRD), "member_down", "network_cut", []),
+    (
+        look(LEADER, silent(FailureKind.REFUSED), THIRD, processes={"pg2": "running"}),
+        "member_down",
+        "not_listening",
+        [],
+    ),
+    *(
+        (look(LEADER, silent(odd.kind), THIRD), "member_down", odd.hypothesis, [])
+        for odd in ODD_FAILURES
+    ),
     # One that hangs takes no connection either once its queue is full.
     (look(FEEDING, silent(FailureKind.UNREACHABLE), THIRD), "member_down", "patroni_hangs", []),
     (

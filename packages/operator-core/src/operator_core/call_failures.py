@@ -83,8 +83,18 @@ def no_connection(endpoint: str, error: Exception) -> NotSentError:
         if isinstance(cause, socket.gaierror):
             return NotSentError(endpoint, FailureKind.NO_NAME, "the host name is not known")
         if isinstance(cause, ssl.SSLError):
-            return NotSentError(endpoint, FailureKind.TLS, f"TLS failed: {cause.reason or cause}")
+            return NotSentError(endpoint, FailureKind.TLS, f"TLS failed: {_of_tls(cause)}")
     return NotSentError(endpoint, FailureKind.UNREACHABLE, f"no connection: {error}")
+
+
+def _of_tls(error: ssl.SSLError) -> str:
+    """Return what is wrong, and where it is a certificate, what is wrong with it.
+
+    Only OpenSSL itself gives an error these attributes.
+    """
+    found = getattr(error, "verify_message", "")
+    reason = getattr(error, "reason", "") or str(error)
+    return f"the certificate is refused: {found}" if found else reason
 
 
 def _causes(error: BaseException) -> list[BaseException]:

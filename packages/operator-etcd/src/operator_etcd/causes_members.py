@@ -1,6 +1,7 @@
 """Causes of members that are gone, of a missing leader, of differing data and versions."""
 
 from operator_core.agent.diagnosis import ActionRecommendation, Assessment, Claim, Predicate
+from operator_core.agent.odd_failures import OddFailure, odd_failures
 from operator_core.monitor.types import Observation, Violation
 from operator_core.subject import Hypothesis
 from operator_etcd import remedies
@@ -26,9 +27,13 @@ def _silent(violation: Violation, seen: Observation) -> Claim:
     return equals(f"{name} does not answer", f"status/{_id(violation)}/reachable", value=False)
 
 
+def _process_state(violation: Violation, seen: Observation) -> str:
+    known = seen.data("processes").get("members", {})
+    return str(known.get(_id(violation), {}).get("state", "unknown"))
+
+
 def _supervised(violation: Violation, seen: Observation) -> bool:
-    state = seen.data("processes").get("members", {}).get(_id(violation), {}).get("state")
-    return state is not None and state != "unknown"
+    return _process_state(violation, seen) != "unknown"
 
 
 def _restart(violation: Violation, seen: Observation) -> list[ActionRecommendation]:
@@ -97,6 +102,25 @@ def _member_overloaded(violation: Violation, seen: Observation) -> Assessment:
     )
 
 
+def _not_listening(violation: Violation, seen: Observation) -> Assessment | None:
+    state = _process_state(violation, seen)
+    if state not in {"running", "frozen"}:
+        return None
+    return Assessment(
+        cause=f"{remedies.label(seen, _id(violation))} is there and does not listen: it is still "
+        "starting, or listens at another address",
+        supports=[
+            _silent(violation, seen),
+            _failure(violation, "Nobody listens at its address", "refused", 2.0),
+            _process(violation, f"Its process is {state}", state, 2.0),
+        ],
+        contradicts=[_failure(violation, "Its address accepts connections", "timeout")],
+        components=[remedies.label(seen, _id(violation))],
+        risks=["See its log: how far its start has come, and which address it serves"],
+        escalate=True,
+    )
+
+
 def _network_cut(violation: Violation, seen: Observation) -> Assessment:
     return Assessment(
         cause=f"The network does not reach {remedies.label(seen, _id(violation))}",
@@ -110,6 +134,21 @@ def _network_cut(violation: Violation, seen: Observation) -> Assessment:
             _process(violation, "Its process does not run", "stopped"),
         ],
         components=[remedies.label(seen, _id(violation))],
+        escalate=True,
+    )
+
+
+def _odd_failure(odd: OddFailure, violation: Violation, seen: Observation) -> Assessment:
+    name = remedies.label(seen, _id(violation))
+    return Assessment(
+        cause=odd.cause.format(name),
+        supports=[_silent(violation, seen), _failure(violation, odd.evidence, odd.kind, 3.0)],
+        contradicts=[
+            _process(violation, "Its process does not run", "stopped"),
+            _process(violation, "Its process is frozen", "frozen"),
+        ],
+        components=[name],
+        risks=[odd.advice],
         escalate=True,
     )
 
@@ -231,8 +270,10 @@ MEMBERS = (
     Hypothesis("process_stopped", _DOWN, _process_stopped, prior=0.8, brings=_LESS_SPARE),
     Hypothesis("member_frozen", _DOWN, _member_frozen, prior=0.7, brings=_LESS_SPARE),
     Hypothesis("member_overloaded", _DOWN, _member_overloaded, prior=0.5),
+    Hypothesis("not_listening", _DOWN, _not_listening, prior=0.5, brings=_LESS_SPARE),
     Hypothesis("network_cut", _DOWN, _network_cut, prior=0.6, brings=_LESS_SPARE),
     Hypothesis("never_started", _DOWN, _never_started, prior=0.9, brings=_LESS_SPARE),
+    *odd_failures(_DOWN, _odd_failure, _LESS_SPARE),
     Hypothesis(
         "quorum_lost",
         frozenset({"no_leader"}),

@@ -1,6 +1,7 @@
 """Causes of members that are gone, stopped, behind, or on a history of their own."""
 
 from operator_core.agent.diagnosis import Assessment, Claim
+from operator_core.agent.odd_failures import OddFailure, odd_failures
 from operator_core.monitor.types import Observation, Violation
 from operator_core.subject import Hypothesis
 from operator_patroni import causes_replicas as replicas
@@ -140,6 +141,21 @@ def _is_there(name: str, seen: Observation) -> list[Claim]:
     return [_process(name, "Its process is there", state, 3.0)] if state in _THERE else []
 
 
+def _not_listening(violation: Violation, seen: Observation) -> Assessment | None:
+    name = member_of(violation)
+    there = _is_there(name, seen)
+    if not there:
+        return None
+    return for_a_person(
+        name,
+        f"The Patroni of {name} is there and does not listen: it is still starting, or listens at "
+        "another address",
+        [_silent(name), _failure(name, "Nobody listens at its address", "refused", 2.0), *there],
+        [_failure(name, "Its address accepts connections", "timeout")],
+        "See its log: how far its start has come, and which address its REST API has",
+    )
+
+
 def _network_cut(violation: Violation, seen: Observation) -> Assessment:
     name = member_of(violation)
     return for_a_person(
@@ -153,6 +169,18 @@ def _network_cut(violation: Violation, seen: Observation) -> Assessment:
             *_is_there(name, seen),
             *_ended(seen, name, 3.0),
         ],
+        _FENCE,
+    )
+
+
+def _odd_failure(odd: OddFailure, violation: Violation, seen: Observation) -> Assessment:
+    name = member_of(violation)
+    return for_a_person(
+        name,
+        odd.cause.format(f"the Patroni of {name}"),
+        [_silent(name), _failure(name, odd.evidence, odd.kind, 3.0)],
+        [_process(name, "Its process is frozen", "frozen"), *_ended(seen, name)],
+        odd.advice,
         _FENCE,
     )
 
@@ -281,7 +309,9 @@ MEMBERS = (
     Hypothesis("patroni_stopped", _DOWN, _patroni_stopped, prior=0.7, brings=_GONE),
     Hypothesis("member_stopped", _DOWN, _member_stopped, prior=0.8, brings=_GONE),
     Hypothesis("patroni_hangs", _DOWN, _patroni_hangs, prior=0.7, brings=_GONE),
+    Hypothesis("not_listening", _DOWN, _not_listening, prior=0.5, brings=_GONE),
     Hypothesis("network_cut", _DOWN, _network_cut, prior=0.6, brings=_GONE),
+    *odd_failures(_DOWN, _odd_failure, _GONE),
     Hypothesis("stopped_in_pause", _STOPPED, _stopped_in_pause, prior=0.8, brings=_GONE),
     Hypothesis("replica_data_damaged", _STOPPED, _replica_data_damaged, 0.8, brings=_LESS_SPARE),
     Hypothesis("leader_cannot_start", _STOPPED, _leader_cannot_start, 0.8, brings=_GONE),
