@@ -36,6 +36,13 @@ def test_a_ticket_from_the_shell(tmp_path: Path) -> None:
     assert operator(tmp_path, "tickets", "unhold", "1").returncode == 4
 
 
+def test_the_package_is_the_command(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "operator_core", "--db", str(tmp_path / "x.db"), "tickets"]
+    done = subprocess.run([*words, "show", "2"], capture_output=True, text=True, check=False)
+    assert done.returncode == 5  # there is no ledger
+    assert done.stderr.startswith("Error: ")
+
+
 def test_a_failing_command_ends_and_says_one_line(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"no ledger" * 1000)
     done = operator(tmp_path, "tickets", "list")
