@@ -7,7 +7,7 @@ import pytest
 import respx
 
 from etcd_gateway import METRICS_PAGE, Gateway, header, member_answer, status_answer
-from etcd_samples import IDS, broken, url
+from etcd_samples import IDS, QUOTA, broken, url
 from operator_core.errors import ConfigurationError, SubjectUnreachableError
 from operator_core.monitor.types import Observation
 from operator_core.process_supervisor import ProcessStatus
@@ -43,6 +43,7 @@ async def test_a_healthy_cluster(gateway: Gateway, subject: EtcdSubject) -> None
         "compact_revision": 0,
         "history_revisions": 99,
         "keys": 6,
+        "kept_revisions": 99,
         "superseded_revisions": 93,
         "superseded_share": 0.9394,
     }
@@ -151,6 +152,28 @@ async def test_without_the_metric_the_keys_are_counted(
         gateway.post(one, "kv/range", {"error": "denied", "code": 7, "message": "denied"}, 403)
     seen = await subject.observe()
     assert not seen.parts["keyspace"].complete
+
+
+async def test_where_space_is_short_it_is_asked_what_the_compaction_left(
+    gateway: Gateway, subject: EtcdSubject
+) -> None:
+    page = METRICS_PAGE.replace("compact_revision -1", "compact_revision 90")
+    for one in IDS:
+        gateway.get(one, "/metrics", page)
+    left = [gateway.post(one, "kv/range", {"header": header(one), "count": "8"}) for one in IDS]
+    assert (await subject.observe()).data("keyspace")["superseded_revisions"] == 4
+    assert not any(one.called for one in left), "it takes a while where there are many keys"
+    for one in IDS:
+        gateway.post(one, "maintenance/status", status_answer(one, dbSize=str(QUOTA)))
+    keyspace = (await subject.observe()).data("keyspace")
+    assert keyspace["kept_revisions"] == 8 + 10, "what was left, and what was written since"
+    assert keyspace["superseded_revisions"] == 12
+    gone = {"error": "required revision has been compacted", "code": 11}
+    for one in IDS:
+        gateway.post(one, "kv/range", gone, 400)
+    seen = await subject.observe()
+    assert seen.data("keyspace")["superseded_revisions"] == 4
+    assert seen.parts["keyspace"].complete
 
 
 async def test_without_a_leader_alarms_come_from_the_members(

@@ -28,13 +28,13 @@ def _near_quota(seen: Observation) -> Claim:
 def _history_not_compacted(violation: Violation, seen: Observation) -> Assessment:
     del violation
     old = number(seen, "keyspace", "superseded_revisions")
-    history = number(seen, "keyspace", "history_revisions")
+    kept = number(seen, "keyspace", "kept_revisions")
     used = percent(seen, "cluster", "min_in_use_share")
     workflows = remedies.reclaim_space(seen)
     return Assessment(
         cause="The history of overwritten keys was not compacted and fills the databases",
         supports=[
-            at_least(f"{old} of {history} kept revisions are superseded", _SUPERSEDED, 0.5, 3.0),
+            at_least(f"{old} of {kept} kept revisions are superseded", _SUPERSEDED, 0.5, 3.0),
             at_least(f"At least {used} of each database is in use", _IN_USE, 0.5),
             _near_quota(seen),
         ],

@@ -84,9 +84,23 @@ class EtcdClient:
         listed = await self._read(endpoint, "/v3/maintenance/alarm", body, shapes.AlarmList)
         return [one for one in listed.alarms if one.alarm != "NONE"]
 
-    async def key_count(self, endpoint: str) -> int:
-        """Count the keys as one member has them. Walks the whole index: not for every look."""
-        body = {"key": _ALL_KEYS, "range_end": _ALL_KEYS, "count_only": True, "serializable": True}
+    async def key_count(self, endpoint: str, revision: int = 0) -> int:
+        """Count the keys as one member has them. Walks the whole index: not for every look.
+
+        Args:
+            endpoint: the member.
+            revision: as they were then, unless it is compacted; 0: as they are.
+
+        Raises:
+            CallFailure: it did not say it.
+        """
+        body: JsonObject = {
+            "key": _ALL_KEYS,
+            "range_end": _ALL_KEYS,
+            "revision": str(revision),
+            "count_only": True,
+            "serializable": True,
+        }
         return (await self._read(endpoint, "/v3/kv/range", body, shapes.Counted)).count
 
     async def is_compacted(self, endpoint: str, revision: int) -> bool:

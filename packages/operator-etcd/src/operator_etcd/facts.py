@@ -8,6 +8,8 @@ from operator_etcd.survey import Survey
 
 Metrics = Mapping[str, Mapping[str, float]]
 
+NEAR_QUOTA_SHARE = 0.8
+
 
 def status_facts(seen: Survey, member_id: str) -> JsonObject:
     """Return one answering member's status as the observation keeps it."""
@@ -45,17 +47,18 @@ def agrees(seen: Survey) -> bool:
     return len(seen.healthy_voters) >= seen.quorum_size and len(named) <= 1
 
 
-def keyspace_facts(seen: Survey, metrics: Metrics, keys: int | None) -> JsonObject:
+def keyspace_facts(
+    seen: Survey, metrics: Metrics, keys: int | None, keys_at_compaction: int | None = None
+) -> JsonObject:
     """Return how many revisions are kept and how many of them nobody needs.
 
-    A revision is superseded when its key was written again. At most one kept revision a key
-    is live, so the superseded ones are at least the history less the keys.
+    A revision is superseded when its key was written again. A compaction leaves the last revision
+    of each key, and each write since then adds one. Where it is not known how many it left, the
+    superseded ones are at least the history since then less the keys.
     """
-    member_id = newest(seen)
-    reading = metrics.get(member_id, {})
-    current = int(reading.get("current_revision", 0))
-    revision = max(seen.statuses[member_id].header.revision, current)
-    compacted = max(int(reading.get("compact_revision", 0)), 0)
+    compacted = compact_revision(seen, metrics)
+    current = int(metrics.get(newest(seen), {}).get("current_revision", 0))
+    revision = max(seen.statuses[newest(seen)].header.revision, current)
     history = max(revision - max(compacted, 1), 0)
     facts: JsonObject = {
         "revision": revision,
@@ -63,13 +66,26 @@ def keyspace_facts(seen: Survey, metrics: Metrics, keys: int | None) -> JsonObje
         "history_revisions": history,
     }
     if keys is not None:
-        superseded = max(history - keys, 0)
+        kept = max(history + (keys_at_compaction or 0), keys)
         facts |= {
             "keys": keys,
-            "superseded_revisions": superseded,
-            "superseded_share": _share(superseded, max(history, keys)),
+            "kept_revisions": kept,
+            "superseded_revisions": kept - keys,
+            "superseded_share": _share(kept - keys, kept),
         }
     return facts
+
+
+def compact_revision(seen: Survey, metrics: Metrics) -> int:
+    """Return the revision before which the member that has seen the most keeps no history."""
+    return max(int(metrics.get(newest(seen), {}).get("compact_revision", 0)), 0)
+
+
+def is_filling(seen: Survey, metrics: Metrics) -> bool:
+    """Return whether a database nears its quota."""
+    return bool(
+        _space(seen.statuses, metrics, None).get("max_quota_share", 0.0) >= NEAR_QUOTA_SHARE
+    )
 
 
 def cluster_facts(

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from operator_core.monitor.types import Invariant, Observation, Violation
 from operator_core.types import JsonObject, Severity
+from operator_etcd.facts import NEAR_QUOTA_SHARE
 
-NEAR_QUOTA_SHARE = 0.8
 FRAGMENTED_SHARE = 0.5
 FRAGMENTED_MIN_BYTES = 32 * 1024 * 1024
 """Below this size a rewrite of the database gives back nothing worth a pause of its member."""

@@ -50,6 +50,7 @@ async def observe(
         processes_error=states_error,
         keys=keys,
         keys_error=keys_error,
+        keys_at_compaction=await _keys_at_compaction(client, seen, metrics),
     )
     return assemble(read, ", ".join(client.endpoints), clock.now(), subject)
 
@@ -114,3 +115,16 @@ async def _keys(
         return await client.key_count(seen.endpoints[newest]), None
     except CallFailure as failure:
         return None, str(failure)
+
+
+async def _keys_at_compaction(
+    client: EtcdClient, seen: Survey, metrics: Mapping[str, Mapping[str, float]]
+) -> int | None:
+    """Count how many keys the last compaction left, where space is short: it takes a while."""
+    revision = facts.compact_revision(seen, metrics)
+    if revision == 0 or not facts.is_filling(seen, metrics):
+        return None
+    try:
+        return await client.key_count(seen.endpoints[facts.newest(seen)], revision)
+    except CallFailure:
+        return None  # as where it was compacted further meanwhile; it is only told less exactly

@@ -23,6 +23,7 @@ class Readings:
         metrics: by member id, for the members that answer.
         processes: by member id; None where nothing supervises.
         keys: how many keys there are; None where nobody could say it.
+        keys_at_compaction: how many there were at the last compaction; None where it is not known.
     """
 
     survey: Survey
@@ -35,6 +36,7 @@ class Readings:
     processes_error: str | None = None
     keys: int | None = None
     keys_error: str | None = None
+    keys_at_compaction: int | None = None
 
 
 def assemble(read: Readings, source: str, moment: datetime, subject: str) -> Observation:
@@ -47,7 +49,7 @@ def assemble(read: Readings, source: str, moment: datetime, subject: str) -> Obs
         subject: the name of the cluster.
     """
     seen = read.survey
-    keyspace = facts.keyspace_facts(seen, read.metrics, read.keys)
+    keyspace = facts.keyspace_facts(seen, read.metrics, read.keys, read.keys_at_compaction)
     cluster = facts.cluster_facts(seen, read.alarms, read.metrics, keyspace)
     doubtful = frozenset[str]() if facts.agrees(seen) else _OF_A_MAJORITY
     why = None if len(seen.healthy_voters) >= seen.quorum_size else QUORUM_AT_RISK

@@ -102,12 +102,12 @@ def _workflow(
 def _compact(seen: Observation) -> ActionRecommendation:
     keyspace = seen.data("keyspace")
     history = keyspace.get("history_revisions", 0)
-    kept = min(history // _KEPT_PART, _MOST_KEPT_REVISIONS)
-    revision = keyspace["revision"] - kept
+    revision = keyspace["revision"] - min(history // _KEPT_PART, _MOST_KEPT_REVISIONS)
+    kept = keyspace.get("kept_revisions", history)
     return ActionRecommendation(
         action_name="compact",
         parameters={"revision": revision},
-        reason=f"{keyspace.get('superseded_revisions', history)} of {history} kept revisions are "
+        reason=f"{keyspace.get('superseded_revisions', kept)} of {kept} kept revisions are "
         "superseded and fill the databases",
         urgency="high",
         expected_outcome=f"The history before revision {revision} is gone; its pages are free",
