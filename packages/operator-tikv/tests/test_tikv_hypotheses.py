@@ -90,6 +90,13 @@ PICTURES: dict[str, tuple[str, Observation]] = {
         picture(fourth={**SILENT, "leader_count": 0}, more=TWO_SILENT),
     ),
     "one_disk_filling": ("low_space", picture(fourth={"available": "8GiB"})),
+    "most_disks_filling": (
+        "low_space",
+        picture(
+            fourth={"available": "8GiB"},
+            more=[make_store(1), *(make_store(number, available="15GiB") for number in (2, 3))],
+        ),
+    ),
     "cluster_filling": (
         "low_space",
         picture(
@@ -316,7 +323,12 @@ def test_a_slow_store_is_drained_and_a_person_told_of_its_disk() -> None:
 
 @pytest.mark.parametrize(
     ("low", "cause"),
-    [([], "one_disk_filling"), ([3], "one_disk_filling"), ([1, 2, 3], "cluster_filling")],
+    [
+        ([], "one_disk_filling"),
+        ([3], "one_disk_filling"),
+        ([2, 3], "most_disks_filling"),
+        ([1, 2, 3], "cluster_filling"),
+    ],
 )
 def test_a_few_full_disks_are_told_from_a_full_cluster(low: list[int], cause: str) -> None:
     others = [make_store(n, available="8GiB" if n in low else "60GiB") for n in (1, 2, 3)]

@@ -40,6 +40,7 @@ _SLOW_STORE: Final = frozenset(
 )
 _NO_LEADER: Final = frozenset({"pd_member_down", "pd_leader_flapping", "tso_slow"})
 _SWITCH_OFF: Final = frozenset({"leader_imbalance", "offline_stuck", "store_fills_slowly"})
+_FULL_DISK: Final = frozenset({"leader_imbalance", "no_store_for_replica"})
 _HOT: Final = _SLOW_STORE | {
     "apply_cpu_high",
     "coprocessor_queue",
@@ -86,7 +87,8 @@ BRINGS: Final[Mapping[str, frozenset[str]]] = {
     "raftstore_at_limit": _SLOW_STORE | {"leader_drops"},
     "compaction_behind": _SLOW_STORE,
     "load_of_one_range": _HOT,
-    "one_disk_filling": frozenset({"leader_imbalance", "no_store_for_replica"}),
+    "one_disk_filling": _FULL_DISK,
+    "most_disks_filling": _FULL_DISK,
     "cluster_full": frozenset({"low_space", "miss_peers", "no_store_for_replica"}),
     "store_limit_too_low": frozenset({"no_store_for_replica", "store_fills_slowly"}),
     "snapshots_crawl": frozenset({"offline_stuck", "operators_time_out", "pending_peers_stuck"}),

@@ -250,6 +250,31 @@ def _is_low_too(key: str, least: float) -> Claim:
     return claim(f"Store {key} is low on space too", path, Predicate.LT, least)
 
 
+def most_disks_filling(violation: Violation, observation: Observation) -> Assessment | None:
+    """Most disks fill and a few have room."""
+    case = store_case(violation, observation)
+    if case is None:
+        return None
+    least = _least_share(observation)
+    low = [key for key, store in case.others.items() if _is_low(store["available_share"], least)]
+    roomy = [key for key in case.others if key not in low]
+    if not roomy or len(roomy) > len(low):
+        return None
+    return Assessment(
+        cause=(
+            f"Most disks fill ({case.store_id}, {', '.join(low)}) and few have room "
+            f"({', '.join(roomy)}): other files, unequal disks or weights; add stores if it is data."
+        ),
+        supports=[
+            *(_is_low_too(key, least) for key in (case.store_id, *low)),
+            *(_has_room(key, least) for key in roomy),
+        ],
+        components=[f"store-{key}" for key in (case.store_id, *low)],
+        risks=["A full disk stops the store; never delete SST or WAL files. Take no store out."],
+        escalate=True,
+    )
+
+
 def cluster_filling(violation: Violation, observation: Observation) -> Assessment | None:
     """All disks fill: only more capacity helps."""
     case = store_case(violation, observation)
@@ -283,5 +308,6 @@ STORE_CAUSES: Final = (
     Hypothesis("ghost_of_removed_store", _SILENT, ghost_of_removed_store, 0.8),
     Hypothesis("several_stores_silent", _SILENT, several_stores_silent, 0.3),
     Hypothesis("one_disk_filling", frozenset({"low_space"}), one_disk_filling, 0.6),
+    Hypothesis("most_disks_filling", frozenset({"low_space"}), most_disks_filling, 0.5),
     Hypothesis("cluster_filling", frozenset({"low_space"}), cluster_filling, 0.4),
 )
