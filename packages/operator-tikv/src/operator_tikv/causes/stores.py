@@ -263,7 +263,7 @@ def most_disks_filling(violation: Violation, observation: Observation) -> Assess
     return Assessment(
         cause=(
             f"Most disks fill ({case.store_id}, {', '.join(low)}) and few have room "
-            f"({', '.join(roomy)}): other files, unequal disks or weights; add stores if it is data."
+            f"({', '.join(roomy)}): other files, unequal disks or weights, or too few stores."
         ),
         supports=[
             *(_is_low_too(key, least) for key in (case.store_id, *low)),
