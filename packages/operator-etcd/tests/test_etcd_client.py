@@ -59,6 +59,8 @@ def error(message: str, code: int) -> dict[str, object]:
         (500, error("context deadline exceeded", 2), OutcomeUnknownError, "deadline"),
         (500, error("etcdserver: server stopped", 2), OutcomeUnknownError, "stopped"),
         (401, error("etcdserver: user name is empty", 16), ActionRefusedError, "user name"),
+        (500, error("auth: user name is empty", 2), ActionRefusedError, "password_file"),
+        (500, error("auth: permission denied", 2), ActionRefusedError, "roles"),
         (404, "Not Found\n", ActionRefusedError, "no etcd v3 gateway"),
         (503, "<html>Service Unavailable</html>", ActionFailedError, "Service"),
         (502, "<html>Bad Gateway</html>", OutcomeUnknownError, "502"),

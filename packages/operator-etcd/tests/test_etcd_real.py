@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from etcd_samples import NOW, broken, violations
@@ -359,3 +360,35 @@ def test_a_process_is_also_seen_without_proc() -> None:
     assert letter in "RS"
     assert "py" in command
     assert processes._look_with_ps(2**30)[0] == "Z"
+
+
+async def test_an_etcd_with_authentication(cluster: LocalEtcdCluster, tmp_path: Path) -> None:
+    """Its maintenance says of who may not that nobody knows what became of the call."""
+    await let_in_only_root(cluster.endpoints[0])
+    (tmp_path / "password").write_text("secret\n")
+    settings: JsonObject = {"endpoints": ",".join(cluster.endpoints)}
+    stranger = await plugin.connect(settings)
+    login = {"username": "root", "password_file": str(tmp_path / "password")}
+    root = await plugin.connect(settings | login)
+    member_id = min((await root.observe()).data("members")["members"])
+    for subject in (stranger, root):
+        assert (await subject.observe()).complete
+        assert broken(await subject.observe()) == []
+    with pytest.raises(ActionRefusedError, match="password_file"):
+        await stranger.perform(call("defragment", member_id=member_id))
+    await root.perform(call("defragment", member_id=member_id))
+    await stranger.close()
+    await root.close()
+
+
+async def let_in_only_root(endpoint: str) -> None:
+    """Switch authentication on, with root as the only user."""
+    steps: list[tuple[str, JsonObject]] = [
+        ("user/add", {"name": "root", "password": "secret"}),
+        ("role/add", {"name": "root"}),
+        ("user/grant", {"user": "root", "role": "root"}),
+        ("enable", {}),
+    ]
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for path, body in steps:
+            (await client.post(f"{endpoint}/v3/auth/{path}", json=body)).raise_for_status()

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from operator_core.agent.diagnosis import Diagnosis
+from operator_core.agent.rules import diagnose
 from operator_core.monitor.types import Invariant, Observation, Violation
 from operator_core.types import JsonObject
 from operator_tikv import facts, facts_config
 from operator_tikv.facts_config import gc_facts
 from operator_tikv.history import History, leaving_facts
+from operator_tikv.hypotheses import HYPOTHESES
 from operator_tikv.invariants import INVARIANTS
 from operator_tikv.watched import (
     LabelConstraint,
@@ -23,6 +26,7 @@ from tikv_support import NO_METRICS, NOW, make_observation, make_region, make_st
 
 RULES: Mapping[str, Invariant] = {rule.name: rule for rule in INVARIANTS}
 HEALTHY = [make_store(number) for number in (1, 2, 3)]
+SILENT = {"meta_state_name": "Disconnected", "age_seconds": 60}
 
 
 def broken(observation: Observation, name: str, rule: Invariant | None = None) -> list[Violation]:
@@ -122,3 +126,21 @@ def hot(**flows_mib: float) -> dict[str, JsonObject]:
 def flows(**mib_by_store: float) -> dict[str, JsonObject]:
     by_store = {key.removeprefix("store_"): mib * (1 << 20) for key, mib in mib_by_store.items()}
     return metrics("pd_metrics", store_write_bytes_per_second={"pd-0": by_store})
+
+
+def picture(**changes: Any) -> Observation:  # noqa: ANN401 - any argument of make_observation
+    others = [make_store(1), make_store(2), make_store(3)]
+    fourth = changes.pop("fourth", {})
+    more = changes.pop("more", others)
+    return make_observation([*more, make_store(4, **fourth)], **changes)
+
+
+def diagnosed(invariant: str, observation: Observation) -> Diagnosis:
+    violations = [
+        violation
+        for rule in INVARIANTS
+        for violation in rule.check(observation)
+        if violation.invariant == invariant
+    ]
+    assert violations, f"{invariant} is not broken in this picture"
+    return diagnose(violations[-1], observation, HYPOTHESES, now=NOW)

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Collection
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from operator_core.errors import ConfigurationError
@@ -88,6 +89,28 @@ def seconds(settings: JsonObject, key: str, default: float) -> float:
     if not is_number or not 0 < float(value) <= MOST_SECONDS:
         raise ConfigurationError(f"The setting {key} is a number from 0 to {MOST_SECONDS:g}.")
     return float(value)
+
+
+def credentials(settings: JsonObject) -> tuple[str, str] | None:
+    """Return the settings username and password_file as user and password; None without them.
+
+    The password stays in its file, out of the ledger.
+
+    Raises:
+        ConfigurationError: one of them is missing, or the file cannot be read.
+    """
+    username, file = text(settings, "username"), text(settings, "password_file")
+    if not (username or file):
+        return None
+    if not (username and file):
+        raise ConfigurationError("The settings username and password_file go together.")
+    try:
+        lines = Path(file).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"The password file {file} cannot be read: {error}") from error
+    if not lines or not lines[0]:
+        raise ConfigurationError(f"The first line of the password file {file} is empty.")
+    return username, lines[0]
 
 
 def tls(settings: JsonObject) -> ssl.SSLContext | None:

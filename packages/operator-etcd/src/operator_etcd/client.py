@@ -17,6 +17,7 @@ from operator_core.clock import monotonic_seconds
 from operator_core.errors import ConfigurationError, SubjectUnreachableError
 from operator_core.types import JsonObject
 from operator_etcd import shapes
+from operator_etcd.login import Login
 from operator_etcd.transport import Timeouts, Transport
 
 AnyShape = TypeVar("AnyShape", bound=shapes.Shape)
@@ -33,8 +34,15 @@ class EtcdClient:
         endpoints: Sequence[str],
         timeouts: Timeouts | None = None,
         tls: ssl.SSLContext | None = None,
+        login: Login | None = None,
     ) -> None:
         """Take the endpoints, such as ``http://10.0.0.1:2379``, in order of preference.
+
+        Args:
+            endpoints: at least one.
+            timeouts: how long to wait.
+            tls: for https endpoints.
+            login: who Operator is, where etcd asks for it.
 
         Raises:
             ConfigurationError: there is no endpoint, or one is no http(s) address.
@@ -44,7 +52,7 @@ class EtcdClient:
         if not self._configured:
             raise ConfigurationError("Name at least one etcd endpoint, such as http://host:2379.")
         self._learnt: tuple[str, ...] = ()
-        self._transport = Transport(self.timeouts, tls)
+        self._transport = Transport(self.timeouts, tls, login)
 
     @property
     def endpoints(self) -> tuple[str, ...]:

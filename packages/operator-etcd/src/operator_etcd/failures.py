@@ -10,6 +10,14 @@ from operator_core.call_failures import (
 )
 
 _UNCERTAIN = ("request timed out", "deadline exceeded", "server stopped", "leader changed")
+_NOT_ALLOWED = (
+    "user name is empty",
+    "invalid auth token",
+    "permission denied",
+    "authentication failed",
+)
+"""Said before anything is done; of maintenance with the code of what is unknown."""
+_ADVICE = "see the settings username and password_file, and the roles of that user"
 _LATER = (
     "not leader",
     "no leader",
@@ -38,6 +46,8 @@ def failure_from_answer(endpoint: str, status: int, code: int | None, reason: st
         reason: etcd's own message.
     """
     text = " ".join(reason.split())[:_MAX_REASON] or f"HTTP status {status}"
+    if any(words in text for words in _NOT_ALLOWED):
+        return RejectedError(endpoint, FailureKind.REJECTED, f"{text}; {_ADVICE}")
     if any(words in text for words in _UNCERTAIN):
         return NoAnswerError(endpoint, FailureKind.UNCERTAIN, text)
     if any(words in text for words in _LATER) or code in _LATER_CODES:

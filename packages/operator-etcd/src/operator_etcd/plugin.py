@@ -11,6 +11,7 @@ from operator_core.types import JsonObject
 from operator_etcd.client import EtcdClient
 from operator_etcd.demo import EtcdDemo
 from operator_etcd.lab import EtcdLab
+from operator_etcd.login import Login
 from operator_etcd.subject import EtcdSubject
 from operator_etcd.transport import Timeouts
 
@@ -23,6 +24,16 @@ _SETTINGS = {
         "http://10.0.0.1:2379,http://10.0.0.2:2379",
     ),
     "name": ParamDef(type="str", description="Name of the cluster", required=False, default="etcd"),
+    "username": ParamDef(
+        type="str",
+        description="Who Operator is where etcd has authentication: a user with the role root",
+        required=False,
+    ),
+    "password_file": ParamDef(
+        type="str",
+        description="File whose first line is the password of that user",
+        required=False,
+    ),
     "supervisor_file": ParamDef(
         type="str",
         description="File of a local cluster, so that its members can be restarted",
@@ -69,6 +80,7 @@ class EtcdPlugin:
             )
         endpoints = plugin_settings.addresses(settings, "endpoints", _ADDRESSES)
         tls = plugin_settings.tls(settings)
+        credentials = plugin_settings.credentials(settings)
         supervisor_file = plugin_settings.text(settings, "supervisor_file")
         supervisor = LocalSupervisor(Path(supervisor_file)) if supervisor_file else None
         if supervisor:
@@ -77,6 +89,7 @@ class EtcdPlugin:
             endpoints,
             _timeouts(settings),
             tls,
+            Login(*credentials) if credentials else None,
         )
         return EtcdSubject(client, supervisor, plugin_settings.text(settings, "name") or "etcd")
 

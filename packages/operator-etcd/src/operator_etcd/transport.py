@@ -3,6 +3,7 @@
 import json
 import ssl
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 
 import httpx
@@ -13,11 +14,13 @@ from operator_core.call_failures import (
     GarbageError,
     NoAnswerError,
     NotSentError,
+    RejectedError,
     no_connection,
     read_bounded,
 )
 from operator_core.types import JsonObject
 from operator_etcd.failures import failure_from_answer
+from operator_etcd.login import PATH, Login, wants_token
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """No answer that Operator asks for is nearly as long; what is longer does not come from etcd."""
@@ -46,9 +49,15 @@ class Answer:
 class Transport:
     """One connection pool for all endpoints of a cluster."""
 
-    def __init__(self, timeouts: Timeouts, tls: ssl.SSLContext | None = None) -> None:
-        """Take the time limits and, for https endpoints, the TLS context."""
+    def __init__(
+        self,
+        timeouts: Timeouts,
+        tls: ssl.SSLContext | None = None,
+        login: Login | None = None,
+    ) -> None:
+        """Take the time limits, for https endpoints the TLS context, and who Operator is."""
         self.timeouts = timeouts
+        self._login = login
         # The environment's proxies are for the internet, not for the cluster next door.
         self._http = httpx.AsyncClient(trust_env=False, verify=tls or True)
 
@@ -60,7 +69,29 @@ class Transport:
         Raises:
             CallFailure: in one of its forms, by what it says of the effect.
         """
-        answer = await self._send("POST", endpoint, path, body, read_seconds)
+        login = self._login
+        if login is None:
+            return await self._post(endpoint, path, body, read_seconds)
+        token = login.token
+        try:
+            return await self._post(endpoint, path, body, read_seconds, token)
+        except RejectedError as error:
+            if not wants_token(error):
+                raise
+        token = await login.renew(token, endpoint, partial(self._post, endpoint, PATH))
+        return await self._post(endpoint, path, body, read_seconds, token)
+
+    async def _post(
+        self,
+        endpoint: str,
+        path: str,
+        body: JsonObject,
+        read_seconds: float | None = None,
+        token: str | None = None,
+    ) -> JsonObject:
+        answer = await self._send(
+            "POST", endpoint, path, body, read_seconds=read_seconds, token=token
+        )
         parsed = _parse(endpoint, answer)
         if answer.status == HTTPStatus.OK:
             return parsed
@@ -72,7 +103,7 @@ class Transport:
         Raises:
             CallFailure: there was no answer.
         """
-        return await self._send("GET", endpoint, path, None, None)
+        return await self._send("GET", endpoint, path)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -83,14 +114,17 @@ class Transport:
         method: str,
         endpoint: str,
         path: str,
-        body: JsonObject | None,
-        read_seconds: float | None,
+        body: JsonObject | None = None,
+        *,
+        read_seconds: float | None = None,
+        token: str | None = None,
     ) -> Answer:
         limits = self.timeouts
         timeout = httpx.Timeout(read_seconds or limits.read_seconds, connect=limits.connect_seconds)
+        headers = {} if token is None else {"Authorization": token}
         try:
             async with self._http.stream(
-                method, endpoint + path, json=body, timeout=timeout
+                method, endpoint + path, json=body, headers=headers, timeout=timeout
             ) as response:
                 content = await read_bounded(endpoint, response.aiter_bytes(), MAX_ANSWER_BYTES)
                 return Answer(response.status_code, content.decode("utf-8", "replace"))

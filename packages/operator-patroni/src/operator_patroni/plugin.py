@@ -78,7 +78,7 @@ class PatroniPlugin:
             plugin_settings.addresses(settings, "url", _ADDRESSES),
             _timeouts(settings),
             plugin_settings.tls(settings),
-            _credentials(settings),
+            plugin_settings.credentials(settings),
         )
         name = plugin_settings.text(settings, "name") or "patroni"
         return PatroniSubject(client, name, supervisor=supervisor)
@@ -86,23 +86,6 @@ class PatroniPlugin:
     def demo(self, folder: Path) -> PatroniDemo:
         """Return a cluster of three for the demo that keeps its files in a folder."""
         return PatroniDemo(folder)
-
-
-def _credentials(settings: JsonObject) -> tuple[str, str] | None:
-    """Return user and password; the password stays in its file, out of the ledger."""
-    username = plugin_settings.text(settings, "username")
-    file = plugin_settings.text(settings, "password_file")
-    if not (username or file):
-        return None
-    if not (username and file):
-        raise ConfigurationError("The settings username and password_file go together.")
-    try:
-        lines = Path(file).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The password file {file} cannot be read: {error}") from error
-    if not lines or not lines[0]:
-        raise ConfigurationError(f"The first line of the password file {file} is empty.")
-    return username, lines[0]
 
 
 def _timeouts(settings: JsonObject) -> Timeouts:

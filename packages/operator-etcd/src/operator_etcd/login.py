@@ -1,0 +1,59 @@
+"""Who Operator is at an etcd with authentication: a token for a name and a password.
+
+A token is asked for when a call is refused for want of one, and again once it has run out: etcd
+forgets a token that was not used for five minutes, and an etcd without authentication knows none.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from operator_core.call_failures import CallFailure, NotSentError, RejectedError
+from operator_core.types import JsonObject
+
+PATH = "/v3/auth/authenticate"
+_WANTED = ("user name is empty", "invalid auth token", "revision of auth store is old")
+
+Ask = Callable[[JsonObject], Awaitable[JsonObject]]
+
+
+def wants_token(error: RejectedError) -> bool:
+    """Return whether a call was refused, before anything was done, for want of a valid token."""
+    return any(words in error.reason for words in _WANTED)
+
+
+class Login:
+    """A user of etcd with its present token."""
+
+    def __init__(self, username: str, password: str) -> None:
+        """Take who it is."""
+        self.token: str | None = None
+        self._username = username
+        self._password = password
+        self._lock = asyncio.Lock()
+
+    async def renew(self, refused: str | None, endpoint: str, ask: Ask) -> str:
+        """Return a new token, or the one that somebody else got meanwhile.
+
+        Args:
+            refused: the token that was refused.
+            endpoint: who is asked.
+            ask: calls `PATH` there.
+
+        Raises:
+            RejectedError: the name or the password is wrong.
+            NotSentError: there was no token, so what needs one was not sent.
+        """
+        async with self._lock:
+            if self.token is None or self.token == refused:
+                self.token = await self._asked(endpoint, ask)
+            return self.token
+
+    async def _asked(self, endpoint: str, ask: Ask) -> str:
+        try:
+            answer = await ask({"name": self._username, "password": self._password})
+        except RejectedError:
+            raise
+        except CallFailure as failure:
+            reason = f"no token could be had: {failure.reason}"
+            raise NotSentError(endpoint, failure.kind, reason) from failure
+        return str(answer.get("token", ""))
