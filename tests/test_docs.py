@@ -53,9 +53,14 @@ def commands_of(text: str) -> list[list[str]]:
 
 README_COMMANDS = commands_of((ROOT / "README.md").read_text(encoding="utf-8"))
 LEDGER = (ROOT / "docs" / "ledger.md").read_text(encoding="utf-8")
+SHOWN = [
+    words
+    for name in ("ledger", "engine", "etcd", "patroni")
+    for words in commands_of((ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8"))
+]
 
 
-@pytest.mark.parametrize("words", [*README_COMMANDS, *commands_of(LEDGER)], ids=" ".join)
+@pytest.mark.parametrize("words", [*README_COMMANDS, *SHOWN], ids=" ".join)
 def test_every_command_that_is_shown_is_one_with_these_options(words: list[str]) -> None:
     names = [word for word in words if not word.startswith("-")]
     options = [word for word in words if word.startswith("--")]
