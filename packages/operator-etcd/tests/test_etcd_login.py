@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,6 +12,8 @@ import respx
 from etcd_gateway import Gateway
 from etcd_samples import url
 from operator_core.call_failures import FailureKind, NotSentError, RejectedError
+from operator_core.errors import ConfigurationError
+from operator_core.plugin_settings import credentials
 from operator_core.types import JsonObject
 from operator_etcd.client import EtcdClient
 from operator_etcd.login import Login
@@ -58,7 +61,7 @@ def guarded() -> Iterator[Guarded]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[EtcdClient]:
-    made = EtcdClient([HERE], login=Login("operator", PASSWORD))
+    made = EtcdClient([HERE], login=Login(lambda: ("operator", PASSWORD)))
     yield made
     await made.close()
 
@@ -79,6 +82,24 @@ async def test_a_token_that_has_run_out_is_asked_for_again(
     guarded.tokens += 1  # etcd has forgotten the one that was given
     await client.defragment(HERE)
     assert (guarded.done, len(guarded.asked)) == (2, 2)
+
+
+async def test_a_password_that_was_changed_is_read_again(guarded: Guarded, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("first\n")
+    read = credentials({"username": "operator", "password_file": str(file)})
+    assert read is not None
+    client = EtcdClient([HERE], login=Login(read))
+    await client.defragment(HERE)
+    file.write_text("second\n")
+    guarded.tokens += 1
+    await client.defragment(HERE)
+    assert [one["password"] for one in guarded.asked] == ["first", "second"]
+    file.unlink()
+    guarded.tokens += 1
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        await client.defragment(HERE)
+    await client.close()
 
 
 async def test_many_who_are_refused_at_once_ask_for_one_token(

@@ -54,6 +54,8 @@ async def test_endpoints_are_a_list_or_text(endpoints: object) -> None:
         {"endpoints": CLOSED, "read_timeout_seconds": float("nan")},
         {"endpoints": CLOSED, "ca_file": "/nowhere/ca.pem"},
         {"endpoints": CLOSED, "key_file": "/nowhere/key.pem"},
+        {"endpoints": CLOSED, "username": "root"},
+        {"endpoints": CLOSED, "username": "root", "password_file": "/nowhere"},
     ],
 )
 async def test_settings_that_mean_no_cluster_are_refused(settings: JsonObject) -> None:

@@ -1,7 +1,8 @@
 """Readers of the settings that a cluster was connected with, for plugins, with clear errors."""
 
 import ssl
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -91,21 +92,29 @@ def seconds(settings: JsonObject, key: str, default: float) -> float:
     return float(value)
 
 
-def credentials(settings: JsonObject) -> tuple[str, str] | None:
-    """Return the settings username and password_file as user and password; None without them.
+def credentials(settings: JsonObject) -> Callable[[], tuple[str, str]] | None:
+    """Return what reads user and password by the settings username and password_file.
 
-    The password stays in its file, out of the ledger.
+    It has been tried once. The password stays in its file, out of the ledger, and may be changed
+    there at any time. None: there are no such settings.
 
     Raises:
-        ConfigurationError: one of them is missing, or the file cannot be read.
+        ConfigurationError: one of the two is missing, or the file cannot be read; reading it again
+            raises it too.
     """
     username, file = text(settings, "username"), text(settings, "password_file")
     if not (username or file):
         return None
     if not (username and file):
         raise ConfigurationError("The settings username and password_file go together.")
+    read = partial(_credentials, username, Path(file))
+    read()
+    return read
+
+
+def _credentials(username: str, file: Path) -> tuple[str, str]:
     try:
-        lines = Path(file).read_text("utf-8").splitlines()
+        lines = file.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"The password file {file} cannot be read: {error}") from error
     if not lines or not lines[0]:

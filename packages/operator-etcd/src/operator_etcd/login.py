@@ -14,6 +14,7 @@ PATH = "/v3/auth/authenticate"
 _WANTED = ("user name is empty", "invalid auth token", "revision of auth store is old")
 
 Ask = Callable[[JsonObject], Awaitable[JsonObject]]
+Credentials = Callable[[], tuple[str, str]]
 
 
 def wants_token(error: RejectedError) -> bool:
@@ -24,11 +25,10 @@ def wants_token(error: RejectedError) -> bool:
 class Login:
     """A user of etcd with its present token."""
 
-    def __init__(self, username: str, password: str) -> None:
-        """Take who it is."""
+    def __init__(self, credentials: Credentials) -> None:
+        """Take who it is, which is asked for with each token: passwords are changed."""
         self.token: str | None = None
-        self._username = username
-        self._password = password
+        self._credentials = credentials
         self._lock = asyncio.Lock()
 
     async def renew(self, refused: str | None, endpoint: str, ask: Ask) -> str:
@@ -41,6 +41,7 @@ class Login:
 
         Raises:
             RejectedError: the name or the password is wrong.
+            ConfigurationError: they cannot be read any more.
             NotSentError: there was no token, so what needs one was not sent.
         """
         async with self._lock:
@@ -49,8 +50,9 @@ class Login:
             return self.token
 
     async def _asked(self, endpoint: str, ask: Ask) -> str:
+        name, password = self._credentials()
         try:
-            answer = await ask({"name": self._username, "password": self._password})
+            answer = await ask({"name": name, "password": password})
         except RejectedError:
             raise
         except CallFailure as failure:

@@ -89,7 +89,7 @@ class EtcdPlugin:
             endpoints,
             _timeouts(settings),
             tls,
-            Login(*credentials) if credentials else None,
+            Login(credentials) if credentials else None,
         )
         return EtcdSubject(client, supervisor, plugin_settings.text(settings, "name") or "etcd")
 
