@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from operator_core.actions.registry import ActionRegistry
 from operator_core.agent.paths import resolve
 from operator_core.errors import ConfigurationError
 from operator_core.monitor.types import Observation
+from operator_core.plugin_settings import credentials
 from operator_core.runtime.plugins import load_plugin, plugin_names
 from operator_core.subject import sees_effects
-from operator_patroni.client import normal_endpoint
+from operator_patroni.client import PatroniClient, normal_endpoint
 from operator_patroni.cluster import LocalPatroniCluster
 from operator_patroni.definitions import DEFINITIONS
 from operator_patroni.plugin import plugin
@@ -20,6 +23,8 @@ from patroni_samples import LEADER, SECOND, THIRD, look
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import respx
 
 BAD: list[tuple[dict[str, Any], str]] = [
     ({}, "list of addresses"),
@@ -58,6 +63,22 @@ async def test_a_password_is_read_from_its_file(tmp_path: Path) -> None:
     subject = await plugin.connect(settings | {"read_timeout_seconds": 1})
     await subject.close()
     assert subject.name == "patroni"
+
+
+async def test_a_changed_password_is_used_with_the_next_change(
+    tmp_path: Path, respx_mock: respx.Router
+) -> None:
+    told = respx_mock.post("http://pg1:8008/reload").mock(return_value=httpx.Response(202))
+    file = tmp_path / "password"
+    file.write_text("first\n", "utf-8")
+    read = credentials({"username": "me", "password_file": str(file)})
+    client = PatroniClient(["pg1:8008"], credentials=read)
+    await client.reload("http://pg1:8008")
+    file.write_text("second\n", "utf-8")
+    await client.reload("http://pg1:8008")
+    await client.close()
+    sent = [call.request.headers["Authorization"].split()[1] for call in told.calls]
+    assert [base64.b64decode(one) for one in sent] == [b"me:first", b"me:second"]
 
 
 @pytest.mark.parametrize(

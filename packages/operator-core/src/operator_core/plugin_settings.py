@@ -92,7 +92,11 @@ def seconds(settings: JsonObject, key: str, default: float) -> float:
     return float(value)
 
 
-def credentials(settings: JsonObject) -> Callable[[], tuple[str, str]] | None:
+Credentials = Callable[[], tuple[str, str]]
+"""Reads user and password anew."""
+
+
+def credentials(settings: JsonObject) -> Credentials | None:
     """Return what reads user and password by the settings username and password_file.
 
     It has been tried once. The password stays in its file, out of the ledger, and may be changed

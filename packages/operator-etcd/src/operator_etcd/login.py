@@ -8,13 +8,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from operator_core.call_failures import CallFailure, NotSentError, RejectedError
+from operator_core.plugin_settings import Credentials
 from operator_core.types import JsonObject
 
 PATH = "/v3/auth/authenticate"
 _WANTED = ("user name is empty", "invalid auth token", "revision of auth store is old")
 
 Ask = Callable[[JsonObject], Awaitable[JsonObject]]
-Credentials = Callable[[], tuple[str, str]]
 
 
 def wants_token(error: RejectedError) -> bool:

@@ -24,7 +24,7 @@ class PatroniClient:
         endpoints: Sequence[str],
         timeouts: Timeouts | None = None,
         tls: ssl.SSLContext | None = None,
-        credentials: tuple[str, str] | None = None,
+        credentials: plugin_settings.Credentials | None = None,
     ) -> None:
         """Take the endpoints, such as ``http://10.0.0.1:8008``, in order of preference.
 

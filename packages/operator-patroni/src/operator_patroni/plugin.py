@@ -74,12 +74,11 @@ class PatroniPlugin:
         supervisor = LocalSupervisor(Path(supervisor_file)) if supervisor_file else None
         if supervisor:
             read_cluster_file(supervisor.path)
-        credentials = plugin_settings.credentials(settings)
         client = PatroniClient(
             plugin_settings.addresses(settings, "url", _ADDRESSES),
             _timeouts(settings),
             plugin_settings.tls(settings),
-            credentials() if credentials else None,
+            plugin_settings.credentials(settings),
         )
         name = plugin_settings.text(settings, "name") or "patroni"
         return PatroniSubject(client, name, supervisor=supervisor)

@@ -16,6 +16,7 @@ from operator_core.call_failures import (
     no_connection,
     read_bounded,
 )
+from operator_core.plugin_settings import Credentials
 from operator_core.types import JsonObject
 from operator_patroni.failures import failure_from_answer
 
@@ -52,13 +53,17 @@ class Transport:
         self,
         timeouts: Timeouts,
         tls: ssl.SSLContext | None = None,
-        credentials: tuple[str, str] | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         """Take the time limits, for https the TLS context, and who Operator is to Patroni."""
         self.timeouts = timeouts
         # The environment's proxies are for the internet, not for the cluster next door.
         self._http = httpx.AsyncClient(trust_env=False, verify=tls or True)
-        self._auth = httpx.BasicAuth(*credentials) if credentials else None
+        self._credentials = credentials
+
+    def _auth(self) -> httpx.Auth | None:
+        """Return who Operator is, which is told only where something is to be changed."""
+        return httpx.BasicAuth(*self._credentials()) if self._credentials else None
 
     async def read(self, endpoint: str, path: str) -> JsonValue:
         """Return what a page of Patroni says, as JSON.
@@ -102,8 +107,7 @@ class Transport:
         read_seconds: float,
     ) -> Answer:
         timeout = httpx.Timeout(read_seconds, connect=self.timeouts.connect_seconds)
-        # Who Operator is, is told only where something is to be changed.
-        auth = self._auth if body is not None else None
+        auth = self._auth() if body is not None else None
         try:
             async with self._http.stream(
                 method, endpoint + path, json=body, timeout=timeout, auth=auth
