@@ -19,6 +19,10 @@ class DocPage:
         lines = [line for line in text.splitlines() if line.startswith("|")]
         return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
+    def blocks(self, language: str) -> list[str]:
+        """Return the blocks of a language."""
+        return re.findall(rf"```{language}\n(.*?)```", self.text, re.DOTALL)
+
     def causes(self) -> set[tuple[str, str]]:
         """Return each cause with a rule that it explains, of a table that leads with the rules."""
         return {

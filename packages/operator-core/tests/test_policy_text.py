@@ -1,10 +1,8 @@
 """A policy's text: what is refused, and what identifies it."""
 
-import re
-from pathlib import Path
-
 import pytest
 
+from doc_pages import DocPage
 from operator_core.actions.policy import Effect, PolicyError, decide, load, shipped_policy
 from operator_core.actions.policy.cases import load_cases, try_case
 from operator_core.types import RiskLevel
@@ -185,11 +183,11 @@ def test_the_shipped_policy_is_careful(request_: object, effect: Effect, people:
     assert people < 2 or (decision.distinct and not decision.proposer_may_approve)
 
 
-PAGE = (Path(__file__).parents[3] / "docs" / "policy.md").read_text(encoding="utf-8")
+PAGE = DocPage("policy.md")
 
 
 def test_the_examples_of_the_page_are_policies() -> None:
-    blocks = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    blocks = PAGE.blocks("toml")
     rules, limits, cases = blocks
     loaded = load(rules)
     assert load(limits).policy.limit

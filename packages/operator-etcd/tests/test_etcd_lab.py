@@ -1,12 +1,12 @@
 """The lab of etcd reads its scenarios with care, and keeps pace with real time."""
 
-import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
 import pytest
 
+from doc_pages import DocPage
 from operator_core.errors import ActionFailedError, RequestError
 from operator_core.lab import lab_of
 from operator_core.subject import complete
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from operator_etcd.cluster import LocalEtcdCluster
 
 FILES = find_scenarios([EtcdLab.scenarios])
+PAGE = DocPage("lab.md")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -113,8 +114,7 @@ async def test_a_clock_that_keeps_pace_tells_what_a_fault_failed_with() -> None:
 
 
 def test_the_scenario_of_the_documentation_is_read() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "lab.md").read_text("utf-8")
-    blocks = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    blocks = PAGE.blocks("toml")
     (shown,) = [tomllib.loads(one) for one in blocks if 'subject = "etcd"' in one]
     scenario = read_scenario(shown)
     spec = read_spec({**scenario.table, "duration": scenario.duration})
@@ -122,10 +122,9 @@ def test_the_scenario_of_the_documentation_is_read() -> None:
 
 
 def test_the_documentation_names_every_fault() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "lab.md").read_text("utf-8")
     kinds = get_args(FaultPart.model_fields["fault"].annotation)
     assert kinds
-    assert [kind for kind in kinds if f"| `{kind}` |" not in page] == []
+    assert [kind for kind in kinds if f"| `{kind}` |" not in PAGE.text] == []
 
 
 def test_what_a_cluster_calls_things_is_known_before_it_starts() -> None:

@@ -1,12 +1,12 @@
 """The lab of Patroni reads its scenarios with care."""
 
-import re
 import tomllib
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from doc_pages import DocPage
 from operator_core.errors import ConfigurationError, RequestError
 from operator_core.lab import lab_of
 from operator_core.subject import complete
@@ -23,7 +23,7 @@ from operator_patroni.plugin import plugin
 from operator_patroni.subject import PatroniSubject
 
 FILES = find_scenarios([PatroniLab.scenarios])
-PAGE = (Path(__file__).parents[3] / "docs" / "lab.md").read_text("utf-8")
+PAGE = DocPage("lab.md")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -107,7 +107,7 @@ def test_without_the_programs_lab_and_demo_say_what_to_install(
 
 
 def test_the_scenario_of_the_documentation_is_read() -> None:
-    blocks = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    blocks = PAGE.blocks("toml")
     (shown,) = [tomllib.loads(one) for one in blocks if 'subject = "patroni"' in one]
     scenario = read_scenario(shown)
     spec = read_spec({**scenario.table, "duration": scenario.duration})
@@ -115,7 +115,7 @@ def test_the_scenario_of_the_documentation_is_read() -> None:
 
 
 def test_the_documentation_names_every_fault() -> None:
-    assert [kind for kind in get_args(FaultName) if f"| `{kind}` |" not in PAGE] == []
+    assert [kind for kind in get_args(FaultName) if f"| `{kind}` |" not in PAGE.text] == []
 
 
 def test_what_a_cluster_calls_things_is_known_before_it_starts() -> None:

@@ -8,6 +8,7 @@ from operator_etcd import remedies
 from operator_etcd.claims import at_least, below, claim, equals, number
 
 _DOWN = frozenset({"member_down"})
+_THERE = ("running", "frozen")
 
 
 def _id(violation: Violation) -> str:
@@ -27,13 +28,8 @@ def _silent(violation: Violation, seen: Observation) -> Claim:
     return equals(f"{name} does not answer", f"status/{_id(violation)}/reachable", value=False)
 
 
-def _process_state(violation: Violation, seen: Observation) -> str:
-    known = seen.data("processes").get("members", {})
-    return str(known.get(_id(violation), {}).get("state", "unknown"))
-
-
 def _supervised(violation: Violation, seen: Observation) -> bool:
-    return _process_state(violation, seen) != "unknown"
+    return remedies.process_state(seen, _id(violation)) is not None
 
 
 def _restart(violation: Violation, seen: Observation) -> list[ActionRecommendation]:
@@ -103,8 +99,8 @@ def _member_overloaded(violation: Violation, seen: Observation) -> Assessment:
 
 
 def _not_listening(violation: Violation, seen: Observation) -> Assessment | None:
-    state = _process_state(violation, seen)
-    if state not in {"running", "frozen"}:
+    state = remedies.process_state(seen, _id(violation))
+    if state not in _THERE:
         return None
     return Assessment(
         cause=f"{remedies.label(seen, _id(violation))} is there and does not listen: it is still "

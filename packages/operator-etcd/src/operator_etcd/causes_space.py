@@ -5,6 +5,7 @@ from operator_core.monitor.types import Observation, Violation
 from operator_core.subject import Hypothesis
 from operator_etcd import remedies
 from operator_etcd.claims import at_least, below, number, percent
+from operator_etcd.facts import NEAR_QUOTA_SHARE
 
 _FULL = frozenset({"alarm_nospace", "database_near_quota"})
 _QUOTA = "cluster/max_quota_share"
@@ -22,7 +23,7 @@ _BLOCKED = "A member is missing: no other may pause until it is back, so a perso
 
 def _near_quota(seen: Observation) -> Claim:
     share = percent(seen, "cluster", "max_quota_share")
-    return at_least(f"The fullest database is at {share} of its quota", _QUOTA, 0.8)
+    return at_least(f"The fullest database is at {share} of its quota", _QUOTA, NEAR_QUOTA_SHARE)
 
 
 def _history_not_compacted(violation: Violation, seen: Observation) -> Assessment:
@@ -78,7 +79,7 @@ def _free_pages_and_history(violation: Violation, seen: Observation) -> Assessme
         contradicts=[
             at_least("Most kept revisions are superseded", _SUPERSEDED, 0.5),
             below(f"Only {used} of a database is in use", _IN_USE, 0.5),
-            below("There is room in each database", _QUOTA, 0.8),
+            below("There is room in each database", _QUOTA, NEAR_QUOTA_SHARE),
         ],
         components=_members(seen),
         workflows=workflows,
@@ -92,7 +93,9 @@ def _alarm_left_over(violation: Violation, seen: Observation) -> Assessment:
     share = percent(seen, "cluster", "max_quota_share")
     return Assessment(
         cause="There is room again, but nobody disarmed the alarm",
-        supports=[below(f"The fullest database is at {share} of its quota", _QUOTA, 0.8, 3.0)],
+        supports=[
+            below(f"The fullest database is at {share} of its quota", _QUOTA, NEAR_QUOTA_SHARE, 3.0)
+        ],
         contradicts=[at_least("A database is still full", _QUOTA, 0.9)],
         components=_members(seen),
         workflows=remedies.allow_writes(seen),

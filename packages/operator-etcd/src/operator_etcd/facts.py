@@ -56,9 +56,9 @@ def keyspace_facts(
     of each key, and each write since then adds one. Where it is not known how many it left, the
     superseded ones are at least the history since then less the keys.
     """
-    compacted = compact_revision(seen, metrics)
-    current = int(metrics.get(newest(seen), {}).get("current_revision", 0))
-    revision = max(seen.statuses[newest(seen)].header.revision, current)
+    member_id, compacted = newest(seen), compact_revision(seen, metrics)
+    current = int(metrics.get(member_id, {}).get("current_revision", 0))
+    revision = max(seen.statuses[member_id].header.revision, current)
     history = max(revision - max(compacted, 1), 0)
     facts: JsonObject = {
         "revision": revision,

@@ -10,13 +10,9 @@ from operator_core.call_failures import (
 )
 
 _UNCERTAIN = ("request timed out", "deadline exceeded", "server stopped", "leader changed")
-_NOT_ALLOWED = (
-    "user name is empty",
-    "invalid auth token",
-    "permission denied",
-    "authentication failed",
-)
-"""Said before anything is done; of maintenance with the code of what is unknown."""
+_NO_TOKEN = ("user name is empty", "invalid auth token", "revision of auth store is old")
+_NOT_ALLOWED = ("permission denied", "authentication failed")
+"""Both are said before anything is done; of maintenance with the code of what is unknown."""
 _ADVICE = "see the settings username and password_file, and the roles of that user"
 _LATER = (
     "not leader",
@@ -36,6 +32,10 @@ _UNCERTAIN_CODES = {1, 2, 4, 13}
 _MAX_REASON = 300
 
 
+class NoTokenError(RejectedError):
+    """It was refused, before anything was done, for want of a valid token."""
+
+
 def failure_from_answer(endpoint: str, status: int, code: int | None, reason: str) -> CallFailure:
     """Return what an error answer of etcd means for the effect.
 
@@ -46,8 +46,8 @@ def failure_from_answer(endpoint: str, status: int, code: int | None, reason: st
         reason: etcd's own message.
     """
     text = " ".join(reason.split())[:_MAX_REASON] or f"HTTP status {status}"
-    if any(words in text for words in _NOT_ALLOWED):
-        return RejectedError(endpoint, FailureKind.REJECTED, f"{text}; {_ADVICE}")
+    if any(words in text for words in (*_NO_TOKEN, *_NOT_ALLOWED)):
+        return _not_allowed(endpoint, text)
     if any(words in text for words in _UNCERTAIN):
         return NoAnswerError(endpoint, FailureKind.UNCERTAIN, text)
     if any(words in text for words in _LATER) or code in _LATER_CODES:
@@ -57,6 +57,12 @@ def failure_from_answer(endpoint: str, status: int, code: int | None, reason: st
     if code is None:
         return _failure_without_code(endpoint, status, text)
     return RejectedError(endpoint, FailureKind.REJECTED, text)
+
+
+def _not_allowed(endpoint: str, text: str) -> RejectedError:
+    wants_token = any(words in text for words in _NO_TOKEN)
+    kind = NoTokenError if wants_token else RejectedError
+    return kind(endpoint, FailureKind.REJECTED, f"{text}; {_ADVICE}")
 
 
 def _failure_without_code(endpoint: str, status: int, text: str) -> CallFailure:

@@ -12,14 +12,8 @@ from operator_core.plugin_settings import Credentials
 from operator_core.types import JsonObject
 
 PATH = "/v3/auth/authenticate"
-_WANTED = ("user name is empty", "invalid auth token", "revision of auth store is old")
 
 Ask = Callable[[JsonObject], Awaitable[JsonObject]]
-
-
-def wants_token(error: RejectedError) -> bool:
-    """Return whether a call was refused, before anything was done, for want of a valid token."""
-    return any(words in error.reason for words in _WANTED)
 
 
 class Login:

@@ -21,6 +21,12 @@ def _members(seen: Observation) -> dict[str, JsonObject]:
     return members
 
 
+def process_state(seen: Observation, member_id: str) -> str | None:
+    """Return what a supervisor says of a member's process; None: there is none that knows it."""
+    told = seen.data("processes").get("members", {}).get(member_id, {}).get("state")
+    return None if told in {None, "unknown"} else str(told)
+
+
 def can_spare_a_member(seen: Observation) -> bool:
     """Return whether one member after the other may pause while the rest serves."""
     facts = seen.data("cluster")
@@ -73,11 +79,10 @@ def restart(seen: Observation, member_id: str) -> ActionRecommendation:
 
 def restore_quorum(seen: Observation) -> list[WorkflowRecommendation]:
     """Restart every voter whose process does not run, where a supervisor can."""
-    processes = seen.data("processes").get("members", {})
     gone = [
         one
         for one in seen.data("cluster")["unreachable"]
-        if processes.get(one, {}).get("state") in {"stopped", "frozen"}
+        if process_state(seen, one) in {"stopped", "frozen"}
     ]
     if not gone:
         return []

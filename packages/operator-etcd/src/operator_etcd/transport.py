@@ -14,13 +14,12 @@ from operator_core.call_failures import (
     GarbageError,
     NoAnswerError,
     NotSentError,
-    RejectedError,
     no_connection,
     read_bounded,
 )
 from operator_core.types import JsonObject
-from operator_etcd.failures import failure_from_answer
-from operator_etcd.login import PATH, Login, wants_token
+from operator_etcd.failures import NoTokenError, failure_from_answer
+from operator_etcd.login import PATH, Login
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """No answer that Operator asks for is nearly as long; what is longer does not come from etcd."""
@@ -75,10 +74,8 @@ class Transport:
         token = login.token
         try:
             return await self._post(endpoint, path, body, read_seconds, token)
-        except RejectedError as error:
-            if not wants_token(error):
-                raise
-        token = await login.renew(token, endpoint, partial(self._post, endpoint, PATH))
+        except NoTokenError:
+            token = await login.renew(token, endpoint, partial(self._post, endpoint, PATH))
         return await self._post(endpoint, path, body, read_seconds, token)
 
     async def _post(

@@ -220,9 +220,7 @@ def one_disk_filling(violation: Violation, observation: Observation) -> Assessme
     case = store_case(violation, observation)
     if case is None:
         return None
-    least = _least_share(observation)
-    low = [key for key, store in case.others.items() if _is_low(store["available_share"], least)]
-    are_few = 2 * (len(low) + 1) <= len(case.others) + 1
+    least, low, roomy = _other_disks(case, observation)
     also = f" (so does store {', '.join(low)})" if low else ""
     return Assessment(
         cause=(
@@ -231,13 +229,20 @@ def one_disk_filling(violation: Violation, observation: Observation) -> Assessme
         ),
         supports=[
             case.says("The store is low on space", "available_share", Predicate.LT, least, 2.0),
-            *(_has_room(key, least) for key in case.others if key not in low),
+            *(_has_room(key, least) for key in roomy),
         ],
-        contradicts=[] if are_few else [_is_low_too(key, least) for key in low],
+        contradicts=[] if len(roomy) > len(low) else [_is_low_too(key, least) for key in low],
         components=[f"store-{key}" for key in (case.store_id, *low)],
         risks=["A full disk stops the store; never delete SST or WAL files."],
         escalate=True,
     )
+
+
+def _other_disks(case: StoreCase, observation: Observation) -> tuple[float, list[str], list[str]]:
+    """Return the least share that is to be free, and the other stores without it and with it."""
+    least = _least_share(observation)
+    low = [key for key, store in case.others.items() if _is_low(store["available_share"], least)]
+    return least, low, [key for key in case.others if key not in low]
 
 
 def _has_room(key: str, least: float) -> Claim:
@@ -255,9 +260,7 @@ def most_disks_filling(violation: Violation, observation: Observation) -> Assess
     case = store_case(violation, observation)
     if case is None:
         return None
-    least = _least_share(observation)
-    low = [key for key, store in case.others.items() if _is_low(store["available_share"], least)]
-    roomy = [key for key in case.others if key not in low]
+    least, low, roomy = _other_disks(case, observation)
     if not roomy or len(roomy) > len(low):
         return None
     return Assessment(
