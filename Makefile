@@ -106,6 +106,23 @@ lock: $(BIN)/python ## Write requirements/*.txt anew from the pyproject files
 	$(COMPILE) --all-extras --constraint requirements/dev.txt $(MEMBERS) --output-file requirements/run.txt
 	$(COMPILE) --group build --constraint requirements/dev.txt pyproject.toml --output-file requirements/uv.txt
 
+# --- the oldest versions ---------------------------------------------------------------
+
+# What the packages say they take at least, in an environment of its own, tested by today's tools.
+LOWEST_BIN := .venv-lowest/bin
+
+.PHONY: test-lowest
+test-lowest: $(STAMP) ## The tests with the oldest versions that the packages take
+	@$(PYTHON) -m venv --clear .venv-lowest
+	@echo '*' > .venv-lowest/.gitignore
+	@$(UV) pip install --quiet --python $(LOWEST_BIN)/python --resolution lowest-direct \
+		$(foreach member,$(PACKAGES),--requirement $(member)/pyproject.toml) --all-extras
+	@$(UV) pip install --quiet --python $(LOWEST_BIN)/python --group build --group dev
+	@PATH="$(CURDIR)/$(LOWEST_BIN):$$PATH" $(UV) pip install --quiet --python $(LOWEST_BIN)/python --offline \
+		--no-deps --no-build-isolation $(addprefix --editable ,$(PACKAGES))
+	@$(LOWEST_BIN)/python -m pytest -n 2 --dist worksteal -m "not real and not slow"
+	@$(LOWEST_BIN)/python -m pytest -n 4 --dist worksteal -m "real and not slow"
+
 # --- benchmarks ------------------------------------------------------------------------
 
 # The peers live apart from what we ship: in an environment of their own, with our packages.
@@ -146,5 +163,5 @@ storm: $(STAMP) ## Kill and stop processes, set clocks and crash servers at rand
 	@$(BIN)/python -m operator_core.testing.storm $(STORM)
 
 clean: ## Remove the environment and every cache
-	rm -rf $(VENV) .venv-bench build dist .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-bench .venv-lowest build dist .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find packages tests -name __pycache__ -type d -prune -exec rm -rf {} +

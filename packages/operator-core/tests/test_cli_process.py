@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,19 @@ def operator(folder: Path, *words: str, **env: str) -> subprocess.CompletedProce
         check=False,
         timeout=30,
     )
+
+
+@contextmanager
+def running(
+    *command: str, stdout: int | None = None, stderr: int | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a command that minds each signal; whatever happens, nothing of it is left."""
+    minding = ["env", "--default-signal", *command]  # also where the tests run under nohup
+    with subprocess.Popen(minding, stdout=stdout, stderr=stderr, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_a_ticket_from_the_shell(tmp_path: Path) -> None:
@@ -136,11 +150,8 @@ def connected(folder: Path) -> str:
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_drains(tmp_path: Path, told: signal.Signals) -> None:
     """SIGHUP too: who closes a terminal must not cut off a call that runs."""
-    with subprocess.Popen(
-        [OPERATOR, "--db", connected(tmp_path), "up", "--json"],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    up = [OPERATOR, "--db", connected(tmp_path), "up", "--json"]
+    with running(*up, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert "is in force" in process.stdout.readline()  # the shipped policy
         assert "watching etcd" in process.stdout.readline()
@@ -151,12 +162,8 @@ def test_a_signal_drains(tmp_path: Path, told: signal.Signals) -> None:
 
 
 def test_an_operator_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        ["nohup", OPERATOR, "--db", connected(tmp_path), "up", "--interval-seconds", "0.1"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    up = [OPERATOR, "--db", connected(tmp_path), "up", "--interval-seconds", "0.1"]
+    with running("nohup", *up, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         assert "observation_failed" in process.stderr.readline()
         process.send_signal(signal.SIGHUP)
@@ -178,14 +185,8 @@ def test_an_operator_whose_output_is_lost_goes_on(tmp_path: Path, output: str) -
             read, written = os.pipe()
             os.close(read)
         stack.callback(os.close, written)
-        process = stack.enter_context(
-            subprocess.Popen(
-                [OPERATOR, "--db", db, "up", "--interval-seconds", "0.1"],
-                stdout=written,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
+        up = [OPERATOR, "--db", db, "up", "--interval-seconds", "0.1"]
+        process = stack.enter_context(running(*up, stdout=written, stderr=subprocess.PIPE))
         assert process.stderr is not None
         for _ in range(3):
             assert "observation_failed" in process.stderr.readline()

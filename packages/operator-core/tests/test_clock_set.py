@@ -1,6 +1,7 @@
 """The time of day is put forward or set back while work runs (ADR 35)."""
 
 import asyncio
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from operator_core.actions.types import (
     ActionStatus,
     Outcome,
 )
-from operator_core.clock import Clock, Seldom, Stopwatch
+from operator_core.clock import SYSTEM_CLOCK, Clock, Seldom, Stopwatch, monotonic_seconds
 from operator_core.db.postgres import server_clock
 from operator_core.db.postgres.server_clock import Offset
 from operator_core.db.schedules import ScheduleDB
@@ -57,6 +58,15 @@ def test_a_stopwatch_in_simulated_time_counts_that_and_never_backwards() -> None
     clock.advance(5)
     assert watch.seconds() == pytest.approx(15, abs=0.5)
     assert watch.most_seconds() == pytest.approx(15, abs=0.5)
+
+
+def test_what_is_measured_goes_on_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept, read = {time.CLOCK_BOOTTIME: 0.0}, time.clock_gettime
+    monkeypatch.setattr(time, "clock_gettime", lambda which: read(which) + slept.get(which, 0.0))
+    watch, began_seconds = Stopwatch(SYSTEM_CLOCK), monotonic_seconds()
+    slept[time.CLOCK_BOOTTIME] = HOUR
+    assert watch.seconds() >= HOUR
+    assert monotonic_seconds() - began_seconds >= HOUR
 
 
 def test_what_is_done_seldom_is_done_after_a_clock_was_set_back_too() -> None:

@@ -302,6 +302,7 @@ def test_due_queries_walk_the_index_of_what_waits(
 ) -> None:
     """Pitfall 55: not the whole table, nor all rows of a state that has a history."""
     plan = [row[3] for row in history.execute(f"EXPLAIN QUERY PLAN {SQL[name]}", PARAMS)]
+    plan = [re.sub(r" TABLE (\w+ AS )?", " ", line) for line in plan]  # as before SQLite 3.36
     touched = [line for line in plan if re.match(r"(SEARCH|SCAN) (p|action_proposals)\b", line)]
     assert touched
     for line in touched:

@@ -10,7 +10,6 @@ import pytest
 
 from engine_bench import proposal
 from operator_core.clock import to_text, utc_now
-from operator_core.db import ledger as ledger_module
 from operator_core.db.actions import ActionDB
 from operator_core.db.address import shown
 from operator_core.db.control import ControlDB
@@ -195,12 +194,6 @@ async def test_a_ledger_that_cannot_be_opened_says_so_and_keeps_the_secret(
         assert "wrong-secret" not in str(seen)
         assert PASSWORD not in str(seen)
         seen = seen.__cause__
-
-
-async def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "find_spec", lambda _: None)
-    with pytest.raises(LedgerUnavailableError, match=r"operator-core\[postgres\]"):
-        await open_ledger("postgresql://me:hush@db/ledger")
 
 
 @pytest.mark.real

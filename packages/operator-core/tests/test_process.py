@@ -44,8 +44,10 @@ def child() -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         text=True,
     ) as started:
-        yield started
-        started.kill()
+        try:
+            yield started
+        finally:
+            started.kill()
 
 
 def name_by(child: subprocess.Popen[str]) -> str:

@@ -24,6 +24,10 @@ class Clock(Protocol):
         ...
 
 
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Linux's monotonic clock stands still while the machine sleeps; that of macOS goes on."""
+
+
 class SystemClock:
     """The machine's own clock."""
 
@@ -37,7 +41,7 @@ class SystemClock:
 
     def steady_seconds(self) -> float:
         """Return a number of seconds that grows evenly, whatever the time of day is set to."""
-        return time.monotonic()
+        return monotonic_seconds()
 
 
 SYSTEM_CLOCK = SystemClock()
@@ -54,8 +58,11 @@ def local_now() -> datetime:
 
 
 def monotonic_seconds() -> float:
-    """Return a number of seconds that only grows, for measuring durations."""
-    return time.monotonic()
+    """Return a number of seconds that only grows, for measuring durations.
+
+    It goes on while the machine sleeps, as leases and other machines do.
+    """
+    return time.clock_gettime(_STEADY)
 
 
 def block(seconds: float) -> None:

@@ -254,9 +254,18 @@ def page(rows: list[Row], limit: int, key: Callable[[Row], int | None]) -> list[
 
 def print_json(data: object) -> None:
     """Print data as JSON; all but ASCII is escaped, so nothing in it can act."""
-    from pydantic_core import to_jsonable_python  # noqa: PLC0415 - `--help` needs no models
+    typer.echo(json.dumps(data, default=_plain, indent=2, ensure_ascii=True, allow_nan=False))
 
-    typer.echo(json.dumps(to_jsonable_python(data), indent=2, ensure_ascii=True, allow_nan=False))
+
+def _plain(value: object) -> object:
+    """Return what JSON knows for a value that it does not."""
+    from pydantic import BaseModel  # noqa: PLC0415 - `--help` needs no models
+    from pydantic_core import to_jsonable_python  # noqa: PLC0415 - as above
+
+    # Before pydantic 2.14 a deferred model is made only where it is asked itself.
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    return to_jsonable_python(value)
 
 
 def note(text: str) -> None:

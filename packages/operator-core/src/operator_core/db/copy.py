@@ -15,13 +15,13 @@ import threading
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from operator_core.clock import SYSTEM_CLOCK, Clock
 from operator_core.db.address import shown
 from operator_core.db.changes import Stamp
+from operator_core.db.postgres import require_driver
 from operator_core.db.sqlite.copy_source import (
     CopySource,
     Moved,
@@ -29,7 +29,7 @@ from operator_core.db.sqlite.copy_source import (
     moved_away,
     open_source,
 )
-from operator_core.errors import ConflictError, LedgerUnavailableError, RequestError
+from operator_core.errors import ConflictError, RequestError
 from operator_core.process import is_dead
 
 if TYPE_CHECKING:
@@ -104,11 +104,7 @@ async def move_ledger(
 def _move(path: Path, copy: _Copy) -> CopyReport:
     if not path.is_file():
         raise RequestError(f"No ledger at {path}: name the file to copy from.")
-    if find_spec("psycopg") is None:
-        raise LedgerUnavailableError(
-            "A ledger on PostgreSQL needs the driver, which is not installed: "
-            "pip install 'operator-core[postgres]'."
-        )
+    require_driver()
     from operator_core.db.postgres.copy_target import open_target  # noqa: PLC0415 - optional
 
     with open_target(copy.target, copy.stamp.text) as target:

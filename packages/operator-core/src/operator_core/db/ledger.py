@@ -4,7 +4,6 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,21 +12,15 @@ from operator_core.clock import SYSTEM_CLOCK, Clock, monotonic_seconds, to_text
 from operator_core.db.address import LedgerAddress, is_postgres
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Engine, ItemWork, Tx
+from operator_core.db.postgres import require_driver
 from operator_core.db.sqlite.engine import SqliteEngine
 from operator_core.db.sqlite.scratch import ScratchEngine
-from operator_core.errors import (
-    LedgerCorruptError,
-    LedgerError,
-    LedgerUnavailableError,
-)
+from operator_core.errors import LedgerCorruptError, LedgerError
 
 __all__ = ["Ledger", "LedgerAddress", "open_ledger", "scratch_ledger"]
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item
-
-_DRIVER = "psycopg"
-
 
 _LATE_SECONDS = 0.1
 """Answers that come sooner are told to nobody."""
@@ -202,11 +195,7 @@ async def _ledger(engine: Engine, clock: Clock) -> Ledger:
 async def _open_engine(address: LedgerAddress, now: str) -> Engine:
     if not is_postgres(address):
         return await SqliteEngine.open(Path(address), now)
-    if find_spec(_DRIVER) is None:
-        raise LedgerUnavailableError(
-            "A ledger on PostgreSQL needs the driver, which is not installed: "
-            "pip install 'operator-core[postgres]'."
-        )
+    require_driver()
     from operator_core.db.postgres.engine import PostgresEngine  # noqa: PLC0415 - optional
 
     return await PostgresEngine.open(str(address), now)

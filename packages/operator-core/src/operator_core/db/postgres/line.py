@@ -20,7 +20,8 @@ from psycopg.pq.abc import PGresult
 from operator_core.db.engine import Row
 
 Connection = psycopg.Connection[Any]
-Values = Sequence[bytes | None]
+Values = list[bytes | None]
+"""A list, as psycopg before 3.3 sends no other sequence."""
 
 _ENCODING = "utf-8"
 _NUMBERS = itertools.count()
@@ -97,11 +98,11 @@ class Line:
 
     def command(self, text: LiteralString) -> Answer:
         """Let a command as BEGIN wait for the next `fetch`; it is sent in full each time."""
-        answer = Answer(None, (), text.encode(_ENCODING))
+        answer = Answer(None, [], text.encode(_ENCODING))
         self._waiting.append(answer)
         return answer
 
-    def say(self, text: str, values: Values = ()) -> Answer:
+    def say(self, text: str, values: Values | None = None) -> Answer:
         """Let a statement wait for the next `fetch`.
 
         Args:
@@ -112,7 +113,7 @@ class Line:
         if form is None:
             form = _Form(text, self._connection)
             self._forms[text] = form
-        answer = Answer(form, values)
+        answer = Answer(form, values or [])
         self._waiting.append(answer)
         return answer
 

@@ -24,6 +24,8 @@ _OPTIONS: dict[str, Any] = {
 _NO_LOG = b"\x01\x01"
 """What the header of a file says (read and write version) that has no write-ahead log."""
 _LOOKS = 3
+_OLDEST = (3, 35)
+"""The first SQLite whose statements say what they have changed (RETURNING)."""
 _MAGIC, _HEADER_BYTES, _SMALLEST_PAGE_BYTES = b"SQLite format 3\0", 100, 512
 
 
@@ -58,6 +60,7 @@ def connect_to_memory(now: str) -> sqlite3.Connection:
     Raises:
         LedgerError: it cannot be made.
     """
+    _require_new_enough()
     connection: sqlite3.Connection = sqlite3.connect(":memory:", **_OPTIONS)
     with _closed_if_unfit(connection, Path(":memory:")):
         _prepare(connection, now)
@@ -153,7 +156,16 @@ def _require_own_log(path: Path) -> None:
         )
 
 
+def _require_new_enough() -> None:
+    if sqlite3.sqlite_version_info < _OLDEST:
+        raise LedgerUnavailableError(
+            f"This Python has SQLite {sqlite3.sqlite_version}, and a ledger needs "
+            f"{'.'.join(map(str, _OLDEST))} or newer: use a Python with a newer one."
+        )
+
+
 def _open(path: Path) -> sqlite3.Connection:
+    _require_new_enough()
     try:
         if path.is_file():
             _require_one_name(path)
