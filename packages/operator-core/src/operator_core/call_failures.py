@@ -3,6 +3,7 @@
 A plugin decides which of its members' answers mean what; this is the family that it decides for.
 """
 
+import errno
 import socket
 import ssl
 from collections.abc import AsyncIterable
@@ -13,7 +14,12 @@ from operator_core.errors import (
     ActionRefusedError,
     OutcomeUnknownError,
     SubjectError,
+    SubjectUnreachableError,
 )
+
+_NO_MEANS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+_NO_MEANS_TO_FIND = frozenset({socket.EAI_MEMORY, socket.EAI_SYSTEM})
+"""What a search for an address ends with where this process gets no more files or memory."""
 
 
 class FailureKind(StrEnum):
@@ -70,13 +76,40 @@ class GarbageError(CallFailure, OutcomeUnknownError):
     """Something answered that does not speak like a member."""
 
 
+class NoMeansError(SubjectUnreachableError, ActionFailedError):
+    """This process could not begin the call, which says nothing about the cluster."""
+
+
+def require_means(error: BaseException) -> None:
+    """Go on where a call failed for another reason than what this process lacks.
+
+    Args:
+        error: as the HTTP client raised it.
+
+    Raises:
+        NoMeansError: it gets no more files or memory, so nothing was seen of the cluster.
+    """
+    for cause in _causes(error):
+        limits = _NO_MEANS_TO_FIND if isinstance(cause, socket.gaierror) else _NO_MEANS
+        if isinstance(cause, OSError) and cause.errno in limits:
+            raise NoMeansError(
+                f"This process gets no more files or memory ({cause.strerror}), so it sees "
+                "nothing. Raise its limits (`ulimit -a`, or its container's), or end what else "
+                "needs them."
+            ) from error
+
+
 def no_connection(endpoint: str, error: Exception) -> NotSentError:
     """Return why no connection came about, as far as what caused the error tells.
 
     Args:
         endpoint: who was called.
         error: as the HTTP client raised it.
+
+    Raises:
+        NoMeansError: the reason lies in this process, and not at the endpoint.
     """
+    require_means(error)
     for cause in _causes(error):
         if isinstance(cause, ConnectionRefusedError):
             return NotSentError(endpoint, FailureKind.REFUSED, "connection refused")

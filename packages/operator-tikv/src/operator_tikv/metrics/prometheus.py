@@ -9,6 +9,7 @@ from typing import Final, Literal
 import httpx
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from operator_core.call_failures import require_means
 from operator_core.errors import SubjectError, SubjectUnreachableError
 from operator_tikv.metrics.promql import INSTANCE, Process, owner, query
 from operator_tikv.metrics.reduce import Reading
@@ -104,6 +105,7 @@ class Prometheus:
                     f"{self.url}/api/v1/query", data={"query": expression}
                 )
             except httpx.HTTPError as error:
+                require_means(error)
                 raise SubjectUnreachableError(
                     f"Prometheus at {self.url} cannot be reached: {shorten(str(error))}. "
                     "Check the setting prometheus_url."

@@ -16,6 +16,7 @@ from typing import Final
 import httpx
 from pydantic import JsonValue
 
+from operator_core.call_failures import require_means
 from operator_core.errors import (
     ActionFailedError,
     OutcomeUnknownError,
@@ -149,7 +150,7 @@ class PdClient:
         """Read one path below the API's prefix.
 
         Raises:
-            SubjectUnreachableError: no member could be reached.
+            SubjectUnreachableError: no member could be reached, or this process could not begin.
             PdRefusalError: PD answered with an error of its own.
             PdAnswerError: the answer is none of PD's.
         """
@@ -160,6 +161,7 @@ class PdClient:
             try:
                 answer = _answer(await self._fetch("GET", url + API + path, params), url, request)
             except httpx.HTTPError as error:
+                require_means(error)
                 failures.append(f"{url}: {_words(error)}")
             except PdAnswerError as error:  # no PD at all; another URL may be one
                 odd = odd or error
@@ -196,6 +198,7 @@ class PdClient:
             except httpx.RemoteProtocolError:  # a kept connection that was closed meanwhile
                 return await self._page(url, limit_bytes, limit)
         except httpx.HTTPError as error:
+            require_means(error)
             raise SubjectUnreachableError(f"{url}: {_words(error)}") from error
 
     async def _page(self, url: str, limit_bytes: int, limit: httpx.Timeout) -> Page:
@@ -255,6 +258,7 @@ class PdClient:
             try:
                 response = await self._fetch(method, url + API + path, params, body)
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+                require_means(error)
                 failures.append(f"{url}: {_words(error)}")
                 continue
             except httpx.HTTPError as error:
