@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from operator_core.cli import logs
 from operator_core.cli.logs import configure_logs
 from operator_core.logs import ROOT, get_logger, silenced
 
@@ -36,6 +37,42 @@ def test_warnings_go_to_stderr_as_it_is_now(capsys: pytest.CaptureFixture[str]) 
     assert "probe_failed reason=no answer" in told.err
     assert "not_shown" not in told.err
     assert told.out == ""
+
+
+def test_what_is_said_again_is_told_once_a_minute(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure_logs(debug=False)
+    log = get_logger("test")
+    for now_seconds in (0.0, 1.0, 59.0, 60.0, 61.0):
+        monkeypatch.setattr(logs, "monotonic_seconds", lambda: now_seconds)  # noqa: B023
+        log.warning("observation_failed", reason="refused")
+        if now_seconds == 1.0:
+            log.warning("observation_failed", reason="no answer")
+    told = [line.split(" ", 2)[2] for line in capsys.readouterr().err.splitlines()]
+    assert told == [
+        "observation_failed reason=refused",
+        "observation_failed reason=no answer",
+        "observation_failed reason=refused repeats=2",
+    ]
+
+
+def test_few_lines_are_remembered(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_MAX_REPEATS", 2)
+    configure_logs(debug=False)
+    for word in ("a", "b", "a", "c", "a", "b"):
+        get_logger("test").warning(word)
+    told = [line.split(" ", 2)[2] for line in capsys.readouterr().err.splitlines()]
+    assert told == ["a", "b", "c", "a", "b"]
+
+
+def test_a_fault_is_looked_for_in_every_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(debug=True)
+    for _ in range(3):
+        get_logger("test").warning("probe_failed")
+    assert len(capsys.readouterr().err.splitlines()) == 3
 
 
 def test_a_traceback_is_for_those_who_look_for_a_fault(

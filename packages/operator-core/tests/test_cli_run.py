@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,10 +30,16 @@ def asked_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> list[RunOptions]:
     return asked
 
 
+def up_until(is_done: Callable[[], bool], cli: Cli, *options: str) -> None:
+    """Let Operator run for a moment, and again until it came to it, however slow the machine is."""
+    while not is_done():
+        moment = ["--lifetime-seconds", "0.3", "--interval-seconds", "0.05"]
+        assert "watching fake" in cli.ok("up", *moment, *options)
+
+
 def test_up_watches_and_opens_tickets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cli = connected(tmp_path, monkeypatch, FakePlugin())
-    text = cli.ok("up", "--lifetime-seconds", "0.4", "--interval-seconds", "0.05")
-    assert "watching fake" in text
+    up_until(lambda: cli.invoke("diagnose", "1").exit_code == 0, cli)
     assert [one["target"] for one in cli.json("tickets", "list")] == ["s1"]
     assert cli.json("diagnose", "1")["hypothesis"] == "disk"
 
@@ -113,8 +120,7 @@ def test_the_budget_is_shown_as_the_monitor_goes_by_it(
 ) -> None:
     cli = connected(tmp_path, monkeypatch, FakePlugin(subject=FakeSubject()))
     assert "no monitor has looked yet" in cli.ok("ledger", "info")
-    for _ in range(2):  # however slow the machine is, it looks again where nothing has opened
-        cli.ok("up", "--lifetime-seconds", "0.2", "--interval-seconds", "0.05", "--keep-mib", "3")
+    up_until(lambda: int(cli.json("ledger", "info")["looks"]) > 1, cli, "--keep-mib", "3")
     told = cli.json("ledger", "info")
     assert told["limits"]["budget_bytes"] == 3 * MIB
     assert [one["kept_as"] for one in told["kinds"]] == ["fresh", "evidence"]
@@ -127,7 +133,8 @@ def test_logs_go_to_stderr_without_a_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli = connected(tmp_path, monkeypatch, unreachable())
-    result = cli.invoke("up", "--lifetime-seconds", "0.2", "--json")
+    while not (result := cli.invoke("up", "--lifetime-seconds", "0.2", "--json")).stderr:
+        assert result.exit_code == 0, result.output
     assert result.exit_code == 0, result.output
     assert all(json.loads(line) for line in result.stdout.splitlines())
     assert "observation_failed" in result.stderr
