@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from operator_core import __version__
+
 # They read every file there is.
 pytestmark = pytest.mark.timeout(60)
 
@@ -132,7 +134,7 @@ def test_the_job_on_every_commit_calls_make_test() -> None:
 def test_a_package_is_typed_and_of_the_common_version(package: Path) -> None:
     project = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == package.name
-    assert project["version"] == "0.2.0"
+    assert project["version"] == __version__
     assert project["requires-python"] == ">=3.11"
     assert (package / "src" / package.name.replace("-", "_") / "py.typed").is_file()
 

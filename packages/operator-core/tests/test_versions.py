@@ -1,4 +1,4 @@
-"""The version before this one and this one, on one ledger at the same time."""
+"""The versions before this one and this one, on one ledger at the same time."""
 
 import asyncio
 import re
@@ -16,9 +16,9 @@ from typing import Any
 import psycopg
 import pytest
 
-import old_version
 import version_worker
 from engine_bench import Bench, recommend
+from old_version import OLD_VERSIONS, OldVersion, Unpacked
 from operator_core import __version__
 from operator_core.actions.types import ActionStatus, WorkflowStatus
 from operator_core.agent.runner import MAX_RUNNING
@@ -36,8 +36,8 @@ from operator_core.testing.fakes import FakeSubject
 pytestmark = pytest.mark.real
 
 NOW = to_text(utc_now())
-OLD_SCHEMA = 2
-ADDS = f"""-- needs: {OLD_SCHEMA}
+OLDEST_SCHEMA = min(one.schema for one in OLD_VERSIONS)
+ADDS = f"""-- needs: {OLDEST_SCHEMA}
 ALTER TABLE action_proposals ADD COLUMN later TEXT COLLATE "C";
 ALTER TABLE workflows ADD COLUMN later BIGINT NOT NULL DEFAULT 0;
 CREATE TABLE later (id BIGINT PRIMARY KEY);
@@ -46,10 +46,17 @@ CREATE INDEX idx_later ON action_proposals(later);
 TAKES_AWAY = "ALTER TABLE action_proposals RENAME COLUMN reason TO why;"
 
 
-@pytest.fixture(scope="session")
-def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Unpack the old version once."""
-    return old_version.unpacked(tmp_path_factory.mktemp("old"))
+@pytest.fixture(scope="session", params=OLD_VERSIONS, ids=lambda one: str(one.version))
+def unpacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Unpacked:
+    """Unpack an old version once."""
+    old: OldVersion = request.param
+    return old.unpacked(tmp_path_factory.mktemp("old"))
+
+
+@pytest.fixture
+def old(unpacked: Unpacked) -> OldVersion:
+    """Return which one that is."""
+    return unpacked.old
 
 
 # --- both at work -------------------------------------------------------------------------
@@ -111,16 +118,16 @@ async def until_all_worked(one: Bench, file: Path, *pids: int) -> None:
 
 @pytest.mark.timeout(180)  # three programs start, which takes long on a busy machine
 async def test_both_versions_work_on_one_ledger_while_the_new_one_upgrades_it(
-    empty_database: str, old: Path, tmp_path: Path
+    empty_database: str, unpacked: Unpacked, tmp_path: Path
 ) -> None:
-    file, env = tmp_path / "effects", old_version.environment(old)
+    file, env, old = tmp_path / "effects", unpacked.environment, unpacked.old
     arguments = empty_database, str(file)
-    async with worker(old_version.VERSION, *arguments, env=env) as first:
-        assert schema_of(empty_database) == OLD_SCHEMA
+    async with worker(old.version, *arguments, env=env) as first:
+        assert schema_of(empty_database) == old.schema
         async with worker(__version__, *arguments, ADDS) as second, on(empty_database) as one:
             assert schema_of(empty_database) == version_worker.LATER_VERSION
             await until_all_worked(one, file, first, second)
-            async with worker(old_version.VERSION, *arguments, env=env) as third:
+            async with worker(old.version, *arguments, env=env) as third:
                 await until_all_worked(one, file, first, second, third)
             stored = await one.db.list_proposals()
             assert {row.status for row in stored} == {ActionStatus.COMPLETED}
@@ -150,19 +157,19 @@ def schema_of(url: str) -> int:
 
 
 def test_an_old_one_is_refused_where_it_would_not_find_what_it_needs(
-    empty_database: str, old: Path, monkeypatch: pytest.MonkeyPatch
+    empty_database: str, unpacked: Unpacked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = Migration(version_worker.LATER_VERSION, "later", TAKES_AWAY)
     monkeypatch.setattr(upgrades, "migrations", lambda engine: (*migrations(engine), step))
     upgrade(Address(empty_database), NOW)
-    done = old_version.run_cli(old, "actions", "list", "--db", empty_database)
+    done = unpacked.run_cli("actions", "list", "--db", empty_database)
     assert done.returncode == 5
     assert "needs an Operator that knows 9001" in done.stderr
     assert "Upgrade Operator; the ledger was not changed" in done.stderr
 
 
 async def test_an_old_one_refuses_a_newer_file_and_leaves_it_alone(
-    tmp_path: Path, old: Path
+    tmp_path: Path, unpacked: Unpacked
 ) -> None:
     path = tmp_path / "ledger.db"
     ledger = await open_ledger(path)
@@ -170,9 +177,10 @@ async def test_an_old_one_refuses_a_newer_file_and_leaves_it_alone(
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("INSERT INTO schema_migrations VALUES (9001, 'later', 'then')")
     before = path.read_bytes()
-    done = await asyncio.to_thread(old_version.run_cli, old, "actions", "list", "--db", str(path))
+    done = await asyncio.to_thread(unpacked.run_cli, "actions", "list", "--db", str(path))
     assert done.returncode == 5
-    assert "has schema version 9001, this Operator knows 2" in done.stderr
+    knows = f"this Operator knows {unpacked.old.schema}"
+    assert f"has schema version 9001, {knows}" in done.stderr
     assert "Upgrade Operator; the ledger was not changed" in done.stderr
     assert path.read_bytes() == before
 
@@ -232,8 +240,10 @@ def shape(connection: "psycopg.Connection[tuple[Any, ...]]") -> Shape:
     return Shape(columns, rules)
 
 
-def faults(old: Shape, connection: "psycopg.Connection[tuple[Any, ...]]") -> list[str]:
-    """Return what the old version would stumble over in a newer schema."""
+def faults(
+    version: OldVersion, old: Shape, connection: "psycopg.Connection[tuple[Any, ...]]"
+) -> list[str]:
+    """Return what an old version would stumble over in a newer schema."""
     new = shape(connection)
     return [
         *(f"column {key} changed" for key, it in old.columns.items() if new.columns.get(key) != it),
@@ -246,7 +256,7 @@ def faults(old: Shape, connection: "psycopg.Connection[tuple[Any, ...]]") -> lis
             and not has_default
         ),
         *(f"rule {rule}" for rule in new.rules - old.rules if _binds(rule, old)),
-        *_broken_statements(connection),
+        *_broken_statements(version, connection),
     ]
 
 
@@ -260,9 +270,11 @@ def _binds(rule: tuple[str, str, tuple[str, ...]], old: Shape) -> bool:
     return table in old.tables and not is_of_new_columns
 
 
-def _broken_statements(connection: "psycopg.Connection[tuple[Any, ...]]") -> list[str]:
-    """Return each statement of the old version that cannot be planned."""
-    texts = parse(old_version.sql("queries.sql")) | parse(old_version.sql("queries.postgres.sql"))
+def _broken_statements(
+    version: OldVersion, connection: "psycopg.Connection[tuple[Any, ...]]"
+) -> list[str]:
+    """Return each statement of an old version that cannot be planned."""
+    texts = parse(version.sql("queries.sql")) | parse(version.sql("queries.postgres.sql"))
     found = []
     for name, text in texts.items():
         try:
@@ -273,29 +285,29 @@ def _broken_statements(connection: "psycopg.Connection[tuple[Any, ...]]") -> lis
     return found
 
 
-def make_old_schema(url: str) -> None:
+def make_old_schema(version: OldVersion, url: str) -> None:
     with connected(url) as connection:
         connection.execute("CREATE SCHEMA operator")
-        for name in ("0001_watching", "0002_acting"):
-            connection.execute(old_version.sql(f"migrations/{name}.postgres.sql").encode())
+        for step in version.migrations():
+            connection.execute(step.encode())
         connection.execute(upgrades._RECORD_TABLE)
 
 
-def test_no_migration_takes_away_what_the_old_one_uses(
-    empty_database: str, postgres_url: str
+def test_no_migration_takes_away_what_an_old_one_uses(
+    old: OldVersion, empty_database: str, postgres_url: str
 ) -> None:
-    make_old_schema(empty_database)
-    with connected(empty_database) as old, connected(postgres_url) as new:
-        assert faults(shape(old), new) == []
-    assert max(upgrades.needs_of(step) for step in migrations("postgres")) <= OLD_SCHEMA
+    make_old_schema(old, empty_database)
+    with connected(empty_database) as before, connected(postgres_url) as now:
+        assert faults(old, shape(before), now) == []
+    assert max(upgrades.needs_of(step) for step in migrations("postgres")) <= old.schema
 
 
-def test_what_a_migration_takes_away_would_be_found(empty_database: str) -> None:
-    make_old_schema(empty_database)
+def test_what_a_migration_takes_away_would_be_found(old: OldVersion, empty_database: str) -> None:
+    make_old_schema(old, empty_database)
     with connected(empty_database) as connection:
-        old = shape(connection)
-        assert faults(old, connection) == []
+        before = shape(connection)
+        assert faults(old, before, connection) == []
         for statement, said in PLANTED.items():
             with connection.transaction(force_rollback=True):
                 connection.execute(statement.encode())
-                assert re.search(said, "\n".join(faults(old, connection))), statement
+                assert re.search(said, "\n".join(faults(old, before, connection))), statement

@@ -1,3 +1,3 @@
 """Operator's core: the durable action engine and the loop around it."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
