@@ -47,6 +47,7 @@ PORTS = {
     "operator_core.plugin_settings",
     "operator_core.process_supervisor",
     "operator_core.subject",
+    "operator_core.tls",
     "operator_core.twin",
     "operator_core.types",
 }

@@ -42,7 +42,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"url": "pg1", "supervisor_file": "/no/such"}, "Supervisor file /no/such"),
     ({"url": "pg1", "read_timeout_seconds": 0}, "number from 0 to 60"),
     ({"url": "pg1", "read_timeout_seconds": True}, "number from 0 to 60"),
-    ({"url": "pg1", "ca_file": "/no/such"}, "TLS files"),
+    ({"url": "pg1", "ca_file": "/no/such"}, "names ./no/such.: No such file"),
     ({"url": "pg1", "key_file": "/no/such"}, "needs cert_file"),
 ]
 

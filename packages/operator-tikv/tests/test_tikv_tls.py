@@ -9,9 +9,9 @@ import pytest
 import trustme
 
 from operator_core.errors import ConfigurationError, SubjectUnreachableError
+from operator_core.tls import tls_context
 from operator_tikv.pd.api import PdApi
 from operator_tikv.pd.client import PdClient
-from operator_tikv.pd.tls import tls_context
 from operator_tikv.plugin import plugin
 
 BODY = b'{"count": 0, "stores": []}'
@@ -111,24 +111,6 @@ async def test_certificates_for_a_pd_without_tls_are_refused(certificates: Certi
     settings = {"pd": "http://127.0.0.1:2379", "ca_file": certificates.ca_file}
     with pytest.raises(ConfigurationError, match="https://"):
         await plugin.connect(settings)
-
-
-def test_files_that_cannot_be_used_are_named(certificates: Certificates, tmp_path: Path) -> None:
-    garbage = tmp_path / "garbage.pem"
-    garbage.write_text("no certificate", encoding="utf-8")
-    good = certificates
-    bad: list[tuple[str, str, str, str]] = [
-        ("/no/such/file", "", "", "No such file"),
-        (str(garbage), "", "", "no certificate"),
-        ("", good.cert_file, "", "go together"),
-        ("", "", good.key_file, "go together"),
-        ("", "/no/such/file", good.key_file, "No such file"),
-        ("", good.cert_file, str(garbage), "not the key"),
-        ("", good.key_file, good.cert_file, "not the key"),
-    ]
-    for ca_file, cert_file, key_file, words in bad:
-        with pytest.raises(ConfigurationError, match=words):
-            tls_context(ca_file, cert_file, key_file)
 
 
 def test_tls_is_not_given_up_because_an_answer_says_so() -> None:

@@ -6,11 +6,25 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from operator_core.actions.types import ParamDef
 from operator_core.errors import ConfigurationError
+from operator_core.tls import machine_tls, tls_context
 from operator_core.types import JsonObject
 
 MOST_SECONDS = 60.0
 """The longest that a plugin may be told to wait for one answer."""
+
+
+def _file(description: str) -> ParamDef:
+    return ParamDef(type="str", description=f"PEM file of {description}", required=False)
+
+
+TLS_FILES = {
+    "ca_file": _file("the authorities of https addresses; else the machine's are trusted"),
+    "cert_file": _file("the client certificate, where one is asked for"),
+    "key_file": _file("the client certificate's key, unless it stands beside that"),
+}
+"""The settings of TLS, for a plugin's own; `tls` reads them."""
 
 
 def addresses(settings: JsonObject, key: str, example: str) -> list[str]:
@@ -126,22 +140,17 @@ def _credentials(username: str, file: Path) -> tuple[str, str]:
     return username, lines[0]
 
 
-def tls(settings: JsonObject) -> ssl.SSLContext | None:
-    """Return the context of the settings ca_file, cert_file and key_file; None without them.
+def has_tls_files(settings: JsonObject) -> bool:
+    """Return whether the settings say whom to trust, or what to show."""
+    return any(text(settings, name) for name in TLS_FILES)
+
+
+def tls(settings: JsonObject) -> ssl.SSLContext:
+    """Return the context of the settings ca_file, cert_file and key_file, or the machine's.
 
     Raises:
         ConfigurationError: the files cannot be used.
     """
-    authority, certificate = text(settings, "ca_file"), text(settings, "cert_file")
-    key = text(settings, "key_file")
-    if not (authority or certificate or key):
-        return None
-    if key and not certificate:
-        raise ConfigurationError("The setting key_file needs cert_file beside it.")
-    try:
-        context = ssl.create_default_context(cafile=authority)
-        if certificate:
-            context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"The TLS files cannot be used: {error}") from error
-    return context
+    if not has_tls_files(settings):
+        return machine_tls()
+    return tls_context(*(text(settings, name) or "" for name in TLS_FILES))

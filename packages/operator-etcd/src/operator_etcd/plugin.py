@@ -39,15 +39,7 @@ _SETTINGS = {
         description="File of a local cluster, so that its members can be restarted",
         required=False,
     ),
-    "ca_file": ParamDef(
-        type="str", description="PEM file with the authority of https endpoints", required=False
-    ),
-    "cert_file": ParamDef(
-        type="str", description="PEM file with the client certificate", required=False
-    ),
-    "key_file": ParamDef(
-        type="str", description="PEM file with the client certificate's key", required=False
-    ),
+    **plugin_settings.TLS_FILES,
     "read_timeout_seconds": ParamDef(
         type="float",
         description="How long a member may take to answer a question, in seconds",

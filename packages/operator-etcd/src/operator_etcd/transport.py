@@ -17,6 +17,7 @@ from operator_core.call_failures import (
     no_connection,
     read_bounded,
 )
+from operator_core.tls import machine_tls
 from operator_core.types import JsonObject
 from operator_etcd.failures import NoTokenError, failure_from_answer
 from operator_etcd.login import PATH, Login
@@ -58,7 +59,7 @@ class Transport:
         self.timeouts = timeouts
         self._login = login
         # The environment's proxies are for the internet, not for the cluster next door.
-        self._http = httpx.AsyncClient(trust_env=False, verify=tls or True)
+        self._http = httpx.AsyncClient(trust_env=False, verify=tls or machine_tls())
 
     async def post(
         self, endpoint: str, path: str, body: JsonObject, *, read_seconds: float | None = None

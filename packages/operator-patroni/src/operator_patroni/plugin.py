@@ -37,9 +37,7 @@ _SETTINGS = {
     ),
     "password_file": _file("File whose first line is the password of that user"),
     "supervisor_file": _file("File of a local cluster, so that a Patroni can be started again"),
-    "ca_file": _file("PEM file with the authority of https addresses"),
-    "cert_file": _file("PEM file with the client certificate"),
-    "key_file": _file("PEM file with the client certificate's key"),
+    **plugin_settings.TLS_FILES,
     "read_timeout_seconds": ParamDef(
         type="float",
         description="How long a member may take to answer a question, in seconds",

@@ -17,6 +17,7 @@ from operator_core.call_failures import (
     read_bounded,
 )
 from operator_core.plugin_settings import Credentials
+from operator_core.tls import machine_tls
 from operator_core.types import JsonObject
 from operator_patroni.failures import failure_from_answer
 
@@ -58,7 +59,7 @@ class Transport:
         """Take the time limits, for https the TLS context, and who Operator is to Patroni."""
         self.timeouts = timeouts
         # The environment's proxies are for the internet, not for the cluster next door.
-        self._http = httpx.AsyncClient(trust_env=False, verify=tls or True)
+        self._http = httpx.AsyncClient(trust_env=False, verify=tls or machine_tls())
         self._credentials = credentials
 
     def _auth(self) -> httpx.Auth | None:

@@ -8,6 +8,7 @@ from typing import Final
 
 import httpx
 
+from operator_core import plugin_settings
 from operator_core.actions.types import ParamDef
 from operator_core.errors import ConfigurationError
 from operator_core.lab import Lab
@@ -17,14 +18,9 @@ from operator_tikv.compare.command import compare_command
 from operator_tikv.demo import TikvDemo
 from operator_tikv.metrics.sight import MetricsSettings
 from operator_tikv.pd.client import PdClient
-from operator_tikv.pd.tls import tls_context
 from operator_tikv.subject import TikvSubject
 
 _LARGEST_TIME_SCALE: Final = 1000.0
-
-
-def _file(description: str) -> ParamDef:
-    return ParamDef(type="str", description=description, required=False, default="")
 
 
 class TikvPlugin:
@@ -37,9 +33,7 @@ class TikvPlugin:
             type="str",
             description="Client URLs of PD, parted by commas, such as http://10.0.0.1:2379",
         ),
-        "ca_file": _file("PEM file of the authorities that signed PD's certificate"),
-        "cert_file": _file("PEM file of the client certificate that PD asks for"),
-        "key_file": _file("PEM file of the client certificate's key"),
+        **plugin_settings.TLS_FILES,
         "read_metrics": ParamDef(
             type="bool",
             description="Whether metrics are read: from Prometheus, else from each process",
@@ -128,18 +122,14 @@ def pd_urls(value: object) -> list[str]:
     return urls
 
 
-def _tls(urls: list[str], settings: JsonObject) -> ssl.SSLContext | None:
-    names = ("ca_file", "cert_file", "key_file")
-    files = {name: str(settings.get(name) or "") for name in names}
-    if not any(files.values()):
-        return None
+def _tls(urls: list[str], settings: JsonObject) -> ssl.SSLContext:
     plain = [url for url in urls if not url.startswith("https://")]
-    if plain:
+    if plain and plugin_settings.has_tls_files(settings):
         raise ConfigurationError(
             f"Certificates are given, but {plain[0]} would be spoken to without TLS; "
             "write https:// in front of each URL of PD."
         )
-    return tls_context(**files)
+    return plugin_settings.tls(settings)
 
 
 def metrics_settings(settings: JsonObject) -> MetricsSettings:

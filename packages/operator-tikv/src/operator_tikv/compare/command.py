@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 import httpx
 
+from operator_core import plugin_settings
 from operator_core.actions.types import ParamDef
 from operator_core.plugin import PluginCommand, Report
 from operator_core.types import JsonObject
 from operator_tikv.compare.run import TIMEOUT_SECONDS, compare, report_of
 
 UrlsOf = Callable[[object], list[str]]
-TlsOf = Callable[[list[str], JsonObject], ssl.SSLContext | None]
+TlsOf = Callable[[list[str], JsonObject], ssl.SSLContext]
 
 
 def compare_command(urls_of: UrlsOf, tls_of: TlsOf) -> PluginCommand:
@@ -25,7 +26,7 @@ def compare_command(urls_of: UrlsOf, tls_of: TlsOf) -> PluginCommand:
     async def run(given: JsonObject) -> Report:
         url = urls_of(given["url"])[0]
         async with httpx.AsyncClient(
-            timeout=TIMEOUT_SECONDS, trust_env=False, verify=tls_of([url], given) or True
+            timeout=TIMEOUT_SECONDS, trust_env=False, verify=tls_of([url], given)
         ) as client:
             return report_of(url, await compare(client, url))
 
@@ -34,15 +35,9 @@ def compare_command(urls_of: UrlsOf, tls_of: TlsOf) -> PluginCommand:
         summary="Read from a PD, change nothing, and list where it differs from what we assume.",
         parameters={
             "url": ParamDef(type="str", description="PD's client URL"),
-            "ca_file": _file("PEM file of the authorities that signed PD's certificate"),
-            "cert_file": _file("PEM file of the client certificate that PD asks for"),
-            "key_file": _file("PEM file of the client certificate's key"),
+            **plugin_settings.TLS_FILES,
         },
         run=run,
         argument="url",
         example="http://10.0.0.1:2379",
     )
-
-
-def _file(description: str) -> ParamDef:
-    return ParamDef(type="str", description=description, required=False, default="")

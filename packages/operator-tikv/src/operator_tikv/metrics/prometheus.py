@@ -11,6 +11,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 from operator_core.call_failures import require_means
 from operator_core.errors import SubjectError, SubjectUnreachableError
+from operator_core.tls import machine_tls
 from operator_tikv.metrics.promql import INSTANCE, Process, owner, query
 from operator_tikv.metrics.reduce import Reading
 from operator_tikv.metrics.signals import Component, Signal
@@ -54,7 +55,10 @@ class Prometheus:
         self._labels = dict(labels or {})
         self._turn = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self._http = httpx.AsyncClient(
-            transport=transport, timeout=TIMEOUT_SECONDS, trust_env=False
+            transport=transport,
+            timeout=TIMEOUT_SECONDS,
+            trust_env=False,
+            verify=machine_tls(),
         )
 
     async def close(self) -> None:

@@ -23,6 +23,7 @@ from operator_core.errors import (
     SubjectError,
     SubjectUnreachableError,
 )
+from operator_core.tls import machine_tls
 from operator_tikv.pd.errors import PdAnswerError, PdRefusalError, effect_error, is_never_served
 from operator_tikv.pd.parse import decode_json, moment_of_http_date, reason_of, shorten
 
@@ -114,7 +115,10 @@ class PdClient:
         self._limit_bytes = limit_bytes
         # PD stands in the cluster's own network: proxies of the environment are not for it.
         self._http = httpx.AsyncClient(
-            transport=transport, timeout=timeout_seconds, trust_env=False, verify=tls or True
+            transport=transport,
+            timeout=timeout_seconds,
+            trust_env=False,
+            verify=tls or machine_tls(),
         )
 
     @property
