@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from operator_core.errors import ConfigurationError, SubjectUnreachableError
-from operator_core.tls import tls_context
+from operator_core.tls import TlsFiles, tls_context
 from operator_tikv.pd.api import PdApi
 from operator_tikv.pd.client import PdClient
 from operator_tikv.plugin import plugin
@@ -64,7 +64,7 @@ async def test_pd_is_spoken_to_with_a_client_certificate(
     url: str, certificates: Certificates
 ) -> None:
     files = (certificates.ca_file, certificates.cert_file, certificates.key_file)
-    client = PdClient([url], tls=tls_context(*files))
+    client = PdClient([url], tls=tls_context(TlsFiles(*files)))
     stores, _ = await PdApi(client).stores()
     assert stores == []
     await client.close()
@@ -74,7 +74,7 @@ async def test_pd_is_spoken_to_with_a_client_certificate(
 async def test_a_pd_that_asks_for_a_certificate_is_not_reached_without_one(
     url: str, certificates: Certificates
 ) -> None:
-    client = PdClient([url], tls=tls_context(certificates.ca_file))
+    client = PdClient([url], tls=tls_context(TlsFiles(certificates.ca_file)))
     with pytest.raises(SubjectUnreachableError, match="No PD member could be reached"):
         await PdApi(client).stores()
     await client.close()
@@ -84,7 +84,8 @@ async def test_a_pd_that_asks_for_a_certificate_is_not_reached_without_one(
 async def test_a_pd_of_an_unknown_authority_is_not_trusted(
     url: str, certificates: Certificates
 ) -> None:
-    client = PdClient([url], tls=tls_context("", certificates.cert_file, certificates.key_file))
+    files = TlsFiles("", certificates.cert_file, certificates.key_file)
+    client = PdClient([url], tls=tls_context(files))
     with pytest.raises(SubjectUnreachableError, match="certificate verify failed"):
         await PdApi(client).stores()
     await client.close()

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from operator_core.actions.types import ParamDef
 from operator_core.errors import ConfigurationError
-from operator_core.tls import machine_tls, tls_context
+from operator_core.tls import TlsFiles, machine_tls, tls_context
 from operator_core.types import JsonObject
 
 MOST_SECONDS = 60.0
@@ -153,4 +153,4 @@ def tls(settings: JsonObject) -> ssl.SSLContext:
     """
     if not has_tls_files(settings):
         return machine_tls()
-    return tls_context(*(text(settings, name) or "" for name in TLS_FILES))
+    return tls_context(TlsFiles(*(text(settings, name) or "" for name in TLS_FILES)))

@@ -1,9 +1,38 @@
 """TLS towards a cluster: the authorities to trust, and the certificate to show."""
 
 import ssl
+import threading
 from functools import cache
+from pathlib import Path
+from typing import NamedTuple, Self
 
 from operator_core.errors import ConfigurationError
+from operator_core.logs import get_logger
+
+log = get_logger(__name__)
+
+
+class TlsFiles(NamedTuple):
+    """Where certificates lie, each in PEM; an empty text is no file.
+
+    Attributes:
+        ca: those of the authorities that may have signed the members'; none: the machine's.
+        cert: our own with what leads up to the authority; none: none is shown.
+        key: the key of our own; none: it stands beside the certificate.
+    """
+
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+
+    def state(self) -> tuple[object, ...]:
+        """Return what changes where one of them is renewed.
+
+        Raises:
+            OSError: one cannot be found.
+        """
+        found = [Path(name).stat() for name in self if name]
+        return tuple((one.st_mtime_ns, one.st_ino, one.st_size) for one in found)
 
 
 @cache
@@ -15,30 +44,85 @@ def machine_tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def tls_context(ca_file: str = "", cert_file: str = "", key_file: str = "") -> ssl.SSLContext:
+def tls_context(files: TlsFiles) -> ssl.SSLContext:
     """Return how to speak TLS with a cluster.
 
-    Args:
-        ca_file: certificates of the authorities that may have signed its members', PEM; empty
-            trusts what the machine trusts.
-        cert_file: our own certificate with what leads up to the authority, PEM; empty shows none.
-        key_file: the key of our own certificate, PEM; empty: it stands beside the certificate.
+    A file that is renewed counts from the next connection on. An authority that is taken away from
+    its file is trusted until the process ends.
 
     Raises:
         ConfigurationError: a file cannot be read, or does not hold what it should.
     """
-    if key_file and not cert_file:
+    if files.key and not files.cert:
         raise ConfigurationError("The setting key_file needs cert_file beside it.")
+    return _Renewed(files)
+
+
+class _Renewed(ssl.SSLContext):
+    """Reads its files again before a connection, where somebody has renewed them.
+
+    Certificates may live for a day, and who renews them does not start Operator again.
+    """
+
+    def __new__(cls, files: TlsFiles) -> Self:
+        del files
+        return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
+
+    def __init__(self, files: TlsFiles) -> None:
+        """Read the files.
+
+        Raises:
+            ConfigurationError: one cannot be used.
+        """
+        self.verify_flags = machine_tls().verify_flags  # this interpreter's own
+        self._files = files
+        self._state: tuple[object, ...] = ()
+        self._turn = threading.Lock()  # clients call a context that is not the library's in threads
+        self._read()
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,  # noqa: FBT001, FBT002 - as the library calls it
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """Begin a connection; files that cannot be used now leave what was read before."""
+        with self._turn:
+            self._renew()
+            return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+
+    def _renew(self) -> None:
+        try:
+            if self._files.state() != self._state:
+                self._read()
+        except (ConfigurationError, OSError) as error:
+            log.warning("certificates_not_renewed", reason=str(error))
+
+    def _read(self) -> None:
+        files = self._files
+        _load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), files)  # half of a pair would undo the other
+        state = files.state()
+        _load(self, files)
+        self._state = state
+
+
+def _load(context: ssl.SSLContext, files: TlsFiles) -> None:
     try:
-        context = ssl.create_default_context(cafile=ca_file or None)
+        if files.ca:
+            context.load_verify_locations(files.ca)
+        else:
+            context.load_default_certs()
     except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"The setting ca_file names {ca_file!r}: {_why(error)}") from error
-    if cert_file:
-        _load(context, cert_file, key_file or cert_file)
-    return context
+        raise ConfigurationError(
+            f"The setting ca_file names {files.ca!r}: {_why(error)}"
+        ) from error
+    if files.cert:
+        _load_own(context, files.cert, files.key or files.cert)
 
 
-def _load(context: ssl.SSLContext, cert_file: str, key_file: str) -> None:
+def _load_own(context: ssl.SSLContext, cert_file: str, key_file: str) -> None:
     def no_password() -> str:  # without it OpenSSL asks at the terminal
         raise ConfigurationError(
             f"The key in {key_file!r} is locked with a password; give a key without one."
