@@ -110,34 +110,57 @@ Credentials = Callable[[], tuple[str, str]]
 """Reads user and password anew."""
 
 
-def credentials(settings: JsonObject) -> Credentials | None:
+def credentials(settings: JsonObject, whose: str = "") -> Credentials | None:
     """Return what reads user and password by the settings username and password_file.
 
     It has been tried once. The password stays in its file, out of the ledger, and may be changed
     there at any time. None: there are no such settings.
 
+    Args:
+        settings: what the cluster was connected with.
+        whose: what the names of both settings begin with.
+
     Raises:
         ConfigurationError: one of the two is missing, or the file cannot be read; reading it again
             raises it too.
     """
-    username, file = text(settings, "username"), text(settings, "password_file")
-    if not (username or file):
+    user_key, file_key = f"{whose}username", f"{whose}password_file"
+    username, read = text(settings, user_key), secret(settings, file_key)
+    if not (username or read):
         return None
-    if not (username and file):
-        raise ConfigurationError("The settings username and password_file go together.")
-    read = partial(_credentials, username, Path(file))
+    if not (username and read):
+        raise ConfigurationError(f"The settings {user_key} and {file_key} go together.")
+    return partial(_credentials, username, read)
+
+
+def _credentials(username: str, read: Callable[[], str]) -> tuple[str, str]:
+    return username, read()
+
+
+def secret(settings: JsonObject, key: str) -> Callable[[], str] | None:
+    """Return what reads the first line of a setting's file, which may be changed at any time.
+
+    It has been tried once. None: there is no such setting.
+
+    Raises:
+        ConfigurationError: the file cannot be read; reading it again raises it too.
+    """
+    file = text(settings, key)
+    if file is None:
+        return None
+    read = partial(_first_line, key.replace("_", " "), Path(file))
     read()
     return read
 
 
-def _credentials(username: str, file: Path) -> tuple[str, str]:
+def _first_line(what: str, file: Path) -> str:
     try:
         lines = file.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The password file {file} cannot be read: {error}") from error
+        raise ConfigurationError(f"The {what} {file} cannot be read: {error}") from error
     if not lines or not lines[0]:
-        raise ConfigurationError(f"The first line of the password file {file} is empty.")
-    return username, lines[0]
+        raise ConfigurationError(f"The first line of the {what} {file} is empty.")
+    return lines[0]
 
 
 def has_tls_files(settings: JsonObject) -> bool:

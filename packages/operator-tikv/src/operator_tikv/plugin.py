@@ -16,11 +16,16 @@ from operator_core.plugin import DemoCluster, PluginCommand, SubjectPlugin
 from operator_core.types import JsonObject
 from operator_tikv.compare.command import compare_command
 from operator_tikv.demo import TikvDemo
+from operator_tikv.metrics.authorization import authorization
 from operator_tikv.metrics.sight import MetricsSettings
 from operator_tikv.pd.client import PdClient
 from operator_tikv.subject import TikvSubject
 
 _LARGEST_TIME_SCALE: Final = 1000.0
+
+
+def _of_prometheus(description: str) -> ParamDef:
+    return ParamDef(type="str", description=description, required=False)
 
 
 class TikvPlugin:
@@ -45,6 +50,11 @@ class TikvPlugin:
             description="Prometheus that scrapes the cluster, such as http://10.0.0.9:9090",
             required=False,
             default="",
+        ),
+        "prometheus_token_file": _of_prometheus("File whose first line is a token for Prometheus"),
+        "prometheus_username": _of_prometheus("Who Operator is where Prometheus asks for a user"),
+        "prometheus_password_file": _of_prometheus(
+            "File whose first line is the password of that user"
         ),
         "prometheus_labels": ParamDef(
             type="str",
@@ -136,7 +146,8 @@ def metrics_settings(settings: JsonObject) -> MetricsSettings:
     """Return how metrics are read.
 
     Args:
-        settings: ``read_metrics``, ``prometheus_url``, ``prometheus_labels``, ``time_scale``.
+        settings: ``read_metrics``, ``prometheus_url``, what `authorization` reads,
+            ``prometheus_labels``, ``time_scale``.
 
     Raises:
         ConfigurationError: they cannot be used.
@@ -150,6 +161,7 @@ def metrics_settings(settings: JsonObject) -> MetricsSettings:
     return MetricsSettings(
         is_on=settings.get("read_metrics") is not False,
         prometheus_url=url,
+        authorization=authorization(settings),
         prometheus_labels=dict(_label(one) for one in labels.split(",") if one.strip()),
         time_scale=_time_scale(settings.get("time_scale")),
     )

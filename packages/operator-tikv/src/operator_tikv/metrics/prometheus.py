@@ -10,8 +10,9 @@ import httpx
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from operator_core.call_failures import require_means
-from operator_core.errors import SubjectError, SubjectUnreachableError
+from operator_core.errors import ConfigurationError, SubjectError, SubjectUnreachableError
 from operator_core.tls import machine_tls
+from operator_tikv.metrics.authorization import Authorization
 from operator_tikv.metrics.promql import INSTANCE, Process, owner, query
 from operator_tikv.metrics.reduce import Reading
 from operator_tikv.metrics.signals import Component, Signal
@@ -42,6 +43,7 @@ class Prometheus:
     Args:
         url: its base URL.
         labels: labels that every series of the cluster has, where it holds several clusters.
+        authorization: who Operator is to it; None where it does not ask.
         transport: an own transport, for tests.
     """
 
@@ -49,10 +51,12 @@ class Prometheus:
         self,
         url: str,
         labels: Mapping[str, str] | None = None,
+        authorization: Authorization | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self._labels = dict(labels or {})
+        self._authorization = authorization
         self._turn = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self._http = httpx.AsyncClient(
             transport=transport,
@@ -101,12 +105,20 @@ class Prometheus:
                 kept[labels.get(signal.by, "")] = value
         return found
 
+    def _headers(self) -> dict[str, str]:
+        if self._authorization is None:
+            return {}
+        try:
+            return {"Authorization": self._authorization()}
+        except ConfigurationError as error:
+            raise SubjectError(f"Prometheus at {self.url} is not asked: {error}") from error
+
     async def _vector(self, expression: str) -> list[tuple[dict[str, str], float]]:
         async with self._turn:
             try:
                 # A question about a thousand stores is too long for a URL.
                 response = await self._http.post(
-                    f"{self.url}/api/v1/query", data={"query": expression}
+                    f"{self.url}/api/v1/query", data={"query": expression}, headers=self._headers()
                 )
             except httpx.HTTPError as error:
                 require_means(error)

@@ -18,6 +18,7 @@ from operator_core.clock import Clock
 from operator_core.errors import SubjectError
 from operator_core.monitor.types import Part
 from operator_core.types import JsonObject
+from operator_tikv.metrics.authorization import Authorization
 from operator_tikv.metrics.prometheus import Answers, Prometheus
 from operator_tikv.metrics.promql import Process
 from operator_tikv.metrics.reduce import Reading
@@ -48,6 +49,7 @@ class MetricsSettings:
         is_on: whether they are read at all.
         prometheus_url: the Prometheus to ask; empty: each process itself.
         prometheus_labels: labels that all series of the cluster have there.
+        authorization: who Operator is to Prometheus; None where it does not ask.
         transport: an own way to Prometheus, for tests.
         time_scale: how many times faster than real time the processes count (simulators): rates
             are those of the cluster's own time. Prometheus knows no such time.
@@ -56,6 +58,7 @@ class MetricsSettings:
     is_on: bool = True
     prometheus_url: str = ""
     prometheus_labels: Mapping[str, str] = field(default_factory=dict)
+    authorization: Authorization | None = None
     transport: httpx.AsyncBaseTransport | None = None
     time_scale: float = 1.0
 
@@ -76,7 +79,12 @@ class MetricsEye:
         self._stores = Scraper(self._fetch, TIKV_SIGNALS, self._seconds)
         self._members = Scraper(self._fetch, PD_SIGNALS, self._seconds)
         self._prometheus = (
-            Prometheus(settings.prometheus_url, settings.prometheus_labels, settings.transport)
+            Prometheus(
+                settings.prometheus_url,
+                settings.prometheus_labels,
+                settings.authorization,
+                settings.transport,
+            )
             if settings.prometheus_url
             else None
         )
