@@ -2,14 +2,19 @@
 
 import ssl
 import threading
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from operator_core.clock import utc_now
 from operator_core.errors import ConfigurationError
 from operator_core.logs import get_logger
 
 log = get_logger(__name__)
+
+_RENEWED_BEFORE_THE_END = timedelta(days=60)
+"""By then whoever renews certificates has begun to."""
 
 
 class TlsFiles(NamedTuple):
@@ -56,6 +61,35 @@ def tls_context(files: TlsFiles) -> ssl.SSLContext:
     if files.key and not files.cert:
         raise ConfigurationError("The setting key_file needs cert_file beside it.")
     return _Renewed(files)
+
+
+class ShownCertificates:
+    """When the certificates end that the members of a cluster have shown."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._ends: dict[str, datetime] = {}
+
+    def see(self, endpoint: str, connection: object) -> None:
+        """Remember what was shown.
+
+        Args:
+            endpoint: who showed it.
+            connection: what an HTTP client says of its TLS; None where it speaks none.
+        """
+        shown = connection.getpeercert() if isinstance(connection, ssl.SSLObject) else None
+        end = shown.get("notAfter") if shown else None
+        if isinstance(end, str):
+            self._ends[endpoint] = datetime.fromtimestamp(ssl.cert_time_to_seconds(end), UTC)
+
+    def end_of(self, endpoint: str) -> datetime | None:
+        """Return when a member's certificate ends; None where it has shown none."""
+        return self._ends.get(endpoint)
+
+    def may_change(self, endpoint: str) -> bool:
+        """Return whether a certificate may soon be renewed, which only a new connection shows."""
+        end = self.end_of(endpoint)
+        return end is not None and end - utc_now() < _RENEWED_BEFORE_THE_END
 
 
 class _Renewed(ssl.SSLContext):

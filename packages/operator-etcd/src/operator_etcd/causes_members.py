@@ -259,6 +259,25 @@ def _rolling_upgrade(violation: Violation, seen: Observation) -> Assessment:
     )
 
 
+def _certificate_not_renewed(violation: Violation, seen: Observation) -> Assessment:
+    days = dict(violation.metrics["certificate_days"])
+    least = number(seen, "cluster", "certificate_days")
+    return Assessment(
+        cause="The certificates of members were not renewed",
+        supports=[
+            below(
+                f"The first of them ends in {least} days",
+                "cluster/certificate_days",
+                min(days.values()) + 1,
+                2.0,
+            )
+        ],
+        components=sorted(remedies.label(seen, one) for one in days),
+        risks=["See why they were not renewed; etcd reads them anew for each connection"],
+        escalate=True,
+    )
+
+
 _LESS_SPARE = frozenset({"quorum_at_risk"})
 """What a silent member brings, where it is the one that is missed."""
 
@@ -281,5 +300,11 @@ MEMBERS = (
     Hypothesis("voters_lost", frozenset({"quorum_at_risk"}), _voters_lost, prior=0.9),
     Hypothesis("voters_left_behind", frozenset({"quorum_at_risk"}), _voters_left_behind, prior=0.5),
     Hypothesis("data_differ", frozenset({"alarm_corrupt"}), _data_differ, prior=0.9),
+    Hypothesis(
+        "certificate_not_renewed",
+        frozenset({"certificate_ends"}),
+        _certificate_not_renewed,
+        prior=0.9,
+    ),
     Hypothesis("rolling_upgrade", frozenset({"version_skew"}), _rolling_upgrade, prior=0.8),
 )

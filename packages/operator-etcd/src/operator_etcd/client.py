@@ -79,7 +79,8 @@ class EtcdClient:
         started = monotonic_seconds()
         status = await self._read(endpoint, "/v3/maintenance/status", {}, shapes.MemberStatus)
         latency = round(monotonic_seconds() - started, 4)
-        return status.model_copy(update={"latency_seconds": latency})
+        end = self._transport.certificates.end_of(endpoint)
+        return status.model_copy(update={"latency_seconds": latency, "certificate_end": end})
 
     async def member_list(self, endpoint: str) -> list[shapes.Member]:
         """Ask one member who belongs to the cluster; answered also without a leader."""

@@ -1,6 +1,7 @@
 """Facts that follow from what was read; pure, so that a claim on them can be checked again."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from operator_core.types import JsonObject
 from operator_etcd.shapes import Alarm, MemberStatus
@@ -28,6 +29,17 @@ def status_facts(seen: Survey, member_id: str) -> JsonObject:
         "errors": status.errors,
         "latency_seconds": status.latency_seconds,
     }
+
+
+def certificate_days(seen: Survey, moment: datetime) -> dict[str, int]:
+    """Return for how many days a member's certificate is still good, where it has shown one.
+
+    Args:
+        seen: the members that answer.
+        moment: when they were asked.
+    """
+    ends = {key: status.certificate_end for key, status in seen.statuses.items()}
+    return {key: (end - moment).days for key, end in ends.items() if end is not None}
 
 
 def newest(seen: Survey) -> str:

@@ -1,14 +1,17 @@
 """What holds on a healthy etcd cluster: pure functions of one observation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from operator_core.monitor.types import Invariant, Observation, Violation
+from operator_core.monitor.types import Check, Invariant, Observation, Violation
 from operator_core.types import JsonObject, Severity
 from operator_etcd.facts import NEAR_QUOTA_SHARE
 
 FRAGMENTED_SHARE = 0.5
 FRAGMENTED_MIN_BYTES = 32 * 1024 * 1024
 """Below this size a rewrite of the database gives back nothing worth a pause of its member."""
+
+_LEAST_DAYS = {"least_days": 14.0}
+"""Time for a person to renew them by day."""
 
 _MIB = 1024 * 1024
 
@@ -163,6 +166,33 @@ def version_skew(seen: Observation) -> Iterator[Violation]:
         )
 
 
+def certificate_ends(thresholds: Mapping[str, float]) -> Check:
+    """Return the check that no member shows a certificate that ends soon.
+
+    They are made together as a rule, so they end together: one problem, one ticket.
+    """
+    least = thresholds["least_days"]
+
+    def check(seen: Observation) -> Iterator[Violation]:
+        shown = {
+            key: status["certificate_days"]
+            for key, status in seen.data("status").items()
+            if status.get("certificate_days", least) < least
+        }
+        if shown:
+            told = ", ".join(f"{_name(seen, key)} ({days} days)" for key, days in shown.items())
+            yield Violation(
+                invariant="certificate_ends",
+                target="cluster",
+                message=f"Certificates of members end soon: {told}. After that no client that "
+                "checks them, and no other member, connects.",
+                severity=Severity.WARNING,
+                metrics={"certificate_days": shown},
+            )
+
+    return check
+
+
 def _raised(seen: Observation, alarm: str) -> list[str]:
     alarms = seen.data("alarms").get("alarms", [])
     return sorted({one["member_id"] for one in alarms if one["alarm"] == alarm})
@@ -235,5 +265,15 @@ INVARIANTS = (
         needs=("status", "cluster"),
         grace_seconds=600.0,
         clear_seconds=60.0,
+    ),
+    Invariant(
+        name="certificate_ends",
+        description="The members' certificates are good for a while",
+        check=certificate_ends(_LEAST_DAYS),
+        needs=("members", "status"),
+        grace_seconds=60.0,
+        clear_seconds=30.0,
+        thresholds=_LEAST_DAYS,
+        build=certificate_ends,
     ),
 )

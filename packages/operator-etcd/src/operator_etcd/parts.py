@@ -51,11 +51,14 @@ def assemble(read: Readings, source: str, moment: datetime, subject: str) -> Obs
     seen = read.survey
     keyspace = facts.keyspace_facts(seen, read.metrics, read.keys, read.keys_at_compaction)
     cluster = facts.cluster_facts(seen, read.alarms, read.metrics, keyspace)
+    days = facts.certificate_days(seen, moment)
+    if days:
+        cluster["certificate_days"] = min(days.values())
     doubtful = frozenset[str]() if facts.agrees(seen) else _OF_A_MAJORITY
     why = None if len(seen.healthy_voters) >= seen.quorum_size else QUORUM_AT_RISK
     said: dict[str, tuple[JsonObject, str | None]] = {
         "members": (_members(seen), seen.members_error),
-        "status": (_status(seen), None),
+        "status": (_status(seen, days), None),
         "alarms": ({"alarms": [as_json(one) for one in read.alarms]}, None),
         "health": ({key: as_json(one) for key, one in read.health.items()}, read.health_error),
         "metrics": ({key: dict(one) for key, one in read.metrics.items()}, read.metrics_error),
@@ -93,9 +96,11 @@ def _members(seen: Survey) -> JsonObject:
     }
 
 
-def _status(seen: Survey) -> JsonObject:
+def _status(seen: Survey, certificate_days: Mapping[str, int]) -> JsonObject:
     """A member that gives no answer is a fact, not a hole in the observation."""
     answered = {key: facts.status_facts(seen, key) for key in seen.statuses}
+    for key, days in certificate_days.items():
+        answered[key]["certificate_days"] = days
     silent = {
         key: {"reachable": False, "failure": str(why.kind), "reason": str(why)}
         for key, why in seen.failures.items()

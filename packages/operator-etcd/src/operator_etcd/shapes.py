@@ -1,6 +1,7 @@
 """The gateway's JSON as values: int64 come as text, zero fields are left out, ids stay text."""
 
 import re
+from datetime import datetime
 from typing import Annotated, Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -80,6 +81,8 @@ class MemberStatus(Shape):
     errors: list[str] = Field(default_factory=list)
     is_learner: bool = Field(default=False, alias="isLearner")
     latency_seconds: float = 0.0
+    certificate_end: datetime | None = None
+    """When the certificate ends that it shows; None without TLS."""
 
     @property
     def leader_id(self) -> str | None:

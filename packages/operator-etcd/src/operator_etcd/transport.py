@@ -17,7 +17,7 @@ from operator_core.call_failures import (
     no_connection,
     read_bounded,
 )
-from operator_core.tls import machine_tls
+from operator_core.tls import ShownCertificates, machine_tls
 from operator_core.types import JsonObject
 from operator_etcd.failures import NoTokenError, failure_from_answer
 from operator_etcd.login import PATH, Login
@@ -58,6 +58,7 @@ class Transport:
         """Take the time limits, for https endpoints the TLS context, and who Operator is."""
         self.timeouts = timeouts
         self._login = login
+        self.certificates = ShownCertificates()
         # The environment's proxies are for the internet, not for the cluster next door.
         self._http = httpx.AsyncClient(trust_env=False, verify=tls or machine_tls())
 
@@ -120,10 +121,14 @@ class Transport:
         limits = self.timeouts
         timeout = httpx.Timeout(read_seconds or limits.read_seconds, connect=limits.connect_seconds)
         headers = {} if token is None else {"Authorization": token}
+        if self.certificates.may_change(endpoint):
+            headers["Connection"] = "close"
         try:
             async with self._http.stream(
                 method, endpoint + path, json=body, headers=headers, timeout=timeout
             ) as response:
+                if stream := response.extensions.get("network_stream"):
+                    self.certificates.see(endpoint, stream.get_extra_info("ssl_object"))
                 content = await read_bounded(endpoint, response.aiter_bytes(), MAX_ANSWER_BYTES)
                 return Answer(response.status_code, content.decode("utf-8", "replace"))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
