@@ -30,16 +30,24 @@ def asked_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> list[RunOptions]:
     return asked
 
 
-def up_until(is_done: Callable[[], bool], cli: Cli, *options: str) -> None:
-    """Let Operator run for a moment, and again until it came to it, however slow the machine is."""
+def up_until(is_done: Callable[[], bool], cli: Cli, *options: str) -> str:
+    """Let Operator run for a moment, and again until it came to it, however slow the machine is.
+
+    Returns what it told.
+    """
+    told = ""
     while not is_done():
         moment = ["--lifetime-seconds", "0.3", "--interval-seconds", "0.05"]
-        assert "watching fake" in cli.ok("up", *moment, *options)
+        told += cli.ok("up", *moment, *options)
+    assert "watching fake" in told
+    return told
 
 
 def test_up_watches_and_opens_tickets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cli = connected(tmp_path, monkeypatch, FakePlugin())
-    up_until(lambda: cli.invoke("diagnose", "1").exit_code == 0, cli)
+    told = up_until(lambda: cli.invoke("diagnose", "1").exit_code == 0, cli)
+    assert "ticket 1 opened (fake): " in told
+    assert "ticket 1 diagnosed (fake): disk" in told
     assert [one["target"] for one in cli.json("tickets", "list")] == ["s1"]
     assert cli.json("diagnose", "1")["hypothesis"] == "disk"
 

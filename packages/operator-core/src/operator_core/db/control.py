@@ -12,6 +12,8 @@ from operator_core.errors import NotFoundError
 from operator_core.types import JsonObject, RunMode
 
 _PAGE = 1000
+_ANY = {"proposal_id": None, "ticket_id": None, "workflow_id": None, "event_type": None}
+"""Which events of the audit are read: all."""
 
 
 class ControlDB(Store):
@@ -90,6 +92,20 @@ class ControlDB(Store):
         )
         events = [rows.audit_event(row) for row in found]
         return events[::-1] if newest else events
+
+    async def last_event_id(self) -> int:
+        """Return the id of the newest row of the audit; 0 where there is none."""
+        found = await self._read(
+            lambda tx: tx.all("audit.list_newest", **_ANY, after_id=0, limit=1)
+        )
+        return int(found[0]["id"]) if found else 0
+
+    async def events_after(self, after_id: int, *, limit: int) -> list[tuple[int, AuditEvent]]:
+        """Return the first events after a row of the audit, each with the id of its own."""
+        found = await self._read(
+            lambda tx: tx.all("audit.list", **_ANY, after_id=after_id, limit=limit)
+        )
+        return [(int(row["id"]), rows.audit_event(row)) for row in found]
 
     async def last_event(self, event_type: str, *, within_rows: int) -> AuditEvent | None:
         """Return the last event of a kind, if it is among so many newest rows of the audit."""

@@ -32,6 +32,7 @@ from operator_core.runtime.loops import (
     signals,
     wait,
 )
+from operator_core.runtime.news import News, news_loop
 from operator_core.runtime.options import RunOptions
 from operator_core.runtime.plugins import connect
 from operator_core.runtime.policy_file import PolicyKeeper
@@ -177,6 +178,9 @@ async def _until_stopped(
             lasting("policy", "", partial(_keep_policy, keeper, stop), stop),
             lasting("guards", "", partial(_keep_guards, ledger, guards, stop), stop),
         ]
+    if options.on_event is not None:
+        telling = partial(news_loop, News(ledger, options.tell), stop)
+        loops.append(lasting("news", "", telling, stop))
     for one in wired:
         if options.monitor:
             watching = partial(monitor_loop, ledger, one, options, stop)

@@ -77,8 +77,6 @@ async def _look(
     found = await or_stop(asyncio.create_task(one.monitor.step()), stop)
     if found is None:
         return _Seen(quiet, options.interval_seconds)
-    for ticket in found.resolved:
-        options.tell(f"ticket {ticket.id} resolved: {ticket.resolution}")
     for problem in found.snoozed:
         if problem.key not in quiet:
             options.tell(f"snoozed, so no ticket: {problem.message}")
