@@ -10,6 +10,7 @@ from collections.abc import AsyncIterable
 from enum import StrEnum
 
 from operator_core.errors import (
+    RAISE_LIMITS,
     ActionFailedError,
     ActionRefusedError,
     OutcomeUnknownError,
@@ -94,8 +95,7 @@ def require_means(error: BaseException) -> None:
         if isinstance(cause, OSError) and cause.errno in limits:
             raise NoMeansError(
                 f"This process gets no more files or memory ({cause.strerror}), so it sees "
-                "nothing. Raise its limits (`ulimit -a`, or its container's), or end what else "
-                "needs them."
+                f"nothing. {RAISE_LIMITS}"
             ) from error
 
 

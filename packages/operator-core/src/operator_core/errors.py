@@ -13,6 +13,9 @@ Every message tells the user what to do next.
 
 from collections.abc import Iterable
 
+RAISE_LIMITS = "Raise its limits (`ulimit -a`, or its container's), or end what else needs them."
+"""What is told where a process gets no more memory, threads or files."""
+
 
 class OperatorError(Exception):
     """The root of all errors that Operator raises on purpose."""

@@ -11,6 +11,7 @@ import typer
 
 from operator_core.cli.text import one_line
 from operator_core.errors import (
+    RAISE_LIMITS,
     ConflictError,
     LedgerError,
     NotFoundError,
@@ -106,8 +107,8 @@ def _words_of_no_means(error: Exception) -> str | None:
     if not refused and not isinstance(error, MemoryError) and _NO_THREAD not in str(error):
         return None
     return (
-        f"Error: this process gets no more memory, threads or files ({_reason_of(error)}). Raise "
-        "its limits (`ulimit -a`, or its container's), or end what else needs them."
+        f"Error: this process gets no more memory, threads or files ({_reason_of(error)}). "
+        f"{RAISE_LIMITS}"
     )
 
 

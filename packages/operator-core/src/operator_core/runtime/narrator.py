@@ -1,4 +1,4 @@
-"""What happened in a ledger since the last look, in words: how the demo and `up` tell it."""
+"""What happened in a ledger since the last look, in words: how the demo tells it."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
