@@ -4,7 +4,7 @@ An attempt belongs to its owner by the fencing number that the claim gave it. Wh
 work over in the meantime has a higher one, and what the old owner writes finds no row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -72,21 +72,24 @@ def finish_each(tx: Tx, items: Sequence[Finish]) -> list[ActionRecord | Exceptio
     """
     effects.expect_open_leases(tx)
     done = [item for item in items if item.ending.outcome is Outcome.SUCCEEDED]
-    if done:
-        proposals.settle_each(tx, complete_each(tx, done))
+    completed = start_completion(tx, done)
     for item in items:
         if item.ending.outcome is not Outcome.SUCCEEDED:
             _end_badly(tx, item)
-    return [*record_each(tx, items)]
+    records = record_each(tx, items)
+    if done:
+        proposals.settle_each(tx, completed())
+    return [*records]
 
 
 def record_each(tx: Tx, items: Sequence[Finish]) -> list[ActionRecord]:
     """Write how attempts ended into their records, and into the leases of temporary effects."""
     tx.later("record.finish", [_record_params(item) for item in items])
+    records = [_ended(item) for item in items]
     leases = effects.open_leases(tx)
     for item in items if leases else ():
         effects.settle(tx, leases, _seen_by_leases(item), item.stamp)
-    return [_ended(item) for item in items]
+    return records
 
 
 def _seen_by_leases(item: Finish) -> effects.Ended:
@@ -104,12 +107,15 @@ def finish(tx: Tx, attempt: Attempt, ending: Ending, stamp: Stamp) -> ActionReco
     return record
 
 
-def complete_each(tx: Tx, items: Sequence[Finish]) -> list[tuple[Row, Stamp]]:
-    """Complete proposals whose attempts succeeded; their workflows are still to be settled.
+def start_completion(tx: Tx, items: Sequence[Finish]) -> Callable[[], list[tuple[Row, Stamp]]]:
+    """Begin to complete proposals whose attempts succeeded.
 
-    Raises:
-        LostLeaseError: somebody else has taken the work over.
+    Returns:
+        What waits for its end, and returns them; their workflows are still to be settled. It raises
+        LostLeaseError where somebody else has taken the work over.
     """
+    if not items:
+        return list
     params: list[Params] = [
         {"id": one.attempt.proposal_id, "fence": one.attempt.proposal.fence, "now": one.stamp.text}
         for one in items
@@ -118,11 +124,15 @@ def complete_each(tx: Tx, items: Sequence[Finish]) -> list[tuple[Row, Stamp]]:
     state = {"status": ActionStatus.COMPLETED.value}
     ended = [(rows.brief(one.attempt.proposal) | state, _COMPLETED, one.stamp) for one in items]
     changes.tell_each(tx, "proposal", ended)
-    if count() != len(items):
-        raise _lost(items[0].attempt)
-    for one in items:
-        _delay_followers(tx, one)
-    return [(row, stamp) for row, _, stamp in ended]
+
+    def completed() -> list[tuple[Row, Stamp]]:
+        if count() != len(items):
+            raise _lost(items[0].attempt)
+        for one in items:
+            _delay_followers(tx, one)
+        return [(row, stamp) for row, _, stamp in ended]
+
+    return completed
 
 
 def _delay_followers(tx: Tx, item: Finish) -> None:

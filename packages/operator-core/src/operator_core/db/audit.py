@@ -28,6 +28,8 @@ _NUL, _REPLACED = "\0", "\N{REPLACEMENT CHARACTER}"
 _HASHED = AUDIT_COLUMNS[:-1]
 _SHORT_CHARS = 500
 
+_AT_ONCE = 128
+
 Event = tuple[Value, ...]
 """What an event says: the columns from its time to its data, in the order of the table's."""
 
@@ -60,6 +62,9 @@ def write(tx: Tx, events: Iterable[Event]) -> None:
         hashed = (writer, seq, *_storable(event), before)
         last = _hash(hashed)
         chained.append((*hashed, last))
+        if len(chained) == _AT_ONCE:
+            tx.append_audit(chained)
+            chained = []
     tx.append_audit(chained)
 
 

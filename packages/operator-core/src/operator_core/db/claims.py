@@ -105,6 +105,7 @@ def claim_each(tx: Tx, items: Sequence[Claim]) -> list[Attempt | Exception]:
     """
     wanted = json.dumps(sorted({item.proposal_id for item in items}))
     safety.expect_state_of_claim(tx)  # first: whoever changes what rules claims waits, or we do
+    tx.expect_new("record", len(items))
     policies.expect(tx)
     tx.expect("proposal.claimable", ids=wanted)
     if policies.is_likely():

@@ -57,6 +57,7 @@ def create_each(tx: Tx, items: Sequence[Creation]) -> list[ActionProposal | Exce
         NotFoundError: it names a ticket, workflow or proposal that does not exist.
         ConflictError: its workflow is approved, has started or has ended; its ticket is resolved.
     """
+    tx.expect_new("proposal", len(items))
     observing = safety.refusal(tx) if any(item.acting for item in items) else None
     wanted = [
         observing if observing is not None and item.acting else params_of(tx, item)
@@ -156,10 +157,17 @@ def create_chains(tx: Tx, items: Sequence[Chain]) -> list[Row | Exception]:
     The errors are those of `create_each`, and:
         RequestError: there is no step.
     """
+    expect_chains(tx, [item.steps for item in items])
     observing = safety.refusal(tx) if any(item.acting for item in items) else None
     wanted = [storable(tx, item, observing) for item in items]
     made = iter(_insert_chains(tx, [one for one in wanted if isinstance(one, Storable)]))
     return [next(made) if isinstance(one, Storable) else one for one in wanted]
+
+
+def expect_chains(tx: Tx, chains: Sequence[Sequence[ActionProposal]]) -> None:
+    """Tell that workflows with these steps will be inserted soon."""
+    tx.expect_new("workflow", len(chains))
+    tx.expect_new("proposal", sum(len(steps) for steps in chains))
 
 
 def head_of(workflow: WorkflowProposal) -> Params:

@@ -86,6 +86,18 @@ class Tx(Protocol):
         """
         ...
 
+    def expect_new(self, kind: str, count: int) -> None:
+        """Tell how many rows will be inserted soon, at most.
+
+        Where each answer takes its time, their ids are asked for with the next one, and `insert`
+        does not wait for its own: it may fail at any answer until the end of the transaction.
+
+        Args:
+            kind: as in the name of the insert: ``proposal`` of ``proposal.insert``.
+            count: how many rows.
+        """
+        ...
+
     def audit_head(self) -> tuple[int, str] | None:
         """Return number and hash of the last row of the transaction's audit chain, if any."""
         ...

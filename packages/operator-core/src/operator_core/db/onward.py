@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from operator_core.actions.types import ActionRecord, Outcome
 from operator_core.clock import Clock, monotonic_seconds
-from operator_core.db import attempts, proposals, safety
+from operator_core.db import attempts, policies, proposals, safety
 from operator_core.db.attempts import Ending, Finish
 from operator_core.db.changes import Stamp
 from operator_core.db.claims import Attempt, Claim, ClaimTerms, claim_found
@@ -18,6 +18,8 @@ from operator_core.db.engine import Row, Tx
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.ledger import Ledger
 from operator_core.errors import ConflictError, RefusedError
+
+_NEXT_STEPS = "proposal.next_steps"
 
 
 class Onward(NamedTuple):
@@ -50,12 +52,18 @@ def go_on_each(tx: Tx, items: Sequence[Onward]) -> list[Went | Exception]:
         LostLeaseError: somebody else has taken a step over.
         LimitError: a step may not run beside another one; nothing has ended then either.
     """
-    switch = safety.state_of_claim(tx)  # first, as in any claim
+    safety.expect_state_of_claim(tx)  # first, as in any claim
+    policies.expect(tx)
     finishes = [item.finish for item in items]
-    ended = attempts.complete_each(tx, finishes)
+    completed = attempts.start_completion(tx, finishes)
+    ids = json.dumps(sorted(item.finish.attempt.proposal_id for item in items))
+    tx.expect(_NEXT_STEPS, ids=ids)
     records = attempts.record_each(tx, finishes)
-    found, claims = _next_steps(tx, items)
+    ended = completed()
+    found, claims = _next_steps(tx, items, ids)
     known = {row["id"]: row for row, _ in ended}
+    tx.expect_new("record", len(claims))
+    switch = safety.state_of_claim(tx)
     verdicts = claim_found(tx, claims, found, switch, known) if claims else []
     taken = {
         one.proposal.depends_on_proposal_id: one for one in verdicts if isinstance(one, Attempt)
@@ -70,11 +78,11 @@ def _settle(tx: Tx, ended: Sequence[tuple[Row, Stamp]]) -> None:
         proposals.settle_each(tx, ended)
 
 
-def _next_steps(tx: Tx, items: Sequence[Onward]) -> tuple[Mapping[int, Row], list[Claim]]:
+def _next_steps(tx: Tx, items: Sequence[Onward], ids: str) -> tuple[Mapping[int, Row], list[Claim]]:
     """Return the steps after those that ended, and the claims of those that need no look."""
     of = {item.finish.attempt.proposal_id: item for item in items}
     found, claims = {}, []
-    for row in tx.all("proposal.next_steps", ids=json.dumps(sorted(of))):
+    for row in tx.all(_NEXT_STEPS, ids=ids):
         item = of.pop(row["depends_on_proposal_id"], None)
         if item is not None and not item.needs_look(row["action_name"]):
             found[row["id"]] = row

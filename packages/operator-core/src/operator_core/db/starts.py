@@ -77,6 +77,8 @@ def start_each(tx: Tx, items: Sequence[Start]) -> list[Started | Exception]:
     Raises:
         LimitError: one may not run beside another; nothing of any is stored then.
     """
+    tx.expect_new("proposal", len(items))
+    tx.expect_new("record", len(items))
     context = context_of_starts(tx)
     if (refused := context.switch.refusal()) is not None:
         return [refused for _ in items]

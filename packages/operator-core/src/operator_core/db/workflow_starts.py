@@ -15,6 +15,7 @@ from operator_core.db.creation import (
     Chain,
     Storable,
     create_chains,
+    expect_chains,
     insert_heads,
     links_of,
     storable,
@@ -87,6 +88,8 @@ def start_workflows(tx: Tx, items: Sequence[WorkflowStart]) -> list[WorkflowStar
     Returns and raises what `starts.start_each` does, and:
         RequestError: there is no step.
     """
+    expect_chains(tx, [item.steps for item in items])
+    tx.expect_new("record", len(items))
     context = context_of_starts(tx)
     if (refused := context.switch.refusal()) is not None:
         return [refused for _ in items]

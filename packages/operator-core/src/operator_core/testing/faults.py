@@ -139,6 +139,9 @@ class _CountingTx:
     def expect(self, name: str, /, **params: Value) -> None:
         self._tx.expect(name, **params)
 
+    def expect_new(self, kind: str, count: int) -> None:
+        self._tx.expect_new(kind, count)
+
     def audit_head(self) -> tuple[int, str] | None:
         return self._tx.audit_head()
 

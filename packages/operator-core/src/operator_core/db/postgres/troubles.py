@@ -91,6 +91,8 @@ def translate(error: BaseException, where: str) -> OperatorError:
         return error
     if isinstance(error, MemoryError):
         return without_memory(where)
+    if isinstance(error, psycopg.Error) and (told := of_statement(error)) is not None:
+        return told  # where it came only with the commit
     if is_contention(error) or isinstance(error, errors.QueryCanceled):
         return LedgerBusyError(
             f"Other processes hold what is needed in the ledger {where}. Try again; if it stays "

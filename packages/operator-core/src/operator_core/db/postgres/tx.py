@@ -1,9 +1,10 @@
 """Named statements on a PostgreSQL connection."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import repeat
 from typing import LiteralString
 
 import psycopg
@@ -25,7 +26,7 @@ _NAMED = re.compile(r"'(?:[^']|'')*'|--[^\n]*|::\w+|:(\w+)( IS (?:NOT )?NULL\b)?
 _ENCODE = encoder(separators=(",", ":"), allow_nan=True)
 _NUL = "\\u0000"
 
-_WORTH_SENDING = 8
+WORTH_SENDING = 8
 """How many rows take the server longer than it takes both sides to send another message."""
 
 Question = tuple[str, frozenset[tuple[str, Value]]]
@@ -165,11 +166,12 @@ class PostgresTx:
 
     def insert(self, name: str, params: Sequence[Mapping[str, Value]], /) -> list[int]:
         """Run a named insert for each set of parameters; return the new rows' ids."""
-        names = self._sql[name].names
-        rows = [tuple(map(one.__getitem__, names)) for one in _clean(params)]
-        answer = self._say_rows(name, rows)
+        answer = self._say_inserts(name, ".each", params, repeat(None))
         self._fetch_told()
         return sorted(row["id"] for row in answer.rows())
+
+    def expect_new(self, kind: str, count: int) -> None:
+        """Take no notice: a transaction that only reads inserts nothing."""
 
     def audit_head(self) -> tuple[int, str] | None:
         """Return nothing: a transaction that only reads has no chain."""
@@ -188,7 +190,7 @@ class PostgresTx:
 
     def _send(self, row_count: int) -> None:
         """Let the server begin with what was said, where that is worth a message."""
-        if row_count >= _WORTH_SENDING:
+        if row_count >= WORTH_SENDING:
             self._line.send()
 
     def _ask(self, name: str, params: Mapping[str, Value]) -> Answer:
@@ -215,12 +217,21 @@ class PostgresTx:
             return [self._say(each, one) for one in alike(params)]
         return [self._say(name, one) for one in params]
 
+    def _say_inserts(
+        self, name: str, form: str, params: Sequence[Mapping[str, Value]], ids: Iterable[int | None]
+    ) -> Answer:
+        """Let an insert wait in its form for many rows, each with its id; None: the next one."""
+        names = self._sql[name].names
+        made = zip(_clean(params), ids, strict=False)  # ids may go on for ever
+        rows = [(new, *map(one.__getitem__, names)) for one, new in made]
+        return self._say_rows(f"{name}{form}", rows)
+
     def _say_rows(self, name: str, rows: Sequence[tuple[Value, ...]]) -> Answer:
-        """Let an insert of rows wait, each with what it takes for one; they hold no secret."""
+        """Let an insert of many rows wait, each with what it takes for one; they hold no secret."""
         text = _ENCODE(rows)
         if _NUL in text:
             text = _ENCODE([_storable(row) for row in rows])
-        return self._say(f"{name}.each", {"items": text})
+        return self._say(name, {"items": text})
 
     def _say(self, name: str, params: Mapping[str, Value]) -> Answer:
         statement = self._sql[name]

@@ -13,9 +13,11 @@ from functools import cache
 
 from operator_core.db.engine import Row, Value
 from operator_core.db.postgres.line import Connection
+from operator_core.db.postgres.new_ids import NewIds
 from operator_core.db.postgres.tail import Tail
 from operator_core.db.postgres.tx import (
     NAME,
+    WORTH_SENDING,
     PostgresTx,
     Question,
     Statement,
@@ -66,12 +68,22 @@ _REMEMBERED = 20_000
 _MANY_EVENTS = 32
 
 
+KNOWN = ".known"
+"""Ends the name of an insert of many rows that have their ids already."""
+
+_NEXT_ID = "OVERRIDING USER VALUE"
+"""Makes the server number the rows, which needs no right to ask for numbers."""
+
+
 @cache
 def _locking_statements() -> Mapping[str, Statement]:
-    return {
-        name: numbered(f"{text}\n{LOCKING.get(name, '')}")
-        for name, text in statements(NAME).items()
-    }
+    texts = statements(NAME)
+    found = {name: numbered(f"{text}\n{LOCKING.get(name, '')}") for name, text in texts.items()}
+    for name, text in texts.items():
+        if _NEXT_ID in text:
+            known = text.replace(_NEXT_ID, "").replace("RETURNING id", "")
+            found[f"{name.removesuffix('.each')}{KNOWN}"] = numbered(known)
+    return found
 
 
 @dataclass(frozen=True)
@@ -92,6 +104,8 @@ class WriteTx(PostgresTx):
         self._apart = False
         self._sql = _locking_statements()
         self._tail = Tail()
+        self._new_ids = NewIds()
+        self._gives_ids: bool | None = None
         self._held: set[tuple[str, Value]] = set()
         self._workflow_of: dict[Value, Value] = {}
         self._switch: list[Row] | None = None
@@ -105,6 +119,7 @@ class WriteTx(PostgresTx):
         self._held.clear()
         self._switch = None
         self._tail.rows.clear()
+        self._new_ids.clear()
 
     def mark(self) -> Mark:
         """Note that a piece of work begins; it has changed nothing yet."""
@@ -115,6 +130,7 @@ class WriteTx(PostgresTx):
         """Forget what a piece of work wanted; ``unlocked``: its locks are gone with it."""
         self._tail.rewind(mark.audit)
         self._expected.clear()
+        self._new_ids.clear()
         self._switch = None
         if unlocked:
             self._held.clear()
@@ -126,7 +142,7 @@ class WriteTx(PostgresTx):
     def _store_audit(self) -> None:
         rows = self._tail.take()
         if rows:
-            self._say_rows("audit.insert", rows)  # made storable when they were chained
+            self._say_rows("audit.insert.each", rows)  # made storable when they were chained
 
     def notify(self, engine_id: str) -> None:
         """Let other processes be told, after the commit that was said before."""
@@ -205,11 +221,32 @@ class WriteTx(PostgresTx):
         if name.startswith(_OF_PROPOSALS):
             for one in params:
                 self._hold_workflow(one)
-        ids = super().insert(name, params)
+        ids = self._insert_known(name, params) or super().insert(name, params)
         if name.startswith(_OF_PROPOSALS):
             self._learn([{**one, "id": new} for one, new in zip(params, ids, strict=True)])
         elif name == "workflow.insert":
             self._held.update(("lock.workflow", new) for new in ids)  # nobody else sees them
+        return ids
+
+    def expect_new(self, kind: str, count: int) -> None:
+        """Ask now for the ids of rows that will be inserted, where waiting for them is dearer."""
+        if count < WORTH_SENDING or self._apart or self._new_ids.are_expected(kind):
+            return
+        if self._gives_ids is None:
+            row = self.one("new_ids.are_given")
+            self._gives_ids = row is not None and bool(row["given"])
+        if self._gives_ids:
+            self._new_ids.expect(kind, self._say(f"{kind}.new_ids", {"count": count}))
+
+    def _insert_known(self, name: str, params: Sequence[Mapping[str, Value]]) -> list[int]:
+        """Let the server insert rows whose ids are known, and return those; none: it was not."""
+        kind = name.partition(".")[0]
+        if self._new_ids.unanswered(kind):
+            self._fetch_told()
+        ids = self._new_ids.take(kind, len(params))
+        if ids:
+            self._say_inserts(name, KNOWN, params, ids)
+            self._send(len(ids))
         return ids
 
     def _prepare(self, name: str, params: Mapping[str, Value]) -> None:

@@ -129,35 +129,60 @@ WHERE proposal_id = ANY (translate(:ids, '[]', '{}')::bigint[])
 
 -- What a statement named <name>.each does for many rows, <name> does for one. A change is given
 -- the ids of the rows that it makes alike. An insert is given JSON, a list of rows, each of them a
--- list of what <name> takes, in its order: names would be most of the text.
+-- list of what <name> takes, in its order: names would be most of the text. Before that comes the
+-- row's id, which means something only where <kind>.new_ids gave it: see `KNOWN` in write_tx.py.
+
+-- name: proposal.new_ids
+WITH its AS MATERIALIZED (
+    SELECT pg_get_serial_sequence('action_proposals', 'id')::regclass AS numbers)
+SELECT nextval(its.numbers) AS id FROM its, generate_series(1, :count::bigint)
+
+-- name: record.new_ids
+WITH its AS MATERIALIZED (
+    SELECT pg_get_serial_sequence('action_records', 'id')::regclass AS numbers)
+SELECT nextval(its.numbers) AS id FROM its, generate_series(1, :count::bigint)
+
+-- name: workflow.new_ids
+WITH its AS MATERIALIZED (
+    SELECT pg_get_serial_sequence('workflows', 'id')::regclass AS numbers)
+SELECT nextval(its.numbers) AS id FROM its, generate_series(1, :count::bigint)
+
+-- An insert may take the next number where only the table is granted; who asks for it may not.
+-- name: new_ids.are_given
+SELECT bool_and(has_sequence_privilege(pg_get_serial_sequence(name, 'id'), 'USAGE')) AS given
+FROM unnest(ARRAY['action_proposals', 'action_records', 'workflows']) AS name
 
 -- name: proposal.insert.each
 INSERT INTO action_proposals (
-    subject, ticket_id, action_name, action_type, parameters, reason, status, proposed_at,
+    id, subject, ticket_id, action_name, action_type, parameters, reason, status, proposed_at,
     proposed_by, validated_at, cancelled_at, approved_at, approved_by, rejected_at, rejected_by,
     rejection_reason, workflow_id, execution_order, depends_on_proposal_id, compensation,
     compensates_proposal_id, scheduled_at, schedule_id, schedule_due_at, retry_count, max_retries,
     next_retry_at, last_error, disruptive, created_at, updated_at)
+OVERRIDING USER VALUE
 SELECT
-    item->>0, (item->>1)::bigint, item->>2, item->>3, item->>4, item->>5, item->>6, item->>7,
-    item->>8, item->>9, item->>10, item->>11, item->>12, item->>13, item->>14, item->>15,
-    (item->>16)::bigint, (item->>17)::bigint, (item->>18)::bigint, item->>19,
-    (item->>20)::bigint, item->>21, (item->>22)::bigint, item->>23, (item->>24)::bigint,
-    (item->>25)::bigint, item->>26, item->>27, (item->>28)::bigint, item->>29, item->>29
+    (item->>0)::bigint,
+    item->>1, (item->>2)::bigint, item->>3, item->>4, item->>5, item->>6, item->>7, item->>8,
+    item->>9, item->>10, item->>11, item->>12, item->>13, item->>14, item->>15, item->>16,
+    (item->>17)::bigint, (item->>18)::bigint, (item->>19)::bigint, item->>20,
+    (item->>21)::bigint, item->>22, (item->>23)::bigint, item->>24, (item->>25)::bigint,
+    (item->>26)::bigint, item->>27, item->>28, (item->>29)::bigint, item->>30, item->>30
 FROM jsonb_array_elements(:items::jsonb) AS item
 RETURNING id
 
 -- name: proposal.insert_claimed.each
 INSERT INTO action_proposals (
-    subject, ticket_id, action_name, action_type, parameters, reason, status, proposed_at,
+    id, subject, ticket_id, action_name, action_type, parameters, reason, status, proposed_at,
     proposed_by, validated_at, approved_at, approved_by, workflow_id, execution_order,
     depends_on_proposal_id, compensation, max_retries, disruptive, owner, lease_expires_at, fence,
     created_at, updated_at)
+OVERRIDING USER VALUE
 SELECT
-    item->>0, (item->>1)::bigint, item->>2, item->>3, item->>4, item->>5, 'executing', item->>6,
-    item->>7, item->>8, item->>9, item->>10, (item->>11)::bigint, (item->>12)::bigint,
-    (item->>13)::bigint, item->>14, (item->>15)::bigint, (item->>16)::bigint, item->>17,
-    item->>18, 1, item->>19, item->>19
+    (item->>0)::bigint,
+    item->>1, (item->>2)::bigint, item->>3, item->>4, item->>5, item->>6, 'executing', item->>7,
+    item->>8, item->>9, item->>10, item->>11, (item->>12)::bigint, (item->>13)::bigint,
+    (item->>14)::bigint, item->>15, (item->>16)::bigint, (item->>17)::bigint, item->>18,
+    item->>19, 1, item->>20, item->>20
 FROM jsonb_array_elements(:items::jsonb) AS item
 RETURNING id
 
@@ -196,11 +221,13 @@ WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[]) AND status || '' = 'faile
 
 -- name: record.insert.each
 INSERT INTO action_records (
-    proposal_id, started_at, completed_at, success, error_message, result_data, outcome,
+    id, proposal_id, started_at, completed_at, success, error_message, result_data, outcome,
     idempotency_key, owner, fence)
+OVERRIDING USER VALUE
 SELECT
-    (item->>0)::bigint, item->>1, item->>2, (item->>3)::bigint, item->>4, item->>5, item->>6,
-    item->>7, item->>8, (item->>9)::bigint
+    (item->>0)::bigint,
+    (item->>1)::bigint, item->>2, item->>3, (item->>4)::bigint, item->>5, item->>6, item->>7,
+    item->>8, item->>9, (item->>10)::bigint
 FROM jsonb_array_elements(:items::jsonb) AS item
 RETURNING id
 
@@ -211,9 +238,11 @@ SET completed_at = :now, success = :success, outcome = :outcome,
 WHERE id = ANY (translate(:ids, '[]', '{}')::bigint[])
 
 -- name: workflow.insert.each
-INSERT INTO workflows (subject, name, description, ticket_id, status, created_at, updated_at)
+INSERT INTO workflows (id, subject, name, description, ticket_id, status, created_at, updated_at)
+OVERRIDING USER VALUE
 SELECT
-    item->>0, item->>1, item->>2, (item->>3)::bigint, 'pending', item->>4, item->>4
+    (item->>0)::bigint,
+    item->>1, item->>2, item->>3, (item->>4)::bigint, 'pending', item->>5, item->>5
 FROM jsonb_array_elements(:items::jsonb) AS item
 RETURNING id
 

@@ -162,6 +162,9 @@ class _PointedTx:
     def expect(self, name: str, /, **params: Value) -> None:
         self._tx.expect(name, **params)
 
+    def expect_new(self, kind: str, count: int) -> None:
+        self._tx.expect_new(kind, count)
+
     def insert(self, name: str, params: Sequence[Mapping[str, Value]], /) -> list[int]:
         self._step(name)
         return self._tx.insert(name, params)
