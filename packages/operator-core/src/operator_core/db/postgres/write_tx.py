@@ -101,7 +101,7 @@ class WriteTx(PostgresTx):
         super().__init__(connection)
         self.writer = writer
         self.changed = False
-        self._apart = False
+        self._apart, self._alone = False, True
         self._sql = _locking_statements()
         self._tail = Tail()
         self._new_ids = NewIds()
@@ -112,10 +112,15 @@ class WriteTx(PostgresTx):
 
     # --- the life of a transaction ----------------------------------------------------
 
-    def begin(self, *, apart: bool = False) -> None:
-        """Note that a transaction begins, with no locks; ``apart``: pieces have savepoints."""
+    def begin(self, *, apart: bool = False, alone: bool = True) -> None:
+        """Note that a transaction begins, with no locks.
+
+        Args:
+            apart: pieces have savepoints.
+            alone: there is one piece, which is told what became of each insert.
+        """
         super().begin()
-        self._apart = apart
+        self._apart, self._alone = apart, alone
         self._held.clear()
         self._switch = None
         self._tail.rows.clear()
@@ -230,7 +235,8 @@ class WriteTx(PostgresTx):
 
     def expect_new(self, kind: str, count: int) -> None:
         """Ask now for the ids of rows that will be inserted, where waiting for them is dearer."""
-        if count < WORTH_SENDING or self._apart or self._new_ids.are_expected(kind):
+        waits = self._apart or self._alone or count < WORTH_SENDING
+        if waits or self._new_ids.are_expected(kind):
             return
         if self._gives_ids is None:
             row = self.one("new_ids.are_given")

@@ -107,7 +107,7 @@ class Writer(Worker):
         Few fail after they have changed something, so savepoints are set only where one did.
         """
         self._number += 1
-        tx.begin(apart=apart)
+        tx.begin(apart=apart, alone=len(group) == 1)
         tx.command(_BEGIN)
         tx.later("mark.put", [{"writer": self.chain, "number": self._number}])
         if apart:
