@@ -77,8 +77,7 @@ def finish_each(tx: Tx, items: Sequence[Finish]) -> list[ActionRecord | Exceptio
         if item.ending.outcome is not Outcome.SUCCEEDED:
             _end_badly(tx, item)
     records = record_each(tx, items)
-    if done:
-        proposals.settle_each(tx, completed())
+    proposals.settle_each(tx, completed())
     return [*records]
 
 

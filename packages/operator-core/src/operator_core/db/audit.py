@@ -29,6 +29,7 @@ _HASHED = AUDIT_COLUMNS[:-1]
 _SHORT_CHARS = 500
 
 _AT_ONCE = 128
+"""Rows that are handed over together, so that a server stores them while the next are hashed."""
 
 Event = tuple[Value, ...]
 """What an event says: the columns from its time to its data, in the order of the table's."""

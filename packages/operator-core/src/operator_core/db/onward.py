@@ -12,7 +12,6 @@ from operator_core.actions.types import ActionRecord, Outcome
 from operator_core.clock import Clock, monotonic_seconds
 from operator_core.db import attempts, policies, proposals, safety
 from operator_core.db.attempts import Ending, Finish
-from operator_core.db.changes import Stamp
 from operator_core.db.claims import Attempt, Claim, ClaimTerms, claim_found
 from operator_core.db.engine import Row, Tx
 from operator_core.db.executions import ExecutionDB
@@ -69,13 +68,8 @@ def go_on_each(tx: Tx, items: Sequence[Onward]) -> list[Went | Exception]:
         one.proposal.depends_on_proposal_id: one for one in verdicts if isinstance(one, Attempt)
     }
     # A workflow goes on while a step of it has just been claimed: there is nothing to add up.
-    _settle(tx, [(row, stamp) for row, stamp in ended if row["id"] not in taken])
+    proposals.settle_each(tx, [(row, stamp) for row, stamp in ended if row["id"] not in taken])
     return [Went(record, taken.get(record.proposal_id)) for record in records]
-
-
-def _settle(tx: Tx, ended: Sequence[tuple[Row, Stamp]]) -> None:
-    if ended:
-        proposals.settle_each(tx, ended)
 
 
 def _next_steps(tx: Tx, items: Sequence[Onward], ids: str) -> tuple[Mapping[int, Row], list[Claim]]:

@@ -7,13 +7,13 @@ forget one.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 
 from operator_core.db.engine import Row, Value
 from operator_core.db.postgres.line import Connection
-from operator_core.db.postgres.new_ids import NewIds
 from operator_core.db.postgres.tail import Tail
 from operator_core.db.postgres.tx import (
     NAME,
@@ -67,8 +67,10 @@ _ONE_MORE, _OF_ONE = "decision.insert", "decision.latest"
 _REMEMBERED = 20_000
 _MANY_EVENTS = 32
 
+_NEW_IDS = "new_ids.of_table"
+_TABLES = {"proposal": "action_proposals", "record": "action_records", "workflow": "workflows"}
 
-KNOWN = ".known"
+_KNOWN = ".known"
 """Ends the name of an insert of many rows that have their ids already."""
 
 _NEXT_ID = "OVERRIDING USER VALUE"
@@ -82,7 +84,7 @@ def _locking_statements() -> Mapping[str, Statement]:
     for name, text in texts.items():
         if _NEXT_ID in text:
             known = text.replace(_NEXT_ID, "").replace("RETURNING id", "")
-            found[f"{name.removesuffix('.each')}{KNOWN}"] = numbered(known)
+            found[f"{name.removesuffix('.each')}{_KNOWN}"] = numbered(known)
     return found
 
 
@@ -104,8 +106,7 @@ class WriteTx(PostgresTx):
         self._apart, self._alone = False, True
         self._sql = _locking_statements()
         self._tail = Tail()
-        self._new_ids = NewIds()
-        self._gives_ids: bool | None = None
+        self._new_ids: dict[str, Iterator[int]] = {}
         self._held: set[tuple[str, Value]] = set()
         self._workflow_of: dict[Value, Value] = {}
         self._switch: list[Row] | None = None
@@ -236,23 +237,23 @@ class WriteTx(PostgresTx):
     def expect_new(self, kind: str, count: int) -> None:
         """Ask now for the ids of rows that will be inserted, where waiting for them is dearer."""
         waits = self._apart or self._alone or count < WORTH_SENDING
-        if waits or self._new_ids.are_expected(kind):
-            return
-        if self._gives_ids is None:
-            row = self.one("new_ids.are_given")
-            self._gives_ids = row is not None and bool(row["given"])
-        if self._gives_ids:
-            self._new_ids.expect(kind, self._say(f"{kind}.new_ids", {"count": count}))
+        if not waits and kind not in self._new_ids:
+            asked: dict[str, Value] = {"table_name": _TABLES[kind], "count": count}
+            self.expect(_NEW_IDS, **asked)
+            self._new_ids[kind] = self._ids(asked)
+
+    def _ids(self, asked: Mapping[str, Value]) -> Iterator[int]:
+        """Yield the ids that were asked for, in their order."""
+        yield from sorted(row["id"] for row in self.all(_NEW_IDS, **asked))
 
     def _insert_known(self, name: str, params: Sequence[Mapping[str, Value]]) -> list[int]:
         """Let the server insert rows whose ids are known, and return those; none: it was not."""
-        kind = name.partition(".")[0]
-        if self._new_ids.unanswered(kind):
-            self._fetch_told()
-        ids = self._new_ids.take(kind, len(params))
-        if ids:
-            self._say_inserts(name, KNOWN, params, ids)
-            self._send(len(ids))
+        known = self._new_ids.get(name.partition(".")[0], iter(()))
+        ids = list(islice(known, len(params)))
+        if len(ids) < len(params):
+            return []
+        self._say_inserts(name, _KNOWN, params, ids)
+        self._send(len(ids))
         return ids
 
     def _prepare(self, name: str, params: Mapping[str, Value]) -> None:

@@ -130,27 +130,15 @@ WHERE proposal_id = ANY (translate(:ids, '[]', '{}')::bigint[])
 -- What a statement named <name>.each does for many rows, <name> does for one. A change is given
 -- the ids of the rows that it makes alike. An insert is given JSON, a list of rows, each of them a
 -- list of what <name> takes, in its order: names would be most of the text. Before that comes the
--- row's id, which means something only where <kind>.new_ids gave it: see `KNOWN` in write_tx.py.
+-- row's id, which means something only where it was given before: see `_KNOWN` in write_tx.py.
 
--- name: proposal.new_ids
+-- An insert may take the next number where only the table is granted; who asks for it may not, and
+-- gets none.
+-- name: new_ids.of_table
 WITH its AS MATERIALIZED (
-    SELECT pg_get_serial_sequence('action_proposals', 'id')::regclass AS numbers)
+    SELECT pg_get_serial_sequence(:table_name::text, 'id')::regclass AS numbers)
 SELECT nextval(its.numbers) AS id FROM its, generate_series(1, :count::bigint)
-
--- name: record.new_ids
-WITH its AS MATERIALIZED (
-    SELECT pg_get_serial_sequence('action_records', 'id')::regclass AS numbers)
-SELECT nextval(its.numbers) AS id FROM its, generate_series(1, :count::bigint)
-
--- name: workflow.new_ids
-WITH its AS MATERIALIZED (
-    SELECT pg_get_serial_sequence('workflows', 'id')::regclass AS numbers)
-SELECT nextval(its.numbers) AS id FROM its, generate_series(1, :count::bigint)
-
--- An insert may take the next number where only the table is granted; who asks for it may not.
--- name: new_ids.are_given
-SELECT bool_and(has_sequence_privilege(pg_get_serial_sequence(name, 'id'), 'USAGE')) AS given
-FROM unnest(ARRAY['action_proposals', 'action_records', 'workflows']) AS name
+WHERE has_sequence_privilege(its.numbers, 'USAGE')
 
 -- name: proposal.insert.each
 INSERT INTO action_proposals (
