@@ -131,7 +131,6 @@ async def _played(job: Job) -> Played:
 
 def run_job(job: Job) -> Result:
     """Play and mark one scenario; where the lab itself fails, that is the result."""
-    tell_from(logging.CRITICAL)
     try:
         played = asyncio.run(_played(job))
     except Exception as error:  # noqa: BLE001 - whatever breaks must not end the other plays
@@ -141,7 +140,8 @@ def run_job(job: Job) -> Result:
 
 
 def _begin_process() -> None:
-    """Let SIGTERM, and the end of who started this process, end it as SIGINT does."""
+    """Tell nothing of what is only played; let SIGTERM, and the parent's end, end it as SIGINT."""
+    tell_from(logging.CRITICAL)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
