@@ -4,11 +4,11 @@ import ssl
 import threading
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple, Self
 
 from operator_core.clock import utc_now
 from operator_core.errors import ConfigurationError
+from operator_core.file_state import state_of
 from operator_core.logs import get_logger
 
 log = get_logger(__name__)
@@ -36,8 +36,7 @@ class TlsFiles(NamedTuple):
         Raises:
             OSError: one cannot be found.
         """
-        found = [Path(name).stat() for name in self if name]
-        return tuple((one.st_mtime_ns, one.st_ino, one.st_size) for one in found)
+        return state_of(name for name in self if name)
 
 
 @cache

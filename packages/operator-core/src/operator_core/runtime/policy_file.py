@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from operator_core import db
 from operator_core.actions import policy
 from operator_core.db.ledger import Ledger
 from operator_core.db.policy import PolicyDB
 from operator_core.errors import ConfigurationError
+from operator_core.file_state import state_of
 from operator_core.logs import get_logger
 from operator_core.monitor.types import Violation
 from operator_core.types import Severity
@@ -21,14 +21,6 @@ INVARIANT = "policy_file"
 
 SHIPPED = "shipped with Operator"
 ACTOR = "operator"
-
-
-class _Mark(NamedTuple):
-    """What tells that a file is another one than before."""
-
-    mtime_ns: int
-    bytes: int
-    inode: int
 
 
 def read_policy(path: Path) -> "policy.LoadedPolicy":
@@ -77,7 +69,8 @@ class PolicyKeeper:
         self._path = path
         self._default = default
         self._tell = tell
-        self._mark: _Mark | None = None
+        self._state: tuple[object, ...] | None = None
+        self._complaint = ""
 
     async def start(self) -> None:
         """Put a policy in force before anything is done.
@@ -108,12 +101,10 @@ class PolicyKeeper:
 
     def _changed(self, path: Path) -> bool:
         try:
-            stat = path.stat()
+            state = state_of([path])
         except OSError:
-            mark = _Mark(0, -1, 0)
-        else:
-            mark = _Mark(stat.st_mtime_ns, stat.st_size, stat.st_ino)
-        changed, self._mark = mark != self._mark, mark
+            state = ()
+        changed, self._state = state != self._state, state
         return changed
 
     async def _reload(self, path: Path) -> None:
@@ -122,6 +113,7 @@ class PolicyKeeper:
         except policy.PolicyError as error:
             await self._complain(path, error)
             return
+        self._complaint = ""
         await self._enforce(loaded, str(path))
         await self._settle(path)
 
@@ -131,6 +123,9 @@ class PolicyKeeper:
             self._tell(f"policy {loaded.digest[:12]} is in force ({source})")
 
     async def _complain(self, path: Path, error: "policy.PolicyError") -> None:
+        if str(error) == self._complaint:
+            return  # what was written just now is read more than once
+        self._complaint = str(error)
         log.error("policy_refused", path=str(path), reason=str(error))
         self._tell(f"the policy file {path} is refused: {error}")
         violation = Violation(
