@@ -4,8 +4,9 @@ import gc
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
-from time import process_time
+from time import perf_counter, process_time
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +18,9 @@ PROPERTY_LIMIT_SECONDS = 20
 
 QUICK_SECONDS = 0.035
 """How long `_some_work` takes the processor of a machine that the limits are meant for."""
+
+QUICK_SYNC_SECONDS = 0.004
+"""How long that machine waits for its disk, at most."""
 
 # The same examples on every machine: a red run is one that anybody can repeat.
 settings.register_profile(
@@ -50,10 +54,12 @@ def _has_room(folder: Path) -> bool:
 def times_slower() -> float:
     """Return how much longer things take now than on a quick machine that does nothing else.
 
-    Its processors are slower, or several programs want each of them while a clock goes on.
+    Its processors are slower, or several programs want each of them while a clock goes on, or what
+    the tests write waits for a slow disk.
     """
     crowd = os.getloadavg()[0] / (os.cpu_count() or 1)
-    return max(1.0, crowd) * max(1.0, min(_some_work() for _ in range(3)) / QUICK_SECONDS)
+    work = max(1.0, crowd) * max(1.0, min(_some_work() for _ in range(3)) / QUICK_SECONDS)
+    return max(work, min(_one_sync() for _ in range(3)) / QUICK_SYNC_SECONDS)
 
 
 def _some_work() -> float:
@@ -62,6 +68,16 @@ def _some_work() -> float:
     for number in range(6_000):
         json.loads(json.dumps({"a": [number, 2, 3], "b": {"c": "d"}}))
     return process_time() - start
+
+
+def _one_sync() -> float:
+    """Return how long the disk of the tests' files is waited for."""
+    with tempfile.TemporaryFile(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")) as file:
+        file.write(bytes(4096))
+        file.flush()
+        start = perf_counter()
+        os.fsync(file.fileno())
+        return perf_counter() - start
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
