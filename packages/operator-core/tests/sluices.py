@@ -99,11 +99,18 @@ def wired(one: Bench, weir: Weir, ledger: Ledger | None = None) -> Wired:
     return wire(ledger or one.ledger, weir, options)
 
 
-async def rounds(one: Bench, weir: Weir, count: int = 5, *, ledger: Ledger | None = None) -> None:
-    """Let a process that has just started look and act so often."""
+async def rounds(
+    one: Bench,
+    weir: Weir,
+    count: int = 5,
+    *,
+    ledger: Ledger | None = None,
+    seconds: float = 1.0,
+) -> None:
+    """Let a process that has just started look and act so often, each so long after the other."""
     stages = wired(one, weir, ledger)
     for _ in range(count):
-        one.clock.advance(1)
+        one.clock.advance(seconds)
         await stages.monitor.step()
         await agent_round(stages)
         await stages.agent.drain(1.0)

@@ -14,7 +14,7 @@ NOT_OURS = "not ours: it was there before"
 _UNDER_WAY = (ActionStatus.PROPOSED, ActionStatus.VALIDATED, ActionStatus.EXECUTING)
 _RUNNING = (WorkflowStatus.PENDING, WorkflowStatus.IN_PROGRESS)
 GIVEN_UP = (ActionStatus.FAILED, ActionStatus.CANCELLED)
-"""How an action stands that is not done, and will not be."""
+"""How an action stands that is not done, and will not be unless it is tried again."""
 
 
 class EffectLease(NamedTuple):
@@ -43,6 +43,7 @@ class EffectLease(NamedTuple):
         undo_proposal_id: what was proposed to take it back.
         undo_status: how that stands.
         undo_approved: whether it may run.
+        undo_retry_waits: whether it is tried again.
         ended_at: when it ended; None: it is open.
         ended_because: why it ended.
     """
@@ -69,6 +70,7 @@ class EffectLease(NamedTuple):
     undo_proposal_id: int | None = None
     undo_status: ActionStatus | None = None
     undo_approved: bool = False
+    undo_retry_waits: bool = False
     ended_at: datetime | None = None
     ended_because: str | None = None
 
@@ -142,7 +144,7 @@ def why_over(lease: EffectLease, now: datetime) -> str:
         return "its time is over"
     if lease.kept or lease.workflow_status in _RUNNING:
         return ""
-    if lease.action_status in GIVEN_UP:
+    if lease.action_status in GIVEN_UP and not lease.retry_waits:
         return f"action {lease.proposal_id}, which put it there, is {lease.action_status.value}"
     if lease.ticket_status is TicketStatus.RESOLVED:
         return f"ticket {lease.ticket_id} is resolved"

@@ -100,7 +100,8 @@ class Janitor:
         if not why_over(lease, self._clock.now()):
             return False
         waits = lease.undo_status is ActionStatus.VALIDATED and not lease.undo_approved
-        return waits or lease.undo is None or lease.undo_status in GIVEN_UP
+        given_up = lease.undo_status in GIVEN_UP and not lease.undo_retry_waits
+        return waits or lease.undo is None or given_up
 
     async def _page(self, stuck: dict[str, str]) -> None:
         wanted = frozenset(stuck)

@@ -18,7 +18,7 @@ from operator_core.actions.types import (
     WorkflowStatus,
 )
 from operator_core.clock import to_text
-from operator_core.db import changes, effects, proposals, resends, rows
+from operator_core.db import changes, effects, proposals, resends, rows, undos
 from operator_core.db.changes import Change, Params, Stamp
 from operator_core.db.claims import Attempt, ClaimTerms, Taken, begin_records
 from operator_core.db.engine import Row, Tx, Value
@@ -87,8 +87,15 @@ def record_each(tx: Tx, items: Sequence[Finish]) -> list[ActionRecord]:
     records = [_ended(item) for item in items]
     leases = effects.open_leases(tx)
     for item in items if leases else ():
-        effects.settle(tx, leases, _seen_by_leases(item), item.stamp)
+        _settle_leases(tx, leases, item)
     return records
+
+
+def _settle_leases(tx: Tx, leases: Sequence[Row], item: Finish) -> None:
+    own = item.attempt.proposal_id
+    for lease in effects.settle(tx, leases, _seen_by_leases(item), item.stamp):
+        if lease["undo_proposal_id"] != own:
+            undos.call_off(tx, lease, f"undone by action {own}", item.stamp)
 
 
 def _seen_by_leases(item: Finish) -> effects.Ended:

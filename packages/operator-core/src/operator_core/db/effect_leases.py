@@ -12,7 +12,7 @@ from operator_core.actions.types import (
     WorkflowStatus,
 )
 from operator_core.clock import to_text
-from operator_core.db import creation, effects, proposals, rows, safety
+from operator_core.db import creation, effects, rows, safety, undos
 from operator_core.db.changes import Stamp
 from operator_core.db.damage import read_as
 from operator_core.db.engine import Row, Tx
@@ -43,7 +43,14 @@ class EffectDB(Store):
     async def end(self, lease_id: int, because: str, *, actor: str) -> bool:
         """End a lease whose effect is not there; False: it had ended."""
         stamp = self._stamp(actor)
-        return await self._write(lambda tx: effects.end(tx, lease_id, because, stamp))
+
+        def work(tx: Tx) -> bool:
+            ended = effects.end(tx, lease_id, because, stamp)
+            if ended is not None:
+                undos.call_off(tx, ended, f"lease {lease_id} has ended: {because}", stamp)
+            return ended is not None
+
+        return await self._write(work)
 
     async def propose_undo(
         self, lease_id: int, undo: ActionProposal, *, actor: str
@@ -113,12 +120,10 @@ def _open(tx: Tx, lease_id: int) -> Row:
 
 def _drop_undo(tx: Tx, lease: Row, stamp: Stamp) -> None:
     undo_id = lease["undo_proposal_id"]
-    undo = tx.one("proposal.get", id=undo_id) if undo_id is not None else None
-    status = ActionStatus(undo["status"]) if undo is not None else None
-    if status in (ActionStatus.PROPOSED, ActionStatus.VALIDATED):
-        proposals.cancel(tx, undo_id, f"lease {lease['id']} was changed", stamp)
-    if status is ActionStatus.EXECUTING:
+    undo = None if undo_id is None else tx.one("proposal.get", id=undo_id)
+    if undo is not None and undo["status"] == ActionStatus.EXECUTING:
         raise ConflictError(f"Action {undo_id} is taking the effect back at this moment.")
+    undos.call_off(tx, lease, f"lease {lease['id']} was changed", stamp)
 
 
 _PLAIN = (
@@ -134,7 +139,7 @@ _PLAIN = (
     "ended_because",
 )
 _TIMES = ("taken_at", "expires_at", "changed_at", "ended_at")
-_FLAGS = ("applied", "unsure", "kept", "retry_waits", "undo_approved")
+_FLAGS = ("applied", "unsure", "kept", "retry_waits", "undo_approved", "undo_retry_waits")
 
 
 @read_as("Effect")

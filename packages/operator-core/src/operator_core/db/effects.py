@@ -157,13 +157,16 @@ def open_leases(tx: Tx) -> list[Row]:
     return tx.all("effect.open")
 
 
-def settle(tx: Tx, leases: Sequence[Row], ended: Ended, stamp: Stamp) -> None:
-    """Bring the leases up to date after an attempt has ended."""
+def settle(tx: Tx, leases: Sequence[Row], ended: Ended, stamp: Stamp) -> list[Row]:
+    """Bring the leases up to date after an attempt has ended; return those that it undid."""
+    undone = []
     for lease in leases:
         if lease["proposal_id"] == ended.proposal.id:
             _settle_own(tx, lease, ended, stamp)
         elif ended.outcome is Outcome.SUCCEEDED and _undoes(lease, ended.proposal):
-            end(tx, lease["id"], f"undone by action {ended.proposal.id}", stamp)
+            row = end(tx, lease["id"], f"undone by action {ended.proposal.id}", stamp)
+            undone += [] if row is None else [row]
+    return undone
 
 
 def _settle_own(tx: Tx, lease: Row, ended: Ended, stamp: Stamp) -> None:
@@ -205,12 +208,12 @@ def same_call(lease: Row, proposal: ActionProposal) -> bool:
     return same_json(known, given)
 
 
-def end(tx: Tx, lease_id: int, because: str, stamp: Stamp) -> bool:
-    """End a lease; False: it had ended."""
+def end(tx: Tx, lease_id: int, because: str, stamp: Stamp) -> Row | None:
+    """End a lease and return it; None: it had ended."""
     row = tx.one("effect.end", id=lease_id, because=because, now=stamp.text)
     if row is not None:
         tell(tx, row, "effect_ended", stamp, because=because)
-    return row is not None
+    return row
 
 
 def tell(tx: Tx, lease: Row, event: str, stamp: Stamp, **data: str) -> None:

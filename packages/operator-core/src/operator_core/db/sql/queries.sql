@@ -1328,7 +1328,9 @@ SELECT e.*, p.status AS action_status, p.reason AS reason,
     CASE WHEN p.status = 'failed' AND p.next_retry_at IS NOT NULL
           AND p.retry_count < p.max_retries THEN 1 ELSE 0 END AS retry_waits,
     t.status AS ticket_status, w.status AS workflow_status, u.status AS undo_status,
-    CASE WHEN u.approved_at IS NULL THEN 0 ELSE 1 END AS undo_approved
+    CASE WHEN u.approved_at IS NULL THEN 0 ELSE 1 END AS undo_approved,
+    CASE WHEN u.status = 'failed' AND u.next_retry_at IS NOT NULL
+          AND u.retry_count < u.max_retries THEN 1 ELSE 0 END AS undo_retry_waits
 FROM effect_leases e
 JOIN action_proposals p ON p.id = e.proposal_id
 LEFT JOIN tickets t ON t.id = e.ticket_id
