@@ -1,5 +1,6 @@
 """A process that stands still right before its call does not make it blindly."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,8 +13,10 @@ from operator_core.actions.sending import Run, may_send, send
 from operator_core.actions.types import ActionStatus
 from operator_core.db.claims import Attempt
 from operator_core.db.control import ControlDB
+from operator_core.db.engine import Tx
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.gate import Sight
+from operator_core.db.sendings import Leave
 from operator_core.errors import LostLeaseError
 
 Meanwhile = Callable[[], Awaitable[None]]
@@ -76,17 +79,37 @@ async def test_it_makes_no_call_that_others_have_taken_over(
 async def test_what_the_kill_switch_stops_before_its_call_is_not_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = ExecutionDB.overtaken
+    real = ExecutionDB.leave
     async with bench(tmp_path) as one:
 
-        async def killed_first(db: ExecutionDB, attempt: Attempt, sight: Sight) -> str:
+        async def killed_first(db: ExecutionDB, attempt: Attempt, sight: Sight) -> Leave:
             await ControlDB(one.ledger).kill(reason="stop", actor="alice")
             return await real(db, attempt, sight)
 
         monkeypatch.setattr(sending, "FRESH_SECONDS", -1.0)
-        monkeypatch.setattr(ExecutionDB, "overtaken", killed_first)
+        monkeypatch.setattr(ExecutionDB, "leave", killed_first)
         proposal_id = await one.validated()
         record = await one.run(proposal_id)
         stored = await one.get(proposal_id)
         assert (record.success, one.subject.calls) == (False, [])
         assert (stored.status, stored.retry_count) == (ActionStatus.CANCELLED, 0)
+
+
+async def test_many_are_sent_though_the_ledger_answers_slowly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked one after the other, a look at all took longer than it tells anything."""
+    async with bench(tmp_path) as one:
+        turn, real = asyncio.Lock(), one.ledger.engine.read
+
+        async def slowly(work: Callable[[Tx], object]) -> object:
+            async with turn:
+                one.clock.advance(LEASE_SECONDS / 10)
+                return await real(work)
+
+        monkeypatch.setattr(sending, "FRESH_SECONDS", -1.0)
+        monkeypatch.setattr(one.ledger.engine, "read", slowly)
+        wanted = [await one.validated() for _ in range(16)]
+        async with asyncio.timeout(1):
+            records = await asyncio.gather(*map(one.run, wanted))
+        assert all(record.success for record in records)

@@ -209,9 +209,7 @@ async def may_send(run: Run) -> bool:
     Raises:
         LostLeaseError: another process took the work over.
     """
-    # First the gate: what the kill switch stops meanwhile is then seen to be stopped by it.
-    forbidden = await run.db.overtaken(run.attempt, run.terms.claim.sight)
-    hold = await run.db.look(run.attempt)
+    hold, forbidden = await run.db.leave(run.attempt, run.terms.claim.sight)
     expires = run.proposal.lease_expires_at
     # What is sent in the last moment of a lease arrives when others look for its effect.
     half = timedelta(seconds=run.lease_seconds / 2)

@@ -25,6 +25,7 @@ from operator_core.db.engine import Row, Tx, Value
 from operator_core.errors import ConflictError, LostLeaseError, TransitionError
 from operator_core.types import JsonObject
 
+_RUNNING = "proposal.running"
 _COMPLETED = Change("proposal.complete", "execution_completed")
 _SUCCESS = {Outcome.SUCCEEDED: 1, Outcome.FAILED: 0, Outcome.UNKNOWN: None}
 
@@ -262,9 +263,14 @@ class Hold(NamedTuple):
         return "cancel requested" if self.cancel_requested else ""
 
 
+def expect_look(tx: Tx, attempt: Attempt) -> None:
+    """Tell that `look` will be asked soon."""
+    tx.expect(_RUNNING, id=attempt.proposal_id)
+
+
 def look(tx: Tx, attempt: Attempt) -> Hold:
     """Return whether the attempt is still its owner's, and whether it is asked to stop."""
-    row = tx.one("proposal.running", id=attempt.proposal_id)
+    row = tx.one(_RUNNING, id=attempt.proposal_id)
     if row is None:
         return Hold(owned=False, cancel_requested=False, killed=False)
     running = row["status"] == ActionStatus.EXECUTING

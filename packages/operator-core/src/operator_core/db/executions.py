@@ -30,6 +30,7 @@ from operator_core.db.claims import Attempt, Claim, ClaimTerms, claim_each
 from operator_core.db.engine import Row, Tx
 from operator_core.db.gate import Sight
 from operator_core.db.proposals import RetryRule
+from operator_core.db.sendings import Leave, Sending, leave_each, look_each
 from operator_core.db.starts import Start, Started, start_each
 from operator_core.db.store import Store
 from operator_core.db.workflow_starts import WorkflowStart, WorkflowStarted, start_workflows
@@ -129,17 +130,17 @@ class ExecutionDB(Store):
 
     async def look(self, attempt: Attempt) -> Hold:
         """Return whether an attempt is still its owner's, and whether it is asked to stop."""
-        return await self._read(lambda tx: attempts.look(tx, attempt))
+        return await self.ledger.read_item(look_each, attempt)
 
-    async def overtaken(self, attempt: Attempt, sight: Sight) -> str:
-        """Return why an attempt that was let through may not be sent any more; empty: it may.
+    async def leave(self, attempt: Attempt, sight: Sight) -> Leave:
+        """Return whether an attempt that was let through may still be sent.
 
         Args:
             attempt: what was claimed some time ago.
             sight: what its executor knew when it claimed.
         """
         stamp = self._stamp(attempt.proposal.owner or "system")
-        return await self._read(lambda tx: gate.overtaken(tx, attempt.proposal, sight, stamp))
+        return await self.ledger.read_item(leave_each, Sending(attempt, sight, stamp))
 
     async def renew(self, attempt: Attempt, lease_seconds: float) -> bool:
         """Renew the lease of an attempt; False: it belongs to somebody else now."""

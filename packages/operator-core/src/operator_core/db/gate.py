@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from operator_core.db.changes import Stamp
     from operator_core.db.checked import CheckedCall
     from operator_core.db.engine import Row, Tx
+    from operator_core.db.safety import SafetyState
     from operator_core.monitor.types import Observation
     from operator_core.types import JsonObject
 
@@ -259,9 +260,27 @@ def _declared(tx: Tx, proposal: ActionProposal, judged: Judged) -> tuple[str, ..
 # --- right before it is sent ----------------------------------------------------------
 
 
-def overtaken(tx: Tx, proposal: ActionProposal, sight: Sight, stamp: Stamp) -> str:
+class Rules(NamedTuple):
+    """What rules all that is done: the switch, and the policy in force, if there is one."""
+
+    switch: SafetyState
+    policy: LoadedPolicy | None
+
+
+def rules(tx: Tx) -> Rules:
+    """Return what rules all that is done in this transaction."""
+    return Rules(safety.state(tx), policies.in_force(tx))
+
+
+def expect_rules(tx: Tx) -> None:
+    """Tell that `rules` will be asked soon."""
+    policies.expect(tx)
+    safety.expect_state(tx)
+
+
+def overtaken(tx: Tx, proposal: ActionProposal, sight: Sight, present: Rules, stamp: Stamp) -> str:
     """Return why a claimed proposal may not be sent any more; empty: it may."""
-    loaded = policies.in_force(tx)
+    loaded = present.policy
     ruled = asked(tx, proposal, sight, loaded, stamp).facts if loaded else None
-    refused = safety.state(tx).refusal() or (ruling.overtaken(ruled) if ruled else None)
+    refused = present.switch.refusal() or (ruling.overtaken(ruled) if ruled else None)
     return str(refused) if refused else ""

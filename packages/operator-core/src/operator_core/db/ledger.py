@@ -13,6 +13,7 @@ from operator_core.db.address import LedgerAddress, is_postgres
 from operator_core.db.changes import Stamp
 from operator_core.db.engine import Engine, ItemWork, Tx
 from operator_core.db.postgres import require_driver
+from operator_core.db.shared_reads import SharedReads
 from operator_core.db.sqlite.engine import SqliteEngine
 from operator_core.db.sqlite.scratch import ScratchEngine
 from operator_core.errors import LedgerCorruptError, LedgerError
@@ -72,6 +73,7 @@ class Ledger:
         self._base = clock
         self._wakes = _Wakes()
         self._stamps: dict[str, Stamp] = {}
+        self._reads = SharedReads(self.read)
 
     def told_by(self, clock: Clock) -> "Ledger":
         """Return the same open ledger with another source of time."""
@@ -99,6 +101,10 @@ class Ledger:
         """Run work that only reads."""
         with _Waiting(self._wakes):
             return await self.engine.read(work)
+
+    async def read_item(self, work: ItemWork[I, T], item: I) -> T:
+        """Run work that only reads on an item, together with others' items."""
+        return await self._reads.ask(work, item)
 
     def on_late(self, tell: Callable[[float], None]) -> None:
         """Have a function called with how many seconds an answer took, where it came late.

@@ -84,6 +84,11 @@ def state(tx: Tx) -> SafetyState:
     return _state(row) if row else SafetyState()
 
 
+def expect_state(tx: Tx) -> None:
+    """Tell that `state` will be asked soon."""
+    tx.expect("safety.get")
+
+
 def state_of_claim(tx: Tx) -> SafetyState:
     """Return how the switch stands, and keep it so until the claim's transaction has ended."""
     row = tx.one("safety.of_claim")
