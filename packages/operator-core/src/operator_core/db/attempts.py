@@ -17,9 +17,9 @@ from operator_core.actions.types import (
     Outcome,
     WorkflowStatus,
 )
-from operator_core.clock import to_text
+from operator_core.clock import Clock, to_text
 from operator_core.db import changes, effects, proposals, resends, rows, undos
-from operator_core.db.changes import Change, Params, Stamp
+from operator_core.db.changes import Change, Moment, Params, Stamp, moments_of
 from operator_core.db.claims import Attempt, ClaimTerms, Taken, begin_records
 from operator_core.db.engine import Row, Tx, Value
 from operator_core.errors import ConflictError, LostLeaseError, TransitionError
@@ -281,18 +281,34 @@ def look(tx: Tx, attempt: Attempt) -> Hold:
     )
 
 
-def renew(tx: Tx, attempt: Attempt, lease_seconds: float, stamp: Stamp) -> bool:
-    """Renew the lease of an attempt; False: it belongs to somebody else now."""
-    return bool(
-        tx.run(
-            "proposal.renew_lease",
-            id=attempt.proposal_id,
-            fence=attempt.proposal.fence,
-            owner=attempt.proposal.owner,
-            lease_expires_at=to_text(stamp.now + timedelta(seconds=lease_seconds)),
-            now=stamp.text,
-        )
-    )
+class Renewal(NamedTuple):
+    """A lease that is to be renewed, for how long, and the source of time."""
+
+    attempt: Attempt
+    lease_seconds: float
+    clock: Clock
+
+
+def renew_each(tx: Tx, items: Sequence[Renewal]) -> list[bool]:
+    """Renew the leases of attempts; False: the attempt belongs to somebody else now."""
+    moments = moments_of(item.clock for item in items)  # a lease begins when the work runs
+    counts = [
+        tx.start("proposal.renew_lease", [_renewed(*wanted)])
+        for wanted in zip(items, moments, strict=True)
+    ]
+    return [bool(count()) for count in counts]
+
+
+def _renewed(item: Renewal, moment: Moment) -> Params:
+    proposal = item.attempt.proposal
+    until = moment.now + timedelta(seconds=item.lease_seconds)
+    return {
+        "id": proposal.id,
+        "fence": proposal.fence,
+        "owner": proposal.owner,
+        "lease_expires_at": to_text(until),
+        "now": to_text(moment.now),
+    }
 
 
 def take_over(tx: Tx, proposal: ActionProposal, terms: ClaimTerms, stamp: Stamp) -> Attempt:

@@ -24,7 +24,7 @@ from operator_core.db import (
     rows,
     withdrawals,
 )
-from operator_core.db.attempts import Ending, Finish, Hold, finish_each
+from operator_core.db.attempts import Ending, Finish, Hold, Renewal, finish_each, renew_each
 from operator_core.db.changes import Change, Stamp
 from operator_core.db.claims import Attempt, Claim, ClaimTerms, claim_each
 from operator_core.db.engine import Row, Tx
@@ -144,10 +144,8 @@ class ExecutionDB(Store):
 
     async def renew(self, attempt: Attempt, lease_seconds: float) -> bool:
         """Renew the lease of an attempt; False: it belongs to somebody else now."""
-        owner = attempt.proposal.owner or "system"
-        return await self._write(
-            lambda tx: attempts.renew(tx, attempt, lease_seconds, self._stamp(owner))
-        )
+        renewal = Renewal(attempt, lease_seconds, self.ledger.clock)
+        return await self._item(renew_each, renewal)
 
     async def tell_progress(self, attempt: Attempt, text: str) -> None:
         """Write into the audit how far a running call has come, as it says itself."""
