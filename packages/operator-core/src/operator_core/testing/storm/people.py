@@ -57,8 +57,8 @@ class Person:
             await self._control.set_mode(RunMode.EXECUTE, actor=NAME)
 
     async def resume_all(self) -> None:
-        """Let go on what is paused."""
-        for one in await self._unfinished():
+        """Let go on what is paused; what has failed meanwhile is undone only then."""
+        for one in await self._db.list_workflows():
             if one.paused_at is not None:
                 await self._workflows.resume(int(one.id or 0), resumed_by=NAME)
 
