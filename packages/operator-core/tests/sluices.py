@@ -8,6 +8,7 @@ from engine_bench import LEASE_SECONDS, Bench, id_of
 from operator_core.actions.retry import RetryConfig
 from operator_core.actions.types import ActionDefinition, ActionProposal, ParamDef
 from operator_core.agent.diagnosis import ActionRecommendation
+from operator_core.agent.janitor import OVERDUE
 from operator_core.db.effect_leases import EffectDB
 from operator_core.db.ledger import Ledger
 from operator_core.errors import ActionRefusedError, OutcomeUnknownError
@@ -136,6 +137,12 @@ async def a_ticket(one: Bench) -> Ticket:
 async def resolve(one: Bench, ticket: Ticket) -> None:
     """Resolve it."""
     await one.tickets.resolve(id_of_ticket(ticket), actor="ann", resolution="mended")
+
+
+async def pages(one: Bench, *, unresolved: bool = False) -> list[str]:
+    """Return which effects a person was called for, or only those that still call for one."""
+    found = await one.tickets.list_tickets(unresolved=unresolved)
+    return [ticket.target for ticket in found if ticket.invariant_name == OVERDUE]
 
 
 def id_of_ticket(ticket: Ticket) -> int:

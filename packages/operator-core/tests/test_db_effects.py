@@ -4,21 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from engine_bench import Bench, bench, id_of
+from engine_bench import bench, id_of
 from operator_core.actions.leases import NOT_OURS
 from operator_core.actions.policy import load, shipped_policy
 from operator_core.actions.types import ActionStatus
-from operator_core.agent.janitor import JANITOR, OVERDUE
+from operator_core.agent.janitor import JANITOR
 from operator_core.db.care import CareDB
 from operator_core.db.policy import PolicyDB
 from operator_core.errors import BlindError, ConflictError, LimitError, NotFoundError
 from operator_core.types import RunMode
-from sluices import HOUR, Weir, a_ticket, id_of_ticket, leases, resolve, rounds, shut, wired
-
-
-async def the_pages(one: Bench) -> list[str]:
-    found = await one.tickets.list_tickets(unresolved=True)
-    return [ticket.target for ticket in found if ticket.invariant_name == OVERDUE]
+from sluices import HOUR, Weir, a_ticket, id_of_ticket, leases, pages, resolve, rounds, shut, wired
 
 
 async def test_an_effect_stays_while_its_ticket_is_open_and_goes_with_it(tmp_path: Path) -> None:
@@ -173,12 +168,12 @@ async def test_an_undo_that_waits_for_a_word_pages_until_it_has_one(tmp_path: Pa
         one.clock.advance(2 * HOUR)
         await rounds(one, weir)
         assert weir.shut == {4}
-        assert await the_pages(one) == ["fake/shut/4"]
+        assert await pages(one, unresolved=True) == ["fake/shut/4"]
         (lease,) = await leases(one).list_leases()
         await one.db.approve_proposal(int(lease.undo_proposal_id or 0), "ann")
         await rounds(one, weir)
         assert weir.shut == set()
-        assert await the_pages(one) == []
+        assert await pages(one, unresolved=True) == []
 
 
 async def test_the_shipped_policy_lets_it_be_taken_back_and_nothing_else(tmp_path: Path) -> None:

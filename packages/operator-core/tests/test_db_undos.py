@@ -6,9 +6,9 @@ from pathlib import Path
 
 from engine_bench import Bench, bench, id_of
 from operator_core.actions.types import ActionProposal, ActionStatus
-from operator_core.agent.janitor import JANITOR, OVERDUE
+from operator_core.agent.janitor import JANITOR
 from operator_core.subject import ActionCall
-from sluices import HOUR, Weir, leases, rounds, shut, wired
+from sluices import HOUR, Weir, leases, pages, rounds, shut, wired
 
 MINUTE = 60.0
 SOON = 0.01
@@ -29,30 +29,24 @@ class Jammed(Weir):
         return await super().perform(call)
 
 
-async def pages(one: Bench) -> list[str]:
-    found = await one.tickets.list_tickets()
-    return [ticket.target for ticket in found if ticket.invariant_name == OVERDUE]
-
-
 async def over(one: Bench, *, jams: int) -> Jammed:
     """Shut a sluice, and let the time of that be over while it cannot be lifted."""
     weir = Jammed(one, jams=jams)
     await shut(one, weir)
     await rounds(one, weir)
     one.clock.advance(HOUR)
-    while await undos(one) != [ActionStatus.FAILED]:
+    while [made.status for made in await undos(one)] != [ActionStatus.FAILED]:
         await rounds(one, weir, 1, seconds=SOON)
     assert weir.shut == {4}
     return weir
 
 
-async def undos(one: Bench) -> list[ActionStatus]:
-    found = await one.db.list_proposals()
-    return [made.status for made in found if made.proposed_by == JANITOR]
+async def undos(one: Bench) -> list[ActionProposal]:
+    return [made for made in await one.db.list_proposals() if made.proposed_by == JANITOR]
 
 
 async def undo_of(one: Bench) -> ActionProposal:
-    (undo,) = [made for made in await one.db.list_proposals() if made.proposed_by == JANITOR]
+    (undo,) = await undos(one)
     return undo
 
 
@@ -60,7 +54,7 @@ async def test_an_undo_that_is_tried_again_pages_nobody(tmp_path: Path) -> None:
     async with bench(tmp_path) as one:
         weir = await over(one, jams=1)
         await rounds(one, weir, seconds=SOON)
-        assert await undos(one) == [ActionStatus.FAILED]
+        assert (await undo_of(one)).status is ActionStatus.FAILED
         one.clock.advance(10 * MINUTE)
         await rounds(one, weir)
         assert weir.shut == set()

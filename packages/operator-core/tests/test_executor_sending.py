@@ -16,7 +16,7 @@ from operator_core.db.control import ControlDB
 from operator_core.db.engine import Tx
 from operator_core.db.executions import ExecutionDB
 from operator_core.db.gate import Sight
-from operator_core.db.sendings import Leave
+from operator_core.db.sendings import Clearance
 from operator_core.errors import LostLeaseError
 
 Meanwhile = Callable[[], Awaitable[None]]
@@ -79,15 +79,15 @@ async def test_it_makes_no_call_that_others_have_taken_over(
 async def test_what_the_kill_switch_stops_before_its_call_is_not_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = ExecutionDB.leave
+    real = ExecutionDB.clearance
     async with bench(tmp_path) as one:
 
-        async def killed_first(db: ExecutionDB, attempt: Attempt, sight: Sight) -> Leave:
+        async def killed_first(db: ExecutionDB, attempt: Attempt, sight: Sight) -> Clearance:
             await ControlDB(one.ledger).kill(reason="stop", actor="alice")
             return await real(db, attempt, sight)
 
         monkeypatch.setattr(sending, "FRESH_SECONDS", -1.0)
-        monkeypatch.setattr(ExecutionDB, "leave", killed_first)
+        monkeypatch.setattr(ExecutionDB, "clearance", killed_first)
         proposal_id = await one.validated()
         record = await one.run(proposal_id)
         stored = await one.get(proposal_id)

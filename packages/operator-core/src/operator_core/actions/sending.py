@@ -209,7 +209,7 @@ async def may_send(run: Run) -> bool:
     Raises:
         LostLeaseError: another process took the work over.
     """
-    hold, forbidden = await run.db.leave(run.attempt, run.terms.claim.sight)
+    hold, forbidden = await run.db.clearance(run.attempt, run.terms.claim.sight)
     expires = run.proposal.lease_expires_at
     # What is sent in the last moment of a lease arrives when others look for its effect.
     half = timedelta(seconds=run.lease_seconds / 2)

@@ -19,7 +19,7 @@ from operator_core.actions.types import (
 )
 from operator_core.clock import Clock, to_text
 from operator_core.db import changes, effects, proposals, resends, rows, undos
-from operator_core.db.changes import Change, Moment, Params, Stamp, moments_of
+from operator_core.db.changes import Change, Params, Stamp, moments_of
 from operator_core.db.claims import Attempt, ClaimTerms, Taken, begin_records
 from operator_core.db.engine import Row, Tx, Value
 from operator_core.errors import ConflictError, LostLeaseError, TransitionError
@@ -293,21 +293,23 @@ def renew_each(tx: Tx, items: Sequence[Renewal]) -> list[bool]:
     """Renew the leases of attempts; False: the attempt belongs to somebody else now."""
     moments = moments_of(item.clock for item in items)  # a lease begins when the work runs
     counts = [
-        tx.start("proposal.renew_lease", [_renewed(*wanted)])
-        for wanted in zip(items, moments, strict=True)
+        tx.start(
+            "proposal.renew_lease", [_renewed(item, moment.by(str(item.attempt.proposal.owner)))]
+        )
+        for item, moment in zip(items, moments, strict=True)
     ]
     return [bool(count()) for count in counts]
 
 
-def _renewed(item: Renewal, moment: Moment) -> Params:
+def _renewed(item: Renewal, stamp: Stamp) -> Params:
     proposal = item.attempt.proposal
-    until = moment.now + timedelta(seconds=item.lease_seconds)
+    until = stamp.now + timedelta(seconds=item.lease_seconds)
     return {
         "id": proposal.id,
         "fence": proposal.fence,
         "owner": proposal.owner,
         "lease_expires_at": to_text(until),
-        "now": to_text(moment.now),
+        "now": stamp.text,
     }
 
 
@@ -354,7 +356,7 @@ def await_resend(tx: Tx, attempt: Attempt, error: str, due: datetime, stamp: Sta
         raise _lost(attempt) from lost
     unsure = Finish(attempt, Ending(Outcome.UNKNOWN, error), stamp)
     tx.each("record.finish", [_record_params(unsure)])
-    effects.settle(tx, effects.open_leases(tx), _seen_by_leases(unsure), stamp)
+    _settle_leases(tx, effects.open_leases(tx), unsure)
 
 
 def _workflow_has_ended(tx: Tx, attempt: Attempt) -> bool:

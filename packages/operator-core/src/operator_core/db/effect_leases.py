@@ -119,11 +119,10 @@ def _open(tx: Tx, lease_id: int) -> Row:
 
 
 def _drop_undo(tx: Tx, lease: Row, stamp: Stamp) -> None:
-    undo_id = lease["undo_proposal_id"]
-    undo = None if undo_id is None else tx.one("proposal.get", id=undo_id)
-    if undo is not None and undo["status"] == ActionStatus.EXECUTING:
+    found = undos.call_off(tx, lease, f"lease {lease['id']} was changed", stamp)
+    if found is ActionStatus.EXECUTING:
+        undo_id = lease["undo_proposal_id"]
         raise ConflictError(f"Action {undo_id} is taking the effect back at this moment.")
-    undos.call_off(tx, lease, f"lease {lease['id']} was changed", stamp)
 
 
 _PLAIN = (

@@ -165,7 +165,8 @@ def settle(tx: Tx, leases: Sequence[Row], ended: Ended, stamp: Stamp) -> list[Ro
             _settle_own(tx, lease, ended, stamp)
         elif ended.outcome is Outcome.SUCCEEDED and _undoes(lease, ended.proposal):
             row = end(tx, lease["id"], f"undone by action {ended.proposal.id}", stamp)
-            undone += [] if row is None else [row]
+            if row is not None:
+                undone.append(row)
     return undone
 
 

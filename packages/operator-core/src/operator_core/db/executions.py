@@ -30,7 +30,7 @@ from operator_core.db.claims import Attempt, Claim, ClaimTerms, claim_each
 from operator_core.db.engine import Row, Tx
 from operator_core.db.gate import Sight
 from operator_core.db.proposals import RetryRule
-from operator_core.db.sendings import Leave, Sending, leave_each, look_each
+from operator_core.db.sendings import Clearance, Sending, clearance_each, look_each
 from operator_core.db.starts import Start, Started, start_each
 from operator_core.db.store import Store
 from operator_core.db.workflow_starts import WorkflowStart, WorkflowStarted, start_workflows
@@ -106,7 +106,7 @@ class ExecutionDB(Store):
         return started
 
     async def _refuse_resend(self, proposal_id: int, why: str, stamp: Stamp) -> None:
-        """Leave in doubt what waits to be sent again, where the gate will not have it."""
+        """Clearance in doubt what waits to be sent again, where the gate will not have it."""
         row = await self._read(lambda tx: tx.one("proposal.get", id=proposal_id))
         if row is not None and resends.awaited(row):
             await self._write(lambda tx: resends.refuse(tx, proposal_id, why, stamp))
@@ -132,7 +132,7 @@ class ExecutionDB(Store):
         """Return whether an attempt is still its owner's, and whether it is asked to stop."""
         return await self.ledger.read_item(look_each, attempt)
 
-    async def leave(self, attempt: Attempt, sight: Sight) -> Leave:
+    async def clearance(self, attempt: Attempt, sight: Sight) -> Clearance:
         """Return whether an attempt that was let through may still be sent.
 
         Args:
@@ -140,7 +140,7 @@ class ExecutionDB(Store):
             sight: what its executor knew when it claimed.
         """
         stamp = self._stamp(attempt.proposal.owner or "system")
-        return await self.ledger.read_item(leave_each, Sending(attempt, sight, stamp))
+        return await self.ledger.read_item(clearance_each, Sending(attempt, sight, stamp))
 
     async def renew(self, attempt: Attempt, lease_seconds: float) -> bool:
         """Renew the lease of an attempt; False: it belongs to somebody else now."""

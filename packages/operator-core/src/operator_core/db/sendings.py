@@ -25,7 +25,7 @@ class Sending(NamedTuple):
     stamp: Stamp
 
 
-class Leave(NamedTuple):
+class Clearance(NamedTuple):
     """What the ledger says of a sending: how its owner stands to it, and why it may not be sent."""
 
     hold: Hold
@@ -39,7 +39,7 @@ def look_each(tx: Tx, items: Sequence[Attempt]) -> list[Hold]:
     return [attempts.look(tx, one) for one in items]
 
 
-def leave_each(tx: Tx, items: Sequence[Sending]) -> list[Leave]:
+def clearance_each(tx: Tx, items: Sequence[Sending]) -> list[Clearance]:
     """Return of each attempt whether it may be sent; one snapshot tells it all."""
     gate.expect_rules(tx)
     for one in items:
@@ -48,7 +48,7 @@ def leave_each(tx: Tx, items: Sequence[Sending]) -> list[Leave]:
             gate.expect(tx, one.attempt.proposal_id)
     rules = gate.rules(tx)
     return [
-        Leave(
+        Clearance(
             attempts.look(tx, one.attempt),
             gate.overtaken(tx, one.attempt.proposal, one.sight, rules, one.stamp),
         )

@@ -15,9 +15,9 @@ I = TypeVar("I")  # noqa: E741 - an item
 SENDS_TWICE = "sends-twice"
 LIES = "lies"
 UNFENCED = "unfenced"
-_RENEW = "proposal.renew_lease"
 NAMES = (SENDS_TWICE, LIES, UNFENCED)
 
+_RENEW = "proposal.renew_lease"
 _FENCED = frozenset({"proposal.complete", "proposal.fail", "proposal.mark_in_doubt"})
 
 
